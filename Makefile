@@ -1,0 +1,49 @@
+# Each target starts from a bare clone: Python 3.11 or newer and make are all it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help setup demo test lab lint types notebooks chromium clean
+
+help:
+	@echo "make demo       run the quickstart notebook and watch it stream"
+	@echo "make test       run the tests"
+	@echo "make setup      make .venv and fetch the embedded model, no more"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make lint       ruff, and mypy with: make types"
+	@echo "make notebooks  execute the notebooks again, in place"
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+setup: $(INSTALLED)
+	@$(BIN)/jupyter-complete fetch smollm2
+
+demo: setup
+	@$(BIN)/jupyter-complete demo
+
+test: setup chromium
+	$(BIN)/python -m pytest
+
+chromium: $(INSTALLED)
+	@$(BIN)/python tests/browser/chromium.py
+
+lab: setup
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+notebooks: setup
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
