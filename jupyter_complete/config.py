@@ -1,0 +1,141 @@
+"""Every option, declared once: parser, `%config`, Tab, command line and the docs' table are derived from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode
+from traitlets.config import Configurable
+
+from .errors import BadOption
+from .request import Sampling
+
+COMPLETE = "complete"
+MODEL = "complete_model"
+
+
+class Complete(Configurable):
+    """Settings of %%complete; set them with `%config Complete.temperature = 0.7` or in ipython_config.py.
+
+    A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
+    `metavar` is how its help names the value.
+    """
+
+    model = Unicode(
+        "smollm2", help="Model: a name, a directory, a .gguf file or a hub id (org/name, org/name@revision)."
+    ).tag(config=True, flag=("-m", "--model"), metavar="NAME")
+    out = Unicode("", help="Bind the Completion to this variable.").tag(flag=("-o", "--out"), metavar="NAME")
+    num = Int(1, min=1, max=64, help="Number of continuations.").tag(config=True, flag=("-n", "--num"), metavar="INT")
+    max_new_tokens = Int(100, min=1, help="Most tokens to add.").tag(
+        config=True, flag=("-N", "--max-new-tokens"), metavar="INT"
+    )
+    temperature = Float(
+        0.7, min=0.0, max=100.0, help="Flattens (above 1) or sharpens (below 1) the distribution; 0 is greedy."
+    ).tag(config=True, flag=("-t", "--temperature"), metavar="FLOAT")
+    top_p = Float(
+        0.95, min=0.0, max=1.0, help="Keep the likeliest tokens that together have this probability; 1 keeps all."
+    ).tag(config=True, flag=("--top-p",), metavar="FLOAT")
+    top_k = Int(0, min=0, help="Keep this many of the likeliest tokens; 0 keeps all.").tag(
+        config=True, flag=("--top-k",), metavar="INT"
+    )
+    min_p = Float(
+        0.0, min=0.0, max=1.0, help="Cut tokens less likely than this share of the likeliest one; 0 cuts none."
+    ).tag(config=True, flag=("--min-p",), metavar="FLOAT")
+    repetition_penalty = Float(
+        1.0, min=0.01, max=100.0, help="Above 1 makes tokens already in the text less likely."
+    ).tag(config=True, flag=("--repetition-penalty",), metavar="FLOAT")
+    stop = List(Unicode(), help=r"End before this text; may be given again. \n and \t mean newline and tab.").tag(
+        config=True, flag=("--stop",), metavar="TEXT"
+    )
+    seed = Int(
+        None, allow_none=True, min=0, max=2**63 - 1, help="Seed of the draws; without one it is drawn and reported."
+    ).tag(config=True, flag=("--seed",), metavar="INT")
+    beams = Int(1, min=1, max=64, help="Beam search with this many beams instead of sampling.").tag(
+        config=True, flag=("--beams",), metavar="INT"
+    )
+    echo = Bool(False, help="Show the prompt before the completion.").tag(config=True, flag=("--echo",))
+    chat = Bool(
+        False, help="Put the text as a user's message to an instruct model, by the model's own chat template."
+    ).tag(config=True, flag=("--chat",))
+    format = Enum(
+        ("text", "markdown", "code"), "text", help="How the finished completion is shown: text, markdown or code."
+    ).tag(config=True, flag=("--format",), metavar="FORM")
+    dry_run = Bool(False, help="Show the prompt, its tokens and what fits; generate nothing.").tag(flag=("--dry-run",))
+    score = Bool(False, help="Measure how likely the given text is, token by token, instead of continuing it.").tag(
+        flag=("--score",)
+    )
+
+    dtype = Enum(
+        ("auto", "float32", "bfloat16", "float16"), "auto", help="Type of the weights in memory; auto picks by device."
+    ).tag(config=True, flag=("--dtype",), of=MODEL, metavar="TYPE")
+    device = Unicode("auto", help="Device of the weights: auto, cpu, cuda, cuda:1, mps.").tag(
+        config=True, flag=("--device",), of=MODEL, metavar="DEVICE"
+    )
+    candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
+    updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
+        config=True
+    )
+
+    @classmethod
+    def flagged(cls, of: str) -> Iterator[tuple[str, TraitType[Any, Any]]]:
+        """The options of magic `of`, in the order of their declaration: (name, trait)."""
+        traits = cls.class_traits(flag=lambda flag: flag is not None)
+        order = {name: place for place, name in enumerate(vars(cls))}
+        for name in sorted(traits, key=order.__getitem__):
+            if traits[name].metadata.get("of", COMPLETE) == of:
+                yield name, traits[name]
+
+    def checked(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """All settings with `overrides` laid over them; raises BadOption for a name or value that is none."""
+        settings = {name: getattr(self, name) for name in self.trait_names() if name not in ("parent", "log", "config")}
+        for name, value in overrides.items():
+            if name not in settings:
+                raise BadOption(
+                    f"{name} is not an option.", near(name, settings) or f"The options are {', '.join(settings)}."
+                )
+            settings[name] = self._check(name, value)
+        return settings
+
+    def sampling(self, settings: Mapping[str, Any]) -> Sampling:
+        """The Sampling that checked `settings` ask for."""
+        names = set(Sampling.__dataclass_fields__)
+        chosen = {name: value for name, value in settings.items() if name in names}
+        return Sampling(**{**chosen, "stop": tuple(chosen["stop"])})
+
+    def _check(self, name: str, value: Any) -> Any:
+        trait = self.traits()[name]
+        if isinstance(trait, List) and isinstance(value, (str, tuple)):
+            value = [value] if isinstance(value, str) else list(value)
+        if isinstance(trait, Int) and isinstance(value, bool):
+            raise BadOption(_out_of_bounds(name, trait, value))
+        try:
+            return trait._validate(self, value)
+        except (TraitError, ValueError, OverflowError):
+            raise BadOption(_out_of_bounds(name, trait, value)) from None
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """ "Did you mean …?" for a word that is close to one of `words`, else an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.7)
+    return f"Did you mean {close[0]}?" if close else ""
+
+
+def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
+    """One sentence: what `trait` accepts, and what it was given."""
+    shown = f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
+    return f"{shown} must be {_accepted(trait)}, but is {value!r}."
+
+
+def _accepted(trait: TraitType[Any, Any]) -> str:
+    if isinstance(trait, Enum):
+        return "one of " + ", ".join(map(str, trait.values or ()))
+    kind = {Int: "a whole number", Float: "a number", Bool: "True or False", List: "a list of texts"}.get(
+        type(trait), "a text"
+    )
+    low, high = getattr(trait, "min", None), getattr(trait, "max", None)
+    if low is not None and high is not None:
+        return f"{kind} from {low} to {high}"
+    return f"{kind} of {low} or more" if low is not None else kind

@@ -1,0 +1,46 @@
+"""The contract of whatever completes a text. Only `stream` generates; everything else describes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from threading import Event as StopEvent
+from typing import Protocol
+
+from .events import Event, Loading, ModelInfo
+from .request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What an engine holds, measured: bytes of weights, bytes and tokens of KV cache."""
+
+    weight_bytes: int
+    cache_bytes: int
+    cache_tokens: int
+
+
+class Engine(Protocol):
+    """A model that is ready. One thread calls it, one request at a time."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    @property
+    def model(self) -> object:
+        """What holds the weights, to tell who else holds it."""
+        ...
+
+    def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
+        """Answer `request`; `stop` is read at every step. The last event, and only it, is a Finish."""
+        ...
+
+    def footprint(self) -> Footprint: ...
+
+
+class Opener(Protocol):
+    """Makes an Engine of a source, yielding Loading on the way; raises Stopped once `stop` is set."""
+
+    def __call__(
+        self, source: object, dtype: str, device: str, stop: StopEvent
+    ) -> Generator[Loading, None, Engine]: ...

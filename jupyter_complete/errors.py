@@ -1,0 +1,77 @@
+"""Every error of ours, in one tree; a notebook shows each as two lines.
+
+CompleteError
+  BadOption            an option's value is outside its bounds
+  BadPrompt
+    EmptyPrompt        nothing to complete
+    PromptTooLong      the prompt does not fit the model's window
+  ModelError
+    UnknownModel       no source knows the name
+    NotAModel          the path holds no model that can be read
+    UnsafeModel        pickled weights, or a model that wants to run its own code
+    FetchFailed        the download failed, was cut short, or has the wrong sha256
+    DoesNotFit         memory or disk is too small, told before the weights are read
+  OutOfMemory          memory ran out while loading or generating
+  Stopped              the work was stopped before there was a result
+  WorkerDied           the model's thread ended without an answer
+
+Each carries a `hint`: what to do about it.
+"""
+
+
+class CompleteError(Exception):
+    """The base of all errors of this package: `message` says what happened, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def _render_traceback_(self) -> list[str]:
+        """The lines a notebook prints instead of a traceback."""
+        lines = [f"{type(self).__name__}: {self.message}"]
+        if self.hint:
+            lines.append(f"  → {self.hint}")
+        return lines
+
+
+class BadOption(CompleteError, ValueError): ...
+
+
+class BadPrompt(CompleteError, ValueError): ...
+
+
+class EmptyPrompt(BadPrompt): ...
+
+
+class PromptTooLong(BadPrompt): ...
+
+
+class ModelError(CompleteError): ...
+
+
+class UnknownModel(ModelError, LookupError): ...
+
+
+class NotAModel(ModelError): ...
+
+
+class UnsafeModel(ModelError): ...
+
+
+class FetchFailed(ModelError): ...
+
+
+class DoesNotFit(ModelError): ...
+
+
+class OutOfMemory(CompleteError): ...
+
+
+class Stopped(CompleteError): ...
+
+
+class WorkerDied(CompleteError): ...

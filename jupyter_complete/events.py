@@ -1,0 +1,121 @@
+"""What an engine yields, in order: Loading*, Prefill*, Token*, one Finish. A blocking call is the stream folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Reason = Literal["stop", "length", "interrupted", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Progress of getting a model ready; `unit` is "B" for bytes or the name of what is counted."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    unit: str = "B"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """Prompt tokens the model has read, of `total`; `cached` of them came from the KV cache.
+
+    `settled` is the text of the request's prefix, as far as no later token can change it.
+    """
+
+    done: int
+    total: int
+    cached: int
+    settled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A token that might have been chosen: its raw logprob, its probability after sampling's cuts, and what cut it."""
+
+    id: int
+    text: str
+    logprob: float
+    prob: float
+    cut: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One token with what was known when it was chosen.
+
+    `text` is what this token added to the text ("" while a character is incomplete), so the texts of all steps
+    join to the decoded text. `logprob` (natural log) and `rank` (1 is the likeliest) are of the raw softmax;
+    both are None where no distribution was taken: a preview, or the first token of a scored text.
+    """
+
+    id: int
+    text: str
+    logprob: float | None = None
+    rank: int | None = None
+    top: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A decoded token of continuation `index`; `shown` is the text that may be displayed now, never retracted.
+
+    `end` marks the end-of-text token, which adds no text but what was held, and is not among the completion's tokens.
+    """
+
+    index: int
+    step: Step
+    shown: str
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one request; `cached_tokens` of the prompt's were taken from the KV cache."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds from when the model took the request up; decode speed is of the tokens after the first."""
+
+    first_token_s: float | None = None
+    decode_tokens_per_s: float | None = None
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
+    weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded."""
+
+    name: str
+    source: str
+    revision: str
+    dtype: str
+    device: str
+    parameters: int
+    window: int | None
+    quantized: str | None = None
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The one terminal event: why each continuation ended, and text still held back when it did."""
+
+    reasons: tuple[Reason, ...]
+    tails: tuple[str, ...]
+    usage: Usage
+    timing: Timing
+    model: ModelInfo | None = None
+    prompt_ids: tuple[int, ...] = ()
+    prompt_steps: tuple[Step, ...] = ()
+
+
+Event: TypeAlias = Loading | Prefill | Token | Finish

@@ -1,0 +1,1 @@
+"""Values to HTML, Markdown and plain strings; no model and no screen."""

@@ -1,0 +1,75 @@
+"""A finished completion as one static bundle: HTML with inline styles only, Markdown, plain text.
+
+Each says the same without JavaScript or CSS, so a saved, exported or diffed notebook still reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, visible
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionView:
+    """What is shown: the continuations, the footer, and the text before them (the prompt when echoed)."""
+
+    texts: Sequence[str]
+    footer: str
+    before: str = ""
+    form: str = "text"
+
+
+def bundle(view: CompletionView) -> Mapping[str, str]:
+    """MIME type to content."""
+    return {"text/html": to_html(view), "text/markdown": to_markdown(view), "text/plain": to_plain(view)}
+
+
+def to_plain(view: CompletionView) -> str:
+    blocks = [visible(view.before + text) for text in view.texts]
+    return "\n\n".join([numbered(blocks), f"[{visible(view.footer)}]"])
+
+
+def to_markdown(view: CompletionView) -> str:
+    blocks = [fenced(view.before + text) for text in view.texts]
+    return "\n\n".join([*blocks, f"*{_inline(view.footer)}*"])
+
+
+def to_html(view: CompletionView) -> str:
+    bodies = [_body(view, text) for text in view.texts]
+    if len(bodies) > 1:
+        bodies = [element("div", QUIET, str(n)) + body for n, body in enumerate(bodies, 1)]
+    footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
+    return element("div", FRAME, "".join(bodies) + footer)
+
+
+def _body(view: CompletionView, text: str) -> str:
+    before = element("span", MUTED, escape(view.before)) if view.before else ""
+    if view.form == "markdown":
+        return before + element("div", "", markdown_to_html(text))
+    style = f"{BODY};{MONO}" if view.form == "code" else BODY
+    return element("div", style, before + escape(text))
+
+
+def markdown_to_html(text: str) -> str:
+    """CommonMark to HTML with raw HTML and images shown as text, and every link spelled out instead of linked."""
+    from markdown_it import MarkdownIt
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "autolink"])
+
+    def link_open(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
+        env.setdefault("links", []).append(tokens[at].attrGet("href") or "")
+        return ""
+
+    def link_close(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
+        return f" ({escape(env['links'].pop())})"
+
+    parser.add_render_rule("link_open", link_open)
+    parser.add_render_rule("link_close", link_close)
+    return str(parser.render(visible(text)))
+
+
+def _inline(text: str) -> str:
+    """Text with Markdown's own signs escaped, on one line."""
+    return "".join("\\" + sign if sign in "\\`*_{}[]<>()#|!&~$" else sign for sign in visible(text).replace("\n", " "))

@@ -1,0 +1,73 @@
+"""What every view shares: text made safe to show, and the few inline styles.
+
+Model text is data. Control characters (which drive terminals) and bidirectional or invisible ones (which hide or
+reorder text) are shown as signs; everything is escaped for HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+QUIET = "font-size:85%;opacity:.7"
+MUTED = "opacity:.6"
+BODY = "white-space:pre-wrap;overflow-wrap:anywhere"
+MONO = "font-family:monospace"
+FRAME = "border-left:3px solid rgba(128,128,128,.45);padding-left:.8em;max-width:60em"
+
+
+def visible(text: str) -> str:
+    """`text` with control, bidirectional and invisible characters shown as signs (newline and tab stay)."""
+    return _INVISIBLE.sub(_sign, text)
+
+
+def escape(text: str) -> str:
+    """`text` made visible and safe inside HTML, attributes included."""
+    return html.escape(visible(text))
+
+
+def fenced(text: str) -> str:
+    """`text` as a Markdown code block whose fence is longer than any run of backticks in it."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}text\n{visible(text)}\n{fence}"
+
+
+def element(tag: str, style: str, inner: str) -> str:
+    """An HTML element around `inner`, which must be safe already."""
+    return f'<{tag} style="{style}">{inner}</{tag}>'
+
+
+def numbered(blocks: Sequence[str]) -> str:
+    """One block as it is; several with their numbers."""
+    return blocks[0] if len(blocks) == 1 else "\n\n".join(f"({n}) {block}" for n, block in enumerate(blocks, 1))
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 token", "2 tokens", "12,345 tokens"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(number: float) -> str:
+    """Bytes in decimal units: "98.4 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.2f} GB"
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\N{SYMBOL FOR DELETE}"
+    if 0xD800 <= code <= 0xDFFF:
+        return "\N{REPLACEMENT CHARACTER}"
+    return f"⟨U+{code:04X}⟩"

@@ -1,0 +1,57 @@
+"""What is asked of a model: a frozen value, complete in itself. Bounds and defaults live in config.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import BadOption
+
+Mode = Literal["continue", "score", "preview"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen, in transformers' own words. `temperature` 0 is greedy."""
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    stop: tuple[str, ...]
+    seed: int | None
+    beams: int
+    num: int
+    candidates: int
+
+    def __post_init__(self) -> None:
+        if "" in self.stop:
+            raise BadOption("A stop string is empty.", "Give --stop at least one character.")
+        if 1 < self.beams < self.num:
+            raise BadOption(
+                f"{self.num} continuations were asked of {self.beams} beams.",
+                "Ask for at most as many continuations (-n) as beams (--beams).",
+            )
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0 or self.beams > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request: a prompt and how to go on from it.
+
+    `prompt_ids`, when given, is used as it is instead of encoding `prompt`; `prefix` holds ids already
+    decoded after the prompt, from which the continuation goes on. `mode` "score" measures the prompt's
+    own tokens, "preview" only encodes it.
+    """
+
+    prompt: str
+    sampling: Sampling
+    chat: bool = False
+    mode: Mode = "continue"
+    prompt_ids: tuple[int, ...] | None = None
+    prefix: tuple[int, ...] = ()
