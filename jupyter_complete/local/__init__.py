@@ -1,0 +1,1 @@
+"""Models that run in this kernel: the only room that imports torch."""

@@ -1,0 +1,120 @@
+"""The continuations of one request: chosen ids to Token events, text cut at stop strings, why each ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from threading import Event as StopEvent
+
+from ..events import Candidate, Reason, Step, Timing, Token
+from ..request import Request
+from ..textstream import TextStream
+from .beams import search
+from .decode import Row, decode
+from .runners import Runner
+from .sampling import Choice, Draws, Sampler
+from .vocabulary import Vocabulary
+
+
+class Answer:
+    """What one request has got so far. `held` are the ids that the runner's first row may be kept for."""
+
+    def __init__(self, vocabulary: Vocabulary, ends: frozenset[int], request: Request, prompt: Sequence[int]) -> None:
+        sampling, prefix = request.sampling, request.prefix
+        self._vocabulary = vocabulary
+        self._ends = ends
+        self._sampling = sampling
+        self._drawn = len(prefix)
+        self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
+        self._counts = [0] * sampling.num
+        self._reasons: list[Reason | None] = [None] * sampling.num
+        self._first: tuple[float, int] | None = None  # when the first tokens came, and how many came with it
+        self._last = 0.0
+        self.held: list[int] = []
+
+    @property
+    def count(self) -> int:
+        """Tokens decoded, over all continuations."""
+        return sum(self._counts)
+
+    def tokens(
+        self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
+    ) -> Iterator[Token]:
+        """Every token after `head`, of which the runner holds all ids but the last."""
+        if self._sampling.beams > 1:
+            yield from self._searched(runner, head, sampler, limit, stop)
+        else:
+            yield from self._sampled(runner, head, sampler, limit, stop)
+
+    def endings(self, stop: StopEvent) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
+        """Why each continuation ended, and the text still held of those that were stopped."""
+        open_reason: Reason = "interrupted" if stop.is_set() else "length"
+        tails = tuple(
+            "" if reason else text.close()[1] for reason, text in zip(self._reasons, self._texts, strict=True)
+        )
+        return tuple(reason or open_reason for reason in self._reasons), tails
+
+    def timing(self, started: float) -> Timing:
+        now = time.perf_counter()
+        if self._first is None:
+            return Timing(total_s=now - started)
+        when, came = self._first
+        spent, decoded = self._last - when, self.count - came
+        speed = decoded / spent if decoded > 0 and spent > 0 and self._sampling.beams == 1 else None
+        return Timing(when - started, speed, now - started)
+
+    def _sampled(
+        self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
+    ) -> Iterator[Token]:
+        rows = [Row(index, list(head), self._draws(index)) for index in range(self._sampling.num)]
+        for row, choice in decode(runner, rows, sampler, limit, stop):
+            token = self._take(row.index, choice, last=self._counts[row.index] + 1 == limit)
+            row.open = self._reasons[row.index] is None
+            yield token
+        self.held = rows[0].ids
+        if len(rows) > 1:  # what all rows share is what can be kept
+            runner.select([0])
+            self.held = list(head)
+
+    def _searched(
+        self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
+    ) -> Iterator[Token]:
+        found = search(runner, head, sampler, self._sampling.beams, limit, self._ends, stop)
+        stopped = stop.is_set()
+        for index, beam in enumerate(found[: self._sampling.num]):
+            for place, choice in enumerate(beam.choices, 1):
+                yield self._take(index, choice, last=place == len(beam.choices) and not stopped)
+                if self._reasons[index] is not None:
+                    break
+        runner.select([0])
+        self.held = list(head)
+
+    def _draws(self, index: int) -> Draws | None:
+        seed = self._sampling.seed
+        return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
+
+    def _take(self, index: int, choice: Choice, last: bool) -> Token:
+        """One more token of continuation `index`, with its text; sets why it ends, if it does."""
+        self._counts[index] += 1
+        self._last = time.perf_counter()
+        if self._first is None:
+            self._first = (self._last, 1)
+        elif index > 0 and self._counts[index] == 1:
+            self._first = (self._first[0], self._first[1] + 1)
+        end = choice.id in self._ends
+        if end:
+            text, shown = self._texts[index].close()
+            stopped = False
+        else:
+            text, shown, stopped = self._texts[index].push(choice.id, last)
+        if end or stopped:
+            self._reasons[index] = "stop"
+        elif last:
+            self._reasons[index] = "length"
+        return Token(index, step_of(choice, text, self._vocabulary), shown, end)
+
+
+def step_of(choice: Choice, text: str, vocabulary: Vocabulary) -> Step:
+    """A Choice of ids as a Step with texts."""
+    top = tuple(Candidate(c.id, vocabulary.token_text(c.id), c.logprob, c.prob, c.cut) for c in choice.top)
+    return Step(choice.id, text, choice.logprob, choice.rank, top)

@@ -1,0 +1,76 @@
+"""The decoding loop on rows of ids: prefill in chunks, then a token a step. P(w_i | w_<i) = softmax(logits)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Event as StopEvent
+
+import torch
+from torch import Tensor
+
+from .runners import Runner
+from .sampling import Choice, Draws, Sampler
+
+CHUNK = 128  # prompt tokens read between two looks at the stop event
+
+
+@dataclass(slots=True)
+class Row:
+    """One continuation: all ids so far, its draws, and whether it goes on. The consumer closes it."""
+
+    index: int
+    ids: list[int]
+    draws: Draws | None
+    open: bool = True
+
+
+def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> Iterator[int]:
+    """Read ids[done:-1] in chunks, yielding how many are read; ends early once `stop` is set.
+
+    The last id is left for the first step, so that it is computed in one way whether or not what comes before it was
+    in the cache: a run repeats to the bit.
+    """
+    while done < len(ids) - 1 and not stop.is_set():
+        chunk = ids[done : min(done + CHUNK, len(ids) - 1)]
+        runner.forward([chunk])
+        done += len(chunk)
+        yield done
+
+
+def decode(
+    runner: Runner, rows: Sequence[Row], sampler: Sampler, limit: int, stop: StopEvent
+) -> Iterator[tuple[Row, Choice]]:
+    """Choose up to `limit` tokens a row, yielding each; the consumer sets `row.open` False to end that row.
+
+    The runner holds all ids of the row but the last when it begins, and again when it ends.
+    """
+    if len(rows) > 1:
+        logits = runner.forward([[rows[0].ids[-1]]]).expand(len(rows), -1)
+        runner.repeat(len(rows))
+    else:
+        logits = runner.forward([[rows[0].ids[-1]]])
+    for position in range(limit):
+        for row, scores in zip(rows, logits, strict=True):
+            if stop.is_set():
+                return
+            choice = sampler.choose(torch.tensor(row.ids, device=scores.device), scores, row.draws)
+            row.ids.append(choice.id)
+            yield row, choice
+        going = [place for place, row in enumerate(rows) if row.open]
+        if not going or position + 1 == limit or stop.is_set():
+            return
+        if len(going) < len(rows):
+            runner.select(going)
+            rows = [rows[place] for place in going]
+        logits = runner.forward([[row.ids[-1]] for row in rows])
+
+
+def score(runner: Runner, ids: Sequence[int], stop: StopEvent) -> Iterator[tuple[int, Tensor]]:
+    """Logits [V] for every id after the first, by chunks: (index of the id they predict, logits)."""
+    done = 0
+    while done < len(ids) - 1 and not stop.is_set():
+        chunk = ids[done : min(done + CHUNK, len(ids) - 1)]
+        for offset, logits in enumerate(runner.forward([chunk], every=True)[0], 1):
+            yield done + offset, logits
+        done += len(chunk)

@@ -1,0 +1,197 @@
+"""A transformers model in this kernel behind the engine's contract: a request in, events out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from threading import Event as StopEvent
+from typing import Any
+
+from ..engine import Footprint
+from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
+from ..events import Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
+from ..request import Request
+from ..textstream import TextStream
+from . import memory
+from .answer import Answer, step_of
+from .decode import prefill, score
+from .prefix import PrefixCache, rewind
+from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .sampling import Sampler, end_ids, model_rules
+from .vocabulary import Vocabulary
+
+RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
+
+
+class LocalEngine:
+    """One model with its tokenizer and KV cache. One thread calls it."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, name: str, origin: str, revision: str = "", quantized: str | None = None
+    ) -> None:
+        self.model = model
+        self._encodes = bool(model.config.is_encoder_decoder)
+        self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
+        self._ends = end_ids(model.generation_config) or end_ids(model.config)
+        self._size = model.get_input_embeddings().num_embeddings
+        self._prefix = PrefixCache()
+        self.info = ModelInfo(
+            name=name,
+            source=origin,
+            revision=revision,
+            dtype=str(model.dtype).removeprefix("torch."),
+            device=str(model.device),
+            parameters=sum(p.numel() for p in model.parameters()),
+            window=_window(model),
+            quantized=quantized,
+            architecture=type(model).__name__,
+        )
+
+    def footprint(self) -> Footprint:
+        return Footprint(memory.weight_bytes(self.model), self._prefix.bytes, self._prefix.tokens)
+
+    def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
+        """Text of `ids` after `prompt_ids`, all at once: what their stream joins to."""
+        return self._vocabulary.decode(ids, prompt_ids)
+
+    def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
+        """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
+        started, training = time.perf_counter(), self.model.training
+        self.model.eval()
+        failure: CompleteError | None = None
+        try:
+            yield from self._answer(request, stop, started)
+        except (RuntimeError, MemoryError) as error:
+            failure = memory.exhausted(error, f"generating with {self.info.name}")
+            if failure is None:
+                raise
+        finally:
+            self.model.train(training)
+        if failure is not None:  # raised out here, where the failed pass's tensors are gone
+            self._prefix.clear()
+            memory.release()
+            raise failure
+
+    def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
+        prompt = self._encode(request)
+        if request.mode == "preview":
+            yield self._measured(request, prompt, [Step(id, text) for id, text in self._texts(prompt)], started, stop)
+            return
+        self._check_window(len(prompt) + len(request.prefix))
+        if request.mode == "score":
+            yield from self._score(request, prompt, stop, started)
+        else:
+            yield from self._continue(request, prompt, stop, started)
+
+    def _encode(self, request: Request) -> list[int]:
+        if request.prompt_ids is not None:
+            ids = list(request.prompt_ids)
+        elif request.chat:
+            ids = self._vocabulary.encode_chat(request.prompt, self.info.name)
+        else:
+            ids = self._vocabulary.encode(request.prompt)
+        if not ids:
+            raise BadPrompt("The tokenizer finds no token in this prompt.", "Write some text.")
+        if max(ids) >= self._size:
+            raise BadPrompt(
+                f"The tokenizer gave id {max(ids):,}, and the model knows {self._size:,}.",
+                "Use the model's own tokenizer.",
+            )
+        return ids
+
+    def _check_window(self, length: int) -> None:
+        window = self.info.window
+        if window is not None and length >= window:
+            raise PromptTooLong(
+                f"The prompt has {length:,} tokens, and the window of {self.info.name} is {window:,}.",
+                f"Shorten it by at least {length - window + 1:,} tokens.",
+            )
+
+    def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
+        head, runner, cached = self._start(request, prompt)
+        total = len(prompt) + len(request.prefix)
+        yield Prefill(cached, total, cached, self._settled(request, prompt))
+        for done in prefill(runner, head, cached, stop):
+            yield Prefill(done, total, cached)
+        limit = self._limit(request.sampling.max_new_tokens, len(head))
+        config = self.model.generation_config
+        rules = model_rules(config, 1 if self._encodes else len(head), limit, str(self.model.device))
+        answer = Answer(self._vocabulary, self._ends, request, prompt)
+        if not stop.is_set():
+            yield from answer.tokens(runner, head, Sampler(request.sampling, rules), limit, stop)
+            head = answer.held
+        self._keep(runner, head)
+        usage = Usage(total, cached, answer.count)
+        reasons, tails = answer.endings(stop)
+        yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt))
+
+    def _start(self, request: Request, prompt: list[int]) -> tuple[list[int], Runner, int]:
+        """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
+        if self._encodes:
+            begin = self.model.generation_config.decoder_start_token_id
+            begin = self.model.config.decoder_start_token_id if begin is None else begin
+            return [int(begin), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
+        head = [*prompt, *request.prefix]
+        if not takes_cache(self.model):
+            return head, RereadingRunner(self.model), 0
+        cache, cached = self._prefix.take(head)
+        return head, CausalRunner(self.model, cache), cached
+
+    def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
+        """Keep the KV cache for the next request, as far as it stands for `ids`."""
+        if not isinstance(runner, CausalRunner):
+            return
+        held = runner.cache.get_seq_length()
+        if held > len(ids):
+            if not rewind(runner.cache, held - len(ids)):
+                return
+            held = len(ids)
+        self._prefix.keep(ids[:held], runner.cache)
+
+    def _score(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
+        if self._encodes:
+            raise BadOption(
+                f"{self.info.name} is an encoder-decoder, which gives a text no probability.",
+                "Use a decoder-only model.",
+            )
+        texts = self._texts(prompt)
+        steps = [Step(*next(texts))]
+        sampler = Sampler(request.sampling)
+        runner: Runner = CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+        for index, logits in score(runner, prompt, stop):
+            steps.append(step_of(sampler.weigh(prompt[index], logits), next(texts)[1], self._vocabulary))
+            if index % 32 == 0:
+                yield Prefill(index, len(prompt), 0)
+        self._keep(runner, prompt)
+        yield self._measured(request, prompt, steps, started, stop)
+
+    def _texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Each id with the text it adds; a special token, which adds none, with its name."""
+        stream = TextStream(self._vocabulary.detokenizer())
+        for place, token in enumerate(ids, 1):
+            text = stream.push(token, last=place == len(ids)).text
+            yield token, self._vocabulary.token_text(token) if self._vocabulary.is_special(token) else text
+
+    def _measured(
+        self, request: Request, prompt: list[int], steps: list[Step], started: float, stop: StopEvent
+    ) -> Finish:
+        num = request.sampling.num
+        reason: Reason = "interrupted" if stop.is_set() else "stop"
+        timing = Timing(total_s=time.perf_counter() - started)
+        return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))
+
+    def _settled(self, request: Request, prompt: list[int]) -> str:
+        """The text of the request's prefix that no later token can change."""
+        return "".join(map(self._vocabulary.detokenizer(prompt).push, request.prefix))
+
+    def _limit(self, asked: int, length: int) -> int:
+        return asked if self.info.window is None else max(1, min(asked, self.info.window - length))
+
+
+def _window(model: Any) -> int | None:
+    """Most tokens the model can attend to; None where its positions have no bound."""
+    if model.config.model_type in RELATIVE:
+        return None
+    config = model.config.get_text_config(decoder=True)
+    window = getattr(config, "max_position_embeddings", None)
+    return int(window) if window else None

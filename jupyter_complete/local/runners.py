@@ -1,0 +1,124 @@
+"""Forward passes that remember: ids in, the logits after the last of them out. They know no text and no threads.
+
+Shapes: B rows, T tokens a row, V tokens in the vocabulary.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Runner(Protocol):
+    """A batch of rows of equal length, extended token by token."""
+
+    cache: Any
+
+    def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
+        """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V]."""
+        ...
+
+    def repeat(self, rows: int) -> None:
+        """One row becomes `rows` equal ones."""
+        ...
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Go on with these rows only; a row may be named more than once."""
+        ...
+
+
+class CausalRunner:
+    """A decoder-only model with a KV cache."""
+
+    def __init__(self, model: Any, cache: Any = None) -> None:
+        from transformers import DynamicCache
+
+        self._model = model
+        self._takes_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self.cache = DynamicCache(config=model.config) if cache is None else cache
+
+    @torch.inference_mode()
+    def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
+        keep = {"logits_to_keep": 1} if self._takes_keep and not every else {}
+        tokens = torch.tensor(ids, device=self._model.device)
+        output = self._model(input_ids=tokens, past_key_values=self.cache, use_cache=True, return_dict=True, **keep)
+        logits: Tensor = output.logits
+        return logits if every else logits[:, -1]
+
+    def repeat(self, rows: int) -> None:
+        self.cache.batch_repeat_interleave(rows)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.cache.batch_select_indices(torch.tensor(rows, device=self._model.device))
+
+
+class RereadingRunner:
+    """A model without a cache of that kind: it reads everything again at each token. Slow, and right."""
+
+    cache = None
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._rows: list[list[int]] = []
+
+    @torch.inference_mode()
+    def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
+        self._rows = [[*old, *new] for old, new in zip(self._rows or [[] for _ in ids], ids, strict=True)]
+        tokens = torch.tensor(self._rows, device=self._model.device)
+        logits: Tensor = self._model(input_ids=tokens, return_dict=True).logits
+        return logits[:, -len(ids[0]) :] if every else logits[:, -1]
+
+    def repeat(self, rows: int) -> None:
+        self._rows = [list(self._rows[0]) for _ in range(rows)]
+
+    def select(self, rows: Sequence[int]) -> None:
+        self._rows = [list(self._rows[row]) for row in rows]
+
+
+class EncoderDecoderRunner:
+    """A model that reads the prompt with its encoder once and decodes from a start token."""
+
+    @torch.inference_mode()
+    def __init__(self, model: Any, prompt: Sequence[int]) -> None:
+        from transformers import DynamicCache, EncoderDecoderCache
+
+        self._model = model
+        encoder_ids = torch.tensor([list(prompt)], device=model.device)
+        self._mask = torch.ones_like(encoder_ids)
+        self._encoded = model.get_encoder()(input_ids=encoder_ids, attention_mask=self._mask, return_dict=True)
+        self.cache = EncoderDecoderCache(DynamicCache(config=model.config), DynamicCache(config=model.config))
+
+    @torch.inference_mode()
+    def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
+        output = self._model(
+            encoder_outputs=self._encoded,
+            attention_mask=self._mask,
+            decoder_input_ids=torch.tensor(ids, device=self._model.device),
+            past_key_values=self.cache,
+            use_cache=True,
+            return_dict=True,
+        )
+        logits: Tensor = output.logits
+        return logits if every else logits[:, -1]
+
+    def repeat(self, rows: int) -> None:
+        self.cache.batch_repeat_interleave(rows)
+        self._pick([0] * rows)
+
+    def select(self, rows: Sequence[int]) -> None:
+        self.cache.batch_select_indices(torch.tensor(rows, device=self._model.device))
+        self._pick(rows)
+
+    def _pick(self, rows: Sequence[int]) -> None:
+        at = torch.tensor(rows, device=self._model.device)
+        self._mask = self._mask[at]
+        self._encoded.last_hidden_state = self._encoded.last_hidden_state[at]
+
+
+def takes_cache(model: Any) -> bool:
+    """Whether the model's forward pass takes the cache object of transformers."""
+    return "past_key_values" in inspect.signature(model.forward).parameters

@@ -1,0 +1,155 @@
+"""From logits to the next token, by transformers' own logits processors, with the reason each candidate was cut."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..request import Sampling
+
+GREEDY = "greedy"
+
+
+class Weighed(NamedTuple):
+    """A candidate by id: raw logprob, probability after sampling's cuts, and what cut it."""
+
+    id: int
+    logprob: float
+    prob: float
+    cut: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen id with its raw logprob (natural log) and rank (1 is the likeliest), and the top candidates."""
+
+    id: int
+    logprob: float
+    rank: int
+    top: tuple[Weighed, ...]
+
+
+class Draws:
+    """One uniform draw a token, the same for a seed, a continuation and a position, however the text was reached."""
+
+    def __init__(self, seed: int, skip: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+        for _ in range(skip):
+            self.next()
+
+    def next(self) -> float:
+        return float(torch.rand((), generator=self._generator, dtype=torch.float64))
+
+
+class Sampler:
+    """Chooses tokens as `sampling` says; `rules` are what the model's own generation config demands."""
+
+    def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None) -> None:
+        self._candidates = sampling.candidates
+        self._greedy = sampling.greedy
+        self.processors = [*penalties(sampling), *(rules or [])]
+        if not sampling.greedy:
+            self.processors += warpers(sampling)
+
+    def choose(self, ids: Tensor, logits: Tensor, draws: Draws | None) -> Choice:
+        """The next token after `ids` [L], of `logits` [V]; without draws, the likeliest."""
+        raw = torch.log_softmax(logits.float(), dim=-1)
+        top = self._top(raw)
+        scores, cuts = self._process(ids[None], logits.float()[None], top.indices)
+        probs = torch.softmax(scores, dim=-1)
+        chosen = int(scores.argmax()) if self._greedy or draws is None else draw(probs, draws.next())
+        logprob = raw[chosen]
+        rank = 1 + int((raw > logprob).sum())
+        kept = probs[top.indices].tolist()
+        weighed = tuple(
+            Weighed(token, value, prob, cut or (GREEDY if self._greedy and token != chosen else None))
+            for token, value, prob, cut in zip(top.indices.tolist(), top.values.tolist(), kept, cuts, strict=True)
+        )
+        return Choice(chosen, float(logprob), rank, weighed)
+
+    def weigh(self, token: int, logits: Tensor) -> Choice:
+        """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""
+        raw = torch.log_softmax(logits.float(), dim=-1)
+        top = self._top(raw)
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        return Choice(token, float(raw[token]), 1 + int((raw > raw[token]).sum()), weighed)
+
+    def _top(self, raw: Tensor) -> Any:
+        return torch.topk(raw, min(self._candidates, raw.numel()))
+
+    def _process(self, ids: Tensor, scores: Tensor, watched: Tensor) -> tuple[Tensor, list[str | None]]:
+        """Scores [V] after all processors, and for each `watched` id the name of the one that cut it."""
+        cuts: list[str | None] = [None] * watched.numel()
+        for name, processor in self.processors:
+            scores = processor(ids, scores)
+            for place, gone in enumerate(torch.isneginf(scores[0, watched]).tolist()):
+                if gone and cuts[place] is None:
+                    cuts[place] = name
+        return scores[0], cuts
+
+
+def penalties(sampling: Sampling) -> list[tuple[str, Any]]:
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    if sampling.repetition_penalty == 1.0:
+        return []
+    return [("repetition_penalty", RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))]
+
+
+def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
+    """What shapes the distribution before a draw, in the order of `model.generate`."""
+    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    chain: list[tuple[str, Any]] = []
+    if sampling.temperature != 1.0:
+        chain.append(("temperature", TemperatureLogitsWarper(float(sampling.temperature))))
+    if sampling.top_k > 0:
+        chain.append(("top_k", TopKLogitsWarper(sampling.top_k)))
+    if sampling.top_p < 1.0:
+        chain.append(("top_p", TopPLogitsWarper(float(sampling.top_p))))
+    if sampling.min_p > 0.0:
+        chain.append(("min_p", MinPLogitsWarper(float(sampling.min_p))))
+    return chain
+
+
+def model_rules(config: Any, prompt_length: int, limit: int, device: str) -> list[tuple[str, Any]]:
+    """What a generation config demands of every token (a summariser's does), as `model.generate` obeys it."""
+    import transformers as tf
+
+    ends = end_ids(config)
+    rules: list[tuple[str, Any]] = []
+    if config.no_repeat_ngram_size:
+        rules.append(("no_repeat_ngram_size", tf.NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)))
+    if config.bad_words_ids:
+        rules.append(("bad_words", tf.NoBadWordsLogitsProcessor(config.bad_words_ids, list(ends) or None)))
+    if config.min_length and ends and config.min_length > prompt_length:
+        rules.append(("min_length", tf.MinLengthLogitsProcessor(config.min_length, list(ends), device=device)))
+    if config.forced_bos_token_id is not None:
+        rules.append(("forced_bos", tf.ForcedBOSTokenLogitsProcessor(config.forced_bos_token_id)))
+    if config.forced_eos_token_id is not None:
+        last = prompt_length + limit
+        rules.append(("forced_eos", tf.ForcedEOSTokenLogitsProcessor(last, config.forced_eos_token_id, device=device)))
+    if config.suppress_tokens:
+        rules.append(("suppress_tokens", tf.SuppressTokensLogitsProcessor(config.suppress_tokens, device=device)))
+    if config.begin_suppress_tokens:
+        begin = tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, prompt_length, device=device)
+        rules.append(("begin_suppress_tokens", begin))
+    return rules
+
+
+def end_ids(config: Any) -> frozenset[int]:
+    """The end-of-text ids of a generation config."""
+    ends = getattr(config, "eos_token_id", None)
+    return frozenset([] if ends is None else ends if isinstance(ends, (list, tuple)) else [ends])
+
+
+def draw(probs: Tensor, at: float) -> int:
+    """The token whose stretch of the cumulative distribution holds `at` (0 to 1); never one of probability 0."""
+    cumulative = torch.cumsum(probs.double(), dim=-1)
+    token = int(torch.searchsorted(cumulative, at * float(cumulative[-1]), right=True))
+    return token if token < probs.numel() and probs[token] > 0 else int(probs.argmax())

@@ -1,0 +1,125 @@
+"""Text to ids and back, for any tokenizer of transformers, with nothing trimmed and special strings as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from ..errors import BadOption
+from ..textstream import ByteDetokenizer, Detokenizer, WindowDetokenizer
+
+_BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
+_SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
+
+
+class Vocabulary:
+    """A tokenizer seen from a completion: exact encoding, and decoding that can be done token by token."""
+
+    def __init__(self, tokenizer: Any, trailing_end: bool) -> None:
+        """`trailing_end`: keep an end-of-text token that the tokenizer appends (an encoder expects it)."""
+        self.tokenizer = tokenizer
+        self._trailing_end = trailing_end
+        self._byte_level = _is_byte_level(tokenizer)
+        self.token_text: Callable[[int], str] = lru_cache(maxsize=65536)(self._token_text)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`; strings that look like special tokens are encoded as the characters they are."""
+        ids = list(self.tokenizer(text, split_special_tokens=True)["input_ids"])
+        end = self.tokenizer.eos_token_id
+        if not self._trailing_end and len(ids) > 1 and ids[-1] == end:
+            ids.pop()
+        return ids
+
+    def encode_chat(self, text: str, model_name: str) -> list[int]:
+        """Ids of `text` as a user's message in the model's own chat template; raises BadOption where it has none."""
+        if not getattr(self.tokenizer, "chat_template", None):
+            raise BadOption(f"{model_name} has no chat template.", "Leave out --chat, or use an instruct model.")
+        if not any(special in text for special in self._special_strings()):
+            return list(self._templated(text, tokenize=True)["input_ids"])
+        before, _, after = self._templated(_SENTINEL, tokenize=False).partition(_SENTINEL)
+        return [*self._template_part(before), *self._literal_part(text), *self._template_part(after)]
+
+    def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
+        """Text of `ids` as they stand after `prompt_ids`: what the pieces of `detokenizer` join to."""
+        if self._byte_level:
+            return self._decode(ids)
+        context = self._context(prompt_ids)
+        return self._decode([*context, *ids])[len(self._decode(context)) :]
+
+    def detokenizer(self, prompt_ids: Sequence[int] = ()) -> Detokenizer:
+        if self._byte_level:
+            return ByteDetokenizer(self._token_bytes)
+        return WindowDetokenizer(self._decode, self._is_byte, self._context(prompt_ids))
+
+    def is_special(self, token: int) -> bool:
+        """Whether `token` is a control token, which has no text."""
+        added = self.tokenizer.added_tokens_decoder.get(token)
+        return added is not None and bool(added.special)
+
+    def _token_text(self, token: int) -> str:
+        """One token by itself, as it would stand inside a text."""
+        if self._byte_level:
+            return self._token_bytes(token).decode("utf-8", errors="replace") or self._name(token)
+        inside = self._inside()
+        return self._decode([*inside, token])[len(self._decode(inside)) :] or self._name(token)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        if not ids:
+            return ""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _context(self, prompt_ids: Sequence[int]) -> list[int]:
+        """The last prompt token that has a text of its own: it gives the first new token its leading space."""
+        for token in reversed(prompt_ids):
+            if not self._is_byte(token) and self._decode([token]):
+                return [token]
+        return []
+
+    @lru_cache(maxsize=1)  # noqa: B019 - one vocabulary lives as long as its model
+    def _inside(self) -> list[int]:
+        return self._context(self.encode("a"))
+
+    def _name(self, token: int) -> str:
+        return str(self.tokenizer.convert_ids_to_tokens(token) or "")
+
+    def _is_byte(self, token: int) -> bool:
+        return _BYTE_TOKEN.fullmatch(self._name(token)) is not None
+
+    def _token_bytes(self, token: int) -> bytes:
+        if self.is_special(token):
+            return b""
+        name = self._name(token)
+        values = [_BYTE_OF.get(letter) for letter in name]
+        return name.encode() if None in values else bytes(value for value in values if value is not None)
+
+    def _special_strings(self) -> list[str]:
+        return [added.content for added in self.tokenizer.added_tokens_decoder.values()]
+
+    def _templated(self, content: str, tokenize: bool) -> Any:
+        message = [{"role": "user", "content": content}]
+        extra = {"return_dict": True} if tokenize else {}
+        return self.tokenizer.apply_chat_template(message, tokenize=tokenize, add_generation_prompt=True, **extra)
+
+    def _template_part(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _literal_part(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    from tokenizers.decoders import ByteLevel
+
+    return isinstance(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None), ByteLevel)
+
+
+def _bytes_by_letter() -> dict[str, int]:
+    """Byte-level BPE writes every byte as one letter: printable Latin-1 as itself, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = (byte for byte in range(256) if byte not in set(printable))
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+
+_BYTE_OF = _bytes_by_letter()

@@ -1,0 +1,100 @@
+"""A transformers directory to a model in memory: checked first, mapped where it can be, silent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import BadOption, NotAModel, UnsafeModel
+from ..sources.catalog import PICKLED, refused_pickle
+from ..sources.headers import directory_parameters
+from . import memory
+
+
+def choose(dtype: str, device: str) -> tuple[torch.dtype, str]:
+    """What "auto" means here; raises BadOption for a device this machine lacks."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise BadOption(f"There is no device {device!r} here.", "Use --device auto or cpu.") from None
+    if dtype == "auto":
+        dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "float32")
+    return getattr(torch, dtype), device
+
+
+def check(folder: Path, name: str) -> dict[str, Any]:
+    """The directory's config; raises NotAModel or UnsafeModel for what must not or cannot be loaded."""
+    from transformers import CONFIG_MAPPING
+
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise NotAModel(
+            f"The config.json of {name} cannot be read.", "Save the model again with save_pretrained."
+        ) from None
+    if "_attn_implementation_internal" in config:
+        raise UnsafeModel(f"The config of {name} asks for code to be fetched.", "Do not use this model.")
+    if config.get("model_type") not in CONFIG_MAPPING:
+        if "auto_map" in config:
+            raise UnsafeModel(
+                f"{name} wants to run Python code of its own (trust_remote_code), which is never run here.",
+                "Choose a model of an architecture that transformers knows.",
+            )
+        raise NotAModel(
+            f"transformers does not know the model type {config.get('model_type')!r} of {name}.", "Update transformers."
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((path for path in folder.iterdir() if path.suffix in PICKLED), None)
+        if pickled is not None:
+            raise refused_pickle(f"{name}/{pickled.name}")
+        raise NotAModel(f"{name} holds no safetensors weights.", "Save the model with save_pretrained.")
+    return config
+
+
+def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
+    """Model and tokenizer of a checked directory, in eval mode on `device`."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    memory.check_fit(name, directory_parameters(folder), dtype, device)
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            model = kind.from_pretrained(
+                folder, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise unreadable(name, error) from None
+    return model.to(device).eval(), tokenizer
+
+
+def unreadable(name: str, error: Exception) -> NotAModel:
+    """One sentence from an error of the libraries that read models."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return NotAModel(
+        f"{name} cannot be loaded: {reason[:200].rstrip('.')}.", "Check that it is a whole language model."
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no warnings from transformers inside the block."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,75 @@
+"""The cache directory, and how something is put into it: whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import DoesNotFit
+from ..render.page import size
+
+
+def root() -> Path:
+    """JUPYTER_COMPLETE_CACHE, or the platform's cache directory."""
+    import platformdirs
+
+    return Path(os.environ.get("JUPYTER_COMPLETE_CACHE") or platformdirs.user_cache_dir("jupyter_complete"))
+
+
+@contextmanager
+def filled(target: Path, needed: int) -> Iterator[Path]:
+    """A temporary directory that becomes `target` when the block ends well and vanishes when it does not.
+
+    `needed` is the space in bytes it will take; raises DoesNotFit, with the numbers, when the disk lacks it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sweep(target.parent)
+    check_disk(target.parent, needed)
+    part = target.parent / f".{target.name}.part-{os.getpid()}"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        _publish(part, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(target.parent, needed) from None
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def check_disk(place: Path, needed: int) -> None:
+    """Raise DoesNotFit when the disk of `place` has less than `needed` bytes free."""
+    if shutil.disk_usage(place).free < needed:
+        raise _full(place, needed)
+
+
+def sweep(place: Path) -> None:
+    """Remove what processes that are gone left half made in `place`."""
+    import psutil
+
+    for part in place.glob(".*.part-*"):
+        pid = part.name.rpartition("-")[2]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _publish(part: Path, target: Path) -> None:
+    try:
+        os.replace(part, target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        # another kernel finished the same thing first: its directory serves as well
+
+
+def _full(place: Path, needed: int) -> DoesNotFit:
+    return DoesNotFit(
+        f"The model needs {size(needed)} of disk in {place}, where {size(shutil.disk_usage(place).free)} is free.",
+        "Free some space, or point JUPYTER_COMPLETE_CACHE at a larger disk.",
+    )

