@@ -1,0 +1,86 @@
+"""Complete a cell's text with a model that stays resident in the kernel, streaming under the cell.
+
+    %load_ext jupyter_complete
+
+registers %%complete; `import jupyter_complete as jc` is the same from Python. torch is imported on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .completion import Completion
+    from .config import Complete
+    from .errors import CompleteError
+    from .python import Model, complete, last, load, register, score, stream
+    from .request import Request, Sampling
+    from .session import Session, current
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Complete": "config",
+    "CompleteError": "errors",
+    "Completion": "completion",
+    "Model": "python",
+    "Request": "request",
+    "Sampling": "request",
+    "Session": "session",
+    "complete": "python",
+    "current": "session",
+    "last": "python",
+    "load": "python",
+    "register": "python",
+    "score": "python",
+    "stream": "python",
+}
+
+__all__ = [
+    "Complete",
+    "CompleteError",
+    "Completion",
+    "Model",
+    "Request",
+    "Sampling",
+    "Session",
+    "__version__",
+    "complete",
+    "current",
+    "last",
+    "load",
+    "load_ipython_extension",
+    "register",
+    "score",
+    "stream",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """What `%load_ext jupyter_complete` does."""
+    from . import magics, session
+
+    magics.load(shell, session.current())
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """What `%unload_ext jupyter_complete` does; resident models stay until %complete_model unload."""
+    from . import magics
+
+    magics.unload(shell)

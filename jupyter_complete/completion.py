@@ -1,0 +1,211 @@
+"""The result of a request: a value that knows its text, its tokens and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .events import Event, Finish, Loading, ModelInfo, Prefill, Reason, Step, Timing, Token, Usage
+from .render import completion as view
+from .render import tokens as token_view
+from .render.page import count
+from .request import Request, Sampling
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """A prompt's continuation. `str()` is its text; it displays itself in a notebook.
+
+    `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
+    `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
+    request. `usage` and `timing` are of the last request that added to it.
+    """
+
+    prompt: str
+    text: str
+    tokens: tuple[Step, ...]
+    finish_reason: Reason
+    usage: Usage
+    timing: Timing
+    model: ModelInfo | None
+    params: Sampling
+    seed: int | None = None
+    end: Step | None = None
+    prompt_ids: tuple[int, ...] = ()
+    prompt_tokens: tuple[Step, ...] = ()
+    request: Request | None = field(default=None, repr=False)
+    alternatives: tuple[Completion, ...] = field(default=(), repr=False)
+    continue_with: Callable[..., Completion] | None = field(default=None, repr=False)
+
+    def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
+        """This completion with up to `max_new_tokens` tokens added, from the KV cache where it is still there."""
+        if self.continue_with is None:
+            raise TypeError("This completion did not come from a session, so there is no model to continue it with.")
+        if max_new_tokens is not None:
+            options["max_new_tokens"] = max_new_tokens
+        return self.continue_with(self, **options)
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp of the mean surprise (−logprob) of the scored prompt tokens; None where none were scored."""
+        import math
+
+        scored = [step.logprob for step in self.prompt_tokens if step.logprob is not None]
+        return math.exp(-sum(scored) / len(scored)) if scored else None
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The tokens as a pandas frame, one row each; those of a scored prompt first. Needs pandas."""
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError("to_frame needs pandas. Install it with: pip install pandas") from None
+        parts = [("prompt", step) for step in self.prompt_tokens] + [("completion", step) for step in self.tokens]
+        columns = ("part", "id", "text", "logprob", "rank", "top")
+        rows = [(part, step.id, step.text, step.logprob, step.rank, step.top) for part, step in parts]
+        return pandas.DataFrame(rows, columns=list(columns))
+
+    def footer(self) -> str:
+        """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
+        decoded = sum(c.usage.completion_tokens for c in (self, *self.alternatives))
+        reasons = dict.fromkeys(c.finish_reason for c in (self, *self.alternatives))
+        parts = ["/".join(reasons), count(decoded, "token")]
+        parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
+        if self.timing.decode_tokens_per_s is not None:
+            parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
+        if self.timing.first_token_s is not None:
+            parts.append(f"first token {self.timing.first_token_s * 1000:,.0f} ms")
+        parts.append(self._model_line())
+        if self.seed is not None:
+            parts.append(f"seed {self.seed}")
+        return " · ".join(part for part in parts if part)
+
+    def bundle(self, before: str = "", form: str = "text") -> Mapping[str, str]:
+        """MIME type to static content, with `before` (an echoed prompt) ahead of every continuation."""
+        if self.request is not None and self.request.mode != "continue":
+            return token_view.bundle(self.prompt_tokens, self._measure_line())
+        texts = [c.text for c in (self, *self.alternatives)]
+        return view.bundle(view.CompletionView(texts, self.footer(), before, form))
+
+    def _model_line(self) -> str:
+        if self.model is None:
+            return ""
+        stored = f" from {self.model.quantized}" if self.model.quantized else ""
+        return f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})"
+
+    def _measure_line(self) -> str:
+        """The footer of a scored or previewed text."""
+        parts = [count(self.usage.prompt_tokens, "token")]
+        if self.finish_reason == "interrupted":
+            parts.insert(0, "interrupted")
+        if self.perplexity is not None:
+            parts.append(f"perplexity {self.perplexity:.2f}")
+        window = self.model.window if self.model else None
+        if self.request is not None and self.request.mode == "preview":
+            free = (
+                "no fixed window"
+                if window is None
+                else f"window {window:,}, {window - self.usage.prompt_tokens:,} left"
+            )
+            parts += [free, f"up to {self.params.max_new_tokens:,} asked"]
+        return " · ".join([*parts, self._model_line()])
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        start = self.text if len(self.text) <= 60 else self.text[:59] + "…"
+        return f"<Completion {start!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+        return self.bundle()
+
+
+class Draft:
+    """A completion in the making: events in, texts at any time, a Completion when it ends.
+
+    Without a `request` it only follows a model being loaded.
+    """
+
+    def __init__(self, request: Request | None = None, earlier: Completion | None = None) -> None:
+        num = request.sampling.num if request else 1
+        self.request = request
+        self.texts = [""] * num
+        self.loading: Loading | None = None
+        self.prefill: Prefill | None = None
+        self.finish: Finish | None = None
+        self._steps: list[list[Step]] = [list(earlier.tokens) if earlier else [] for _ in self.texts]
+        self._new = [0] * num
+        self._ends: list[Step | None] = [None] * num
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Loading):
+            self.loading = event
+        elif isinstance(event, Prefill):
+            self.prefill = event
+            if event.settled:
+                self._settle(event.settled)
+        elif isinstance(event, Token):
+            self._add(event)
+        else:
+            self.finish = event
+            self.texts = [text + tail for text, tail in zip(self.texts, event.tails, strict=True)]
+
+    def interrupt(self) -> None:
+        """End here: the engine was stopped and has not answered yet."""
+        self._end("interrupted")
+
+    def fail(self) -> None:
+        """End here: the engine raised an error."""
+        self._end("error")
+
+    def completion(self, continue_with: Callable[..., Completion] | None = None) -> Completion:
+        """The finished value; its alternatives are the request's other continuations."""
+        first, *others = (self._one(index, continue_with) for index in range(len(self.texts)))
+        return replace(first, alternatives=tuple(others))
+
+    def _end(self, reason: Reason) -> None:
+        usage = Usage(self.prefill.total, self.prefill.cached) if self.prefill else Usage()
+        num = len(self.texts)
+        self.take(Finish((reason,) * num, ("",) * num, usage, Timing()))
+
+    def _add(self, event: Token) -> None:
+        self._new[event.index] += 1
+        if event.end:
+            self._ends[event.index] = event.step
+        else:
+            self._steps[event.index].append(event.step)
+        self.texts[event.index] += event.shown
+
+    def _settle(self, settled: str) -> None:
+        """Begin from a prefix of which only `settled` stands: a half character at its end is still open."""
+        self.texts = [settled] * len(self.texts)
+        for steps in self._steps:
+            loose = sum(len(step.text) for step in steps) - len(settled)
+            if steps and loose > 0:
+                steps[-1] = replace(steps[-1], text=steps[-1].text[:-loose])
+
+    def _one(self, index: int, continue_with: Callable[..., Completion] | None) -> Completion:
+        request, finish = self.request, self.finish
+        assert request is not None
+        assert finish is not None
+        seed = request.sampling.seed
+        return Completion(
+            prompt=request.prompt,
+            text=self.texts[index],
+            tokens=tuple(self._steps[index]),
+            finish_reason=finish.reasons[index],
+            usage=replace(finish.usage, completion_tokens=self._new[index]),
+            timing=finish.timing,
+            model=finish.model,
+            params=request.sampling,
+            seed=None if seed is None else seed + index,
+            end=self._ends[index],
+            prompt_ids=finish.prompt_ids,
+            prompt_tokens=finish.prompt_steps,
+            request=request,
+            continue_with=continue_with,
+        )

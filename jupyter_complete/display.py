@@ -1,0 +1,206 @@
+"""Paints a stream where the user looks: a notebook cell, a terminal, or nowhere until it is done.
+
+In a cell: plain text through one display_id, at most ten updates a second, then one static bundle in its place.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Protocol
+
+from .completion import Completion, Draft
+from .events import Loading, Prefill
+from .render.page import count, numbered, size, visible
+from .worker import Stream, stopping_on_interrupt
+
+LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
+
+
+class Screen(Protocol):
+    """Where a stream is seen."""
+
+    def live(self, draft: Draft, before: str) -> None:
+        """Show what there is so far; called often."""
+        ...
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        """Put the finished output in its place."""
+        ...
+
+    def clear(self) -> None:
+        """Take away what was shown while waiting."""
+        ...
+
+
+def paint(stream: Stream, before: str = "", form: str = "text", updates_per_second: float = 10.0) -> Completion:
+    """Show `stream` until it ends, `before` ahead of it, and return the Completion, partial if it failed.
+
+    An interrupt stops the stream; it is not raised.
+    """
+    screen = screen_here(updates_per_second)
+    with stopping_on_interrupt(stream):
+        for _ in stream.ticks():
+            screen.live(stream.draft, before)
+        done = stream.completion()
+        if stream.error is None or any(stream.draft.texts):
+            screen.final(done, before, form)
+        else:
+            screen.clear()
+    return done
+
+
+def wait(stream: Stream) -> None:
+    """Show only what is waited for (a model being loaded) until the stream ends."""
+    screen = screen_here(5.0)
+    with stopping_on_interrupt(stream) as interrupts:
+        for _ in stream.ticks():
+            if not any(stream.draft.texts):
+                screen.live(stream.draft, "")
+        screen.clear()
+    if stream.error is not None:
+        raise stream.error
+    if interrupts:
+        raise KeyboardInterrupt
+
+
+def screen_here(updates_per_second: float) -> Screen:
+    """The screen that fits this process."""
+    from IPython import get_ipython
+    from IPython.core.displaypub import CapturingDisplayPublisher
+
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        return TerminalScreen()
+    if isinstance(shell.display_pub, CapturingDisplayPublisher):
+        return CapturedScreen()
+    return CellScreen(1 / updates_per_second)
+
+
+class CellScreen:
+    """One output of a notebook cell, found again by its display_id."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._id = uuid.uuid4().hex
+        self._shown: str | None = None
+        self._due = 0.0
+        self._progress = Progress()
+
+    def live(self, draft: Draft, before: str) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        text = self._progress.text(draft, before)
+        if text == self._shown or (not text and self._shown is None):
+            return
+        self._publish({"text/plain": text})
+        self._shown = text
+        self._due = now + max(self._interval, len(text) / LENGTH_PER_SECOND)
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        self._publish(done.bundle(before, form))
+        self._shown = ""
+
+    def clear(self) -> None:
+        from IPython.display import clear_output
+
+        if self._shown is not None:
+            clear_output()
+
+    def _publish(self, bundle: Mapping[str, str]) -> None:
+        from IPython.display import display
+
+        display(dict(bundle), raw=True, display_id=self._id, update=self._shown is not None)
+
+
+class CapturedScreen:
+    """Output that is being captured: only the final one."""
+
+    def live(self, draft: Draft, before: str) -> None: ...
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        from IPython.display import display
+
+        display(dict(done.bundle(before, form)), raw=True)
+
+    def clear(self) -> None: ...
+
+
+class TerminalScreen:
+    """Standard output: text as it comes; what is waited for on one line that is written over."""
+
+    def __init__(self) -> None:
+        self._printed = 0
+        self._began = False
+        self._line = 0
+        self._rewrites = sys.stderr.isatty()
+        self._waiting = Progress()
+
+    def live(self, draft: Draft, before: str) -> None:
+        text = draft.texts[0]
+        if len(draft.texts) == 1 and len(text) > self._printed:
+            self._begin(before)
+            print(visible(text[self._printed :]), end="", flush=True)
+            self._printed = len(text)
+        elif not any(draft.texts):
+            self._rewrite(self._waiting.text(draft, ""))
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        self._rewrite("")
+        print(f"\n\n[{visible(done.footer())}]" if self._began else done.bundle(before, form)["text/plain"])
+
+    def clear(self) -> None:
+        self._rewrite("")
+
+    def _begin(self, before: str) -> None:
+        if not self._began:
+            self._rewrite("")
+            print(visible(before), end="")
+            self._began = True
+
+    def _rewrite(self, line: str) -> None:
+        if not self._rewrites or (not line and not self._line):
+            return
+        print("\r" + line.ljust(self._line), end="\r" if not line else "", file=sys.stderr, flush=True)
+        self._line = len(line)
+
+
+class Progress:
+    """What there is so far, in plain text: the texts, else the one line of what is waited for."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._since = 0.0
+        self._from = 0
+
+    def text(self, draft: Draft, before: str) -> str:
+        if any(draft.texts):
+            return numbered([visible(before + text) for text in draft.texts])
+        if draft.prefill is not None:
+            return visible(before) + self._reading(draft.prefill)
+        return self._loading(draft.loading) if draft.loading is not None else ""
+
+    @staticmethod
+    def _reading(event: Prefill) -> str:
+        return (
+            ""
+            if event.done >= event.total - 1
+            else f"reading the prompt: {event.done:,} of {count(event.total, 'token')}"
+        )
+
+    def _loading(self, event: Loading) -> str:
+        """Stage, share, bytes, MB/s and seconds left, as far as they are known."""
+        now = time.monotonic()
+        if event.stage != self._stage:
+            self._stage, self._since, self._from = event.stage, now, event.done
+        if not event.total:
+            return f"{event.stage} …"
+        parts = [f"{event.stage}: {event.done / event.total:.0%} of {size(event.total)}"]
+        spent, moved = now - self._since, event.done - self._from
+        if spent > 0.3 and moved > 0:
+            rate = moved / spent
+            parts += [f"{rate / 1e6:.1f} MB/s", f"{(event.total - event.done) / rate:.0f} s left"]
+        return " · ".join(parts)

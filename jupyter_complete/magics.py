@@ -1,0 +1,214 @@
+"""The magics: a line and a cell to a stream, painted under the cell; what is bound, and what is said of a bad line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from . import arguments, prompt
+from .completion import Completion
+from .display import paint, wait
+from .errors import BadOption, EmptyPrompt
+from .models import Resident
+from .render import models as models_view
+from .render.page import count, size
+from .request import Mode
+from .session import Session
+from .worker import Stream
+
+
+@magics_class
+class CompleteMagics(Magics):
+    """%%complete, %complete, %complete_more and %complete_model of one session."""
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        super().__init__(shell)
+        self.shell: InteractiveShell = shell
+        self.session = session
+
+    @no_var_expand
+    @line_cell_magic
+    def complete(self, line: str, cell: str | None = None) -> None:
+        with _bad_lines():
+            if cell is None:
+                settings, text = arguments.line_settings(line)
+            else:
+                settings, text = arguments.cell_settings(line), prompt.from_cell(cell)
+            defaults = self.session.config
+            out = arguments.out_name(settings.pop("out", defaults.out))
+            echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
+            stream = self.session.stream(prompt.checked(text), mode=_mode(settings), **settings)
+        self._show(stream, out, before=text if echo else "", form=form)
+
+    @no_var_expand
+    @line_magic
+    def complete_more(self, line: str) -> None:
+        """%complete_more [N]
+
+        Continue the last completion by up to N tokens (default: Complete.max_new_tokens), from its KV cache.
+        The result takes the place of the last completion and of the variable it was bound to.
+        """
+        last = self.session.last
+        if last is None or not (last.tokens or last.prompt_ids):
+            raise UsageError("There is no completion to continue; run a %%complete cell first.")
+        with _bad_lines():
+            words = line.split()
+            if len(words) > 1 or (words and not words[0].isdigit()):
+                raise UsageError(f"%complete_more takes a number of tokens, not {line.strip()!r}.")
+            number = int(words[0]) if words else self.session.config.max_new_tokens
+            stream = self.session.more(last, max_new_tokens=number)
+        names = [name for name, value in self.shell.user_ns.items() if value is last and not name.startswith("_")]
+        self._show(stream, names[0] if names else "", before="", form=self.session.config.format)
+
+    @no_var_expand
+    @line_magic
+    def complete_model(self, line: str) -> None:
+        with _bad_lines():
+            word, name, settings = arguments.model_settings(line)
+            if word in ("use", "load", "unload") and not name:
+                raise UsageError(f"%complete_model {word} needs a name; %complete_model list shows them.")
+            if word in ("list", "status") and name:
+                raise UsageError(f"%complete_model {word} takes no name.")
+            getattr(self, f"_{word}")(name, self.session.config.checked(settings))
+
+    def _show(self, stream: Stream, out: str, before: str, form: str) -> None:
+        """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
+        done: Completion = paint(stream, before, form, self.session.config.updates_per_second)
+        if out:
+            self.shell.user_ns[out] = done
+        if stream.error is not None:
+            raise stream.error
+
+    def _use(self, name: str, settings: dict[str, Any]) -> None:
+        self._load(name, settings)
+        self.session.config.model = name
+
+    def _load(self, name: str, settings: dict[str, Any]) -> None:
+        wait(self.session.models.load(name, settings["dtype"], settings["device"]))
+        self._status(name, settings)
+
+    def _unload(self, name: str, settings: dict[str, Any]) -> None:
+        gone = self.session.models.unload(name, self.shell.user_ns)
+        said = (
+            f"{name} is unloaded: {size(gone.weight_bytes)} of weights, {size(gone.freed_bytes)} of memory given back."
+        )
+        if gone.held_by:
+            holders = ", ".join(gone.held_by)
+            said = f"{name} is unloaded here, but {holders} still holds {size(gone.weight_bytes)} of weights."
+        print(said)
+
+    def _list(self, name: str, settings: dict[str, Any]) -> None:
+        rows = [
+            (source.name, "yes" if self.session.models.get(source.name) else "", source.about or "your own object")
+            for source in self.session.models.sources()
+        ]
+        self._table(("name", "resident", "what"), rows)
+        print("Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision).")
+
+    def _status(self, name: str, settings: dict[str, Any]) -> None:
+        residents = [resident for resident in self.session.models if not name or resident.name == name]
+        if not residents:
+            print(f"No model is resident; {self.session.config.model} is loaded by the first %%complete.")
+            return
+        rows = [self._status_row(resident) for resident in residents]
+        self._table(("model", "weights", "dtype", "device", "window", "KV cache", "requests"), rows)
+
+    def _status_row(self, resident: Resident) -> tuple[str, ...]:
+        engine, held = resident.engine, self.session.models.footprint(resident)
+        pending = str(resident.worker.pending)
+        if engine is None or held is None:
+            return (resident.name, "not ready", "", "", "", "", pending)
+        info = engine.info
+        return (
+            f"{info.name} (default)" if info.name == self.session.config.model else info.name,
+            size(held.weight_bytes),
+            f"{info.dtype} (from {info.quantized})" if info.quantized else info.dtype,
+            info.device,
+            f"{info.window:,}" if info.window else "no bound",
+            f"{count(held.cache_tokens, 'token')}, {size(held.cache_bytes)}",
+            pending,
+        )
+
+    def _table(self, head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
+        from IPython.display import display
+
+        plain = models_view.table_plain(head, rows)
+        if not hasattr(self.shell, "kernel"):
+            print(plain)
+            return
+        display({"text/plain": plain, "text/html": models_view.table_html(head, rows)}, raw=True)
+
+
+CompleteMagics.complete.__doc__ = arguments.CELL.format_help()
+CompleteMagics.complete_model.__doc__ = arguments.MODELS.format_help()
+
+
+def _mode(settings: dict[str, Any]) -> Mode:
+    """Take --score and --dry-run out of `settings`: what they mean to the model."""
+    score, preview = settings.pop("score", False), settings.pop("dry_run", False)
+    if score and preview:
+        raise UsageError("--score and --dry-run exclude each other; leave one out.")
+    return "score" if score else "preview" if preview else "continue"
+
+
+@contextmanager
+def _bad_lines() -> Iterator[None]:
+    """A value out of bounds or an empty prompt is a bad line: one sentence."""
+    try:
+        yield
+    except (BadOption, EmptyPrompt) as error:
+        raise arguments.usage_error(error) from None
+
+
+def load(shell: InteractiveShell, session: Session) -> None:
+    """Put the magics, their settings and their Tab completions into `shell`; a second time changes nothing."""
+    unload(shell)
+    session.namespace = shell.user_ns
+    session.config.parent = shell
+    session.config.update_config(shell.config)
+    shell.configurables.append(session.config)  # type: ignore[arg-type]  # it takes any Configurable
+    shell.register_magics(CompleteMagics(shell, session))
+    if shell.Completer is not None:
+        shell.Completer.custom_matchers.append(_matcher(session))
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take all of it out again; resident models stay."""
+    for magics in shell.magics_manager.magics.values():
+        for name in [name for name, function in magics.items() if _ours(getattr(function, "__self__", None))]:
+            del magics[name]
+    shell.magics_manager.registry.pop(CompleteMagics.__name__, None)
+    shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
+    if shell.Completer is not None:
+        kept = [
+            matcher for matcher in shell.Completer.custom_matchers if not getattr(matcher, "jupyter_complete", False)
+        ]
+        shell.Completer.custom_matchers[:] = kept
+
+
+def _ours(owner: object) -> bool:
+    return type(owner).__name__ == CompleteMagics.__name__
+
+
+def _matcher(session: Session) -> Any:
+    @context_matcher()  # type: ignore[untyped-decorator]
+    def complete_matcher(context: CompletionContext) -> SimpleMatcherResult:
+        before = context.line_with_cursor[: context.cursor_position]
+        if not before.startswith(("%%complete", "%complete")):
+            return {"completions": []}
+        found = arguments.completions(before, session.models.names())
+        token = before.rpartition(" ")[2]
+        rest = len(token) - len(context.token)  # IPython's token may begin after a dash
+        return {
+            "completions": [SimpleCompletion(value[rest:] if rest > 0 else value) for value in found],
+            "suppress": bool(found),
+        }
+
+    complete_matcher.jupyter_complete = True
+    return complete_matcher

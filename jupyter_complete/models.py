@@ -1,0 +1,185 @@
+"""The resident models of a kernel: loaded once, kept, unloaded. Owns the weights; opens engines by name only."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import weakref
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Event as StopEvent
+from typing import Any, cast
+
+from .completion import Draft
+from .engine import Engine, Footprint, Opener
+from .errors import BadOption, UnknownModel
+from .events import Event, Loading
+from .request import Request
+from .sources import catalog
+from .sources.catalog import Source
+from .worker import Stream, Worker, loading_only
+
+OPENER = "jupyter_complete.local.opening:open_engine"
+RELEASE = "jupyter_complete.local.memory:release"
+
+
+@dataclass
+class Resident:
+    """A model's place in the kernel: its engine once it is ready, and the thread that owns it."""
+
+    source: Source
+    dtype: str
+    device: str
+    worker: Worker
+    engine: Engine | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """What an unload gave back, in bytes of resident memory measured, and who still holds the model."""
+
+    name: str
+    weight_bytes: int
+    freed_bytes: int
+    held_by: tuple[str, ...]
+
+
+class Models:
+    """Residents by name."""
+
+    def __init__(self) -> None:
+        self._residents: dict[str, Resident] = {}
+        self._registered: dict[str, Source] = {}
+
+    def __iter__(self) -> Iterator[Resident]:
+        return iter(list(self._residents.values()))
+
+    def names(self) -> list[str]:
+        """Every name that can be given without a path or a hub id."""
+        return list(dict.fromkeys([*self._residents, *self._registered, *catalog.CATALOG]))
+
+    def sources(self) -> list[Source]:
+        """What can be loaded by name."""
+        return [*self._registered.values(), *catalog.CATALOG.values()]
+
+    def find(self, name: str) -> Source:
+        """What `name` means; a registered name comes first."""
+        if name in self._residents:
+            return self._residents[name].source
+        if name in self._registered:
+            return self._registered[name]
+        return catalog.find(name, self.names())
+
+    def register(self, name: str, model: Any, tokenizer: Any) -> None:
+        """Let `name` mean a model and tokenizer that the user has in memory."""
+        if name in self._residents:
+            self.unload(name)
+        self._registered[name] = Source(name=name, kind="registered", model=model, tokenizer=tokenizer)
+
+    def resident(self, name: str, dtype: str, device: str) -> Resident:
+        """The resident called `name`, made if there is none; its weights are read by its first job."""
+        if name not in self._residents:
+            source = self.find(name)
+            self._residents[name] = Resident(source, dtype, device, Worker(name))
+        return self._residents[name]
+
+    def get(self, name: str) -> Resident | None:
+        return self._residents.get(name)
+
+    def load(self, name: str, dtype: str, device: str) -> Stream:
+        """Get a model ready; another dtype or device than it has now loads it anew."""
+        held = self._residents.get(name)
+        if held is not None and not _same(held, dtype, device):
+            if held.source.kind == "registered":
+                raise BadOption(
+                    f"{name} is your own object, so its dtype and device are yours to set.", "Load it without."
+                )
+            self.unload(name)
+        resident = self.resident(name, dtype, device)
+        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Draft())
+
+    def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
+        """Queue a request; the model is loaded first if it is not ready."""
+
+        def job(stop: StopEvent) -> Iterator[Event]:
+            yield from self._ready(resident, stop)
+            assert resident.engine is not None
+            yield from resident.engine.stream(request, stop)
+
+        return resident.worker.submit(job, draft)
+
+    def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
+        """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
+        if resident.engine is not None:
+            return
+        opener = cast(Opener, _named(OPENER))
+        try:
+            resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
+        finally:
+            if resident.engine is None and resident.worker.pending <= 1:
+                if self._residents.get(resident.name) is resident:
+                    del self._residents[resident.name]
+                resident.worker.end()
+
+    def footprint(self, resident: Resident) -> Footprint | None:
+        return resident.engine.footprint() if resident.engine is not None else None
+
+    def unload(self, name: str, namespace: Mapping[str, Any] | None = None) -> Unloaded:
+        """Let go of a model and its thread; `namespace` is searched for who still holds it. Raises UnknownModel."""
+        resident = self._residents.pop(name, None)
+        if resident is None:
+            raise UnknownModel(f"{name} is not resident.", "%complete_model status shows what is.")
+        before = _resident_bytes()
+        weights = footprint.weight_bytes if (footprint := self.footprint(resident)) else 0
+        self._registered.pop(name, None)
+        ended = resident.worker.close(timeout=5.0)
+        watched = weakref.ref(resident.engine.model) if resident.engine is not None else None
+        resident.engine = None
+        resident.source = replace(resident.source, model=None, tokenizer=None)
+        _release()
+        held = _holders(watched() if watched else None, namespace or {})
+        if not ended:
+            held = (*held, "its thread, which is still working")
+        return Unloaded(name, weights, max(0, before - _resident_bytes()), held)
+
+
+def _same(resident: Resident, dtype: str, device: str) -> bool:
+    """Whether a resident already is what is asked for; "auto" asks for nothing."""
+    info = resident.engine.info if resident.engine is not None else None
+    have = (info.dtype, info.device) if info else (resident.dtype, resident.device)
+    return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))
+
+
+def _named(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def _release() -> None:
+    import sys
+
+    if RELEASE.partition(":")[0] in sys.modules:
+        _named(RELEASE)()
+    else:
+        gc.collect()
+
+
+def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who still refers to `model`: names of the namespace first, else the kinds of objects."""
+    if model is None:
+        return ()
+    names = [name for name, value in list(namespace.items()) if value is model]
+    if names:
+        return tuple(names)
+    kinds = {type(holder).__name__ for holder in gc.get_referrers(model) if type(holder).__name__ != "frame"}
+    return tuple(sorted(f"an object of type {kind}" for kind in kinds)) or ("something unknown",)
+
+
+def _resident_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,89 @@
+"""The Python face: what `import jupyter_complete as jc` offers, on the kernel's session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .completion import Completion
+from .display import wait
+from .events import ModelInfo
+from .models import Unloaded
+from .session import Session, current
+
+
+@dataclass(frozen=True)
+class Model:
+    """A resident model by name, with the verbs that concern it."""
+
+    name: str
+    session: Session
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """Which weights these are; None when they are not loaded (any more)."""
+        resident = self.session.models.get(self.name)
+        return resident.engine.info if resident and resident.engine else None
+
+    def complete(self, prompt: str, **options: Any) -> Completion:
+        return complete(prompt, model=self.name, **options)
+
+    def stream(self, prompt: str, **options: Any) -> Iterator[str]:
+        return stream(prompt, model=self.name, **options)
+
+    def score(self, text: str, **options: Any) -> Completion:
+        return score(text, model=self.name, **options)
+
+    def unload(self) -> Unloaded:
+        """Give the memory back; tells who still holds it."""
+        return self.session.models.unload(self.name, self.session.namespace)
+
+
+def load(name: str = "", dtype: str = "auto", device: str = "auto") -> Model:
+    """Make a model resident (the default one without a name) and wait until it is ready.
+
+    `name` is a catalogued name, a directory, a .gguf file or a hub id, `dtype` one of auto, float32, bfloat16, float16.
+    Raises a ModelError that says what to do.
+    """
+    session = current()
+    settings = session.config.checked({"dtype": dtype, "device": device})
+    name = name or session.config.model
+    wait(session.models.load(name, settings["dtype"], settings["device"]))
+    return Model(name, session)
+
+
+def register(name: str, model: Any, tokenizer: Any) -> Model:
+    """Let `name` mean a transformers model and tokenizer that are in memory already."""
+    session = current()
+    session.models.register(name, model, tokenizer)
+    return Model(name, session)
+
+
+def complete(prompt: str, **options: Any) -> Completion:
+    """The completion of `prompt`. Options are those of %%complete, by their long names with underscores.
+
+    An interrupt raises KeyboardInterrupt; the partial completion is `last()`.
+    """
+    return current().stream(prompt, **_named(options)).result()
+
+
+def stream(prompt: str, **options: Any) -> Iterator[str]:
+    """The completion's text as it comes; the pieces join to `last().text`. Leaving the loop stops the model."""
+    return current().stream(prompt, **_named(options)).deltas()
+
+
+def score(text: str, **options: Any) -> Completion:
+    """How likely `text` is: its `prompt_tokens` carry logprob and rank, `perplexity` sums them up."""
+    return current().stream(text, mode="score", **_named(options)).result()
+
+
+def last() -> Completion | None:
+    """The newest completion of this kernel."""
+    return current().last
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    """A Model given as `model` means its name."""
+    model = options.get("model")
+    return {**options, "model": model.name} if isinstance(model, Model) else options

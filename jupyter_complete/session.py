@@ -1,0 +1,90 @@
+"""The one path from a prompt to a Stream, which magics, panels, command line and Python share.
+
+A Session owns the settings, the resident models and the history of a kernel.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import prompt as prompts
+from .completion import Completion, Draft
+from .config import Complete
+from .models import Models
+from .request import Mode, Request, Sampling
+from .worker import Stream
+
+REMEMBERED = 200  # completions kept in the history
+
+
+class Session:
+    """Settings, resident models and history. `namespace` is searched for who still holds an unloaded model."""
+
+    def __init__(self, config: Complete | None = None, namespace: Mapping[str, Any] | None = None) -> None:
+        self.config = config or Complete()
+        self.models = Models()
+        self.namespace = namespace if namespace is not None else {}
+        self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+
+    @property
+    def last(self) -> Completion | None:
+        """The newest completion."""
+        return self.history[-1] if self.history else None
+
+    def stream(self, prompt: str, mode: Mode = "continue", **options: Any) -> Stream:
+        """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
+        or UnknownModel at once; what the model has to say comes with the stream."""
+        settings = self.config.checked(options)
+        sampling = self._seeded(self.config.sampling(settings))
+        if mode != "continue":
+            sampling = replace(sampling, num=1, beams=1)
+        request = Request(prompt=prompts.checked(prompt), sampling=sampling, chat=settings["chat"], mode=mode)
+        return self._submit(settings["model"], request, Draft(request))
+
+    def complete(self, prompt: str, **options: Any) -> Completion:
+        """The completion of `prompt`, when it is done."""
+        return self.stream(prompt, **options).result()
+
+    def more(self, completion: Completion, **options: Any) -> Stream:
+        """Begin to continue a completion where it ended, with its own settings but for `options`."""
+        changed = {name: value for name, value in self.config.checked(options).items() if name in options}
+        own = {**changed, **({"stop": tuple(changed["stop"])} if "stop" in changed else {})}
+        sampling = replace(completion.params, **{"num": 1, "beams": 1, "seed": completion.seed, **own})
+        request = Request(
+            prompt=completion.prompt,
+            sampling=self._seeded(sampling),
+            chat=completion.request.chat if completion.request else False,
+            prompt_ids=completion.prompt_ids or None,
+            prefix=tuple(step.id for step in completion.tokens),
+        )
+        name = completion.model.name if completion.model else self.config.model
+        return self._submit(name, request, Draft(request, earlier=completion))
+
+    def _submit(self, name: str, request: Request, draft: Draft) -> Stream:
+        resident = self.models.resident(name, self.config.dtype, self.config.device)
+        stream = self.models.submit(resident, request, draft)
+        stream.continue_with = lambda completion, **options: self.more(completion, **options).result()
+        stream.when_done = self.history.append
+        return stream
+
+    @staticmethod
+    def _seeded(sampling: Sampling) -> Sampling:
+        """With a seed, drawn where none was given: every sampled run can be repeated."""
+        if sampling.greedy:
+            return replace(sampling, seed=None)
+        return sampling if sampling.seed is not None else replace(sampling, seed=secrets.randbelow(2**31))
+
+
+_current: Session | None = None
+
+
+def current() -> Session:
+    """The kernel's session, made on first use."""
+    global _current
+    if _current is None:
+        _current = Session()
+    return _current

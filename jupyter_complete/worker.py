@@ -1,0 +1,225 @@
+"""One worker thread a model, and the caller's end of a request: iterate it, stop it, take its result.
+
+Everything travels one queue: events, then exactly one terminal item, a Finish or an exception. The caller waits with
+a short timeout, so an interrupt is answered at once; the worker reads the stop event at every step.
+"""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .completion import Completion, Draft
+from .errors import CompleteError, Stopped, WorkerDied
+from .events import Event, Finish, Loading, Token
+
+TICK = 0.05  # seconds between two looks of a waiting caller
+GRACE = 0.5  # seconds a stopped request is waited for; then the caller goes on with what it has
+
+Job = Callable[[threading.Event], Iterator[Event]]
+
+
+class Stream:
+    """The events of one request, as they come. `draft` is what they have made so far."""
+
+    def __init__(self, draft: Draft, alive: Callable[[], bool]) -> None:
+        self.draft = draft
+        self.stopping = threading.Event()
+        self.error: BaseException | None = None
+        self.continue_with: Callable[..., Completion] | None = None
+        self.when_done: Callable[[Completion], None] = lambda completion: None
+        self.inbox: queue.Queue[Event | BaseException] = queue.Queue()
+        self._alive = alive
+        self._stopped_at: float | None = None
+        self._done: Completion | None = None
+
+    def stop(self) -> None:
+        """Ask the worker to end after the current step; what was decoded stays."""
+        self.stopping.set()
+
+    def ticks(self) -> Iterator[Event | None]:
+        """Events until the end, with a None now and then while nothing comes; errors wait for `result`."""
+        while self.draft.finish is None:
+            item = self._next()
+            if item is None:
+                yield None
+            elif isinstance(item, BaseException):
+                self._fail(item)
+            else:
+                self.draft.take(item)
+                yield item
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events until the end; leaving the loop early stops the request, and what there is is kept."""
+        try:
+            for event in self.ticks():
+                if event is not None:
+                    yield event
+        finally:
+            if self.draft.finish is None:
+                self.stop()
+            self.completion()
+        if self.error is not None:
+            raise self.error
+
+    def deltas(self) -> Iterator[str]:
+        """The text of the first continuation in pieces that join to `result().text`."""
+        given = 0
+        for event in self:
+            if isinstance(event, (Token, Finish)):
+                text = self.draft.texts[0]
+                if len(text) > given:
+                    yield text[given:]
+                    given = len(text)
+
+    def wait(self) -> None:
+        """Wait for the end; raises the worker's error."""
+        for _ in self.ticks():
+            pass
+        if self.error is not None:
+            raise self.error
+
+    def completion(self) -> Completion:
+        """The finished Completion, whatever ended it: after an error, with finish_reason "error"."""
+        for _ in self.ticks():
+            pass
+        if self._done is None:
+            self._done = self.draft.completion(self.continue_with)
+            self.when_done(self._done)
+        return self._done
+
+    def result(self) -> Completion:
+        """Wait for the Completion; raises the worker's error. An interrupt stops the request and is raised again."""
+        with stopping_on_interrupt(self) as interrupts:
+            done = self.completion()
+        if self.error is not None:
+            raise self.error
+        if interrupts:
+            raise KeyboardInterrupt
+        return done
+
+    def _next(self) -> Event | BaseException | None:
+        try:
+            return self.inbox.get(timeout=TICK)
+        except queue.Empty:
+            pass
+        if self.stopping.is_set():
+            self._stopped_at = self._stopped_at or time.monotonic()
+            if time.monotonic() - self._stopped_at > GRACE:
+                self.draft.interrupt()
+        elif not self._alive() and self.inbox.empty():
+            return WorkerDied(
+                "The model's thread ended without an answer.", "Load the model again: %complete_model load."
+            )
+        return None
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, Stopped):
+            self.draft.interrupt()
+        else:
+            self.error = error
+            self.draft.fail()
+
+
+class Worker:
+    """The one thread that touches a model; jobs run in the order they came."""
+
+    def __init__(self, name: str) -> None:
+        self._jobs: queue.Queue[tuple[Job, Stream] | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name=f"jupyter_complete {name}", daemon=True)
+        self._lock = threading.Lock()
+        self._busy = 0
+
+    @property
+    def pending(self) -> int:
+        """Requests waiting or running."""
+        return self._busy
+
+    def submit(self, job: Job, draft: Draft) -> Stream:
+        with self._lock:
+            if self._thread.ident is None:
+                self._thread.start()
+            self._busy += 1
+        stream = Stream(draft, self._thread.is_alive)
+        self._jobs.put((job, stream))
+        return stream
+
+    def end(self) -> None:
+        """Let the thread end after the jobs that wait."""
+        self._jobs.put(None)
+
+    def close(self, timeout: float) -> bool:
+        """End the thread after the jobs that wait; whether it ended within `timeout` seconds."""
+        if self._thread.ident is None:
+            return True
+        self.end()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            self._work(*item)
+            del item
+
+    def _work(self, job: Job, stream: Stream) -> None:
+        terminal: Event | BaseException | None = None
+        try:
+            for event in job(stream.stopping):
+                if isinstance(event, Finish):
+                    terminal = event
+                else:
+                    stream.inbox.put(event)
+            terminal = terminal or WorkerDied("The model ended without a result.", "Run it again.")
+        except BaseException as error:
+            terminal = _bare(error)
+        finally:
+            with self._lock:
+                self._busy -= 1
+            stream.inbox.put(terminal or WorkerDied("The model's thread was ended.", "Load the model again."))
+
+
+def _bare(error: BaseException) -> BaseException:
+    """`error` without the frames it holds (and the tensors in them); what they said goes along as a note."""
+    if not isinstance(error, CompleteError):
+        error.add_note("In the model's thread:\n" + "".join(traceback.format_exception(error)))
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+@contextmanager
+def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
+    """Inside the block an interrupt stops `stream` instead of raising; a second one raises KeyboardInterrupt.
+
+    Yields the list of interrupts that came. Only the main thread gets interrupts; in another this does nothing.
+    """
+    came: list[int] = []
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        stream.stop()
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def loading_only(events: Iterator[Loading]) -> Iterator[Event]:
+    """A job that only gets a model ready: its Loading events, then a Finish."""
+    from .events import Timing, Usage
+
+    started = time.monotonic()
+    yield from events
+    yield Finish(("stop",), ("",), Usage(), Timing(total_s=time.monotonic() - started))

@@ -1,0 +1,40 @@
+"""What the tests share: a cache of their own, the real model once, tiny random models, an IPython shell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_complete import session as session_module
+from jupyter_complete.session import Session
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A session of its own that is the current one; its models are unloaded afterwards."""
+    fresh = Session()
+    monkeypatch.setattr(session_module, "_current", fresh)
+    yield fresh
+    for resident in fresh.models:
+        fresh.models.unload(resident.name)
+
+
+@pytest.fixture(scope="session")
+def real_session() -> Iterator[Session]:
+    """One session with the real SmolLM2 resident, for all tests that only read from it."""
+    shared = Session()
+    shared.models.load("smollm2", "auto", "auto").wait()
+    yield shared
+    shared.models.unload("smollm2")
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory in use."""
+    monkeypatch.setenv("JUPYTER_COMPLETE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"

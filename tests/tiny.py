@@ -1,0 +1,246 @@
+"""Tiny random models and small tokenizers, made on the spot: real architectures, no downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+TEXTS = [
+    "The mean of a sample estimates the mean of its population.",
+    "Once upon a time there was a statistician who loved boxplots, and she drew them every day.",
+    "def mean(values):\n    return sum(values) / len(values)\n",
+    "我想了解一下GPT-3的工作原理。数据科学家每天都写笔记本。",
+    "Émile naïvely résuméd: “Ça va?” — Привет, мир! 👩‍👩‍👧‍👦 🇨🇭 👍🏽",
+    "  leading spaces\tand tabs\n\n\nand newlines  ",
+]
+
+
+@lru_cache
+def byte_level() -> Any:
+    """Byte-level BPE, as GPT-2, Llama 3, Qwen and SmolLM have."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return _wrapped(tokenizer, eos_token="<|endoftext|>", additional_special_tokens=["<|im_start|>", "<|im_end|>"])
+
+
+@lru_cache
+def metaspace() -> Any:
+    """SentencePiece-like BPE with byte fallback, as Llama 2, Mistral and Gemma have."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+
+    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(content=" ", left=1)]
+    )
+    specials = ["<unk>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=specials, show_progress=False, max_token_length=8)
+    tokenizer.train_from_iterator([text for text in TEXTS if text.isascii()], trainer)
+    vocabulary = {**tokenizer.get_vocab()}
+    for name in bytes_:
+        vocabulary.setdefault(name, len(vocabulary))
+    import json
+
+    state = json.loads(tokenizer.to_str())
+    state["model"]["vocab"] = vocabulary
+    return _wrapped(Tokenizer.from_str(json.dumps(state)), eos_token="</s>", bos_token="<s>", unk_token="<unk>")
+
+
+@lru_cache
+def unigram() -> Any:
+    """SentencePiece-like unigram without byte fallback, as T5 has; it appends its end token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    specials = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=specials, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    return _wrapped(tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
+
+
+@lru_cache
+def wordpiece() -> Any:
+    """WordPiece, whose decoder joins pieces and tidies punctuation, as BERT has."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    specials = ["[PAD]", "[UNK]", "[SEP]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=specials, show_progress=False)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    return _wrapped(tokenizer, eos_token="[SEP]", unk_token="[UNK]", pad_token="[PAD]")
+
+
+TOKENIZERS: dict[str, Callable[[], Any]] = {
+    "byte-level": byte_level,
+    "metaspace": metaspace,
+    "unigram": unigram,
+    "wordpiece": wordpiece,
+}
+
+
+def _wrapped(tokenizer: Any, **names: Any) -> Any:
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, clean_up_tokenization_spaces=False, **names)
+
+
+def _decoder_only(config: str, **extra: Any) -> Any:
+    import transformers
+
+    tokenizer = byte_level()
+    sizes = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": None,
+        "pad_token_id": None,
+        "initializer_range": 0.4,
+    }
+    return transformers.AutoModelForCausalLM.from_config(getattr(transformers, config)(**{**sizes, **extra}))
+
+
+def llama() -> Any:
+    return _decoder_only("LlamaConfig")
+
+
+def qwen2() -> Any:
+    return _decoder_only("Qwen2Config")
+
+
+def qwen3() -> Any:
+    return _decoder_only("Qwen3Config", head_dim=12)
+
+
+def mistral() -> Any:
+    """With a sliding window shorter than the texts."""
+    return _decoder_only("MistralConfig", sliding_window=16)
+
+
+def gemma2() -> Any:
+    return _decoder_only("Gemma2Config", head_dim=12, sliding_window=16, query_pre_attn_scalar=12)
+
+
+def gemma3() -> Any:
+    return _decoder_only(
+        "Gemma3TextConfig",
+        head_dim=12,
+        sliding_window=16,
+        query_pre_attn_scalar=12,
+        layer_types=["sliding_attention", "full_attention"],
+    )
+
+
+def gpt2() -> Any:
+    import transformers
+
+    tokenizer = byte_level()
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=48,
+        n_layer=2,
+        n_head=4,
+        n_positions=256,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=tokenizer.eos_token_id,
+        initializer_range=0.4,
+    )
+    return transformers.GPT2LMHeadModel(config)
+
+
+def t5() -> Any:
+    import transformers
+
+    tokenizer = unigram()
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer),
+        d_model=48,
+        d_kv=12,
+        d_ff=96,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=0,
+        eos_token_id=1,
+        pad_token_id=0,
+        initializer_factor=6.0,
+    )
+    return transformers.T5ForConditionalGeneration(config)
+
+
+def bart() -> Any:
+    """With what a summariser's generation config demands: a forced first token, no repeated trigram, a least length."""
+    import transformers
+
+    tokenizer = unigram()
+    config = transformers.BartConfig(
+        vocab_size=len(tokenizer),
+        d_model=48,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=96,
+        decoder_ffn_dim=96,
+        max_position_embeddings=128,
+        decoder_start_token_id=1,
+        forced_eos_token_id=None,
+        eos_token_id=1,
+        bos_token_id=2,
+        pad_token_id=0,
+        init_std=0.4,
+    )
+    model = transformers.BartForConditionalGeneration(config)
+    model.generation_config.update(forced_bos_token_id=2, no_repeat_ngram_size=3, min_length=8)
+    return model
+
+
+CAUSAL: dict[str, Callable[[], Any]] = {
+    "llama": llama,
+    "gpt2": gpt2,
+    "qwen2": qwen2,
+    "qwen3": qwen3,
+    "mistral": mistral,
+    "gemma2": gemma2,
+    "gemma3": gemma3,
+}
+ENCODER_DECODER: dict[str, Callable[[], Any]] = {"t5": t5, "bart": bart}
+
+
+@lru_cache
+def make(name: str) -> tuple[Any, Any]:
+    """Model and tokenizer, random but always the same."""
+    import torch
+
+    torch.manual_seed(11)
+    model = {**CAUSAL, **ENCODER_DECODER}[name]()
+    return model.eval(), unigram() if name in ENCODER_DECODER else byte_level()
+
+
+def save(name: str, folder: Path) -> Path:
+    """The same as a transformers directory."""
+    model, tokenizer = make(name)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
