@@ -68,11 +68,17 @@ class Completion:
         rows = [(part, step.id, step.text, step.logprob, step.rank, step.top) for part, step in parts]
         return pandas.DataFrame(rows, columns=list(columns))
 
+    def ending(self) -> str:
+        """The finish reason, and for "stop" what it was that stopped it."""
+        if self.finish_reason != "stop":
+            return self.finish_reason
+        return "stop (end of text)" if self.end is not None else "stop (stop string)"
+
     def footer(self) -> str:
         """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
         decoded = sum(c.usage.completion_tokens for c in (self, *self.alternatives))
-        reasons = dict.fromkeys(c.finish_reason for c in (self, *self.alternatives))
-        parts = ["/".join(reasons), count(decoded, "token")]
+        reasons = dict.fromkeys(c.ending() for c in (self, *self.alternatives))
+        parts = [", ".join(reasons), count(decoded, "token")]
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
         if self.timing.decode_tokens_per_s is not None:
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+from .display import CHANGING, STATE, WAITING
 from .errors import CompleteError
 
 QUICKSTART = "01_quickstart.ipynb"
@@ -32,7 +35,7 @@ def run(notebook: str | None, output: str) -> None:
     node = nbformat.read(path, as_version=4)
     client = PrintingClient(node, timeout=1800, resources={"metadata": {"path": str(path.parent)}})
     failed: CellExecutionError | None = None
-    with client.setup_kernel():
+    with client.setup_kernel(stderr=subprocess.DEVNULL):
         for index, cell in enumerate(node.cells):
             printer.cell(cell)
             try:
@@ -40,6 +43,8 @@ def run(notebook: str | None, output: str) -> None:
             except CellExecutionError as error:
                 failed = error
                 break
+            finally:
+                printer.end()
     client.set_widgets_metadata()
     executed, page = _write(node, HTMLExporter(), Path(output), path.stem)
     if failed is not None:
@@ -48,34 +53,51 @@ def run(notebook: str | None, output: str) -> None:
 
 
 class Printer:
-    """Prints the outputs of the running cell as they grow."""
+    """Prints the outputs of the running cell as they grow.
+
+    A text that only grows is printed as it comes; several continuations wait until they stand. What is waited for is
+    shown on a line that is written over, at a terminal.
+    """
 
     def __init__(self) -> None:
-        self._shown = ""
+        self._printed = ""
+        self._latest = ""
+        self._width = 0
 
     def cell(self, cell: Any) -> None:
-        self._shown = ""
+        """Begin a cell: its source."""
         mark = "│ " if cell.cell_type == "code" else ""
-        print("\n" + "\n".join(mark + line for line in cell.source.splitlines()))
-        if cell.cell_type == "code":
+        print("\n" + "\n".join(mark + line for line in cell.source.splitlines()) + "\n", flush=True)
+
+    def end(self) -> None:
+        """End the cell's output: what waited is printed."""
+        if self._latest != self._printed:
+            print(("\n" if self._printed else "") + self._latest, end="")
+        if self._latest:
             print()
+        self._printed = self._latest = ""
 
     def message(self, message: dict[str, Any]) -> None:
-        content = message["content"]
-        if message["msg_type"] == "stream":
+        """Take one message of the kernel."""
+        kind, content = message["msg_type"], message["content"]
+        if kind == "stream":
             print(content["text"], end="", flush=True)
-        elif message["msg_type"] in ("display_data", "update_display_data", "execute_result"):
-            self._grow(content["data"].get("text/plain", ""), update=message["msg_type"] == "update_display_data")
+        elif kind in ("display_data", "execute_result", "update_display_data"):
+            if kind != "update_display_data":
+                self.end()
+            state = content.get("metadata", {}).get(STATE)
+            self._take(content["data"].get("text/plain", ""), state)
 
-    def _grow(self, text: str, update: bool) -> None:
-        """Print what `text` has more than the version before; a text that is no continuation begins on a new line."""
-        if update and text.startswith(self._shown):
-            print(text[len(self._shown) :], end="", flush=True)
-        else:
-            print(("\n" if self._shown else "") + text, end="", flush=True)
-        self._shown = text
-        if "]" in text[-1:]:
-            print()
+    def _take(self, text: str, state: str | None) -> None:
+        if state == WAITING:
+            if sys.stdout.isatty():
+                print("\r" + text.ljust(self._width), end="\r", flush=True)
+                self._width = len(text)
+            return
+        self._latest = text
+        if state != CHANGING and text.startswith(self._printed):
+            print(text[len(self._printed) :], end="", flush=True)
+            self._printed = text
 
 
 def _find(notebook: str | None) -> Path:

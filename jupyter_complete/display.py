@@ -16,7 +16,12 @@ from .events import Loading, Prefill
 from .render.page import count, numbered, size, visible
 from .worker import Stream, stopping_on_interrupt
 
+SHORT = 128  # prompt tokens that are read at once, with no progress to tell
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
+
+
+STATE = "jupyter_complete"  # metadata of a live output: what kind of text it is
+WAITING, GROWING, CHANGING = "waiting", "growing", "changing"
 
 
 class Screen(Protocol):
@@ -96,7 +101,7 @@ class CellScreen:
         text = self._progress.text(draft, before)
         if text == self._shown or (not text and self._shown is None):
             return
-        self._publish({"text/plain": text})
+        self._publish({"text/plain": text}, {STATE: _state(draft)})
         self._shown = text
         self._due = now + max(self._interval, len(text) / LENGTH_PER_SECOND)
 
@@ -110,10 +115,18 @@ class CellScreen:
         if self._shown is not None:
             clear_output()
 
-    def _publish(self, bundle: Mapping[str, str]) -> None:
+    def _publish(self, bundle: Mapping[str, str], metadata: Mapping[str, str] | None = None) -> None:
         from IPython.display import display
 
-        display(dict(bundle), raw=True, display_id=self._id, update=self._shown is not None)
+        seen_before = self._shown is not None
+        display(dict(bundle), raw=True, metadata=dict(metadata or {}), display_id=self._id, update=seen_before)
+
+
+def _state(draft: Draft) -> str:
+    """Whether the text shown is waiting for the model, only grows, or changes in several places."""
+    if not any(draft.texts):
+        return WAITING
+    return GROWING if len(draft.texts) == 1 else CHANGING
 
 
 class CapturedScreen:
@@ -130,12 +143,13 @@ class CapturedScreen:
 
 
 class TerminalScreen:
-    """Standard output: text as it comes; what is waited for on one line that is written over."""
+    """Standard output for the text as it comes; standard error for what is waited for, on a line written over."""
 
     def __init__(self) -> None:
         self._printed = 0
         self._began = False
         self._line = 0
+        self._stage = ""
         self._rewrites = sys.stderr.isatty()
         self._waiting = Progress()
 
@@ -145,8 +159,10 @@ class TerminalScreen:
             self._begin(before)
             print(visible(text[self._printed :]), end="", flush=True)
             self._printed = len(text)
-        elif not any(draft.texts):
+        elif not any(draft.texts) and self._rewrites:
             self._rewrite(self._waiting.text(draft, ""))
+        elif not any(draft.texts) and draft.loading is not None:
+            self._note(draft.loading.stage)
 
     def final(self, done: Completion, before: str, form: str) -> None:
         self._rewrite("")
@@ -160,6 +176,12 @@ class TerminalScreen:
             self._rewrite("")
             print(visible(before), end="")
             self._began = True
+
+    def _note(self, stage: str) -> None:
+        """Say once what is waited for, where no line can be written over (a log)."""
+        if stage != self._stage:
+            print(f"{stage} …", file=sys.stderr, flush=True)
+            self._stage = stage
 
     def _rewrite(self, line: str) -> None:
         if not self._rewrites or (not line and not self._line):
@@ -185,11 +207,9 @@ class Progress:
 
     @staticmethod
     def _reading(event: Prefill) -> str:
-        return (
-            ""
-            if event.done >= event.total - 1
-            else f"reading the prompt: {event.done:,} of {count(event.total, 'token')}"
-        )
+        if event.total - event.cached <= SHORT or event.done >= event.total - 1:
+            return ""
+        return f"reading the prompt: {event.done:,} of {count(event.total, 'token')}"
 
     def _loading(self, event: Loading) -> str:
         """Stage, share, bytes, MB/s and seconds left, as far as they are known."""

@@ -31,6 +31,11 @@ class Engine(Protocol):
         """What holds the weights, to tell who else holds it."""
         ...
 
+    @property
+    def tokenizer(self) -> object:
+        """What turns text to ids and back; None for a remote engine."""
+        ...
+
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; `stop` is read at every step. The last event, and only it, is a Finish."""
         ...

@@ -8,6 +8,7 @@ from typing import Any
 
 from .completion import Completion
 from .display import wait
+from .engine import Engine
 from .events import ModelInfo
 from .models import Unloaded
 from .session import Session, current
@@ -23,8 +24,22 @@ class Model:
     @property
     def info(self) -> ModelInfo | None:
         """Which weights these are; None when they are not loaded (any more)."""
+        return self._engine.info if self._engine else None
+
+    @property
+    def model(self) -> Any:
+        """The transformers model itself, to look into; while a variable holds it, unload cannot free it."""
+        return self._engine.model if self._engine else None
+
+    @property
+    def tokenizer(self) -> Any:
+        """The transformers tokenizer itself."""
+        return self._engine.tokenizer if self._engine else None
+
+    @property
+    def _engine(self) -> Engine | None:
         resident = self.session.models.get(self.name)
-        return resident.engine.info if resident and resident.engine else None
+        return resident.engine if resident else None
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         return complete(prompt, model=self.name, **options)

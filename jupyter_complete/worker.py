@@ -213,7 +213,7 @@ def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
     try:
         yield came
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 def loading_only(events: Iterator[Loading]) -> Iterator[Event]:

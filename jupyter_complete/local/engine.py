@@ -30,6 +30,7 @@ class LocalEngine:
         self, model: Any, tokenizer: Any, name: str, origin: str, revision: str = "", quantized: str | None = None
     ) -> None:
         self.model = model
+        self.tokenizer = tokenizer
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, visible
 
+NOTHING = "(no text)"
+
 
 @dataclass(frozen=True, slots=True)
 class CompletionView:
@@ -27,7 +29,7 @@ def bundle(view: CompletionView) -> Mapping[str, str]:
 
 
 def to_plain(view: CompletionView) -> str:
-    blocks = [visible(view.before + text) for text in view.texts]
+    blocks = [visible(view.before + text) or NOTHING for text in view.texts]
     return "\n\n".join([numbered(blocks), f"[{visible(view.footer)}]"])
 
 
@@ -49,7 +51,7 @@ def _body(view: CompletionView, text: str) -> str:
     if view.form == "markdown":
         return before + element("div", "", markdown_to_html(text))
     style = f"{BODY};{MONO}" if view.form == "code" else BODY
-    return element("div", style, before + escape(text))
+    return element("div", style, before + (escape(text) or element("span", MUTED, NOTHING)))
 
 
 def markdown_to_html(text: str) -> str:
