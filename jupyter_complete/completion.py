@@ -98,7 +98,7 @@ class Completion:
 
     def _model_line(self) -> str:
         if self.model is None:
-            return ""
+            return self.request.model if self.request else ""
         stored = f" from {self.model.quantized}" if self.model.quantized else ""
         return f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})"
 
@@ -151,9 +151,9 @@ class Draft:
         if isinstance(event, Loading):
             self.loading = event
         elif isinstance(event, Prefill):
-            self.prefill = event
-            if event.settled:
+            if self.prefill is None:
                 self._settle(event.settled)
+            self.prefill = event
         elif isinstance(event, Token):
             self._add(event)
         else:

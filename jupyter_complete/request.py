@@ -44,14 +44,15 @@ class Sampling:
 class Request:
     """One request: a prompt and how to go on from it.
 
-    `prompt_ids`, when given, is used as it is instead of encoding `prompt`; `prefix` holds ids already
-    decoded after the prompt, from which the continuation goes on. `mode` "score" measures the prompt's
-    own tokens, "preview" only encodes it.
+    `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`;
+    `prefix` holds ids already decoded after the prompt, from which the continuation goes on. `mode` "score" measures
+    the prompt's own tokens, "preview" only encodes it.
     """
 
     prompt: str
     sampling: Sampling
     chat: bool = False
     mode: Mode = "continue"
+    model: str = ""
     prompt_ids: tuple[int, ...] | None = None
     prefix: tuple[int, ...] = ()

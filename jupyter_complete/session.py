@@ -42,8 +42,14 @@ class Session:
         sampling = self._seeded(self.config.sampling(settings))
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
-        request = Request(prompt=prompts.checked(prompt), sampling=sampling, chat=settings["chat"], mode=mode)
-        return self._submit(settings["model"], request, Draft(request))
+        request = Request(
+            prompt=prompts.checked(prompt),
+            sampling=sampling,
+            chat=settings["chat"],
+            mode=mode,
+            model=settings["model"],
+        )
+        return self._submit(request, Draft(request))
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""
@@ -53,19 +59,19 @@ class Session:
         """Begin to continue a completion where it ended, with its own settings but for `options`."""
         changed = {name: value for name, value in self.config.checked(options).items() if name in options}
         own = {**changed, **({"stop": tuple(changed["stop"])} if "stop" in changed else {})}
-        sampling = replace(completion.params, **{"num": 1, "beams": 1, "seed": completion.seed, **own})
+        sampling = replace(completion.params, **{"num": 1, "seed": completion.seed, **own})
         request = Request(
             prompt=completion.prompt,
             sampling=self._seeded(sampling),
             chat=completion.request.chat if completion.request else False,
+            model=completion.request.model if completion.request else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens),
         )
-        name = completion.model.name if completion.model else self.config.model
-        return self._submit(name, request, Draft(request, earlier=completion))
+        return self._submit(request, Draft(request, earlier=completion))
 
-    def _submit(self, name: str, request: Request, draft: Draft) -> Stream:
-        resident = self.models.resident(name, self.config.dtype, self.config.device)
+    def _submit(self, request: Request, draft: Draft) -> Stream:
+        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
         stream = self.models.submit(resident, request, draft)
         stream.continue_with = lambda completion, **options: self.more(completion, **options).result()
         stream.when_done = self.history.append

@@ -37,17 +37,17 @@ class ByteDetokenizer:
 class WindowDetokenizer:
     """For every other vocabulary: decodes a short window of ids again for each token.
 
-    `decode` turns ids to text; `is_byte` tells byte tokens (<0xE4>), whose run decodes as a whole and is held until
+    `decode` turns ids to text; `leaves_open` tells byte tokens (<0xE4>), whose run decodes as a whole and is held until
     it ends; `context` are ids before the first one that give it its place, so that its leading space survives.
     """
 
     HOLD = 16  # tokens without byte tokens of their own are held at most this long for a character to be whole
 
     def __init__(
-        self, decode: Callable[[Sequence[int]], str], is_byte: Callable[[int], bool], context: Sequence[int] = ()
+        self, decode: Callable[[Sequence[int]], str], leaves_open: Callable[[int], bool], context: Sequence[int] = ()
     ) -> None:
         self._decode = decode
-        self._is_byte = is_byte
+        self._leaves_open = leaves_open
         self._ids = list(context)
         self._start = 0  # the window's first id
         self._read = len(self._ids)  # ids before this one have been given out
@@ -56,7 +56,7 @@ class WindowDetokenizer:
 
     def push(self, token: int) -> str:
         self._ids.append(token)
-        if self._is_byte(token):
+        if self._leaves_open(token):
             return ""
         piece = self._piece()
         if piece is None or (piece.endswith(REPLACEMENT) and len(self._ids) - self._read < self.HOLD):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -62,14 +63,15 @@ def metaspace() -> Any:
 @lru_cache
 def unigram() -> Any:
     """SentencePiece-like unigram without byte fallback, as T5 has; it appends its end token."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-    tokenizer = Tokenizer(models.Unigram())
+    specials = ["<pad>", "</s>", "<unk>"]
+    pieces = [*("▁" + word for word in _words()), *_endings(), "▁", *_letters()]  # its trainer is not repeatable
+    scores = [(piece, -2 - place / 20) for place, piece in enumerate(dict.fromkeys(pieces))]
+    tokenizer = Tokenizer(models.Unigram([*((name, 0.0) for name in specials), *scores], unk_id=2))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    specials = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=specials, unk_token="<unk>", show_progress=False)
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.add_special_tokens(specials)
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return _wrapped(tokenizer, eos_token="</s>", pad_token="<pad>", unk_token="<unk>")
 
@@ -77,14 +79,15 @@ def unigram() -> Any:
 @lru_cache
 def wordpiece() -> Any:
     """WordPiece, whose decoder joins pieces and tidies punctuation, as BERT has."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    specials = ["[PAD]", "[UNK]", "[SEP]"]
+    inside = ["##" + ending for ending in (*_endings(), *_letters())]  # its trainer is not repeatable
+    names = dict.fromkeys([*specials, *_words(), *_letters(), *inside])
+    tokenizer = Tokenizer(models.WordPiece({name: id for id, name in enumerate(names)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    specials = ["[PAD]", "[UNK]", "[SEP]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=specials, show_progress=False)
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.add_special_tokens(specials)
     return _wrapped(tokenizer, eos_token="[SEP]", unk_token="[UNK]", pad_token="[PAD]")
 
 
@@ -94,6 +97,18 @@ TOKENIZERS: dict[str, Callable[[], Any]] = {
     "unigram": unigram,
     "wordpiece": wordpiece,
 }
+
+
+def _words() -> list[str]:
+    return [word for text in TEXTS for word in re.findall(r"\w+", text)]
+
+
+def _endings() -> list[str]:
+    return [word[-3:] for word in _words() if len(word) > 4]
+
+
+def _letters() -> list[str]:
+    return sorted({letter for text in TEXTS for letter in text if not letter.isspace()})
 
 
 def _wrapped(tokenizer: Any, **names: Any) -> Any:
@@ -140,7 +155,9 @@ def mistral() -> Any:
 
 
 def gemma2() -> Any:
-    return _decoder_only("Gemma2Config", head_dim=12, sliding_window=16, query_pre_attn_scalar=12)
+    return _decoder_only(
+        "Gemma2Config", head_dim=12, sliding_window=16, query_pre_attn_scalar=12, tie_word_embeddings=False
+    )
 
 
 def gemma3() -> Any:
@@ -150,6 +167,7 @@ def gemma3() -> Any:
         sliding_window=16,
         query_pre_attn_scalar=12,
         layer_types=["sliding_attention", "full_attention"],
+        tie_word_embeddings=False,  # tied, a random Gemma repeats its last token for ever
     )
 
 
@@ -171,6 +189,7 @@ def gpt2() -> Any:
 
 
 def t5() -> Any:
+    import torch
     import transformers
 
     tokenizer = unigram()
@@ -184,9 +203,13 @@ def t5() -> Any:
         decoder_start_token_id=0,
         eos_token_id=1,
         pad_token_id=0,
-        initializer_factor=6.0,
+        initializer_factor=2.0,
     )
-    return transformers.T5ForConditionalGeneration(config)
+    model = transformers.T5ForConditionalGeneration(config)
+    for name, weight in model.named_parameters():
+        if "relative_attention_bias" in name:  # where a token stands must matter, or it is repeated for ever
+            torch.nn.init.normal_(weight, std=2.0)
+    return model
 
 
 def bart() -> Any:

@@ -62,7 +62,7 @@ def search(
             break
         runner.select([parent for parent, _ in going])
         logits = runner.forward([[beam.choices[-1].id] for beam in opened])
-    return finished or opened
+    return [*finished, *opened]
 
 
 def _ranked(

@@ -10,6 +10,7 @@ from typing import Any
 from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ..events import Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
+from ..render.page import count
 from ..request import Request
 from ..textstream import TextStream
 from . import memory
@@ -78,7 +79,11 @@ class LocalEngine:
         if request.mode == "preview":
             yield self._measured(request, prompt, [Step(id, text) for id, text in self._texts(prompt)], started, stop)
             return
-        self._check_window(len(prompt) + len(request.prefix))
+        if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
+            self._check_window(len(prompt), new=0)
+            self._check_window(1 + len(request.prefix), new=1)
+        else:
+            self._check_window(len(prompt) + len(request.prefix), new=0 if request.mode == "score" else 1)
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
         else:
@@ -100,12 +105,13 @@ class LocalEngine:
             )
         return ids
 
-    def _check_window(self, length: int) -> None:
+    def _check_window(self, length: int, new: int) -> None:
+        """Refuse `length` tokens that leave the window no room for `new` more."""
         window = self.info.window
-        if window is not None and length >= window:
+        if window is not None and length + new > window:
             raise PromptTooLong(
                 f"The prompt has {length:,} tokens, and the window of {self.info.name} is {window:,}.",
-                f"Shorten it by at least {length - window + 1:,} tokens.",
+                f"Shorten it by at least {count(length + new - window, 'token')}.",
             )
 
     def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..request import Sampling
 
 GREEDY = "greedy"
+COLDEST = 1e-6  # dividing by a smaller temperature overflows; at this one all but equal logits are cut apart
 
 
 class Weighed(NamedTuple):
@@ -107,7 +108,7 @@ def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
 
     chain: list[tuple[str, Any]] = []
     if sampling.temperature != 1.0:
-        chain.append(("temperature", TemperatureLogitsWarper(float(sampling.temperature))))
+        chain.append(("temperature", TemperatureLogitsWarper(max(COLDEST, float(sampling.temperature)))))
     if sampling.top_k > 0:
         chain.append(("top_k", TopKLogitsWarper(sampling.top_k)))
     if sampling.top_p < 1.0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ..errors import BadOption
@@ -26,7 +26,7 @@ class Vocabulary:
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; strings that look like special tokens are encoded as the characters they are."""
-        ids = list(self.tokenizer(text, split_special_tokens=True)["input_ids"])
+        ids = self._literal(text, add_special_tokens=True)
         end = self.tokenizer.eos_token_id
         if not self._trailing_end and len(ids) > 1 and ids[-1] == end:
             ids.pop()
@@ -39,7 +39,11 @@ class Vocabulary:
         if not any(special in text for special in self._special_strings()):
             return list(self._templated(text, tokenize=True)["input_ids"])
         before, _, after = self._templated(_SENTINEL, tokenize=False).partition(_SENTINEL)
-        return [*self._template_part(before), *self._literal_part(text), *self._template_part(after)]
+        return [
+            *self._template_part(before),
+            *self._literal(text, add_special_tokens=False),
+            *self._template_part(after),
+        ]
 
     def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
         """Text of `ids` as they stand after `prompt_ids`: what the pieces of `detokenizer` join to."""
@@ -51,7 +55,7 @@ class Vocabulary:
     def detokenizer(self, prompt_ids: Sequence[int] = ()) -> Detokenizer:
         if self._byte_level:
             return ByteDetokenizer(self._token_bytes)
-        return WindowDetokenizer(self._decode, self._is_byte, self._context(prompt_ids))
+        return WindowDetokenizer(self._decode, self._leaves_open, self._context(prompt_ids))
 
     def is_special(self, token: int) -> bool:
         """Whether `token` is a control token, which has no text."""
@@ -62,7 +66,7 @@ class Vocabulary:
         """One token by itself, as it would stand inside a text."""
         if self._byte_level:
             return self._token_bytes(token).decode("utf-8", errors="replace") or self._name(token)
-        inside = self._inside()
+        inside = self._inside
         return self._decode([*inside, token])[len(self._decode(inside)) :] or self._name(token)
 
     def _decode(self, ids: Sequence[int]) -> str:
@@ -71,21 +75,29 @@ class Vocabulary:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _context(self, prompt_ids: Sequence[int]) -> list[int]:
-        """The last prompt token that has a text of its own: it gives the first new token its leading space."""
-        for token in reversed(prompt_ids):
+        """A token that gives the first new one its leading space: the prompt's last one with a text of its own, or,
+        where the prompt's text is all byte tokens, any such token."""
+        return self._anchor(prompt_ids) or (self._inside if self._decode(prompt_ids) else [])
+
+    def _anchor(self, ids: Sequence[int]) -> list[int]:
+        for token in reversed(ids):
             if not self._is_byte(token) and self._decode([token]):
                 return [token]
         return []
 
-    @lru_cache(maxsize=1)  # noqa: B019 - one vocabulary lives as long as its model
+    @cached_property
     def _inside(self) -> list[int]:
-        return self._context(self.encode("a"))
+        return self._anchor(self.encode("a"))
 
     def _name(self, token: int) -> str:
         return str(self.tokenizer.convert_ids_to_tokens(token) or "")
 
     def _is_byte(self, token: int) -> bool:
         return _BYTE_TOKEN.fullmatch(self._name(token)) is not None
+
+    def _leaves_open(self, token: int) -> bool:
+        """Whether a run of byte tokens goes on through `token`: one of them, or one that decoding leaves out."""
+        return self._is_byte(token) or self.is_special(token) or not self._name(token)
 
     def _token_bytes(self, token: int) -> bytes:
         if self.is_special(token):
@@ -105,8 +117,26 @@ class Vocabulary:
     def _template_part(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _literal_part(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
+    def _literal(self, text: str, add_special_tokens: bool) -> list[int]:
+        """Ids of `text` as characters; the only control tokens are those that the tokenizer adds around it."""
+        encoded = self.tokenizer(
+            text,
+            add_special_tokens=add_special_tokens,
+            split_special_tokens=True,
+            return_special_tokens_mask=True,
+        )
+        ids: list[int] = []
+        for token, added in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True):
+            ids += [token] if added or not self._is_control(token) else self._spelled(token)
+        return ids
+
+    def _is_control(self, token: int) -> bool:
+        return self.is_special(token) and token != self.tokenizer.unk_token_id
+
+    def _spelled(self, token: int) -> list[int]:
+        """A control token's name letter by letter: a unigram model (T5's) finds the whole name in its vocabulary."""
+        ids = self.tokenizer.convert_tokens_to_ids(list(self._name(token)))
+        return [id for id in ids if id is not None]
 
 
 def _is_byte_level(tokenizer: Any) -> bool:
