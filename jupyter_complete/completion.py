@@ -152,7 +152,7 @@ class Draft:
             self.loading = event
         elif isinstance(event, Prefill):
             if self.prefill is None:
-                self._settle(event.settled)
+                self._settle(event)
             self.prefill = event
         elif isinstance(event, Token):
             self._add(event)
@@ -186,11 +186,11 @@ class Draft:
             self._steps[event.index].append(event.step)
         self.texts[event.index] += event.shown
 
-    def _settle(self, settled: str) -> None:
-        """Begin from a prefix of which only `settled` stands: a half character at its end is still open."""
-        self.texts = [settled] * len(self.texts)
+    def _settle(self, event: Prefill) -> None:
+        """Begin from a prefix: what was flushed at its end is open again."""
+        self.texts = [event.settled] * len(self.texts)
         for steps in self._steps:
-            loose = sum(len(step.text) for step in steps) - len(settled)
+            loose = sum(len(step.text) for step in steps) - event.decoded
             if steps and loose > 0:
                 steps[-1] = replace(steps[-1], text=steps[-1].text[:-loose])
 

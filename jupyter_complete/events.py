@@ -22,13 +22,15 @@ class Loading:
 class Prefill:
     """Prompt tokens the model has read, of `total`; `cached` of them came from the KV cache.
 
-    `settled` is the text of the request's prefix, as far as no later token can change it.
+    Of a request's prefix, `settled` is the text that may be shown and `decoded` the number of characters its tokens
+    have added so far; a half character, or half a stop string, at its end is still open.
     """
 
     done: int
     total: int
     cached: int
     settled: str = ""
+    decoded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

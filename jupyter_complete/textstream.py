@@ -126,13 +126,21 @@ class Delta(NamedTuple):
 
 
 class TextStream:
-    """One continuation's text: a detokenizer followed by a stop matcher."""
+    """One continuation's text: a detokenizer followed by a stop matcher.
+
+    It may begin after a `prefix` of ids: `before` is the text they added, and what of it may be shown while its end
+    may still become a stop string. A stop string inside the prefix was gone past, and stands.
+    """
 
     def __init__(self, detokenizer: Detokenizer, stops: Sequence[str] = (), prefix: Sequence[int] = ()) -> None:
         self._detokenizer = detokenizer
         self._stops = StopMatcher(stops)
+        text = shown = ""
         for token in prefix:
-            detokenizer.push(token)
+            delta = self.push(token)
+            text += delta.text
+            shown = text if delta.stopped else shown + delta.shown
+        self.before = Delta(text, shown, False)
 
     def push(self, token: int, last: bool = False) -> Delta:
         """Take the next token; `last` gives out what is held as well."""

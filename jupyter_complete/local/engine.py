@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from threading import Event as StopEvent
 from typing import Any
 
+import torch
+
 from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ..events import Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
@@ -37,6 +39,7 @@ class LocalEngine:
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
         self._prefix = PrefixCache()
+        self._weights = _stamp(model)
         self.info = ModelInfo(
             name=name,
             source=origin,
@@ -117,7 +120,8 @@ class LocalEngine:
     def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
         head, runner, cached = self._start(request, prompt)
         total = len(prompt) + len(request.prefix)
-        yield Prefill(cached, total, cached, self._settled(request, prompt))
+        before = TextStream(self._vocabulary.detokenizer(prompt), request.sampling.stop, request.prefix).before
+        yield Prefill(cached, total, cached, before.shown, len(before.text))
         for done in prefill(runner, head, cached, stop):
             yield Prefill(done, total, cached)
         limit = self._limit(request.sampling.max_new_tokens, len(head))
@@ -141,6 +145,9 @@ class LocalEngine:
         head = [*prompt, *request.prefix]
         if not takes_cache(self.model):
             return head, RereadingRunner(self.model), 0
+        if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model
+            self._weights = stamp
+            self._prefix.clear()
         cache, cached = self._prefix.take(head)
         return head, CausalRunner(self.model, cache), cached
 
@@ -187,10 +194,6 @@ class LocalEngine:
         timing = Timing(total_s=time.perf_counter() - started)
         return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))
 
-    def _settled(self, request: Request, prompt: list[int]) -> str:
-        """The text of the request's prefix that no later token can change."""
-        return "".join(map(self._vocabulary.detokenizer(prompt).push, request.prefix))
-
     def _limit(self, asked: int, length: int) -> int:
         return asked if self.info.window is None else max(1, min(asked, self.info.window - length))
 
@@ -202,3 +205,9 @@ def _window(model: Any) -> int | None:
     config = model.config.get_text_config(decoder=True)
     window = getattr(config, "max_position_embeddings", None)
     return int(window) if window else None
+
+
+def _stamp(model: Any) -> tuple[int, int, torch.dtype]:
+    """What changes when weights are written in place, moved or retyped."""
+    tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]
+    return sum(p._version for p in tensors), sum(p.data_ptr() for p in tensors), model.dtype

@@ -291,6 +291,29 @@ class TestMore:
                 halves += begun.text.endswith("\ufffd") and at_once.text[len(begun.text) - 1] == "é"
         assert halves > 2
 
+    def test_a_stop_string_over_the_border_is_met(self, session: Session) -> None:
+        session.models.register("llama", *tiny.make("llama"))
+        options = {"model": "llama", "seed": 3, **SEEDED}
+        whole = session.complete(PROMPT, max_new_tokens=12, **options)
+        for first in range(1, 11):
+            left, right = whole.tokens[first - 1].text, whole.tokens[first].text
+            if not left or not right:
+                continue
+            stop = left[-1] + right[0]
+            at_once = session.complete(PROMPT, max_new_tokens=12, stop=stop, **options)
+            begun = session.complete(PROMPT, max_new_tokens=first, stop=stop, **options)
+            if begun.finish_reason == "length":
+                assert begun.more(12 - first).text == at_once.text
+
+    def test_a_stop_string_that_ended_it_is_gone_past(self, session: Session) -> None:
+        session.models.register("llama", *tiny.make("llama"))
+        options = {"model": "llama", "seed": 3, **SEEDED}
+        whole = session.complete(PROMPT, max_new_tokens=12, **options)
+        stop = next(step.text for step in whole.tokens[3:] if step.text.strip())
+        begun = session.complete(PROMPT, max_new_tokens=12, stop=stop, **options)
+        assert begun.finish_reason == "stop"
+        assert begun.more(2).text.startswith(begun.text + stop)
+
     def test_what_was_read_comes_from_the_cache(self, session: Session) -> None:
         session.models.register("llama", *tiny.make("llama"))
         begun = session.complete(PROMPT, model="llama", max_new_tokens=5, temperature=0)

@@ -241,6 +241,20 @@ class TestModel:
         finally:
             model.model.eval()
 
+    @pytest.mark.parametrize("change", ["trained", "retyped"])
+    def test_is_read_anew_when_its_weights_have_changed(self, change: str) -> None:
+        held = LocalEngine(copy.deepcopy(tiny.make("llama")[0]), tiny.make("llama")[1], "mine", "made in the tests")
+        ask(held, temperature=0)
+        if change == "trained":
+            with torch.no_grad():
+                held.model.model.layers[0].self_attn.v_proj.weight.mul_(-1)
+        else:
+            held.model.to(torch.float64)
+        after = ask(held, temperature=0)
+        fresh = LocalEngine(copy.deepcopy(held.model), tiny.make("llama")[1], "mine", "made in the tests")
+        assert after.usage.cached_tokens == 0
+        assert chosen(after) == chosen(ask(fresh, temperature=0))
+
     def test_is_told_as_it_is(self) -> None:
         info = engine("gpt2").info
         assert (info.dtype, info.device, info.window) == ("float32", "cpu", 256)
