@@ -1,0 +1,146 @@
+"""What a user of JupyterLab sees: typed, streamed, interrupted, saved, reopened."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+from lab import LOAD, Lab, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
+
+
+def opened(window: Page, address: str) -> Any:
+    """The notebook's page, with its kernel idle."""
+    window.page.goto(address)
+    window.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    window.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+    return window.page
+
+
+def run(page: Any, cell: int) -> None:
+    """Run a cell by keyboard, once what ran before has ended."""
+    cells(page).nth(cell).locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+
+
+def prompt_of(page: Any, cell: int) -> str:
+    """What stands left of a cell: [ ]: before, [*]: while, [1]: after it ran."""
+    return str(cells(page).nth(cell).locator(".jp-InputPrompt").inner_text())
+
+
+def cells(page: Any) -> Any:
+    return page.locator(".jp-Notebook .jp-Cell")
+
+
+def text_of(page: Any, cell: int) -> str:
+    """What the outputs of a cell show."""
+    outputs = cells(page).nth(cell).locator(".jp-OutputArea-output")
+    return "\n".join(outputs.nth(n).inner_text() for n in range(outputs.count()))
+
+
+def type_into(page: Any, cell: int, text: str) -> None:
+    cells(page).nth(cell).locator(".cm-content").click()
+    lines = text.split("\n")
+    for line in lines[:-1]:
+        page.keyboard.type(line)
+        page.keyboard.press("Enter")
+    page.keyboard.type(lines[-1])
+
+
+def wait_for(condition: Any, seconds: float, what: str) -> float:
+    """Seconds until `condition()` held."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        if condition():
+            return time.monotonic() - start
+        time.sleep(0.05)
+    pytest.fail(f"not within {seconds} s: {what}")
+
+
+def footer(page: Any, cell: int) -> bool:
+    return re.search(r"\d+ tokens? · ", text_of(page, cell)) is not None
+
+
+def test_a_typed_cell_streams_and_is_there_again_when_reopened(lab: Lab, window: Page) -> None:
+    page = opened(window, lab.notebook("typed.ipynb", LOAD, ""))
+    run(page, 0)
+    wait_for(lambda: prompt_of(page, 0) == "[1]:", 60, "the extension")
+    type_into(page, 1, "%%complete -N 40 -t 0.7 --seed 3 -o c\nThe three most important ideas in statistics are")
+    page.keyboard.press("Shift+Enter")
+
+    lengths = set()
+
+    def ended() -> bool:
+        lengths.add(len(text_of(page, 1)))
+        return footer(page, 1)
+
+    wait_for(ended, 120, "the footer")
+    assert len(lengths) >= 4, f"the text was seen at {sorted(lengths)} characters only"
+    shown = text_of(page, 1)
+    assert "length · 40 tokens" in shown
+
+    page.keyboard.press("Control+s")
+    wait_for(lambda: lab.saved("typed.ipynb").cells[1].outputs, 20, "the saved output")
+    (output,) = lab.saved("typed.ipynb").cells[1].outputs
+    assert output.output_type == "display_data"
+    assert {"text/html", "text/markdown", "text/plain"} == set(output.data)
+    assert "widgets" not in lab.saved("typed.ipynb").metadata
+
+    lab.stop_kernels()
+    window.page.goto("about:blank")
+    window.page.goto(lab.address("typed.ipynb"))
+    window.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    wait_for(lambda: footer(window.page, 1), 30, "the reopened output")
+    assert text_of(window.page, 1) == shown
+    assert window.hosts <= {"127.0.0.1", ""}
+
+
+def test_the_stop_button_keeps_the_text_and_the_model(lab: Lab, window: Page) -> None:
+    page = opened(
+        window,
+        lab.notebook(
+            "stopped.ipynb",
+            LOAD,
+            "import jupyter_complete as jc; before = jc.load().model",
+            "%%complete -N 400 -t 0 -o c\nOnce upon a time",
+            "print('next', c.finish_reason, len(c.tokens) > 0, jc.load().model is before)",
+        ),
+    )
+    for cell in range(3):
+        run(page, cell)
+    wait_for(lambda: len(text_of(page, 2)) > 20, 120, "the beginning of the text")
+    page.locator("[data-command='notebook:interrupt-kernel']").first.click()
+    wait_for(lambda: "interrupted · " in text_of(page, 2), 10, "the footer of an interrupted completion")
+    assert len(text_of(page, 2)) > 40
+
+    run(page, 3)
+    wait_for(lambda: "next" in text_of(page, 3), 5, "the next cell")
+    assert "next interrupted True True" in text_of(page, 3)
+
+
+HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)>
+<button data-commandlinker-command="filebrowser:open">press</button>
+[link](javascript:alert(3)) ![pixel](https://tracker.example/p.png)
+\x1b]52;c;aGk=\x07 \x1b[31mred\x1b[0m \u202egnp.exe"""
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "code"])
+def test_hostile_text_is_shown_and_inert(lab: Lab, window: Page, form: str) -> None:
+    code = (
+        "from IPython.display import display\n"
+        "from jupyter_complete.render.completion import CompletionView, bundle\n"
+        f"display(bundle(CompletionView([{HOSTILE!r}], 'footer <b>here</b>', form={form!r})), raw=True)"
+    )
+    page = opened(window, lab.notebook(f"hostile-{form}.ipynb", code))
+    run(page, 0)
+    wait_for(lambda: "footer" in text_of(page, 0), 60, "the output")
+    output = cells(page).nth(0).locator(".jp-OutputArea-output")
+    for active in ("script", "img", "button", "a", "iframe", "b"):
+        assert output.locator(active).count() == 0, active
+    assert "<script>alert(1)</script>" in text_of(page, 0)
+    assert "\x1b" not in text_of(page, 0)
+    assert not window.dialogs
+    assert window.hosts <= {"127.0.0.1", ""}
