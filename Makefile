@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test lab lint types notebooks chromium clean
+.PHONY: help setup demo test lab lint types notebooks pictures chromium clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -13,6 +13,7 @@ help:
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       ruff, and mypy with: make types"
 	@echo "make notebooks  execute the notebooks again, in place"
+	@echo "make pictures   take the pictures in docs/images again"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -31,6 +32,9 @@ test: setup chromium
 
 chromium: $(INSTALLED)
 	@$(BIN)/python tests/browser/chromium.py
+
+pictures: setup chromium
+	$(BIN)/python tests/browser/pictures.py
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir=notebooks

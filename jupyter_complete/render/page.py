@@ -17,7 +17,7 @@ _INVISIBLE = re.compile(
 
 QUIET = "font-size:85%;opacity:.7"
 MUTED = "opacity:.6"
-BODY = "white-space:pre-wrap;overflow-wrap:anywhere"
+BODY = "white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal"
 MONO = "font-family:monospace"
 FRAME = "border-left:3px solid rgba(128,128,128,.45);padding-left:.8em;max-width:60em"
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,3 +71,98 @@ class Page:
     page: Any
     hosts: set[str] = field(default_factory=set)
     dialogs: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def running(base: Path) -> Iterator[Lab]:
+    """A JupyterLab server on a free loopback port that keeps all it writes in `base`."""
+    root, token, port = base / "notebooks", secrets.token_hex(16), _free_port()
+    root.mkdir()
+    places = {f"JUPYTER_{name}_DIR": str(base / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += [f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--allow-root")
+    with (base / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **places})
+        lab = Lab(f"http://127.0.0.1:{port}", token, root)
+        try:
+            _wait_until_it_answers(lab, server, base / "log")
+            lab.set("@jupyterlab/apputils-extension:notification", {"fetchNews": "false", "checkForUpdates": False})
+            yield lab
+            lab.stop_kernels()
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def opened(window: Page, address: str) -> Any:
+    """The notebook's page, with its kernel idle."""
+    window.page.goto(address)
+    window.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    window.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+    return window.page
+
+
+def run(page: Any, cell: int) -> None:
+    """Run a cell by keyboard, once what ran before has ended."""
+    cells(page).nth(cell).locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+
+
+def prompt_of(page: Any, cell: int) -> str:
+    """What stands left of a cell: [ ]: before, [*]: while, [1]: after it ran."""
+    return str(cells(page).nth(cell).locator(".jp-InputPrompt").inner_text())
+
+
+def cells(page: Any) -> Any:
+    return page.locator(".jp-Notebook .jp-Cell")
+
+
+def text_of(page: Any, cell: int) -> str:
+    """What the outputs of a cell show."""
+    outputs = cells(page).nth(cell).locator(".jp-OutputArea-output")
+    return "\n".join(outputs.nth(n).inner_text() for n in range(outputs.count()))
+
+
+def type_into(page: Any, cell: int, text: str) -> None:
+    cells(page).nth(cell).locator(".cm-content").click()
+    lines = text.split("\n")
+    for line in lines[:-1]:
+        page.keyboard.type(line)
+        page.keyboard.press("Enter")
+    page.keyboard.type(lines[-1])
+
+
+def wait_for(condition: Any, seconds: float, what: str) -> float:
+    """Seconds until `condition()` held."""
+    start = time.monotonic()
+    while time.monotonic() - start < seconds:
+        if condition():
+            return time.monotonic() - start
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def footer(page: Any, cell: int) -> bool:
+    return re.search(r"\d+ tokens? · ", text_of(page, cell)) is not None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            lab.ask("api/status")
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+        else:
+            return
+    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")

@@ -2,66 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import time
-from typing import Any
-
 import pytest
-from lab import LOAD, Lab, Page
+from lab import LOAD, Lab, Page, cells, footer, opened, prompt_of, run, text_of, type_into, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
-
-
-def opened(window: Page, address: str) -> Any:
-    """The notebook's page, with its kernel idle."""
-    window.page.goto(address)
-    window.page.wait_for_selector(".jp-Notebook .jp-Cell")
-    window.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
-    return window.page
-
-
-def run(page: Any, cell: int) -> None:
-    """Run a cell by keyboard, once what ran before has ended."""
-    cells(page).nth(cell).locator(".cm-content").click()
-    page.keyboard.press("Shift+Enter")
-
-
-def prompt_of(page: Any, cell: int) -> str:
-    """What stands left of a cell: [ ]: before, [*]: while, [1]: after it ran."""
-    return str(cells(page).nth(cell).locator(".jp-InputPrompt").inner_text())
-
-
-def cells(page: Any) -> Any:
-    return page.locator(".jp-Notebook .jp-Cell")
-
-
-def text_of(page: Any, cell: int) -> str:
-    """What the outputs of a cell show."""
-    outputs = cells(page).nth(cell).locator(".jp-OutputArea-output")
-    return "\n".join(outputs.nth(n).inner_text() for n in range(outputs.count()))
-
-
-def type_into(page: Any, cell: int, text: str) -> None:
-    cells(page).nth(cell).locator(".cm-content").click()
-    lines = text.split("\n")
-    for line in lines[:-1]:
-        page.keyboard.type(line)
-        page.keyboard.press("Enter")
-    page.keyboard.type(lines[-1])
-
-
-def wait_for(condition: Any, seconds: float, what: str) -> float:
-    """Seconds until `condition()` held."""
-    start = time.monotonic()
-    while time.monotonic() - start < seconds:
-        if condition():
-            return time.monotonic() - start
-        time.sleep(0.05)
-    pytest.fail(f"not within {seconds} s: {what}")
-
-
-def footer(page: Any, cell: int) -> bool:
-    return re.search(r"\d+ tokens? · ", text_of(page, cell)) is not None
 
 
 def test_a_typed_cell_streams_and_is_there_again_when_reopened(lab: Lab, window: Page) -> None:
