@@ -45,8 +45,8 @@ def paint(stream: Stream, before: str = "", form: str = "text", updates_per_seco
 
     An interrupt stops the stream; it is not raised.
     """
-    screen = screen_here(updates_per_second)
     with stopping_on_interrupt(stream):
+        screen = screen_here(updates_per_second)
         for _ in stream.ticks():
             screen.live(stream.draft, before)
         done = stream.completion()
@@ -59,8 +59,8 @@ def paint(stream: Stream, before: str = "", form: str = "text", updates_per_seco
 
 def wait(stream: Stream) -> None:
     """Show only what is waited for (a model being loaded) until the stream ends."""
-    screen = screen_here(5.0)
     with stopping_on_interrupt(stream) as interrupts:
+        screen = screen_here(5.0)
         for _ in stream.ticks():
             if not any(stream.draft.texts):
                 screen.live(stream.draft, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from .render import models as models_view
 from .render.page import count, size
 from .request import Mode
 from .session import Session
-from .worker import Stream
+from .worker import Stream, holding_interrupts
 
 
 @magics_class
@@ -34,6 +35,7 @@ class CompleteMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
+    @holding_interrupts()
     def complete(self, line: str, cell: str | None = None) -> None:
         with _bad_lines():
             if cell is None:
@@ -48,6 +50,7 @@ class CompleteMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @holding_interrupts()
     def complete_more(self, line: str) -> None:
         """%complete_more [N]
 
@@ -59,8 +62,8 @@ class CompleteMagics(Magics):
             raise UsageError("There is no completion to continue; run a %%complete cell first.")
         with _bad_lines():
             words = line.split()
-            if len(words) > 1 or (words and not words[0].isdigit()):
-                raise UsageError(f"%complete_more takes a number of tokens, not {line.strip()!r}.")
+            if len(words) > 1 or (words and not re.fullmatch(r"[0-9]{1,18}", words[0])):
+                raise UsageError(f"%complete_more takes a number of tokens, not {line.strip()[:60]!r}.")
             number = int(words[0]) if words else self.session.config.max_new_tokens
             stream = self.session.more(last, max_new_tokens=number)
         names = [name for name, value in self.shell.user_ns.items() if value is last and not name.startswith("_")]
@@ -80,7 +83,7 @@ class CompleteMagics(Magics):
     def _show(self, stream: Stream, out: str, before: str, form: str) -> None:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
         done: Completion = paint(stream, before, form, self.session.config.updates_per_second)
-        if out:
+        if out and (stream.error is None or done.text):
             self.shell.user_ns[out] = done
         if stream.error is not None:
             raise stream.error

@@ -172,11 +172,14 @@ def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """Who still refers to `model`: names of the namespace first, else the kinds of objects."""
     if model is None:
         return ()
-    names = [name for name, value in list(namespace.items()) if value is model]
-    if names:
-        return tuple(names)
+    if names := _names_of(model, namespace):
+        return names
     kinds = {type(holder).__name__ for holder in gc.get_referrers(model) if type(holder).__name__ != "frame"}
     return tuple(sorted(f"an object of type {kind}" for kind in kinds)) or ("something unknown",)
+
+
+def _names_of(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name, value in list(namespace.items()) if value is model)
 
 
 def _resident_bytes() -> int:

@@ -12,6 +12,7 @@ from .engine import Engine
 from .events import ModelInfo
 from .models import Unloaded
 from .session import Session, current
+from .worker import holding_interrupts
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def register(name: str, model: Any, tokenizer: Any) -> Model:
     return Model(name, session)
 
 
+@holding_interrupts()
 def complete(prompt: str, **options: Any) -> Completion:
     """The completion of `prompt`. Options are those of %%complete, by their long names with underscores.
 
@@ -88,6 +90,7 @@ def stream(prompt: str, **options: Any) -> Iterator[str]:
     return current().stream(prompt, **_named(options)).deltas()
 
 
+@holding_interrupts()
 def score(text: str, **options: Any) -> Completion:
     """How likely `text` is: its `prompt_tokens` carry logprob and rank, `perplexity` sums them up."""
     return current().stream(text, mode="score", **_named(options)).result()

@@ -74,8 +74,13 @@ class Session:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)
         stream = self.models.submit(resident, request, draft)
         stream.continue_with = lambda completion, **options: self.more(completion, **options).result()
-        stream.when_done = self.history.append
+        stream.when_done = self._remember
         return stream
+
+    def _remember(self, done: Completion) -> None:
+        """Keep `done` as the newest; a request that failed before it had any text takes no completion's place."""
+        if done.finish_reason != "error" or done.text:
+            self.history.append(done)
 
     @staticmethod
     def _seeded(sampling: Sampling) -> Sampling:

@@ -31,6 +31,7 @@ class Stream:
     def __init__(self, draft: Draft, alive: Callable[[], bool]) -> None:
         self.draft = draft
         self.stopping = threading.Event()
+        self.interrupted = False  # set by a signal's handler, which may run at any line and so must take no lock
         self.error: BaseException | None = None
         self.continue_with: Callable[..., Completion] | None = None
         self.when_done: Callable[[Completion], None] = lambda completion: None
@@ -105,6 +106,8 @@ class Stream:
         return done
 
     def _next(self) -> Event | BaseException | None:
+        if self.interrupted and not self.stopping.is_set():
+            self.stop()
         try:
             return self.inbox.get(timeout=TICK)
         except queue.Empty:
@@ -194,24 +197,64 @@ def _bare(error: BaseException) -> BaseException:
 
 @contextmanager
 def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
-    """Inside the block an interrupt stops `stream` instead of raising; a second one raises KeyboardInterrupt.
+    """Inside the block an interrupt stops `stream` instead of raising; a third one raises KeyboardInterrupt.
 
+    A second one is only impatience: it comes within GRACE, and what there is of the text shall still be kept.
     Yields the list of interrupts that came. Only the main thread gets interrupts; in another this does nothing.
     """
     came: list[int] = []
 
     def on_interrupt(number: int, frame: Any) -> None:
         came.append(number)
-        stream.stop()
-        if len(came) > 1:
+        stream.interrupted = True
+        if len(came) > 2:
             raise KeyboardInterrupt
 
+    with _handling(on_interrupt) as before:
+        if isinstance(before, _Held) and before.came:
+            before.came = 0
+            on_interrupt(signal.SIGINT, None)
+        try:
+            yield came
+        finally:
+            if came:
+                stream.stop()
+
+
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """Inside the block an interrupt waits for the next `stopping_on_interrupt`; without one it is raised at the end.
+
+    So none falls between asking a model and watching its answer, which would leave the request running unwatched.
+    """
+    held = _Held()
+    with _handling(held):
+        yield
+    if held.came:
+        raise KeyboardInterrupt
+
+
+class _Held:
+    """Counts interrupts; raises the third, so that nothing can hang for good."""
+
+    def __init__(self) -> None:
+        self.came = 0
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.came += 1
+        if self.came > 2:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _handling(handler: Callable[[int, Any], None]) -> Iterator[Any]:
+    """`handler` gets the interrupts inside the block, which is told the one before it; None in another thread."""
     if threading.current_thread() is not threading.main_thread():
-        yield came
+        yield None
         return
-    before = signal.signal(signal.SIGINT, on_interrupt)
+    before = signal.signal(signal.SIGINT, handler)
     try:
-        yield came
+        yield before
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 

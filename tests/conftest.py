@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from jupyter_complete import session as session_module
 from jupyter_complete.session import Session
@@ -38,3 +41,16 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache directory in use."""
     monkeypatch.setenv("JUPYTER_COMPLETE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def shell(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """IPython's shell in this process, the extension loaded, a tiny model called "tiny" the default of its session."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
+    shell = InteractiveShell.instance(config=config)
+    session.models.register("tiny", *tiny.make("qwen2"))
+    session.config.model = "tiny"
+    shell.run_line_magic("load_ext", "jupyter_complete")
+    yield shell
+    InteractiveShell.clear_instance()
