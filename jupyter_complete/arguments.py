@@ -10,14 +10,16 @@ from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, MagicHelpFormatter
-from IPython.utils._process_common import arg_split
 from traitlets import Bool, Enum, List
 
 from .config import COMPLETE, MODEL, Complete, near
 from .errors import BadOption
 
 WORDS = ("use", "load", "list", "status", "unload")
-_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
+_BLANKS = " \t\r\n"
+_WORD = re.compile(  # quoted as a whole, or after an equals sign; any other word is what is typed up to a blank
+    r"""((?:--[\w-]+=)?)(?:"([^"]*)"|'([^']*)')(?=[ \t\r\n]|$)|(?!--[\w-]+=["'])[^ \t\r\n"'][^ \t\r\n]*"""
+)
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 
 
@@ -85,18 +87,20 @@ def cell_settings(line: str) -> dict[str, Any]:
 
 def line_settings(line: str) -> tuple[dict[str, Any], str]:
     """Settings and text of a %complete line; the text begins at the first word that is no option, as typed."""
-    at, options_end = 0, 0
-    while match := _WORD.search(line, at):
-        word = match[0]
+    words: list[str] = []
+    rest = line
+    while (rest := rest.lstrip(_BLANKS)).startswith("-"):
+        word, after = _word(rest)
+        if word == "-":
+            break
         if word == "--":
-            return LINE.settings(_split(line[:options_end])), line[match.end() :].removeprefix(" ")
-        if not word.startswith("-") or len(word) == 1:
-            return LINE.settings(_split(line[:options_end])), line[match.start() :]
-        at = match.end()
-        if LINE.takes_value(word) and (value := _WORD.search(line, at)):
-            at = value.end()
-        options_end = at
-    return LINE.settings(_split(line[:options_end])), line[options_end:].lstrip()
+            return LINE.settings(words), after.removeprefix(" ")
+        words.append(word)
+        rest = after.lstrip(_BLANKS)
+        if LINE.takes_value(word) and rest:
+            value, rest = _word(rest)
+            words.append(value)
+    return LINE.settings(words), rest
 
 
 def model_settings(line: str) -> tuple[str, str, dict[str, Any]]:
@@ -151,16 +155,21 @@ def _values_after(parser: Parser, flag: str, names: Iterable[str]) -> Iterable[s
 
 
 def _split(line: str) -> list[str]:
-    try:
-        return [_unquoted(word) for word in arg_split(line, posix=False, strict=True)]
-    except ValueError:
-        raise UsageError("A quotation mark on the line is not closed.") from None
+    words = []
+    while line := line.lstrip(_BLANKS):
+        word, line = _word(line)
+        words.append(word)
+    return words
 
 
-def _unquoted(word: str) -> str:
-    """`word` without the quotes around it (or around what follows an =); backslashes stay as typed."""
-    match = re.fullmatch(r"""(--[\w-]+=)?(["'])(.*)\2""", word, re.DOTALL)
-    return (match[1] or "") + match[3] if match else word
+def _word(line: str) -> tuple[str, str]:
+    """The first word of `line`, without its quotes and with its backslashes as typed, and what follows it."""
+    match = _WORD.match(line)
+    if match is None:
+        raise UsageError("A quotation mark on the line is not closed.")
+    option, *quoted = match.groups()
+    word = match[0] if option is None else option + (quoted[0] or quoted[1] or "")
+    return word, line[match.end() :]
 
 
 def _value(name: str, text: Any) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode
+from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
 from traitlets.config import Configurable
 
 from .errors import BadOption
@@ -77,6 +78,13 @@ class Complete(Configurable):
         config=True
     )
 
+    @validate("temperature", "top_p", "min_p", "repetition_penalty", "updates_per_second")
+    def _is_a_number(self, proposal: Any) -> float:
+        value: float = proposal["value"]
+        if math.isnan(value):  # which no bound refuses
+            raise TraitError(_out_of_bounds(proposal["trait"].name, proposal["trait"], value))
+        return value
+
     @classmethod
     def flagged(cls, of: str) -> Iterator[tuple[str, TraitType[Any, Any]]]:
         """The options of magic `of`, in the order of their declaration: (name, trait)."""
@@ -108,11 +116,11 @@ class Complete(Configurable):
         if isinstance(trait, List) and isinstance(value, (str, tuple)):
             value = [value] if isinstance(value, str) else list(value)
         if isinstance(trait, Int) and isinstance(value, bool):
-            raise BadOption(_out_of_bounds(name, trait, value))
+            raise BadOption(_out_of_bounds(name, trait, value), _default(trait))
         try:
             return trait._validate(self, value)
         except (TraitError, ValueError, OverflowError):
-            raise BadOption(_out_of_bounds(name, trait, value)) from None
+            raise BadOption(_out_of_bounds(name, trait, value), _default(trait)) from None
 
 
 def near(word: str, words: Iterable[str]) -> str:
@@ -126,7 +134,20 @@ def near(word: str, words: Iterable[str]) -> str:
 def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
     """One sentence: what `trait` accepts, and what it was given."""
     shown = f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
-    return f"{shown} must be {_accepted(trait)}, but is {value!r}."
+    return f"{shown} must be {_accepted(trait)}, but is {_brief(value)}."
+
+
+def _brief(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = "a huge number"
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _default(trait: TraitType[Any, Any]) -> str:
+    default = trait.default()
+    return "Leave it out for the default" + ("." if default in (None, "", []) else f", {default}.")
 
 
 def _accepted(trait: TraitType[Any, Any]) -> str:
