@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from ..errors import BadOption, NotAModel, UnsafeModel
+from ..render.page import count
 from ..sources.catalog import PICKLED, refused_pickle
 from ..sources.headers import directory_parameters
 from . import memory
+
+KERNELS = ("attn_implementation", "experts_implementation")  # of a config; one named org/name is fetched from the hub
 
 
 def choose(dtype: str, device: str) -> tuple[torch.dtype, str]:
@@ -34,12 +38,12 @@ def check(folder: Path, name: str) -> dict[str, Any]:
     from transformers import CONFIG_MAPPING
 
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        config: dict[str, Any] = dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         raise NotAModel(
             f"The config.json of {name} cannot be read.", "Save the model again with save_pretrained."
         ) from None
-    if "_attn_implementation_internal" in config:
+    if _asks_for_code(config):
         raise UnsafeModel(f"The config of {name} asks for code to be fetched.", "Do not use this model.")
     if config.get("model_type") not in CONFIG_MAPPING:
         if "auto_map" in config:
@@ -68,12 +72,46 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
             kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-            model = kind.from_pretrained(
-                folder, config=config, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
+            config._attn_implementation = None  # transformers picks one of its own, whatever the file says
+            model, read = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
+    _check_whole(name, type(model).__name__, read)
     return model.to(device).eval(), tokenizer
+
+
+def _check_whole(name: str, kind: str, read: Mapping[str, Any]) -> None:
+    """Raise NotAModel where transformers would put random numbers: for tensors that lack or have another shape."""
+    missing, odd = sorted(read["missing_keys"]), sorted(read["mismatched_keys"])
+    if missing:
+        said = f"{name} lacks {count(len(missing), 'tensor')} of a {kind}, {missing[0]} among them."
+    elif odd:
+        tensor, has, wants = odd[0]
+        said = f"{name} has {tensor} of shape {list(has)}, where its config asks for {list(wants)}."
+    else:
+        return
+    raise NotAModel(said, "Save the whole language model with save_pretrained.")
+
+
+def _asks_for_code(config: Any) -> bool:
+    """Whether the config, or one inside it, names a kernel that transformers would fetch and run."""
+    if not isinstance(config, dict):
+        return False
+    return any(
+        key.endswith(tuple(f"{kernel}_internal" for kernel in KERNELS))
+        or (key.endswith(KERNELS) and "/" in str(value))
+        or _asks_for_code(value)
+        for key, value in config.items()
+    )
 
 
 def unreadable(name: str, error: Exception) -> NotAModel:

@@ -70,6 +70,8 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
     UnsafeModel. Reads no weights, asks no network."""
     if name in CATALOG:
         return CATALOG[name]
+    if not name.strip():
+        raise unknown(name, ())
     path = Path(name).expanduser()
     if path.is_dir():
         return _directory(name, path)

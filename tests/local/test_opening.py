@@ -1,0 +1,133 @@
+"""From a source to an engine: refused before a weight is read, or ready with its provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+from threading import Event as StopEvent
+
+import gguf_files
+import pytest
+import steps
+import tiny
+import torch
+
+from jupyter_complete.errors import DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
+from jupyter_complete.local import memory, weights
+from jupyter_complete.local.engine import LocalEngine
+from jupyter_complete.local.opening import open_engine
+from jupyter_complete.sources.catalog import Source, find
+
+
+def open_now(path: Path, dtype: str = "auto") -> LocalEngine:
+    return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
+
+
+def write_claim(folder: Path, elements: int) -> Path:
+    """A directory whose sparse weights claim `elements` float32 numbers."""
+    folder = tiny.save("llama", folder)
+    path, end = folder / "model.safetensors", 4 * elements
+    entry = {"dtype": "F32", "shape": [elements // 1024, 1024], "data_offsets": [0, end]}
+    header = json.dumps({"model.embed_tokens.weight": entry}).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + end)
+    return folder
+
+
+HUGE = 100 * 1024**3  # numbers: 430 GB as float32
+
+
+def test_a_directory_too_large_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    with pytest.raises(DoesNotFit, match=r"needs 429\.50 GB of memory as float32, and .* is free on cpu"):
+        open_now(write_claim(tmp_path / "huge", HUGE))
+
+
+def test_a_gguf_too_large_is_refused_before_it_is_converted(tmp_path: Path, empty_cache: Path) -> None:
+    with pytest.raises(DoesNotFit, match=r"needs 214\.75 GB of memory as bfloat16, and .* is free on cpu"):
+        open_now(gguf_files.write_claim(tmp_path / "huge.gguf", HUGE), "bfloat16")
+    assert not empty_cache.exists()
+
+
+def test_the_dtype_in_which_it_would_fit_is_hinted(tmp_path: Path) -> None:
+    elements = memory.free_bytes("cpu") // 3
+    with pytest.raises(DoesNotFit, match=r"As --dtype bfloat16 it needs .*, which fits"):
+        open_now(write_claim(tmp_path / "large", elements))
+
+
+def test_a_directory_says_where_it_came_from(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    info = open_now(folder).info
+    assert (info.name, info.source, info.dtype, info.device) == (str(folder), str(folder), "float32", "cpu")
+    assert (info.architecture, info.quantized, info.window) == ("LlamaForCausalLM", None, 256)
+
+
+def test_other_weights_are_another_revision(tmp_path: Path) -> None:
+    one, two = open_now(tiny.save("llama", tmp_path / "a")), open_now(tiny.save("qwen2", tmp_path / "b"))
+    assert one.info.revision.startswith("files:")
+    assert one.info.revision != two.info.revision
+    assert one.info.revision == open_now(tmp_path / "a").info.revision
+
+
+def test_a_gguf_file_says_its_sha256_and_what_it_is_stored_as(tmp_path: Path, empty_cache: Path) -> None:
+    path = gguf_files.write_llama(tmp_path / "tiny.gguf")
+    info = open_now(path).info
+    assert info.revision == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (info.quantized, info.dtype) == ("Q4_0", "float32")
+
+
+def test_the_users_own_objects_are_used_as_they_are() -> None:
+    model, tokenizer = tiny.make("llama")
+    source = Source(name="mine", kind="registered", model=model, tokenizer=tokenizer)
+    engine = steps.result(open_engine(source, "auto", "auto", StopEvent()))
+    assert engine.model is model
+    assert engine.tokenizer is tokenizer
+
+
+def test_stopped_while_loading_it_keeps_nothing(tmp_path: Path) -> None:
+    stop = StopEvent()
+    opening = open_engine(find(str(tiny.save("llama", tmp_path / "llama"))), "auto", "cpu", stop)
+    with pytest.raises(Stopped):
+        steps.stop_when(opening, stop, lambda step: step.stage.startswith("loading"))
+
+
+def test_a_model_that_must_not_be_loaded_is_refused_here_too(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(UnsafeModel):
+        open_now(folder)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (MemoryError(), OutOfMemory),
+        (RuntimeError("you tried to allocate 512 bytes: can't allocate memory"), OutOfMemory),
+        (RuntimeError("a kernel is missing\nbuild it again"), NotAModel),
+    ],
+)
+def test_an_error_of_torch_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, kind: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(weights, "load", fail)
+    with pytest.raises(kind) as told:
+        open_now(tiny.save("llama", tmp_path / "llama"))
+    assert "\n" not in str(told.value)
+
+
+def test_memory_that_runs_out_while_loading_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    real = torch.nn.Module.to
+
+    def too_large(self: torch.nn.Module, *args: object, **options: object) -> torch.nn.Module:
+        torch.empty(1 << 55, dtype=torch.uint8)
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(torch.nn.Module, "to", too_large)
+    with pytest.raises(OutOfMemory, match=r"Memory ran out while loading .*more were needed"):
+        open_now(folder)
