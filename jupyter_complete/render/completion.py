@@ -5,12 +5,15 @@ Each says the same without JavaScript or CSS, so a saved, exported or diffed not
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, visible
 
 NOTHING = "(no text)"
+UNADORNED = "margin:0;padding:0;border:0;background:none;color:inherit;font-size:inherit"
+PROSE = "font-family:inherit;line-height:inherit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,14 @@ def to_html(view: CompletionView) -> str:
 def _body(view: CompletionView, text: str) -> str:
     before = element("span", MUTED, escape(view.before)) if view.before else ""
     if view.form == "markdown":
-        return before + element("div", "", markdown_to_html(text))
-    style = f"{BODY};{MONO}" if view.form == "code" else BODY
-    return element("div", style, before + (escape(text) or element("span", MUTED, NOTHING)))
+        return (_exact(before, PROSE) if before else "") + element("div", "", markdown_to_html(text))
+    shown = escape(text) or element("span", MUTED, NOTHING)
+    return _exact(before + shown, MONO if view.form == "code" else PROSE)
+
+
+def _exact(inner: str, font: str) -> str:
+    """Safe `inner` with its whitespace, which a <pre> keeps without CSS too; and no dollar in it is read as math."""
+    return element("pre", f"{BODY};{UNADORNED};{font}", "\n" + inner)  # a browser drops the newline after <pre>
 
 
 def markdown_to_html(text: str) -> str:
@@ -65,11 +73,25 @@ def markdown_to_html(text: str) -> str:
         return ""
 
     def link_close(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
-        return f" ({escape(env['links'].pop())})"
+        return f" ({_unmath(escape(env['links'].pop()))})"
 
+    def text_alone(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
+        return _unmath(escape(tokens[at].content))
+
+    def fence(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
+        return self.code_block(tokens, at, options, env)  # without the class that its first line names
+
+    parser.add_render_rule("text", text_alone)
+    parser.add_render_rule("fence", fence)
     parser.add_render_rule("link_open", link_open)
     parser.add_render_rule("link_close", link_close)
     return str(parser.render(visible(text)))
+
+
+def _unmath(html: str) -> str:
+    """Escaped text whose dollars and backslashes stand alone, so that a notebook's math typesetter, which knows links
+    and macros of its own, finds no formula."""
+    return re.sub(r"[$\\]", r"<span>\g<0></span>", html)
 
 
 def _inline(text: str) -> str:
