@@ -106,8 +106,8 @@ def _find(notebook: str | None) -> Path:
         if not path.is_file():
             raise CompleteError(f"There is no notebook {notebook}.", "Check the path.")
         return path
-    here = Path(__file__).parent
-    for path in (here / QUICKSTART, here.parent / "notebooks" / QUICKSTART):
+    clone, installed = Path(__file__).parent.parent / "notebooks", Path(sys.prefix, "share", "jupyter_complete")
+    for path in (clone / QUICKSTART, installed / QUICKSTART):
         if path.is_file():
             return path
     raise CompleteError("The quickstart notebook is not here.", "Name a notebook: jupyter complete demo NOTEBOOK.")
