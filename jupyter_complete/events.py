@@ -10,12 +10,11 @@ Reason = Literal["stop", "length", "interrupted", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """Progress of getting a model ready; `unit` is "B" for bytes or the name of what is counted."""
+    """Progress of getting a model ready: `done` of `total` bytes; `total` is 0 where they are not counted."""
 
     stage: str
     done: int = 0
     total: int = 0
-    unit: str = "B"
 
 
 @dataclass(frozen=True, slots=True)
