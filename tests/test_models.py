@@ -23,6 +23,16 @@ def llama(tmp_path: Path) -> str:
     return str(tiny.save("llama", tmp_path / "llama"))
 
 
+_others: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_other_tests() -> None:
+    """The model that all tests share keeps its thread."""
+    _others.clear()
+    _others.update(threading.enumerate())
+
+
 @pytest.fixture
 def models(session: Session) -> Models:
     return session.models
@@ -45,7 +55,9 @@ def load(models: Models, name: str, dtype: str = "auto", device: str = "auto") -
 
 
 def our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("jupyter_complete")]
+    """Names of the threads that models of this test have."""
+    mine = [thread for thread in threading.enumerate() if thread not in _others]
+    return [thread.name for thread in mine if thread.name.startswith("jupyter_complete")]
 
 
 def wait_for(true: Callable[[], bool]) -> None:

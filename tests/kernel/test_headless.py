@@ -48,7 +48,7 @@ def test_what_is_kept_is_the_whole_text(executed: Any) -> None:
 def test_the_notebook_is_valid_and_has_no_widgets(executed: Any) -> None:
     nbformat.validate(executed)
     assert "widgets" not in executed.metadata
-    assert "widget" not in nbformat.writes(executed)
+    assert "jupyter.widget" not in nbformat.writes(executed)
 
 
 def test_as_html_it_reads_without_a_script_of_ours(executed: Any) -> None:
