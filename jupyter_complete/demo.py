@@ -33,7 +33,8 @@ def run(notebook: str | None, output: str) -> None:
             return super().process_message(msg, cell, cell_index)
 
     node = nbformat.read(path, as_version=4)
-    client = PrintingClient(node, timeout=1800, coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}})
+    where = {"metadata": {"path": str(path.parent)}}
+    client = PrintingClient(node, timeout=1800, coalesce_streams=True, resources=where)
     failed: CellExecutionError | None = None
     with client.setup_kernel(stderr=subprocess.DEVNULL):
         for index, cell in enumerate(node.cells):
