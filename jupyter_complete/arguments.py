@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, MagicHelpFormatter
 from traitlets import Bool, Enum, List
 
-from .config import COMPLETE, MODEL, Complete, near
+from .config import COMPLETE, MODEL, Complete, near, shown_default
 from .errors import BadOption
 
 WORDS = ("use", "load", "list", "status", "unload")
@@ -32,13 +32,26 @@ class Parser(MagicArgumentParser):
         self.name = prog
         for name, trait in Complete.flagged(of):
             flags: tuple[str, ...] = trait.metadata["flag"]
-            text = str(trait.help).replace("%", "%%")
+            default = shown_default(trait)
+            text = (str(trait.help) + (f" Default: {default}." if default else "")).replace("%", "%%")
             if isinstance(trait, Bool):
                 self.add_argument(*flags, dest=name, action=argparse.BooleanOptionalAction, default=None, help=text)
             else:
                 action = "append" if isinstance(trait, List) else "store"
                 metavar = trait.metadata.get("metavar", "VALUE")
                 self.add_argument(*flags, dest=name, action=action, metavar=metavar, default=None, help=text)
+
+    def split(self, line: str) -> list[str]:
+        """The words of a line, for `settings`; a quoted one after an option is its value, whatever it begins with."""
+        words: list[str] = []
+        while line := line.lstrip(_BLANKS):
+            quoted = line[0] in "\"'"
+            word, line = _word(line)
+            if quoted and word.startswith("-") and words and self.takes_value(words[-1]):
+                word = words[-1] + "=" * words[-1].startswith("--") + word
+                words.pop()
+            words.append(word)
+        return words
 
     def settings(self, words: list[str]) -> dict[str, Any]:
         """The options that `words` give, by trait name; raises UsageError with one sentence."""
@@ -78,43 +91,49 @@ MODELS = Parser(
     MODEL,
     "The resident models. Words: use NAME (make it the default), load NAME, list, status, unload NAME.",
 )
+MODELS.usage = "complete_model [use|load|list|status|unload] [NAME] [--dtype TYPE] [--device DEVICE]"
 
 
 def cell_settings(line: str) -> dict[str, Any]:
     """Settings from the line of a %%complete cell."""
-    return CELL.settings(_split(line))
+    return CELL.settings(CELL.split(line))
 
 
 def line_settings(line: str) -> tuple[dict[str, Any], str]:
     """Settings and text of a %complete line; the text begins at the first word that is no option, as typed."""
-    words: list[str] = []
     rest = line
     while (rest := rest.lstrip(_BLANKS)).startswith("-"):
         word, after = _word(rest)
         if word == "-":
             break
         if word == "--":
-            return LINE.settings(words), after.removeprefix(" ")
-        words.append(word)
+            return LINE.settings(LINE.split(line[: -len(rest)])), after.removeprefix(" ")
         rest = after.lstrip(_BLANKS)
         if LINE.takes_value(word) and rest:
-            value, rest = _word(rest)
-            words.append(value)
-    return LINE.settings(words), rest
+            rest = _word(rest)[1]
+    return LINE.settings(LINE.split(line[: -len(rest) or None])), rest
 
 
 def model_settings(line: str) -> tuple[str, str, dict[str, Any]]:
     """Word, model name and settings of a %complete_model line."""
-    words = _split(line)
-    plain: list[str] = []
-    while words and not words[0].startswith("-") and len(plain) < 2:
-        plain.append(words.pop(0))
+    plain, options = [], []
+    words = iter(MODELS.split(line))
+    for one in words:
+        if not one.startswith("-"):
+            plain.append(one)
+            continue
+        options.append(one)
+        if MODELS.takes_value(one):
+            options += [value for value in [next(words, None)] if value is not None]
     word, name = (*plain, "", "")[:2]
     if word and word not in WORDS:
         raise UsageError(
             f"%complete_model {word} means nothing. {near(word, WORDS) or 'Say ' + ', '.join(WORDS) + '.'}"
         )
-    return word or "status", name, MODELS.settings(words)
+    settings = MODELS.settings(options)
+    if len(plain) > 2:
+        raise UsageError(f"%complete_model {word} takes one name, not {' '.join(plain[1:])[:60]!r}.")
+    return word or "status", name, settings
 
 
 def out_name(name: str) -> str:
@@ -131,7 +150,9 @@ def completions(before: str, names: Iterable[str]) -> list[str]:
     words = head.split()
     if not words:
         return []
-    previous = words[-1]
+    previous, (flag, equals, begun) = words[-1], token.partition("=")
+    if equals and (values := _values_after(parser, flag, names)):
+        return [f"{flag}={value}" for value in values if value.startswith(begun)]
     values = _values_after(parser, previous, names)
     if values is None and parser is MODELS and not token.startswith("-"):
         values = (
@@ -149,17 +170,10 @@ def _values_after(parser: Parser, flag: str, names: Iterable[str]) -> Iterable[s
     if flag in ("-m", "--model"):
         return names
     for _, trait in (*Complete.flagged(COMPLETE), *Complete.flagged(MODEL)):
-        if flag in trait.metadata["flag"] and isinstance(trait, Enum):
-            return [str(value) for value in trait.values or ()]
+        if flag in trait.metadata["flag"]:
+            values = trait.values if isinstance(trait, Enum) else trait.metadata.get("values")
+            return [str(value) for value in values or ()]
     return ()
-
-
-def _split(line: str) -> list[str]:
-    words = []
-    while line := line.lstrip(_BLANKS):
-        word, line = _word(line)
-        words.append(word)
-    return words
 
 
 def _word(line: str) -> tuple[str, str]:

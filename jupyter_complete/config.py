@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
-from traitlets.config import Configurable
+from traitlets.config import Config, Configurable
 
 from .errors import BadOption
-from .request import Sampling
+from .request import Mode, Sampling
 
 COMPLETE = "complete"
 MODEL = "complete_model"
@@ -20,13 +20,16 @@ class Complete(Configurable):
     """Settings of %%complete; set them with `%config Complete.temperature = 0.7` or in ipython_config.py.
 
     A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
-    `metavar` is how its help names the value.
+    `metavar` is how its help names the value, `values` what Tab offers for a free one; `cell_only` options say where
+    a result is shown or bound.
     """
 
     model = Unicode(
         "smollm2", help="Model: a name, a directory, a .gguf file or a hub id (org/name, org/name@revision)."
     ).tag(config=True, flag=("-m", "--model"), metavar="NAME")
-    out = Unicode("", help="Bind the Completion to this variable.").tag(flag=("-o", "--out"), metavar="NAME")
+    out = Unicode("", help="Bind the Completion to this variable.").tag(
+        flag=("-o", "--out"), metavar="NAME", cell_only=True
+    )
     num = Int(1, min=1, max=64, help="Number of continuations.").tag(config=True, flag=("-n", "--num"), metavar="INT")
     max_new_tokens = Int(100, min=1, help="Most tokens to add.").tag(
         config=True, flag=("-N", "--max-new-tokens"), metavar="INT"
@@ -55,13 +58,13 @@ class Complete(Configurable):
     beams = Int(1, min=1, max=64, help="Beam search with this many beams instead of sampling.").tag(
         config=True, flag=("--beams",), metavar="INT"
     )
-    echo = Bool(False, help="Show the prompt before the completion.").tag(config=True, flag=("--echo",))
+    echo = Bool(False, help="Show the prompt before the completion.").tag(config=True, flag=("--echo",), cell_only=True)
     chat = Bool(
         False, help="Put the text as a user's message to an instruct model, by the model's own chat template."
     ).tag(config=True, flag=("--chat",))
     format = Enum(
         ("text", "markdown", "code"), "text", help="How the finished completion is shown: text, markdown or code."
-    ).tag(config=True, flag=("--format",), metavar="FORM")
+    ).tag(config=True, flag=("--format",), metavar="FORM", cell_only=True)
     dry_run = Bool(False, help="Show the prompt, its tokens and what fits; generate nothing.").tag(flag=("--dry-run",))
     score = Bool(False, help="Measure how likely the given text is, token by token, instead of continuing it.").tag(
         flag=("--score",)
@@ -71,7 +74,7 @@ class Complete(Configurable):
         ("auto", "float32", "bfloat16", "float16"), "auto", help="Type of the weights in memory; auto picks by device."
     ).tag(config=True, flag=("--dtype",), of=MODEL, metavar="TYPE")
     device = Unicode("auto", help="Device of the weights: auto, cpu, cuda, cuda:1, mps.").tag(
-        config=True, flag=("--device",), of=MODEL, metavar="DEVICE"
+        config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
     candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
     updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
@@ -84,6 +87,19 @@ class Complete(Configurable):
         if math.isnan(value):  # which no bound refuses
             raise TraitError(_out_of_bounds(proposal["trait"].name, proposal["trait"], value))
         return value
+
+    def adopt(self, config: Config) -> list[str]:
+        """Take the settings that `config` has for Complete; what is refused is left out, and told in a sentence."""
+        refused = []
+        for name, value in config.get(type(self).__name__, {}).items():
+            if name not in self.trait_names(config=True):
+                refused.append(f"Complete.{name} is no setting. {near(name, self.trait_names(config=True))}".strip())
+                continue
+            try:
+                self.update_config(Config({type(self).__name__: {name: value}}))
+            except (TraitError, ValueError):
+                refused.append(f"Complete.{name} is left at {getattr(self, name)!r}: it cannot be {_brief(value)}.")
+        return refused
 
     @classmethod
     def flagged(cls, of: str) -> Iterator[tuple[str, TraitType[Any, Any]]]:
@@ -104,6 +120,14 @@ class Complete(Configurable):
                 )
             settings[name] = self._check(name, value)
         return settings
+
+    @staticmethod
+    def mode(options: dict[str, Any]) -> Mode:
+        """Take `score` and `dry_run` out of `options`: what they mean to the model."""
+        score, preview = options.pop("score", False), options.pop("dry_run", False)
+        if score and preview:
+            raise BadOption("score (--score) and dry_run (--dry-run) exclude each other.", "Leave one out.")
+        return "score" if score else "preview" if preview else "continue"
 
     def sampling(self, settings: Mapping[str, Any]) -> Sampling:
         """The Sampling that checked `settings` ask for."""
@@ -139,15 +163,23 @@ def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
 
 def _brief(value: Any) -> str:
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except ValueError:  # Python writes no number of more than 4,300 digits
         text = "a huge number"
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _default(trait: TraitType[Any, Any]) -> str:
+def shown_default(trait: TraitType[Any, Any]) -> str:
+    """A trait's default as a reader wants it; empty for a switch and for none."""
     default = trait.default()
-    return "Leave it out for the default" + ("." if default in (None, "", []) else f", {default}.")
+    if isinstance(trait, Bool) or default in (None, "", []):
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _default(trait: TraitType[Any, Any]) -> str:
+    default = shown_default(trait)
+    return "Leave it out for the default" + (f", {default}." if default else ".")
 
 
 def _accepted(trait: TraitType[Any, Any]) -> str:

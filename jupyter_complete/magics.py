@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,9 +20,17 @@ from .errors import BadOption, EmptyPrompt
 from .models import Resident
 from .render import models as models_view
 from .render.page import count, size
-from .request import Mode
 from .session import Session
+from .typed import Typed
 from .worker import Stream, holding_interrupts
+
+_IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
+_KINDS = {
+    "registered": "your own object",
+    "directory": "a directory",
+    "gguf": "a GGUF file",
+    "hub": "from the model hub",
+}
 
 
 @magics_class
@@ -32,6 +41,8 @@ class CompleteMagics(Magics):
         super().__init__(shell)
         self.shell: InteractiveShell = shell
         self.session = session
+        self.typed = Typed(shell)
+        self._last: tuple[Completion | None, str, str] = (None, "", "")  # shown, the text before it, its form
 
     @no_var_expand
     @line_cell_magic
@@ -41,12 +52,12 @@ class CompleteMagics(Magics):
             if cell is None:
                 settings, text = arguments.line_settings(line)
             else:
-                settings, text = arguments.cell_settings(line), prompt.from_cell(cell)
+                settings, text = arguments.cell_settings(line), self.typed.body("complete", line, cell)
             defaults = self.session.config
             out = arguments.out_name(settings.pop("out", defaults.out))
             echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
-            stream = self.session.stream(prompt.checked(text), mode=_mode(settings), **settings)
-        self._show(stream, out, before=text if echo else "", form=form)
+            stream = self.session.stream(prompt.checked(text), mode=defaults.mode(settings), **settings)
+        self._show(stream, [out] if out else [], before=text if echo else "", form=form)
 
     @no_var_expand
     @line_magic
@@ -57,17 +68,25 @@ class CompleteMagics(Magics):
         Continue the last completion by up to N tokens (default: Complete.max_new_tokens), from its KV cache.
         The result takes the place of the last completion and of the variable it was bound to.
         """
-        last = self.session.last
-        if last is None or not (last.tokens or last.prompt_ids):
+        last = self.session.last_continued
+        if last is None:
             raise UsageError("There is no completion to continue; run a %%complete cell first.")
+        if last.alternatives:
+            raise UsageError(
+                f"The last completion has {1 + len(last.alternatives)} continuations; "
+                "continue one of them from Python, as c.more(20) or c.alternatives[0].more(20)."
+            )
         with _bad_lines():
             words = line.split()
             if len(words) > 1 or (words and not re.fullmatch(r"[0-9]{1,18}", words[0])):
                 raise UsageError(f"%complete_more takes a number of tokens, not {line.strip()[:60]!r}.")
             number = int(words[0]) if words else self.session.config.max_new_tokens
             stream = self.session.more(last, max_new_tokens=number)
-        names = [name for name, value in self.shell.user_ns.items() if value is last and not name.startswith("_")]
-        self._show(stream, names[0] if names else "", before="", form=self.session.config.format)
+        names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
+        shown, before, form = self._last
+        if shown is not last:
+            before, form = "", self.session.config.format
+        self._show(stream, names, before, form)
 
     @no_var_expand
     @line_magic
@@ -80,17 +99,19 @@ class CompleteMagics(Magics):
                 raise UsageError(f"%complete_model {word} takes no name.")
             getattr(self, f"_{word}")(name, self.session.config.checked(settings))
 
-    def _show(self, stream: Stream, out: str, before: str, form: str) -> None:
+    def _show(self, stream: Stream, names: Sequence[str], before: str, form: str) -> None:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
         done: Completion = paint(stream, before, form, self.session.config.updates_per_second)
-        if out and (stream.error is None or done.text):
-            self.shell.user_ns[out] = done
+        if stream.error is None or done.text:
+            self.shell.user_ns.update(dict.fromkeys(names, done))
+            self._last = (done, before, form)
         if stream.error is not None:
             raise stream.error
 
     def _use(self, name: str, settings: dict[str, Any]) -> None:
-        self._load(name, settings)
+        wait(self.session.models.load(name, settings["dtype"], settings["device"]))
         self.session.config.model = name
+        self._status(name, settings)
 
     def _load(self, name: str, settings: dict[str, Any]) -> None:
         wait(self.session.models.load(name, settings["dtype"], settings["device"]))
@@ -102,22 +123,23 @@ class CompleteMagics(Magics):
             f"{name} is unloaded: {size(gone.weight_bytes)} of weights, {size(gone.freed_bytes)} of memory given back."
         )
         if gone.held_by:
-            holders = ", ".join(gone.held_by)
-            said = f"{name} is unloaded here, but {holders} still holds {size(gone.weight_bytes)} of weights."
+            holders = " and ".join(gone.held_by) + (" still holds" if len(gone.held_by) == 1 else " still hold")
+            said = f"{name} is unloaded here, but {holders} {size(gone.weight_bytes)} of weights."
         print(said)
 
     def _list(self, name: str, settings: dict[str, Any]) -> None:
         rows = [
-            (source.name, "yes" if self.session.models.get(source.name) else "", source.about or "your own object")
+            (source.name, "yes" if self.session.models.get(source.name) else "", source.about or _KINDS[source.kind])
             for source in self.session.models.sources()
         ]
         self._table(("name", "resident", "what"), rows)
         print("Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision).")
 
     def _status(self, name: str, settings: dict[str, Any]) -> None:
-        residents = [resident for resident in self.session.models if not name or resident.name == name]
+        residents = [one for one in self.session.models if not name or one is self.session.models.get(name)]
         if not residents:
-            print(f"No model is resident; {self.session.config.model} is loaded by the first %%complete.")
+            default = self.session.config.model
+            print(f"{name} is not resident." if name else f"No model is resident; %%complete loads {default}.")
             return
         rows = [self._status_row(resident) for resident in residents]
         self._table(("model", "weights", "dtype", "device", "window", "KV cache", "requests"), rows)
@@ -129,7 +151,7 @@ class CompleteMagics(Magics):
             return (resident.name, "not ready", "", "", "", "", pending)
         info = engine.info
         return (
-            f"{info.name} (default)" if info.name == self.session.config.model else info.name,
+            info.name + (" (default)" if resident is self.session.models.get(self.session.config.model) else ""),
             size(held.weight_bytes),
             f"{info.dtype} (from {info.quantized})" if info.quantized else info.dtype,
             info.device,
@@ -148,16 +170,8 @@ class CompleteMagics(Magics):
         display({"text/plain": plain, "text/html": models_view.table_html(head, rows)}, raw=True)
 
 
-CompleteMagics.complete.__doc__ = arguments.CELL.format_help()
+CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
 CompleteMagics.complete_model.__doc__ = arguments.MODELS.format_help()
-
-
-def _mode(settings: dict[str, Any]) -> Mode:
-    """Take --score and --dry-run out of `settings`: what they mean to the model."""
-    score, preview = settings.pop("score", False), settings.pop("dry_run", False)
-    if score and preview:
-        raise UsageError("--score and --dry-run exclude each other; leave one out.")
-    return "score" if score else "preview" if preview else "continue"
 
 
 @contextmanager
@@ -174,9 +188,12 @@ def load(shell: InteractiveShell, session: Session) -> None:
     unload(shell)
     session.namespace = shell.user_ns
     session.config.parent = shell
-    session.config.update_config(shell.config)
+    for refused in session.config.adopt(shell.config):
+        print(refused, file=sys.stderr)
     shell.configurables.append(session.config)  # type: ignore[arg-type]  # it takes any Configurable
-    shell.register_magics(CompleteMagics(shell, session))
+    magics = CompleteMagics(shell, session)
+    magics.typed.watch()
+    shell.register_magics(magics)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(_matcher(session))
 
@@ -186,7 +203,8 @@ def unload(shell: InteractiveShell) -> None:
     for magics in shell.magics_manager.magics.values():
         for name in [name for name, function in magics.items() if _ours(getattr(function, "__self__", None))]:
             del magics[name]
-    shell.magics_manager.registry.pop(CompleteMagics.__name__, None)
+    if (ours := shell.magics_manager.registry.pop(CompleteMagics.__name__, None)) is not None:
+        ours.typed.leave()
     shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
     if shell.Completer is not None:
         kept = [

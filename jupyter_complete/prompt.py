@@ -1,17 +1,14 @@
-"""From a cell to a prompt: the text exactly, less the one newline IPython appends."""
+"""What a prompt must be: text, and some of it."""
 
 from __future__ import annotations
 
-from .errors import EmptyPrompt
-
-
-def from_cell(cell: str) -> str:
-    """The cell's body as the user typed it; raises EmptyPrompt when there is none."""
-    return checked(cell[:-1] if cell.endswith("\n") else cell)
+from .errors import BadPrompt, EmptyPrompt
 
 
 def checked(text: str) -> str:
-    """`text` itself; raises EmptyPrompt when it is empty."""
+    """`text` itself; raises EmptyPrompt when it is empty, BadPrompt when it is none."""
+    if not isinstance(text, str):
+        raise BadPrompt(f"A prompt is text, and this is of type {type(text).__name__}.", "Give a str.")
     if not text:
         raise EmptyPrompt("The prompt is empty.", "Write the text to complete.")
     return text

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from os import PathLike, fspath
 from typing import Any
 
 from .completion import Completion
+from .config import Complete
 from .display import wait
 from .engine import Engine
+from .errors import BadOption
 from .events import ModelInfo
 from .models import Unloaded
 from .session import Session, current
-from .worker import holding_interrupts
+from .worker import Stream, holding_interrupts
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Model:
     """A resident model by name, with the verbs that concern it."""
 
     name: str
-    session: Session
+    session: Session = field(repr=False)
 
     @property
     def info(self) -> ModelInfo | None:
@@ -56,7 +59,7 @@ class Model:
         return self.session.models.unload(self.name, self.session.namespace)
 
 
-def load(name: str = "", dtype: str = "auto", device: str = "auto") -> Model:
+def load(name: str | PathLike[str] = "", dtype: str = "auto", device: str = "auto") -> Model:
     """Make a model resident (the default one without a name) and wait until it is ready.
 
     `name` is a catalogued name, a directory, a .gguf file or a hub id, `dtype` one of auto, float32, bfloat16, float16.
@@ -64,7 +67,7 @@ def load(name: str = "", dtype: str = "auto", device: str = "auto") -> Model:
     """
     session = current()
     settings = session.config.checked({"dtype": dtype, "device": device})
-    name = name or session.config.model
+    name = fspath(name) or session.config.model
     wait(session.models.load(name, settings["dtype"], settings["device"]))
     return Model(name, session)
 
@@ -82,18 +85,18 @@ def complete(prompt: str, **options: Any) -> Completion:
 
     An interrupt raises KeyboardInterrupt; the partial completion is `last()`.
     """
-    return current().stream(prompt, **_named(options)).result()
+    return _begun(prompt, options).result()
 
 
 def stream(prompt: str, **options: Any) -> Iterator[str]:
     """The completion's text as it comes; the pieces join to `last().text`. Leaving the loop stops the model."""
-    return current().stream(prompt, **_named(options)).deltas()
+    return _begun(prompt, options).deltas()
 
 
 @holding_interrupts()
 def score(text: str, **options: Any) -> Completion:
     """How likely `text` is: its `prompt_tokens` carry logprob and rank, `perplexity` sums them up."""
-    return current().stream(text, mode="score", **_named(options)).result()
+    return _begun(text, {**options, "score": True}).result()
 
 
 def last() -> Completion | None:
@@ -101,7 +104,14 @@ def last() -> Completion | None:
     return current().last
 
 
-def _named(options: dict[str, Any]) -> dict[str, Any]:
-    """A Model given as `model` means its name."""
-    model = options.get("model")
-    return {**options, "model": model.name} if isinstance(model, Model) else options
+def _begun(prompt: str, options: dict[str, Any]) -> Stream:
+    """The stream that these options ask for."""
+    asked = dict(options)
+    for name in asked:
+        if (trait := Complete.class_traits().get(name)) is not None and trait.metadata.get("cell_only"):
+            raise BadOption(f"{name} is for cells only.", "Leave it out; the result is the value of this call.")
+    if isinstance(model := asked.get("model"), Model):
+        asked["model"] = model.name
+    elif isinstance(model, PathLike):
+        asked["model"] = fspath(model)
+    return current().stream(prompt, mode=current().config.mode(asked), **asked)

@@ -29,6 +29,11 @@ class Sampling:
     def __post_init__(self) -> None:
         if "" in self.stop:
             raise BadOption("A stop string is empty.", "Give --stop at least one character.")
+        if self.temperature == 0 and self.beams == 1 and self.num > 1:
+            raise BadOption(
+                f"At temperature 0 all {self.num} continuations would be the same.",
+                "Raise it (-t), or search with beams (--beams).",
+            )
         if 1 < self.beams < self.num:
             raise BadOption(
                 f"{self.num} continuations were asked of {self.beams} beams.",

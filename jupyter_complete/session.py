@@ -14,6 +14,7 @@ from typing import Any
 from . import prompt as prompts
 from .completion import Completion, Draft
 from .config import Complete
+from .errors import BadOption
 from .models import Models
 from .request import Mode, Request, Sampling
 from .worker import Stream
@@ -34,6 +35,12 @@ class Session:
     def last(self) -> Completion | None:
         """The newest completion."""
         return self.history[-1] if self.history else None
+
+    @property
+    def last_continued(self) -> Completion | None:
+        """The newest completion that continued a text: none that only measured one."""
+        continued = (one for one in reversed(self.history) if one.request and one.request.mode == "continue")
+        return next(continued, None)
 
     def stream(self, prompt: str, mode: Mode = "continue", **options: Any) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
@@ -57,6 +64,9 @@ class Session:
 
     def more(self, completion: Completion, **options: Any) -> Stream:
         """Begin to continue a completion where it ended, with its own settings but for `options`."""
+        for name in options:
+            if name not in Sampling.__dataclass_fields__:
+                raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")
         changed = {name: value for name, value in self.config.checked(options).items() if name in options}
         own = {**changed, **({"stop": tuple(changed["stop"])} if "stop" in changed else {})}
         sampling = replace(completion.params, **{"num": 1, "seed": completion.seed, **own})
@@ -81,6 +91,11 @@ class Session:
         """Keep `done` as the newest; a request that failed before it had any text takes no completion's place."""
         if done.finish_reason != "error" or done.text:
             self.history.append(done)
+
+    def close(self) -> None:
+        """Stop what runs, and let go of all models."""
+        for resident in self.models:
+            self.models.unload(resident.name)
 
     @staticmethod
     def _seeded(sampling: Sampling) -> Sampling:

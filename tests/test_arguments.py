@@ -140,7 +140,7 @@ def test_a_model_line_is_a_word_a_name_and_options(line: str, expected: tuple[st
     [
         ("laod gpt2", "Did you mean load?"),
         ("frobnicate", "Say use, load, list, status, unload."),
-        ("load a b", "'b'"),
+        ("load a b", "'a b'"),
         ("load a --temperature 1", "--temperature is no option of %complete_model"),
         ("load 'a", "not closed"),
     ],
@@ -283,6 +283,27 @@ def test_a_line_keeps_the_blanks_at_its_end(shell: InteractiveShell) -> None:
     assert shell.user_ns["line"].prompt == "two  "
 
 
-def test_a_cell_keeps_all_but_the_one_newline_that_ipython_appends(shell: InteractiveShell) -> None:
+def test_a_cell_is_kept_as_it_was_typed(shell: InteractiveShell) -> None:
     shell.run_cell("%%complete -N 1 -o c\n\n  indented\n\n\n")
-    assert shell.user_ns["c"].prompt == "\n  indented\n\n"
+    assert shell.user_ns["c"].prompt == "\n  indented\n\n\n"
+
+
+def test_a_quoted_value_may_begin_with_a_dash() -> None:
+    assert arguments.cell_settings("--stop '---' --stop \"-x\" -N 5") == {"stop": ["---", "-x"], "max_new_tokens": 5}
+
+
+@pytest.mark.parametrize("line", ["load --dtype bfloat16 x", "--dtype bfloat16 load x", "load x --dtype bfloat16"])
+def test_the_words_of_a_model_line_may_stand_anywhere(line: str) -> None:
+    assert arguments.model_settings(line) == ("load", "x", {"dtype": "bfloat16"})
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("%%complete --format=ma", ["--format=markdown"]),
+        ("%%complete --model=sm", ["--model=smollm2"]),
+        ("%complete_model load x --device ", ["auto", "cpu", "cuda", "mps"]),
+    ],
+)
+def test_tab_offers_the_values_of_an_option(typed: str, offered: list[str]) -> None:
+    assert arguments.completions(typed, ["smollm2"]) == offered

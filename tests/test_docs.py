@@ -9,26 +9,17 @@ import nbformat
 import pytest
 from traitlets import Bool
 
-from jupyter_complete.config import COMPLETE, Complete
+from jupyter_complete.config import COMPLETE, Complete, shown_default
 
 ROOT = Path(__file__).parent.parent
 
 
 def options_table() -> str:
     rows = ["| option | default | |", "|---|---|---|"]
-    defaults = Complete()
-    for name, trait in Complete.flagged(COMPLETE):
+    for _, trait in Complete.flagged(COMPLETE):
         value = "" if isinstance(trait, Bool) else f" {trait.metadata.get('metavar', 'VALUE')}"
-        default = getattr(defaults, name)
-        shown = (
-            ""
-            if isinstance(trait, Bool) or default in (None, "", [])
-            else f"{default:g}"
-            if isinstance(default, float)
-            else default
-        )
         flags = ", ".join(f"`{flag}`" for flag in trait.metadata["flag"]).rstrip("`") + value + "`"
-        rows.append(f"| {flags} | {shown} | {trait.help} |")
+        rows.append(f"| {flags} | {shown_default(trait)} | {trait.help} |")
     return "\n".join(rows)
 
 

@@ -27,7 +27,7 @@ FLOORS = {
     2: ("completion", "sources/", "local/"),
     3: ("models", "worker"),
     4: ("session",),
-    5: ("arguments", "display", "magics", "python"),
+    5: ("arguments", "typed", "display", "magics", "python"),
     7: ("cli", "demo", "__init__"),
 }
 

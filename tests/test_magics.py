@@ -151,7 +151,7 @@ def test_a_dry_run_measures_a_prompt_that_is_too_long(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(shell, f"%%complete --dry-run\n{LONG}")
-    assert re.search(r"window 256, -[\d,]+ left", capsys.readouterr().out)
+    assert re.search(r"window 256: it does not fit, shorten it by at least [\d,]+ tokens", capsys.readouterr().out)
 
 
 def test_chat_puts_the_text_into_the_models_template(shell: InteractiveShell, session: Session) -> None:
@@ -183,7 +183,16 @@ def test_the_question_mark_shows_the_parsers_help(
     shell: InteractiveShell, magic: str, parser: arguments.Parser
 ) -> None:
     found = shell.object_inspect(magic)
-    assert found["docstring"].split() == parser.format_help().split()
+    assert found["docstring"].split()[: len(parser.format_help().split())] == parser.format_help().split()
+
+
+def test_the_manual_says_how_a_line_is_completed_and_what_the_defaults_are(shell: InteractiveShell) -> None:
+    manual = " ".join(shell.object_inspect("%complete")["docstring"].split())
+    assert "after -- if it begins with a dash" in manual
+    assert "0 is greedy. Default: 0.7." in manual
+    assert (
+        "%complete_model [use|load|list|status|unload] [NAME]" in shell.object_inspect("%complete_model")["docstring"]
+    )
 
 
 def test_the_question_mark_explains_complete_more(shell: InteractiveShell) -> None:
@@ -195,7 +204,7 @@ def test_the_question_mark_explains_complete_more(shell: InteractiveShell) -> No
 
 def test_status_says_when_nothing_is_resident(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     run(shell, "%complete_model")
-    assert capsys.readouterr().out == "No model is resident; tiny is loaded by the first %%complete.\n"
+    assert capsys.readouterr().out == "No model is resident; %%complete loads tiny.\n"
 
 
 def test_load_makes_a_model_resident_and_says_what_it_holds(
@@ -506,3 +515,66 @@ def test_an_error_of_ours_keeps_its_type_for_code(shell: InteractiveShell) -> No
     run(shell, "try:\n    jc.complete('x', model='smolm2')\nexcept jc.CompleteError as error:\n    caught = error")
     assert isinstance(shell.user_ns["caught"], UnknownModel)
     assert isinstance(shell.user_ns["caught"], CompleteError)
+
+
+# -- what a first reader stumbled over ---------------------------------------------------------------------------
+
+
+def test_more_continues_no_measured_text_and_leaves_it_bound(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 2 -t 0 -o c\nThe mean")
+    run(shell, "%%complete --score -o s\nThe mean")
+    run(shell, "%complete_more 3")
+    assert len(shell.user_ns["c"].tokens) == 5
+    assert shell.user_ns["s"].perplexity is not None
+
+
+def test_more_of_several_continuations_is_refused_and_none_is_lost(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete -N 2 -n 3 --seed 1 -o c\nThe mean")
+    shell.run_cell("%complete_more 3")
+    assert "has 3 continuations" in "".join(capsys.readouterr())
+    assert len(shell.user_ns["c"].alternatives) == 2
+    assert len(shell.user_ns["c"].alternatives[0].more(3).tokens) == 5
+
+
+def test_more_is_shown_as_the_cell_was(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%%complete -N 2 -t 0 --echo -o c\nThe mean")
+    capsys.readouterr()
+    run(shell, "%complete_more 3")
+    assert capsys.readouterr().out.startswith("The mean")
+
+
+def test_more_replaces_every_name_of_the_completion(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 2 -t 0 -o _c\nThe mean")
+    run(shell, "d = _c")
+    run(shell, "%complete_more 3")
+    assert len(shell.user_ns["_c"].tokens) == 5
+    assert shell.user_ns["d"] is shell.user_ns["_c"]
+
+
+def test_use_shows_the_new_default(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.models.register("other", *tiny.make("gpt2"))
+    run(shell, "%complete_model use other")
+    assert "other (default)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("format = 'html'", "Complete.format is left at 'text': it cannot be 'html'."),
+        ("temperature = 500", "Complete.temperature is left at 0.7: it cannot be 500."),
+        ("temprature = 1", "Complete.temprature is no setting. Did you mean temperature?"),
+    ],
+)
+def test_a_setting_that_is_refused_costs_no_magic(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], setting: str, said: str
+) -> None:
+    exec(f"config.Complete.{setting}", {"config": shell.config})
+    shell.config.Complete.top_k = 7
+    run(shell, "%reload_ext jupyter_complete")
+    assert capsys.readouterr().err == f"{said}\n"
+    run(shell, "%%complete -N 1 -o c\nThe mean")
+    assert shell.user_ns["c"].params.top_k == 7

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 import jupyter_complete as jc
-from jupyter_complete.errors import BadOption, EmptyPrompt, UnknownModel
+from jupyter_complete.errors import BadOption, BadPrompt, EmptyPrompt, UnknownModel
 from jupyter_complete.session import Session
 
 PROMPT = "The mean of a sample"
@@ -104,3 +104,33 @@ def test_bad_asking_is_told_at_once(model: jc.Model, ask: object) -> None:
 def test_a_model_that_cannot_be_had_is_told_by_load(session: Session) -> None:
     with pytest.raises(UnknownModel):
         jc.load("smolm2")
+
+
+@pytest.mark.parametrize("name", ["out", "echo", "format"])
+def test_an_option_that_is_for_cells_is_refused(model: jc.Model, name: str) -> None:
+    with pytest.raises(BadOption, match=f"{name} is for cells only"):
+        jc.complete(PROMPT, model="tiny", **{name: "text"})
+
+
+def test_a_dry_run_generates_nothing(model: jc.Model) -> None:
+    done = jc.complete(PROMPT, model="tiny", dry_run=True)
+    assert done.tokens == ()
+    assert len(done.prompt_tokens) == done.usage.prompt_tokens
+
+
+def test_a_prompt_that_is_no_text_is_told(model: jc.Model) -> None:
+    with pytest.raises(BadPrompt, match="of type int"):
+        jc.complete(3, model="tiny")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", [{"model": "gpt2"}, {"chat": True}])
+def test_what_cannot_change_in_a_continuation_is_told(model: jc.Model, option: dict[str, object]) -> None:
+    done = jc.complete(PROMPT, model="tiny", **GREEDY)
+    with pytest.raises(BadOption, match="cannot change in a continuation"):
+        done.more(2, **option)
+
+
+def test_a_path_object_names_a_model(session: Session, tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "saved")
+    assert jc.load(folder).info is not None
+    assert jc.complete(PROMPT, model=folder, **GREEDY).usage.completion_tokens > 0

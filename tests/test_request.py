@@ -35,6 +35,11 @@ def test_more_continuations_than_beams_are_refused() -> None:
         sampling(num=3, beams=2)
 
 
+def test_several_continuations_that_would_be_the_same_are_refused() -> None:
+    with pytest.raises(BadOption, match="all 3 continuations would be the same"):
+        sampling(num=3, temperature=0)
+
+
 @pytest.mark.parametrize("options", [{"num": 3}, {"num": 2, "beams": 2}, {"num": 1, "beams": 4}])
 def test_as_many_continuations_as_beams_are_accepted(options: dict[str, int]) -> None:
     assert sampling(**options).num == options["num"]

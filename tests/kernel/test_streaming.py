@@ -109,8 +109,20 @@ def test_the_result_is_bound(kernel: Kernel) -> None:
     assert kernel.value("[type(held).__name__, held.prompt, len(held.tokens)]") == ["Completion", "The mean", 5]
 
 
-def test_the_newline_that_ipython_appends_is_the_only_one_taken(kernel: Kernel) -> None:
-    kernel.good("%%complete -N 2 -o held\n  two\n\n")
+@pytest.mark.parametrize("body", ["  two\n\n", "two", "a\n   \n\tb\n    ", ">>> 1 + 1", "  every\n  line", "why?"])
+def test_a_body_reaches_the_model_as_typed(kernel: Kernel, body: str) -> None:
+    kernel.good(f"%%complete -N 1 -o held\n{body}")
+    assert kernel.value("held.prompt") == body
+
+
+def test_a_line_that_asks_reaches_the_model(kernel: Kernel) -> None:
+    ran = kernel.good("%complete -N 1 -o held What is the mean?")
+    assert kernel.value("held.prompt") == "What is the mean?"
+    assert "not found" not in ran.text
+
+
+def test_a_body_called_from_code_loses_the_one_newline_that_ipython_appends(kernel: Kernel) -> None:
+    kernel.good("get_ipython().run_cell_magic('complete', '-N 1 -o held', '  two\\n\\n')")
     assert kernel.value("held.prompt") == "  two\n"
 
 
@@ -184,6 +196,8 @@ state = [
     [type(one).__name__ for one in shell.configurables].count("Complete"),
     sorted(name for name in shell.magics_manager.registry if name.startswith("Complete")),
     threading.active_count(),
+    len(shell.events.callbacks["pre_run_cell"]),
+    len(shell.input_transformer_manager.token_transformers),
     jc.current().models.get("tiny") is not None,
 ]
 """
