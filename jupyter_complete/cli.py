@@ -6,12 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from . import __version__
 from .errors import CompleteError
+from .session import current
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it went well. Errors are one sentence on stderr."""
     parser = argparse.ArgumentParser(prog="jupyter complete", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"jupyter_complete {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="run the quickstart notebook in a real kernel, streaming to the terminal")
     demo.add_argument("notebook", nargs="?", help="another notebook to run")
@@ -33,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        current().close()  # so that what is half made is taken away
         print("Stopped; run it again to go on.", file=sys.stderr)
         return 130
     return 0
@@ -65,7 +69,6 @@ def _doctor(options: argparse.Namespace) -> None:
 
     import psutil
 
-    from . import __version__
     from .python import complete
     from .render.page import size
     from .sources import cache

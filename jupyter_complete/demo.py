@@ -32,7 +32,10 @@ def run(notebook: str | None, output: str) -> None:
             printer.message(msg)
             return super().process_message(msg, cell, cell_index)
 
-    node = nbformat.read(path, as_version=4)
+    try:
+        node = nbformat.read(path, as_version=4)
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, ValueError, AttributeError, KeyError, TypeError):
+        raise CompleteError(f"{path} is no notebook.", "Name an .ipynb file.") from None
     where = {"metadata": {"path": str(path.parent)}}
     client = PrintingClient(node, timeout=1800, coalesce_streams=True, resources=where)
     failed: CellExecutionError | None = None

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from .completion import Draft
 from .engine import Engine, Footprint, Opener
-from .errors import BadOption, UnknownModel
+from .errors import BadOption, NotAModel, UnknownModel
 from .events import Event, Loading
 from .request import Request
 from .sources import catalog
@@ -52,52 +52,72 @@ class Models:
     """Residents by name."""
 
     def __init__(self) -> None:
-        self._residents: dict[str, Resident] = {}
+        self._residents: dict[str, Resident] = {}  # by what _key says
         self._registered: dict[str, Source] = {}
+        self._given_back: set[str] = set()  # names of the user's own objects that were unloaded
 
     def __iter__(self) -> Iterator[Resident]:
         return iter(list(self._residents.values()))
 
     def names(self) -> list[str]:
         """Every name that can be given without a path or a hub id."""
-        return list(dict.fromkeys([*self._residents, *self._registered, *catalog.CATALOG]))
+        return list(dict.fromkeys(source.name for source in self.sources()))
 
     def sources(self) -> list[Source]:
-        """What can be loaded by name."""
-        return [*self._registered.values(), *catalog.CATALOG.values()]
+        """What is resident, and what can be loaded by name."""
+        found = [*(one.source for one in self), *self._registered.values(), *catalog.CATALOG.values()]
+        return list({source.name: source for source in reversed(found)}.values())[::-1]
 
     def find(self, name: str) -> Source:
         """What `name` means; a registered name comes first."""
-        if name in self._residents:
-            return self._residents[name].source
+        if (held := self.get(name)) is not None:
+            return held.source
         if name in self._registered:
             return self._registered[name]
+        if name in self._given_back:  # a hub may have a stranger's model of this name
+            raise UnknownModel(
+                f"{name} was an object of yours, and it is unloaded.", f"Register it again: jc.register({name!r}, …)."
+            )
         return catalog.find(name, self.names())
 
     def register(self, name: str, model: Any, tokenizer: Any) -> None:
-        """Let `name` mean a model and tokenizer that the user has in memory."""
-        if name in self._residents:
+        """Let `name` mean a model and tokenizer that the user has in memory; raises BadOption or NotAModel."""
+        if not (isinstance(name, str) and name.strip()):
+            raise BadOption("A model is registered by a name.", "Give a text that is not empty.")
+        if not (hasattr(model, "forward") and hasattr(model, "config") and hasattr(tokenizer, "decode")):
+            kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
+            raise NotAModel(f"register was given {kinds}.", "Give a transformers model and its tokenizer.")
+        if self.get(name) is not None:
             self.unload(name)
+        self._given_back.discard(name)
         self._registered[name] = Source(name=name, kind="registered", model=model, tokenizer=tokenizer)
 
     def resident(self, name: str, dtype: str, device: str) -> Resident:
         """The resident called `name`, made if there is none; its weights are read by its first job."""
-        if name not in self._residents:
-            source = self.find(name)
-            self._residents[name] = Resident(source, dtype, device, Worker(name))
-        return self._residents[name]
+        if (held := self.get(name)) is not None:
+            return held
+        source = self.find(name)
+        return self._residents.setdefault(self._key(name), Resident(source, dtype, device, Worker(name)))
 
     def get(self, name: str) -> Resident | None:
-        return self._residents.get(name)
+        """The resident that `name` means, which may be another name of the same path."""
+        if (held := self._residents.get(self._key(name))) is not None:
+            return held
+        return next((one for one in self if one.name == name), None)
+
+    def _key(self, name: str) -> str:
+        """What a resident is found by: a path whole, however it was written."""
+        if name in self._registered or name in catalog.CATALOG:
+            return name
+        return catalog.whole_path(name) or name
 
     def load(self, name: str, dtype: str, device: str) -> Stream:
         """Get a model ready; another dtype or device than it has now loads it anew."""
-        held = self._residents.get(name)
+        held = self.get(name)
+        own = self.find(name).kind == "registered"
+        if own and (dtype, device) != ("auto", "auto") and not (held and _same(held, dtype, device)):
+            raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
         if held is not None and not _same(held, dtype, device):
-            if held.source.kind == "registered":
-                raise BadOption(
-                    f"{name} is your own object, so its dtype and device are yours to set.", "Load it without."
-                )
             self.unload(name)
         resident = self.resident(name, dtype, device)
         return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Draft())
@@ -121,21 +141,29 @@ class Models:
             resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
         finally:
             if resident.engine is None and resident.worker.pending <= 1:
-                if self._residents.get(resident.name) is resident:
-                    del self._residents[resident.name]
+                self._forget(resident)
                 resident.worker.end()
+
+    def _forget(self, resident: Resident) -> None:
+        for key in [key for key, one in self._residents.items() if one is resident]:
+            del self._residents[key]
 
     def footprint(self, resident: Resident) -> Footprint | None:
         return resident.engine.footprint() if resident.engine is not None else None
 
     def unload(self, name: str, namespace: Mapping[str, Any] | None = None) -> Unloaded:
-        """Let go of a model and its thread; `namespace` is searched for who still holds it. Raises UnknownModel."""
-        resident = self._residents.pop(name, None)
+        """Let go of a model and its thread, whose requests are stopped; `namespace` is searched for who still holds it.
+
+        Raises UnknownModel.
+        """
+        resident = self.get(name)
         if resident is None:
             raise UnknownModel(f"{name} is not resident.", "%complete_model status shows what is.")
+        self._forget(resident)
         before = _resident_bytes()
         weights = footprint.weight_bytes if (footprint := self.footprint(resident)) else 0
-        self._registered.pop(name, None)
+        if self._registered.pop(resident.name, None) is not None:
+            self._given_back.add(resident.name)
         ended = resident.worker.close(timeout=5.0)
         watched = weakref.ref(resident.engine.model) if resident.engine is not None else None
         resident.engine = None

@@ -137,19 +137,19 @@ class Worker:
         self._jobs: queue.Queue[tuple[Job, Stream] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name=f"jupyter_complete {name}", daemon=True)
         self._lock = threading.Lock()
-        self._busy = 0
+        self._streams: set[Stream] = set()  # whose jobs wait or run
 
     @property
     def pending(self) -> int:
         """Requests waiting or running."""
-        return self._busy
+        return len(self._streams)
 
     def submit(self, job: Job, draft: Draft) -> Stream:
         with self._lock:
             if self._thread.ident is None:
                 self._thread.start()
-            self._busy += 1
-        stream = Stream(draft, self._thread.is_alive)
+            stream = Stream(draft, self._thread.is_alive)
+            self._streams.add(stream)
         self._jobs.put((job, stream))
         return stream
 
@@ -158,9 +158,12 @@ class Worker:
         self._jobs.put(None)
 
     def close(self, timeout: float) -> bool:
-        """End the thread after the jobs that wait; whether it ended within `timeout` seconds."""
+        """Stop all jobs and end the thread; whether it ended within `timeout` seconds."""
         if self._thread.ident is None:
             return True
+        with self._lock:
+            for stream in self._streams:
+                stream.stop()
         self.end()
         self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -183,7 +186,7 @@ class Worker:
             terminal = _bare(error)
         finally:
             with self._lock:
-                self._busy -= 1
+                self._streams.discard(stream)
             stream.inbox.put(terminal or WorkerDied("The model's thread was ended.", "Load the model again."))
 
 

@@ -77,7 +77,7 @@ def write_claim(path: Path, elements: int) -> Path:
     writer.write_ti_data_to_file()
     writer.close()
     with path.open("r+b") as file:
-        file.truncate(path.stat().st_size + 4 * elements)
+        file.truncate(path.stat().st_size // 32 * 32 + 32 + 4 * elements)
     return path
 
 

@@ -120,6 +120,19 @@ class TestDemo:
         assert nbformat.read(tmp_path / "out" / "failing.ipynb", as_version=4).cells[1].outputs
 
 
+@pytest.mark.parametrize("content", ["{}", "no json", '{"cells": 1, "nbformat": 4}'])
+def test_what_is_no_notebook_is_one_sentence(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.ipynb").write_text(content)
+    assert main(["demo", str(tmp_path / "x.ipynb")]) == 1
+    assert said_in_one_sentence(capsys.readouterr().err, "CompleteError")
+
+
+def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("jupyter_complete ")
+
+
 def test_a_notebook_that_is_not_there_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "nowhere.ipynb"]) == 1
     assert said_in_one_sentence(capsys.readouterr().err, "CompleteError")

@@ -298,11 +298,58 @@ def test_unloading_what_is_not_resident_is_told(models: Models) -> None:
         models.unload("smollm2")
 
 
-def test_unload_lets_a_request_that_runs_finish(session: Session, llama: str) -> None:
+def test_unload_stops_the_requests_of_the_model_and_keeps_their_text(session: Session, llama: str) -> None:
     load(session.models, llama)
-    stream = session.stream("The mean", model=llama, max_new_tokens=40, temperature=0)
+    running, waiting = (session.stream("The mean", model=llama, max_new_tokens=240, temperature=0) for _ in range(2))
+    next(iter(running.deltas()))
     session.models.unload(llama)
-    assert stream.result().usage.completion_tokens > 0
+    assert running.result().finish_reason == "interrupted"
+    assert running.result().text
+    assert waiting.result().finish_reason == "interrupted"
+
+
+def test_a_path_written_in_another_way_is_the_same_model(
+    session: Session, llama: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = load(session.models, llama)
+    monkeypatch.chdir(Path(llama).parent)
+    name = Path(llama).name
+    for same in (f"{llama}/", name, f"./{name}"):
+        assert load(session.models, same) is engine
+    assert len(list(session.models)) == 1
+    session.models.unload(f"./{name}")
+    assert list(session.models) == []
+
+
+def test_a_name_given_back_is_not_asked_of_the_hub(models: Models, own: tuple[Any, Any]) -> None:
+    load(models, "mine")
+    models.unload("mine")
+    with pytest.raises(UnknownModel, match="was an object of yours"):
+        models.load("mine", "auto", "auto")
+    models.register("mine", *own)
+    assert load(models, "mine").model is own[0]
+
+
+def test_a_dtype_of_the_users_own_model_is_refused_before_it_is_resident(models: Models, own: tuple[Any, Any]) -> None:
+    with pytest.raises(BadOption, match="your own object"):
+        models.load("mine", "bfloat16", "auto")
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_model_is_not_registered_without_a_name(models: Models, name: str) -> None:
+    with pytest.raises(BadOption):
+        models.register(name, *tiny.make("llama"))
+
+
+def test_what_is_no_model_is_not_registered(models: Models) -> None:
+    with pytest.raises(NotAModel, match="NoneType and str"):
+        models.register("mine", None, "text")
+
+
+def test_what_can_be_loaded_is_listed_once(models: Models, llama: str) -> None:
+    models.register("smollm2", *tiny.make("llama"))
+    models.resident(llama, "auto", "auto")
+    assert models.names() == [llama, "smollm2", "gpt2"]
 
 
 def test_a_completion_can_be_continued_after_its_model_was_unloaded(session: Session, llama: str) -> None:

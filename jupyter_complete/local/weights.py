@@ -86,6 +86,8 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
     _check_whole(name, type(model).__name__, read)
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there is none
+        raise NotAModel(f"{name} has no tokenizer.", "Save it beside the model: tokenizer.save_pretrained(directory).")
     return model.to(device).eval(), tokenizer
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import DoesNotFit
+from ..errors import CompleteError, DoesNotFit
 from ..render.page import size
 
 
@@ -26,13 +27,13 @@ def filled(target: Path, needed: int) -> Iterator[Path]:
 
     `needed` is the space in bytes it will take; raises DoesNotFit, with the numbers, when the disk lacks it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sweep(target.parent)
-    check_disk(target.parent, needed)
     part = target.parent / f".{target.name}.part-{os.getpid()}"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
     try:
+        _make(target.parent)
+        sweep(target.parent)
+        check_disk(target.parent, needed)
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
         yield part
         _publish(part, target)
     except OSError as error:
@@ -41,6 +42,20 @@ def filled(target: Path, needed: int) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _make(place: Path) -> None:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise CompleteError(
+            f"The cache {root()} cannot be written ({error.strerror}).",
+            "Set JUPYTER_COMPLETE_CACHE to a directory that can.",
+        ) from None
 
 
 def check_disk(place: Path, needed: int) -> None:

@@ -72,7 +72,7 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
         return CATALOG[name]
     if not name.strip():
         raise unknown(name, ())
-    path = Path(name).expanduser()
+    path = _path(name)
     if path.is_dir():
         return _directory(name, path)
     if path.is_file():
@@ -83,6 +83,19 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
         raise unknown(name, known)
     hub_id, _, revision = name.partition("@")
     return Source(name=name, kind="hub", hub_id=hub_id, revision=revision or None)
+
+
+def _path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # ~somebody whom nobody knows
+        return Path(name)
+
+
+def whole_path(name: str) -> str | None:
+    """The path that `name` means, whole, if there is a file or directory of that name."""
+    path = _path(name)
+    return str(path.resolve()) if name.strip() and path.exists() else None
 
 
 def unknown(name: str, names: Iterable[str]) -> UnknownModel:

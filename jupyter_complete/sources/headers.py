@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from ..errors import NotAModel
 
 _GGUF_SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_GGUF_STRING, _GGUF_ARRAY = 8, 9
+_GGUF_UINT32, _GGUF_STRING, _GGUF_ARRAY = 4, 8, 9
 _MOST = 1 << 30  # no count or length in a sound header comes near it
 
 
@@ -40,7 +40,8 @@ def safetensors_parameters(path: Path) -> int:
 
 
 def gguf_parameters(path: Path) -> int:
-    """Numbers in a GGUF file; raises NotAModel when it is none, or damaged."""
+    """Numbers in a GGUF file; raises NotAModel when it is none, damaged or cut short."""
+    length = path.stat().st_size
     with path.open("rb") as file:
         try:
             magic, version, tensors, pairs = struct.unpack("<4sIQQ", file.read(24))
@@ -48,22 +49,43 @@ def gguf_parameters(path: Path) -> int:
                 raise NotAModel(f"{path} is no GGUF file.", "Check what it is, or download it again.")
             if version < 2 or max(tensors, pairs) > _MOST:
                 raise _damaged(path)
+            alignment = 32
             for _ in range(pairs):
-                _skip_string(file)
-                _skip_value(file, *struct.unpack("<I", file.read(4)))
-            return sum(_tensor_elements(file) for _ in range(tensors))
-        except (struct.error, KeyError, OverflowError, MemoryError, RecursionError):
+                key, kind = _string(file), *struct.unpack("<I", file.read(4))
+                if key == b"general.alignment" and kind == _GGUF_UINT32:
+                    (alignment,) = struct.unpack("<I", file.read(4))
+                else:
+                    _skip_value(file, kind)
+            shapes = [_tensor(file) for _ in range(tensors)]
+            data = -(-file.tell() // alignment) * alignment
+        except (struct.error, KeyError, OverflowError, MemoryError, RecursionError, ZeroDivisionError):
             raise _damaged(path) from None
+    end = data + max((end for _, end in shapes), default=0)
+    if end > length:
+        raise _cut_short(path, length, end)
+    return sum(numbers for numbers, _ in shapes)
 
 
-def _tensor_elements(file: BinaryIO) -> int:
+def _tensor(file: BinaryIO) -> tuple[int, int]:
+    """Numbers of the tensor described next, and where among the data its bytes end."""
+    from gguf import GGML_QUANT_SIZES
+
     _skip_string(file)
     (dimensions,) = struct.unpack("<I", file.read(4))
     if dimensions > 8:
         raise KeyError(dimensions)
     shape = struct.unpack(f"<{dimensions}Q", file.read(8 * dimensions))
-    file.seek(12, 1)  # the type (uint32) and the offset (uint64)
-    return math.prod(shape)
+    kind, offset = struct.unpack("<IQ", file.read(12))
+    block, size = GGML_QUANT_SIZES[kind]  # its keys are whole numbers with names
+    numbers = math.prod(shape)
+    return numbers, offset + numbers // block * size
+
+
+def _string(file: BinaryIO) -> bytes:
+    (length,) = struct.unpack("<Q", file.read(8))
+    if length > _MOST:
+        raise KeyError(length)
+    return file.read(length)
 
 
 def _skip_string(file: BinaryIO) -> None:

@@ -264,7 +264,7 @@ def test_missing_tensors_are_told(tmp_path: Path, empty_cache: Path, monkeypatch
 
 def test_a_disk_too_small_is_told_before_the_file_is_read(tmp_path: Path, empty_cache: Path) -> None:
     path = gguf_files.write_claim(tmp_path / "huge.gguf", 3 << 40)
-    with pytest.raises(DoesNotFit, match=r"GB of disk in .* is free"):
+    with pytest.raises(DoesNotFit, match=r"TB of disk in .* is free"):
         convert(path)
 
 

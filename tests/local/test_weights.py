@@ -237,3 +237,11 @@ def test_quiet_puts_transformers_logging_back() -> None:
         assert logging.get_verbosity() == logging.ERROR
         assert not logging.is_progress_bar_enabled()
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
+def test_a_directory_without_a_tokenizer_is_told(tmp_path: Path) -> None:
+    folder = tiny.save("gpt2", tmp_path / "gpt2")
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(NotAModel, match="has no tokenizer"):
+        weights.load(folder, "gpt2", torch.float32, "cpu")

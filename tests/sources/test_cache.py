@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_complete.errors import DoesNotFit
+from jupyter_complete.errors import CompleteError, DoesNotFit
 from jupyter_complete.sources import cache
 
 
@@ -63,6 +63,14 @@ def test_a_disk_that_fills_up_is_told_with_the_numbers(tmp_path: Path, number: i
 def test_another_error_of_the_system_is_told_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), cache.filled(tmp_path / "model", needed=10):
         raise PermissionError(errno.EACCES, "not yours")
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("JUPYTER_COMPLETE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(CompleteError, match="cannot be written") as told, cache.filled(tmp_path / "file" / "x", 10):
+        pytest.fail("it cannot be made")
+    assert "JUPYTER_COMPLETE_CACHE" in told.value.hint
 
 
 def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:

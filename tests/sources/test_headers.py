@@ -140,3 +140,16 @@ def test_gguf_arrays_nested_without_end_are_damaged(tmp_path: Path) -> None:
 def test_a_file_of_hundreds_of_gigabytes_is_measured_at_once(tmp_path: Path) -> None:
     claimed = 100 * 1024**3
     assert headers.gguf_parameters(gguf_files.write_claim(tmp_path / "x.gguf", claimed)) == claimed
+
+
+def test_a_gguf_cut_in_its_weights_is_told_with_the_numbers(tmp_path: Path) -> None:
+    path = gguf_files.write_llama(tmp_path / "x.gguf")
+    whole = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(whole - 1000)
+    with pytest.raises(NotAModel, match=rf"cut short: {whole - 1000:,} bytes of "):
+        headers.gguf_parameters(path)
+
+
+def test_a_gguf_that_is_whole_is_not_called_cut_short(tmp_path: Path) -> None:
+    assert headers.gguf_parameters(gguf_files.write_llama(tmp_path / "x.gguf")) > 0
