@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .events import Event, Finish, Loading, ModelInfo, Prefill, Reason, Step, Timing, Token, Usage
+from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Step, Timing, Token, Usage
 from .render import completion as view
 from .render import tokens as token_view
 from .render.page import count
@@ -69,7 +69,9 @@ class Completion:
         return pandas.DataFrame(rows, columns=list(columns))
 
     def ending(self) -> str:
-        """The finish reason, and for "stop" what it was that stopped it."""
+        """The finish reason; for "stop" what it was that stopped it, and whether "length" is the window's."""
+        if self.finish_reason == "length" and self.usage.completion_tokens < self.params.max_new_tokens:
+            return "length (the window is full)"
         if self.finish_reason != "stop":
             return self.finish_reason
         return "stop (end of text)" if self.end is not None else "stop (stop string)"
@@ -77,8 +79,10 @@ class Completion:
     def footer(self) -> str:
         """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
         decoded = sum(c.usage.completion_tokens for c in (self, *self.alternatives))
-        reasons = dict.fromkeys(c.ending() for c in (self, *self.alternatives))
-        parts = [", ".join(reasons), count(decoded, "token")]
+        endings = [c.ending() for c in (self, *self.alternatives)]
+        several = len(set(endings)) > 1
+        ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
+        parts = [ended, count(decoded, "token")]
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
         if self.timing.decode_tokens_per_s is not None:
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
@@ -104,30 +108,43 @@ class Completion:
 
     def _measure_line(self) -> str:
         """The footer of a scored or previewed text."""
-        parts = [count(self.usage.prompt_tokens, "token")]
+        total, measured = self.usage.prompt_tokens, len(self.prompt_tokens)
         if self.finish_reason == "interrupted":
-            parts.insert(0, "interrupted")
+            parts = ["interrupted", f"{measured:,} of {count(total, 'token')}"]
+        else:
+            parts = [count(total, "token")]
         if self.perplexity is not None:
-            parts.append(f"perplexity {self.perplexity:.2f}")
+            parts.append(f"perplexity {self.perplexity:,.2f}")
         window = self.model.window if self.model else None
         if self.request is not None and self.request.mode == "preview":
-            free = (
-                "no fixed window"
-                if window is None
-                else f"window {window:,}, {window - self.usage.prompt_tokens:,} left"
-            )
-            parts += [free, f"up to {self.params.max_new_tokens:,} asked"]
+            parts += _room(window, total, self.params.max_new_tokens)
         return " · ".join([*parts, self._model_line()])
 
     def __str__(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
+        if self.request is not None and self.request.mode != "continue":
+            return f"<Completion: {self._measure_line()}>"
         start = self.text if len(self.text) <= 60 else self.text[:59] + "…"
         return f"<Completion {start!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the way back to the session, which does not travel."""
+        return {**self.__dict__, "continue_with": None}
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
         return self.bundle()
+
+
+def _room(window: int | None, used: int, asked: int) -> list[str]:
+    """What a prompt of `used` tokens leaves of the window, for `asked` new ones."""
+    if window is None:
+        return ["no fixed window", f"up to {asked:,} asked"]
+    left = window - used
+    if left < 1:
+        return [f"window {window:,}: it does not fit, shorten it by at least {count(1 - left, 'token')}"]
+    return [f"window {window:,}, {left:,} left", f"up to {asked:,} asked" + (f", {left:,} fit" if left < asked else "")]
 
 
 class Draft:
@@ -142,6 +159,7 @@ class Draft:
         self.texts = [""] * num
         self.loading: Loading | None = None
         self.prefill: Prefill | None = None
+        self.leading: Leading | None = None
         self.finish: Finish | None = None
         self._steps: list[list[Step]] = [list(earlier.tokens) if earlier else [] for _ in self.texts]
         self._new = [0] * num
@@ -156,6 +174,8 @@ class Draft:
             self.prefill = event
         elif isinstance(event, Token):
             self._add(event)
+        elif isinstance(event, Leading):
+            self.leading = event
         else:
             self.finish = event
             self.texts = [text + tail for text, tail in zip(self.texts, event.tails, strict=True)]
@@ -174,6 +194,9 @@ class Draft:
         return replace(first, alternatives=tuple(others))
 
     def _end(self, reason: Reason) -> None:
+        if self.leading is not None and not any(self._new):
+            for token in self.leading.tokens():
+                self._add(token)
         usage = Usage(self.prefill.total, self.prefill.cached) if self.prefill else Usage()
         num = len(self.texts)
         self.take(Finish((reason,) * num, ("",) * num, usage, Timing()))

@@ -201,6 +201,8 @@ class Progress:
     def text(self, draft: Draft, before: str) -> str:
         if any(draft.texts):
             return numbered([visible(before + text) for text in draft.texts])
+        if draft.leading is not None:
+            return visible(before) + f"searching: {count(draft.leading.length, 'token')}"
         if draft.prefill is not None:
             return visible(before) + self._reading(draft.prefill)
         return self._loading(draft.loading) if draft.loading is not None else ""
@@ -212,13 +214,13 @@ class Progress:
         return f"reading the prompt: {event.done:,} of {count(event.total, 'token')}"
 
     def _loading(self, event: Loading) -> str:
-        """Stage, share, bytes, MB/s and seconds left, as far as they are known."""
+        """Stage, bytes, MB/s and seconds left, as far as they are known."""
         now = time.monotonic()
         if event.stage != self._stage:
             self._stage, self._since, self._from = event.stage, now, event.done
         if not event.total:
             return f"{event.stage} …"
-        parts = [f"{event.stage}: {event.done / event.total:.0%} of {size(event.total)}"]
+        parts = [f"{event.stage}: {size(event.done)} of {size(event.total)}"]
         spent, moved = now - self._since, event.done - self._from
         if spent > 0.3 and moved > 0:
             rate = moved / spent

@@ -1,7 +1,8 @@
-"""What an engine yields, in order: Loading*, Prefill*, Token*, one Finish. A blocking call is the stream folded."""
+"""What an engine yields, in order: Loading*, Prefill*, Leading*, Token*, one Finish; a blocking call folds them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -73,6 +74,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Leading:
+    """How far a beam search is: `length` tokens, and a call for the tokens it would end with if it ended here."""
+
+    length: int
+    tokens: Callable[[], tuple[Token, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts of one request; `cached_tokens` of the prompt's were taken from the KV cache."""
 
@@ -119,4 +128,4 @@ class Finish:
     prompt_steps: tuple[Step, ...] = ()
 
 
-Event: TypeAlias = Loading | Prefill | Token | Finish
+Event: TypeAlias = Loading | Prefill | Token | Leading | Finish

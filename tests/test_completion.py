@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import replace
 
 import pytest
 
 from jupyter_complete.completion import Completion, Draft
 from jupyter_complete.config import Complete
-from jupyter_complete.events import Candidate, Event, Finish, Loading, ModelInfo, Prefill, Step, Timing, Token, Usage
+from jupyter_complete.events import (
+    Candidate,
+    Event,
+    Finish,
+    Leading,
+    Loading,
+    ModelInfo,
+    Prefill,
+    Step,
+    Timing,
+    Token,
+    Usage,
+)
 from jupyter_complete.request import Mode, Request
 
 INFO = ModelInfo("tiny", "directory", "", "float32", "cpu", 1000, 256, quantized="Q8_0")
@@ -17,6 +30,7 @@ TIMING = Timing(first_token_s=0.25, decode_tokens_per_s=14.04, total_s=2.0)
 
 
 def request(mode: Mode = "continue", **options: object) -> Request:
+    options.setdefault("max_new_tokens", 2)
     config = Complete()
     return Request(prompt="Say", sampling=config.sampling(config.checked(options)), mode=mode, model="tiny")
 
@@ -118,7 +132,7 @@ def test_continued_a_half_character_at_its_end_is_open_again() -> None:
 @pytest.mark.parametrize(
     ("reason", "end", "said"),
     [
-        ("length", False, "length"),
+        ("length", False, "length (the window is full)"),
         ("interrupted", False, "interrupted"),
         ("stop", False, "stop (stop string)"),
         ("stop", True, "stop (end of text)"),
@@ -144,10 +158,9 @@ def test_the_footer_leaves_out_what_was_not_measured() -> None:
 
 
 def test_the_footer_of_several_counts_all_and_names_each_reason_once() -> None:
-    done = folded(
-        token("a"), token("b", 1), token("c", 2), finish("length", "stop", "length"), of=request(num=3, seed=1)
-    )
-    assert done.footer().startswith("length, stop (stop string) · 3 tokens · ")
+    tokens = (token("a"), token("b", 1), token("c", 2), token("d", 2))
+    done = folded(*tokens, finish("length", "stop", "length"), of=request(num=3, seed=1))
+    assert done.footer().startswith("(1) length (the window is full), (2) stop (stop string), (3) length")
 
 
 def test_it_shows_its_text_and_footer_in_three_forms() -> None:
@@ -181,7 +194,7 @@ def test_a_dry_run_says_what_fits(window: int | None, said: str) -> None:
     assert done.model is not None
     shown = replace(done, model=replace(done.model, window=window)).bundle()["text/plain"]
     assert said in shown
-    assert "up to 128 asked" in shown or f"up to {done.params.max_new_tokens:,} asked" in shown
+    assert "up to 2 asked" in shown
 
 
 def test_its_tokens_make_a_frame() -> None:
@@ -210,3 +223,32 @@ def test_continued_by_hand_it_asks_its_session_with_the_options_given() -> None:
 def test_one_that_no_session_made_cannot_be_continued() -> None:
     with pytest.raises(TypeError, match="no model to continue it with"):
         folded(token("a"), finish("length")).more()
+
+
+def test_a_dry_run_says_what_does_not_fit() -> None:
+    steps = (Step(1, "Say"),)
+    too_long = folded(finish("length", prompt_steps=steps, usage=Usage(300)), of=request("preview"))
+    assert "window 256: it does not fit, shorten it by at least 45 tokens" in too_long.bundle()["text/plain"]
+    tight = folded(finish("length", prompt_steps=steps, usage=Usage(250)), of=request("preview", max_new_tokens=9))
+    assert "window 256, 6 left · up to 9 asked, 6 fit" in tight.bundle()["text/plain"]
+
+
+def test_an_interrupted_score_says_how_much_was_measured() -> None:
+    steps = (Step(1, "a"), Step(2, "b", -1.0, 1))
+    done = folded(finish("interrupted", prompt_steps=steps, usage=Usage(3001)), of=request("score"))
+    assert "interrupted · 2 of 3,001 tokens" in done.bundle()["text/plain"]
+    assert repr(done).startswith("<Completion: interrupted · 2 of 3,001 tokens")
+
+
+def test_a_search_that_is_left_keeps_its_leading_text() -> None:
+    draft = Draft(request(beams=2))
+    draft.take(Leading(2, lambda: (token("one"), token(" two"))))
+    draft.interrupt()
+    assert draft.completion().text == "one two"
+    assert len(draft.completion().tokens) == 2
+
+
+def test_it_travels_between_processes_without_its_session() -> None:
+    done = replace(folded(token("a"), finish("length")), continue_with=lambda completion, **options: completion)
+    again = pickle.loads(pickle.dumps(done))
+    assert (again.text, again.tokens, again.continue_with) == (done.text, done.tokens, None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from threading import Event as StopEvent
 
-from ..events import Candidate, Reason, Step, Timing, Token
+from ..events import Candidate, Leading, Reason, Step, Timing, Token
 from ..request import Request
 from ..textstream import TextStream
-from .beams import search
+from .beams import Beam, search
 from .decode import Row, decode
 from .runners import Runner
 from .sampling import Choice, Draws, Sampler
@@ -23,6 +24,8 @@ class Answer:
         sampling, prefix = request.sampling, request.prefix
         self._vocabulary = vocabulary
         self._ends = ends
+        self._request = request
+        self._prompt = prompt
         self._sampling = sampling
         self._drawn = len(prefix)
         self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
@@ -39,7 +42,7 @@ class Answer:
 
     def tokens(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
-    ) -> Iterator[Token]:
+    ) -> Iterator[Token | Leading]:
         """Every token after `head`, of which the runner holds all ids but the last."""
         if self._sampling.beams > 1:
             yield from self._searched(runner, head, sampler, limit, stop)
@@ -78,16 +81,27 @@ class Answer:
 
     def _searched(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
-    ) -> Iterator[Token]:
-        found = search(runner, head, sampler, self._sampling.beams, limit, self._ends, stop)
-        stopped = stop.is_set()
-        for index, beam in enumerate(found[: self._sampling.num]):
-            for place, choice in enumerate(beam.choices, 1):
-                yield self._take(index, choice, last=place == len(beam.choices) and not stopped)
-                if self._reasons[index] is not None:
-                    break
+    ) -> Iterator[Token | Leading]:
+        found: list[Beam] = []
+        steps = search(runner, head, sampler, self._sampling.beams, limit, self._ends, stop)
+        for length, found in enumerate(steps, 1):
+            yield Leading(length, partial(self._anew()._told, found, ended=False))
+        yield from self._told(found, ended=not stop.is_set())
         runner.select([0])
         self.held = list(head)
+
+    def _told(self, beams: Sequence[Beam], ended: bool) -> tuple[Token, ...]:
+        """The tokens of the best beams, whose last one is the last of all where the search has ended."""
+        tokens = []
+        for index, beam in enumerate(beams[: self._sampling.num]):
+            for place, choice in enumerate(beam.choices, 1):
+                tokens.append(self._take(index, choice, last=place == len(beam.choices) and ended))
+                if self._reasons[index] is not None:
+                    break
+        return tuple(tokens)
+
+    def _anew(self) -> Answer:
+        return Answer(self._vocabulary, self._ends, self._request, self._prompt)
 
     def _draws(self, index: int) -> Draws | None:
         seed = self._sampling.seed

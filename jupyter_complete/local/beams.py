@@ -6,7 +6,7 @@ worst finished one, as `model.generate(num_beams=…)` ends by default.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event as StopEvent
 
@@ -36,8 +36,8 @@ def search(
     limit: int,
     ends: frozenset[int],
     stop: StopEvent,
-) -> list[Beam]:
-    """The best finished sequences after `start`, best first; the open ones too when stopped before.
+) -> Iterator[list[Beam]]:
+    """The best finished sequences after `start`, best first, then the open ones: after every step, as far as it is.
 
     The runner holds all of `start` but its last id.
     """
@@ -58,11 +58,11 @@ def search(
         going = [extension for extension, end in zip(ranked, ended, strict=True) if not end][:beams]
         opened = [beam for _, beam in going] or opened
         settled = len(finished) == beams and finished[-1].worth >= opened[0].worth / length
+        yield [*finished, *opened]
         if not going or settled or stop.is_set():
-            break
+            return
         runner.select([parent for parent, _ in going])
         logits = runner.forward([[beam.choices[-1].id] for beam in opened])
-    return [*finished, *opened]
 
 
 def _ranked(

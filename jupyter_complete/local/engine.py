@@ -83,10 +83,10 @@ class LocalEngine:
             yield self._measured(request, prompt, [Step(id, text) for id, text in self._texts(prompt)], started, stop)
             return
         if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._check_window(len(prompt), new=0)
-            self._check_window(1 + len(request.prefix), new=1)
+            self._check_window(len(prompt), 0, new=0)
+            self._check_window(1, len(request.prefix), new=1)
         else:
-            self._check_window(len(prompt) + len(request.prefix), new=0 if request.mode == "score" else 1)
+            self._check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
         else:
@@ -108,14 +108,20 @@ class LocalEngine:
             )
         return ids
 
-    def _check_window(self, length: int, new: int) -> None:
-        """Refuse `length` tokens that leave the window no room for `new` more."""
-        window = self.info.window
-        if window is not None and length + new > window:
+    def _check_window(self, prompt: int, prefix: int, new: int) -> None:
+        """Refuse a prompt, and what was decoded after it, that leave the window no room for `new` tokens more."""
+        window, length = self.info.window, prompt + prefix
+        if window is None or length + new <= window:
+            return
+        if prefix:
             raise PromptTooLong(
-                f"The prompt has {length:,} tokens, and the window of {self.info.name} is {window:,}.",
-                f"Shorten it by at least {count(length + new - window, 'token')}.",
+                f"The text has {length:,} tokens, which fill the window of {self.info.name} ({window:,}).",
+                "Begin anew with the part of it that matters.",
             )
+        raise PromptTooLong(
+            f"The prompt has {length:,} tokens, and the window of {self.info.name} is {window:,}.",
+            f"Shorten it by at least {count(length + new - window, 'token')}.",
+        )
 
     def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
         head, runner, cached = self._start(request, prompt)

@@ -66,10 +66,10 @@ class Sampler:
         logprob = raw[chosen]
         rank = 1 + int((raw > logprob).sum())
         kept = probs[top.indices].tolist()
-        weighed = tuple(
-            Weighed(token, value, prob, cut or (GREEDY if self._greedy and token != chosen else None))
-            for token, value, prob, cut in zip(top.indices.tolist(), top.values.tolist(), kept, cuts, strict=True)
-        )
+        if self._greedy:
+            kept = [float(token == chosen) for token in top.indices.tolist()]
+            cuts = [cut or (None if prob else GREEDY) for cut, prob in zip(cuts, kept, strict=True)]
+        weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
 
     def weigh(self, token: int, logits: Tensor) -> Choice:

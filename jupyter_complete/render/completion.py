@@ -38,6 +38,8 @@ def to_plain(view: CompletionView) -> str:
 
 def to_markdown(view: CompletionView) -> str:
     blocks = [fenced(view.before + text) for text in view.texts]
+    if len(blocks) > 1:
+        blocks = [f"({n})\n\n{block}" for n, block in enumerate(blocks, 1)]
     return "\n\n".join([*blocks, f"*{_inline(view.footer)}*"])
 
 

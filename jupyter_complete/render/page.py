@@ -55,11 +55,11 @@ def count(number: int, noun: str) -> str:
 
 def size(number: float) -> str:
     """Bytes in decimal units: "98.4 MB"."""
-    for unit in ("B", "kB", "MB"):
+    for unit, digits in (("B", 0), ("kB", 1), ("MB", 1), ("GB", 2)):
         if number < 1000:
-            return f"{number:.3g} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+            return f"{number:.{digits}f} {unit}"
         number /= 1000
-    return f"{number:.2f} GB"
+    return f"{number:,.2f} TB"
 
 
 def _sign(match: re.Match[str]) -> str:

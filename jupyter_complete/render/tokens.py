@@ -9,6 +9,7 @@ from ..events import Step
 from .page import MONO, QUIET, element, escape, fenced, visible
 
 _BAR = "▏▎▍▌▋▊▉█"
+FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
 
 
 def bundle(steps: Sequence[Step], footer: str) -> Mapping[str, str]:
@@ -20,7 +21,7 @@ def bundle(steps: Sequence[Step], footer: str) -> Mapping[str, str]:
 def to_plain(steps: Sequence[Step], footer: str) -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
-    rows = [head, *(_cells(step, scored) for step in steps)]
+    rows = [head, *_rows(steps, scored)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "", f"[{visible(footer)}]"])
@@ -29,7 +30,7 @@ def to_plain(steps: Sequence[Step], footer: str) -> str:
 def to_html(steps: Sequence[Step], footer: str) -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
-    rows = [_row("th", head), *(_row("td", _cells(step, scored)) for step in steps)]
+    rows = [_row("th", head), *(_row("td", cells) for cells in _rows(steps, scored))]
     table = element("table", "border-collapse:collapse", "".join(rows))
     scroll = element("div", "max-height:30em;overflow:auto", table)
     return scroll + element("div", QUIET + ";margin-top:.4em", escape(footer))
@@ -38,6 +39,15 @@ def to_html(steps: Sequence[Step], footer: str) -> str:
 def token_text(text: str) -> str:
     """A token's text with its whitespace visible."""
     return visible(text).replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "·"
+
+
+def _rows(steps: Sequence[Step], scored: bool) -> list[tuple[str, ...]]:
+    """The cells of every token, or of the first and last ones with how many lie between."""
+    left_out = len(steps) - FIRST - LAST
+    if left_out <= 0:
+        return [_cells(step, scored) for step in steps]
+    gap = ("…", f"{left_out:,} left out", *[""] * (3 if scored else 0))
+    return [*(_cells(step, scored) for step in steps[:FIRST]), gap, *(_cells(step, scored) for step in steps[-LAST:])]
 
 
 def _cells(step: Step, scored: bool) -> tuple[str, ...]:

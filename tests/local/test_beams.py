@@ -106,7 +106,7 @@ class TestAnswer:
         stop = StopEvent()
         stop.set()
         runner = CausalRunner(model)
-        found = search(runner, tokenizer("The")["input_ids"][-1:], Sampler(sampling(beams=4)), 4, 20, ends, stop)
+        (found,) = search(runner, tokenizer("The")["input_ids"][-1:], Sampler(sampling(beams=4)), 4, 20, ends, stop)
         assert len(found) >= 4
         assert [len(beam.ids) for beam in found[:4]] == [1] * 4
 

@@ -53,3 +53,12 @@ def test_markdown_is_the_plain_table_in_a_fence() -> None:
 
 def test_no_tokens_make_an_empty_table() -> None:
     assert to_plain([], "0 tokens") == "token  id\n\n[0 tokens]"
+
+
+def test_a_long_text_shows_its_beginning_and_end_and_how_much_lies_between() -> None:
+    steps = [Step(number, f"t{number}") for number in range(9001)]
+    for content in bundle(steps, "footer").values():
+        assert "8,601 left out" in content
+        assert "t299" in content
+        assert "t8900" not in content
+        assert "t8901" in content
