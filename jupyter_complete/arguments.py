@@ -6,6 +6,7 @@ import argparse
 import keyword
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
@@ -124,7 +125,7 @@ def model_settings(line: str) -> tuple[str, str, dict[str, Any]]:
             continue
         options.append(one)
         if MODELS.takes_value(one):
-            options += [value for value in [next(words, None)] if value is not None]
+            options.extend(islice(words, 1))
     word, name = (*plain, "", "")[:2]
     if word and word not in WORDS:
         raise UsageError(

@@ -42,7 +42,11 @@ class CompleteMagics(Magics):
         self.shell: InteractiveShell = shell
         self.session = session
         self.typed = Typed(shell)
-        self._last: tuple[Completion | None, str, str] = (None, "", "")  # shown, the text before it, its form
+        self._shown: tuple[Completion | None, str, str] = (
+            None,
+            "",
+            "",
+        )  # the last text, what stood before it, its form
 
     @no_var_expand
     @line_cell_magic
@@ -83,9 +87,8 @@ class CompleteMagics(Magics):
             number = int(words[0]) if words else self.session.config.max_new_tokens
             stream = self.session.more(last, max_new_tokens=number)
         names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
-        shown, before, form = self._last
-        if shown is not last:
-            before, form = "", self.session.config.format
+        shown, *how = self._shown
+        before, form = how if shown is last else ("", self.session.config.format)
         self._show(stream, names, before, form)
 
     @no_var_expand
@@ -104,7 +107,8 @@ class CompleteMagics(Magics):
         done: Completion = paint(stream, before, form, self.session.config.updates_per_second)
         if stream.error is None or done.text:
             self.shell.user_ns.update(dict.fromkeys(names, done))
-            self._last = (done, before, form)
+            if done is self.session.last_continued:
+                self._shown = (done, before, form)
         if stream.error is not None:
             raise stream.error
 
@@ -138,8 +142,7 @@ class CompleteMagics(Magics):
     def _status(self, name: str, settings: dict[str, Any]) -> None:
         residents = [one for one in self.session.models if not name or one is self.session.models.get(name)]
         if not residents:
-            default = self.session.config.model
-            print(f"{name} is not resident." if name else f"No model is resident; %%complete loads {default}.")
+            print(f"No model is resident; %%complete loads {self.session.config.model}.")
             return
         rows = [self._status_row(resident) for resident in residents]
         self._table(("model", "weights", "dtype", "device", "window", "KV cache", "requests"), rows)

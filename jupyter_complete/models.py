@@ -61,12 +61,14 @@ class Models:
 
     def names(self) -> list[str]:
         """Every name that can be given without a path or a hub id."""
-        return list(dict.fromkeys(source.name for source in self.sources()))
+        return [source.name for source in self.sources()]
 
     def sources(self) -> list[Source]:
         """What is resident, and what can be loaded by name."""
-        found = [*(one.source for one in self), *self._registered.values(), *catalog.CATALOG.values()]
-        return list({source.name: source for source in reversed(found)}.values())[::-1]
+        found: dict[str, Source] = {}
+        for source in (*(one.source for one in self), *self._registered.values(), *catalog.CATALOG.values()):
+            found.setdefault(source.name, source)
+        return list(found.values())
 
     def find(self, name: str) -> Source:
         """What `name` means; a registered name comes first."""

@@ -12,7 +12,7 @@ from jupyter_complete import display
 from jupyter_complete.completion import Completion, Draft
 from jupyter_complete.config import Complete
 from jupyter_complete.display import CapturedScreen, CellScreen, Progress, TerminalScreen
-from jupyter_complete.events import Event, Finish, Loading, Prefill, Step, Timing, Token, Usage
+from jupyter_complete.events import Event, Finish, Leading, Loading, Prefill, Step, Timing, Token, Usage
 from jupyter_complete.request import Request
 
 
@@ -238,6 +238,10 @@ def test_a_long_prompt_is_told_as_it_is_read() -> None:
 @pytest.mark.parametrize("event", [Prefill(1, 100, 0), Prefill(1900, 2000, 1900), Prefill(1999, 2000, 0)])
 def test_what_is_read_at_once_is_not_told(event: Prefill) -> None:
     assert shown(Progress(), event) == ""
+
+
+def test_a_beam_search_tells_how_far_it_is() -> None:
+    assert shown(Progress(), Leading(3, tuple)) == "searching: 3 tokens"
 
 
 def test_outside_ipython_the_terminal_is_the_screen() -> None:

@@ -540,6 +540,7 @@ def test_more_of_several_continuations_is_refused_and_none_is_lost(
 
 def test_more_is_shown_as_the_cell_was(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     run(shell, "%%complete -N 2 -t 0 --echo -o c\nThe mean")
+    run(shell, "%%complete --score\nThe mean")
     capsys.readouterr()
     run(shell, "%complete_more 3")
     assert capsys.readouterr().out.startswith("The mean")

@@ -12,6 +12,7 @@ from ..errors import NotAModel
 
 _GGUF_SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _GGUF_UINT32, _GGUF_STRING, _GGUF_ARRAY = 4, 8, 9
+_LONGEST_KEY = 65_535
 _MOST = 1 << 30  # no count or length in a sound header comes near it
 
 
@@ -82,17 +83,18 @@ def _tensor(file: BinaryIO) -> tuple[int, int]:
 
 
 def _string(file: BinaryIO) -> bytes:
-    (length,) = struct.unpack("<Q", file.read(8))
-    if length > _MOST:
-        raise KeyError(length)
-    return file.read(length)
+    return file.read(_length(file, _LONGEST_KEY))
 
 
 def _skip_string(file: BinaryIO) -> None:
+    file.seek(_length(file, _MOST), 1)
+
+
+def _length(file: BinaryIO, most: int) -> int:
     (length,) = struct.unpack("<Q", file.read(8))
-    if length > _MOST:
+    if length > most:
         raise KeyError(length)
-    file.seek(length, 1)
+    return int(length)
 
 
 def _skip_value(file: BinaryIO, kind: int) -> None:
