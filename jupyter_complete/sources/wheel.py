@@ -13,6 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -133,12 +134,12 @@ def _extract(wheel: Wheel, archive: Path, folder: Path, stop: StopEvent) -> Iter
 
 
 def _bytes_in(folder: Path) -> int:
+    """Bytes of all files in `folder`, from which another process moves and removes some meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue  # pip has just moved it
+    for place, _, names in os.walk(folder):  # which passes over a directory that is gone
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size
     return total
 
 

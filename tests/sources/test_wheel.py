@@ -185,3 +185,18 @@ def test_an_installed_package_is_found_and_not_imported(
 
 def test_a_package_that_is_not_installed_is_not_found(wheel: Wheel) -> None:
     assert wheels.installed(wheel) is None
+
+
+def test_a_directory_that_pip_removes_meanwhile_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").write_bytes(b"12345")
+    (tmp_path / "pip-unpack").mkdir()
+    scandir = os.scandir
+
+    def removing(path: os.PathLike[str] | str) -> object:
+        if str(path).endswith("pip-unpack"):
+            (tmp_path / "pip-unpack").rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removing)
+    assert wheels._bytes_in(tmp_path) == 5
+    assert not (tmp_path / "pip-unpack").exists()
