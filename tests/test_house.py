@@ -32,12 +32,18 @@ FLOORS = {
 }
 
 # Who may import a library; nobody may import one that has no room.
-ROOMS = {"torch": ("local/",), "transformers": ("local/",), "huggingface_hub": ("sources/",), "anywidget": ()}
+ROOMS = {
+    "torch": ("local/",),
+    "transformers": ("local/",),
+    "numba": ("local/",),
+    "huggingface_hub": ("sources/",),
+    "anywidget": (),
+}
 
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "anywidget", "pandas")
+LATE = ("torch", "transformers", "numba", "anywidget", "pandas")
 
 
 def rooms() -> list[str]:

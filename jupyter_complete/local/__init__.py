@@ -1,4 +1,4 @@
-"""Models that run in this kernel: the only room that imports torch."""
+"""Models that run in this kernel: the only room that imports torch and numba."""
 
 import warnings
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Any
 
 from ..errors import NotAModel, Stopped
 from ..events import Loading
-from ..render.page import size
 from ..sources import cache
 from ..sources.headers import gguf_parameters
+from .safetensors_file import SafetensorsWriter
 from .weights import quiet, unreadable
 
 VERSION = 1  # of what is written; a newer one converts again
@@ -136,50 +135,3 @@ def _write_weights(path: Path, config: Any, model: Any, part: Path, stop: StopEv
     if missing:
         raise NotAModel(f"{path.name} lacks {len(missing)} tensors, {min(missing)} among them.", "Download it again.")
     return stored.most_common(1)[0][0]
-
-
-class SafetensorsWriter:
-    """Writes float32 tensors one at a time, the header last: memory holds one tensor.
-
-    The format: 8 bytes with the header's length, the header as JSON (name: dtype, shape, data_offsets), the data.
-    """
-
-    HEAD = 1 << 20  # room kept for the header; it is padded with spaces to it
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-        self._file.seek(8 + self.HEAD)
-        self._at = 0
-        self._entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-
-    @property
-    def names(self) -> set[str]:
-        return set(self._entries) - {"__metadata__"}
-
-    def add(self, name: str, array: Any) -> None:
-        import numpy as np
-
-        data = np.ascontiguousarray(array, dtype="<f4")
-        self._file.write(data.data)
-        end = self._at + data.nbytes
-        self._entries[name] = {"dtype": "F32", "shape": list(data.shape), "data_offsets": [self._at, end]}
-        self._at = end
-
-    def __enter__(self) -> SafetensorsWriter:
-        return self
-
-    def __exit__(self, kind: Any, error: Any, frames: Any) -> None:
-        try:
-            if kind is None:
-                self._write_header()
-        finally:
-            self._file.close()
-
-    def _write_header(self) -> None:
-        header = json.dumps(self._entries).encode()
-        if len(header) > self.HEAD:
-            raise NotAModel(
-                f"The model has too many tensors: their names take {size(len(header))}.", "Use another file."
-            )
-        self._file.seek(0)
-        self._file.write(struct.pack("<Q", self.HEAD) + header.ljust(self.HEAD))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from threading import Event as StopEvent
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..textstream import TextStream
 from . import memory
 from .answer import Answer, step_of
 from .decode import prefill, score
+from .fused import Fused, FusedRunner
 from .prefix import PrefixCache, rewind
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
@@ -30,10 +32,19 @@ class LocalEngine:
     """One model with its tokenizer and KV cache. One thread calls it."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, name: str, origin: str, revision: str = "", quantized: str | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        origin: str,
+        revision: str = "",
+        quantized: str | None = None,
+        fused: Fused | None = None,
     ) -> None:
+        """With `fused` weights `model` only describes them: its own are empty."""
         self.model = model
         self.tokenizer = tokenizer
+        self._fused = fused
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
@@ -44,8 +55,8 @@ class LocalEngine:
             name=name,
             source=origin,
             revision=revision,
-            dtype=str(model.dtype).removeprefix("torch."),
-            device=str(model.device),
+            dtype="int8" if fused else str(model.dtype).removeprefix("torch."),
+            device="cpu" if fused else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
             window=_window(model),
             quantized=quantized,
@@ -53,7 +64,8 @@ class LocalEngine:
         )
 
     def footprint(self) -> Footprint:
-        return Footprint(memory.weight_bytes(self.model), self._prefix.bytes, self._prefix.tokens)
+        weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
+        return Footprint(weights, self._prefix.bytes, self._prefix.tokens)
 
     def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
         """Text of `ids` after `prompt_ids`, all at once: what their stream joins to."""
@@ -65,7 +77,8 @@ class LocalEngine:
         self.model.eval()
         failure: CompleteError | None = None
         try:
-            yield from self._answer(request, stop, started)
+            with self._fused.awake() if self._fused else nullcontext():
+                yield from self._answer(request, stop, started)
         except (RuntimeError, MemoryError) as error:
             failure = memory.exhausted(error, f"generating with {self.info.name}")
             if failure is None:
@@ -132,7 +145,7 @@ class LocalEngine:
             yield Prefill(done, total, cached)
         limit = self._limit(request.sampling.max_new_tokens, len(head))
         config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else len(head), limit, str(self.model.device))
+        rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
         answer = Answer(self._vocabulary, self._ends, request, prompt)
         if not stop.is_set():
             yield from answer.tokens(runner, head, Sampler(request.sampling, rules), limit, stop)
@@ -149,6 +162,9 @@ class LocalEngine:
             begin = self.model.config.decoder_start_token_id if begin is None else begin
             return [int(begin), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
         head = [*prompt, *request.prefix]
+        if self._fused is not None:
+            cache, cached = self._prefix.take(head)
+            return head, FusedRunner(self._fused, cache), cached
         if not takes_cache(self.model):
             return head, RereadingRunner(self.model), 0
         if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model
@@ -157,9 +173,15 @@ class LocalEngine:
         cache, cached = self._prefix.take(head)
         return head, CausalRunner(self.model, cache), cached
 
+    def _fresh(self) -> Runner:
+        """A runner that holds nothing yet."""
+        if self._fused is not None:
+            return FusedRunner(self._fused)
+        return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
         """Keep the KV cache for the next request, as far as it stands for `ids`."""
-        if not isinstance(runner, CausalRunner):
+        if not isinstance(runner, (CausalRunner, FusedRunner)):
             return
         held = runner.cache.get_seq_length()
         if held > len(ids):
@@ -177,7 +199,7 @@ class LocalEngine:
         texts = self._texts(prompt)
         steps = [Step(*next(texts))]
         sampler = Sampler(request.sampling)
-        runner: Runner = CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+        runner = self._fresh()
         for index, logits in score(runner, prompt, stop):
             steps.append(step_of(sampler.weigh(prompt[index], logits), next(texts)[1], self._vocabulary))
             if index % 32 == 0:

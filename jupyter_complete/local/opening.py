@@ -8,14 +8,17 @@ from collections.abc import Generator
 from pathlib import Path
 from threading import Event as StopEvent
 
-from ..errors import Stopped
+import torch
+
+from ..errors import BadOption, Stopped
 from ..events import Loading
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from ..sources.headers import gguf_parameters
-from . import memory, weights
+from . import memory, packed, weights
 from .convert import STATED, convert
 from .engine import LocalEngine
+from .fused import Fused
 
 
 def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, LocalEngine]:
@@ -32,6 +35,8 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         stated = json.loads((folder / STATED).read_text())
     yield Loading(f"loading {source.name}")
     weights.check(folder, source.name)
+    if chosen is torch.int8:
+        return (yield from _packed(folder, source.name, where, stop, _provenance(place, folder, stated)))
     try:
         model, tokenizer = weights.load(folder, source.name, chosen, where)
     except (RuntimeError, MemoryError) as error:
@@ -41,6 +46,24 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated))
+
+
+def _packed(
+    folder: Path, name: str, device: str, stop: StopEvent, provenance: tuple[str, str, str | None]
+) -> Generator[Loading, None, LocalEngine]:
+    """An engine on int8 rows; raises BadOption for a model or a device that has none."""
+    if device != "cpu":
+        raise BadOption(f"int8 runs on a CPU, and this is {device}.", "Use --dtype auto.")
+    model, tokenizer = weights.describe(folder, name)
+    if why := packed.unsupported(model.config):
+        raise BadOption(f"{name} has no int8 form yet: {why}.", "Use --dtype auto.")
+    memory.check_fit(name, sum(p.numel() for p in model.parameters()), torch.int8, device)
+    with weights.tensors(folder) as read:
+        arrays = yield from packed.packed(folder, model.config, read, stop)
+    fused = Fused(arrays, model.config)
+    yield Loading("compiling the decoding step, once for this machine")
+    fused.prepare()
+    return LocalEngine(model, tokenizer, name, *provenance[:2], "int8 rows", fused)
 
 
 def _provenance(place: Place, folder: Path, stated: dict[str, str]) -> tuple[str, str, str | None]:

@@ -65,6 +65,8 @@ def rewind(cache: Any, tokens: int) -> bool:
 
 def cache_bytes(cache: Any) -> int:
     """Bytes of the tensors a cache holds."""
+    if hasattr(cache, "nbytes"):
+        return int(cache.nbytes)
     layers = getattr(cache, "layers", []) if cache is not None else []
     tensors = [value for layer in layers for value in vars(layer).values() if isinstance(value, torch.Tensor)]
     return sum(tensor.untyped_storage().nbytes() for tensor in tensors)

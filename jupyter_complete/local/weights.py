@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,41 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there is none
         raise NotAModel(f"{name} has no tokenizer.", "Save it beside the model: tokenizer.save_pretrained(directory).")
     return model.to(device).eval(), tokenizer
+
+
+def describe(folder: Path, name: str) -> tuple[Any, Any]:
+    """The model of a checked directory without its weights, and its tokenizer."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config)
+            if (folder / "generation_config.json").is_file():
+                model.generation_config = GenerationConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise unreadable(name, error) from None
+    return model.eval(), tokenizer
+
+
+@contextmanager
+def tensors(folder: Path) -> Iterator[Callable[[str], torch.Tensor]]:
+    """Reads a tensor of a directory by its name; raises NotAModel for one that is not there."""
+    from safetensors import safe_open
+
+    with ExitStack() as files:
+        opened = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
+        places = {name: file for file in opened for name in file.keys()}  # noqa: SIM118
+
+        def read(name: str) -> torch.Tensor:
+            if name not in places:
+                raise NotAModel(f"{folder.name} lacks the tensor {name}.", "Save the whole language model anew.")
+            tensor: torch.Tensor = places[name].get_tensor(name)
+            return tensor
+
+        yield read
 
 
 def _check_whole(name: str, kind: str, read: Mapping[str, Any]) -> None:

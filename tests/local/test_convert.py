@@ -23,7 +23,8 @@ from safetensors.numpy import load_file
 
 from jupyter_complete.errors import DoesNotFit, NotAModel, Stopped
 from jupyter_complete.local import convert as converting
-from jupyter_complete.local.convert import SafetensorsWriter, converted
+from jupyter_complete.local.convert import converted
+from jupyter_complete.local.safetensors_file import SafetensorsWriter
 from jupyter_complete.sources import wheel as wheels
 from jupyter_complete.sources.catalog import CATALOG
 

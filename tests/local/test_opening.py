@@ -13,8 +13,9 @@ import pytest
 import steps
 import tiny
 import torch
+from safetensors.torch import load_file, save_file
 
-from jupyter_complete.errors import DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
+from jupyter_complete.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
 from jupyter_complete.local import memory, weights
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.opening import open_engine
@@ -131,3 +132,42 @@ def test_memory_that_runs_out_while_loading_is_told(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(torch.nn.Module, "to", too_large)
     with pytest.raises(OutOfMemory, match=r"Memory ran out while loading .*more were needed"):
         open_now(folder)
+
+
+class TestInt8:
+    def test_a_directory_is_packed_once_and_mapped_afterwards(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        told = [steps.run(open_engine(find(str(folder)), "int8", "cpu", StopEvent()))[1] for _ in range(2)]
+        packing = [[step for step in one if step.stage.startswith("packing")] for one in told]
+        assert (len(packing[0]), len(packing[1])) == (tiny.make("llama")[0].config.num_hidden_layers, 0)
+
+    def test_it_says_what_it_is_and_what_it_holds(self, tmp_path: Path, empty_cache: Path) -> None:
+        engine = open_now(tiny.save("llama", tmp_path / "tiny"), "int8")
+        parameters = engine.info.parameters
+        assert (engine.info.dtype, engine.info.device, engine.info.quantized) == ("int8", "cpu", "int8 rows")
+        assert parameters < engine.footprint().weight_bytes < 1.4 * parameters
+
+    def test_the_model_s_own_generation_config_holds(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        path = folder / "generation_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [7, 9]}))
+        assert open_now(folder, "int8")._ends == {7, 9}
+
+    def test_another_architecture_is_refused_with_the_reason(self, tmp_path: Path, empty_cache: Path) -> None:
+        with pytest.raises(BadOption, match=r"has no int8 form yet: gpt2 is not of the Llama family\."):
+            open_now(tiny.save("gpt2", tmp_path / "tiny"), "int8")
+
+    def test_a_missing_tensor_is_named(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        name = "model.layers.1.mlp.down_proj.weight"
+        kept = {key: value for key, value in load_file(folder / "model.safetensors").items() if key != name}
+        save_file(kept, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(NotAModel, match=f"lacks the tensor {name}"):
+            open_now(folder, "int8")
+
+    def test_stopped_while_packing_it_leaves_nothing_behind(self, tmp_path: Path, empty_cache: Path) -> None:
+        stop = StopEvent()
+        opening = open_engine(find(str(tiny.save("llama", tmp_path / "tiny"))), "int8", "cpu", stop)
+        with pytest.raises(Stopped):
+            steps.stop_when(opening, stop, lambda step: step.stage.startswith("packing"))
+        assert not list(empty_cache.glob("packed/*"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +107,30 @@ def test_another_prompt_that_begins_alike_is_read_from_there(engine: LocalEngine
     fresh._prefix = type(engine._prefix)()
     assert warm.usage.cached_tokens >= len(warm.prompt_ids) - 2
     assert chosen(warm) == chosen(ask(fresh, PROMPT + " not", temperature=0))
+
+
+@pytest.fixture(scope="module")
+def packed() -> Iterator[LocalEngine]:
+    session = Session()
+    session.models.load("smollm2", "int8", "cpu").wait()
+    resident = session.models.get("smollm2")
+    assert resident is not None
+    assert isinstance(resident.engine, LocalEngine)
+    yield resident.engine
+    session.models.unload("smollm2")
+
+
+class TestInt8:
+    def test_it_says_nearly_what_float32_says_of_a_text(self, engine: LocalEngine, packed: LocalEngine) -> None:
+        text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")[:6000]
+        wide, small = (ask(one, text, mode="score") for one in (engine, packed))
+        pairs = list(zip(wide.prompt_tokens[1:], small.prompt_tokens[1:], strict=True))
+        agreed = sum(a.top[0].id == b.top[0].id for a, b in pairs) / len(pairs)
+        assert len(pairs) > 1000
+        assert agreed > 0.93
+        assert small.perplexity == pytest.approx(wide.perplexity, rel=0.015)
+
+    def test_a_seed_repeats_to_the_bit_from_the_cache(self, packed: LocalEngine) -> None:
+        one, two = (ask(packed, PROMPT, seed=3, **SEEDED) for _ in range(2))
+        assert two.usage.cached_tokens == len(two.prompt_ids) - 1
+        assert one.tokens == two.tokens

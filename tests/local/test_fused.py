@@ -1,0 +1,115 @@
+"""The compiled step on int8 rows against transformers on the same rounded weights."""
+
+from __future__ import annotations
+
+import copy
+from threading import Event as StopEvent
+from typing import Any
+
+import pytest
+import steps
+import tiny
+import torch
+from asking import PROMPT, ask, chosen, everyone
+
+from jupyter_complete.local import packed
+from jupyter_complete.local.engine import LocalEngine
+from jupyter_complete.local.fused import Fused, FusedRunner
+
+FAMILY = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"]
+MATRICES = ("proj.weight", "embed_tokens.weight", "lm_head.weight")
+
+
+def rounded(name: str) -> Any:
+    """The tiny model with every matrix as its int8 rows say."""
+    model = copy.deepcopy(tiny.make(name)[0])
+    with torch.no_grad():
+        for key, weight in model.named_parameters():
+            if key.endswith(MATRICES):
+                values, scale = packed.rows(weight.detach())
+                weight.copy_(torch.from_numpy(values).float() * torch.from_numpy(scale)[:, None])
+    return model
+
+
+def fused(name: str, threads: int = 2) -> Fused:
+    model = tiny.make(name)[0]
+    arrays = steps.result(packed.pack(model.config, model.state_dict().__getitem__, StopEvent()))
+    return Fused(arrays, model.config, threads)
+
+
+def engines(name: str) -> tuple[LocalEngine, LocalEngine]:
+    """One on the compiled step, and transformers' own forward pass of the same weights."""
+    tokenizer = tiny.make(name)[1]
+    mine = LocalEngine(tiny.make(name)[0], tokenizer, name, "made in the tests", fused=fused(name))
+    return mine, LocalEngine(rounded(name), tokenizer, name, "made in the tests")
+
+
+@pytest.fixture(params=FAMILY)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8, 50])
+def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
+    ids = [(7 * n + n // 3) % 380 for n in range(300 if name == "llama" else 100)]
+    with torch.inference_mode():
+        own = rounded(name)(input_ids=torch.tensor([ids])).logits[0]
+    one = fused(name)
+    runner = FusedRunner(one)
+    with one.awake():
+        mine = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
+    torch.testing.assert_close(torch.cat(mine), own, atol=2e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_the_number_of_threads_changes_no_bit(threads: int) -> None:
+    logits = []
+    for team in (threads, 2):
+        one = fused("llama", team)
+        runner = FusedRunner(one)
+        with one.awake():
+            logits.append([runner.forward([[token]]).clone() for token in range(5, 40)])
+    assert all(torch.equal(a, b) for a, b in zip(*logits, strict=True))
+
+
+def test_greedy_is_transformers_greedy(name: str) -> None:
+    mine, own = engines(name)
+    assert chosen(ask(mine, temperature=0)) == chosen(ask(own, temperature=0))
+
+
+def test_several_continuations_are_those_of_transformers(name: str) -> None:
+    mine, own = engines(name)
+    ask_both = [everyone(ask(one, num=3, seed=5, temperature=0.9)) for one in (mine, own)]
+    assert [chosen(c) for c in ask_both[0]] == [chosen(c) for c in ask_both[1]]
+
+
+def test_beams_are_those_of_transformers(name: str) -> None:
+    mine, own = engines(name)
+    assert chosen(ask(mine, beams=3)) == chosen(ask(own, beams=3))
+
+
+def test_scores_are_those_of_transformers(name: str) -> None:
+    mine, own = engines(name)
+    scored = [[step.logprob for step in ask(one, mode="score").prompt_tokens[1:]] for one in (mine, own)]
+    assert scored[0] == pytest.approx(scored[1], abs=2e-3)
+
+
+def test_a_run_repeats_to_the_bit_from_the_cache() -> None:
+    mine, _ = engines("llama")
+    one, two = (ask(mine, seed=3) for _ in range(2))
+    assert two.usage.cached_tokens == len(two.prompt_ids) - 1
+    assert one.tokens == two.tokens
+
+
+def test_no_thread_is_left_behind() -> None:
+    import threading
+
+    mine, _ = engines("llama")
+    before = threading.active_count()
+    ask(mine, PROMPT)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("other", ["gpt2", "t5"])
+def test_other_architectures_say_why_not(other: str) -> None:
+    assert packed.unsupported(tiny.make(other)[0].config) == f"{other} is not of the Llama family"
