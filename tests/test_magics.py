@@ -404,7 +404,7 @@ BAD_CELLS = [
     ("%complete_model unload nobody", UnknownModel, "nobody is not resident."),
     ("%complete_model list tiny", UsageError, "takes no name"),
     ("%complete_model load {bad}/empty", NotAModel, "holds no config.json"),
-    ("%complete_model load tiny --dtype int8", UsageError, "one of auto, float32"),
+    ("%complete_model load tiny --dtype int3", UsageError, "one of auto, float32"),
     ("%complete_model load tiny --dtype bfloat16", UsageError, "your own object"),
     ("%complete_model load {bad}/llama --device gpu7", UsageError, "There is no device 'gpu7' here."),
 ]
