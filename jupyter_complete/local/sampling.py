@@ -104,7 +104,7 @@ def penalties(sampling: Sampling) -> list[tuple[str, Any]]:
 
 def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
     """What shapes the distribution before a draw, in the order of `model.generate`."""
-    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper
 
     chain: list[tuple[str, Any]] = []
     if sampling.temperature != 1.0:
@@ -112,10 +112,41 @@ def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
     if sampling.top_k > 0:
         chain.append(("top_k", TopKLogitsWarper(sampling.top_k)))
     if sampling.top_p < 1.0:
-        chain.append(("top_p", TopPLogitsWarper(float(sampling.top_p))))
+        chain.append(("top_p", TopP(float(sampling.top_p))))
     if sampling.min_p > 0.0:
         chain.append(("min_p", MinPLogitsWarper(float(sampling.min_p))))
     return chain
+
+
+class TopP:
+    """Cuts all but the likeliest tokens that together have probability `p`: what TopPLogitsWarper leaves.
+
+    That one sorts the whole vocabulary at every token; here only as much of its head as is needed is put in order.
+    """
+
+    HEAD = 256
+
+    def __init__(self, p: float) -> None:
+        self._p = p
+
+    def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:
+        return torch.stack([self._cut(row) for row in scores])
+
+    def _cut(self, scores: Tensor) -> Tensor:
+        """Scores [V], -inf for what is cut."""
+        total = torch.logsumexp(scores.double(), dim=-1)
+        head = min(self.HEAD, scores.numel())
+        while True:
+            top = torch.topk(scores, head)
+            probs = torch.exp(top.values.double() - total)
+            kept = int((probs.cumsum(-1) - probs < self._p).sum())  # what comes before a kept token falls short of p
+            if kept < head or head == scores.numel():
+                break
+            head = min(8 * head, scores.numel())
+        left = torch.full_like(scores, -torch.inf)
+        at = top.indices[: max(1, kept)]
+        left[at] = scores[at]
+        return left
 
 
 def model_rules(config: Any, prompt_length: int, limit: int, device: str) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ import transformers
 from asking import sampling
 from torch import Tensor
 
-from jupyter_complete.local.sampling import Choice, Draws, Sampler, draw, end_ids, model_rules
+from jupyter_complete.local.sampling import Choice, Draws, Sampler, TopP, draw, end_ids, model_rules
 
 IDS = torch.tensor([3, 5, 3])
 NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "candidates": 100}
@@ -74,6 +74,16 @@ class TestProbabilities:
         raw = torch.log_softmax(scores.float(), dim=-1)
         choice = choose(scores)
         assert choice.logprob == pytest.approx(float(raw[choice.id]), abs=1e-6)
+
+    @pytest.mark.parametrize("temperature", [0.3, 1.0, 30.0])
+    @pytest.mark.parametrize("p", [0.1, 0.95, 0.9999])
+    def test_top_p_of_a_whole_vocabulary_keeps_what_transformers_keeps(self, temperature: float, p: float) -> None:
+        scores = logits(size=49152) / temperature
+        expected = warped(scores, top_p=p) > 0
+        mine = TopP(p)(IDS[None], scores[None])[0] > -torch.inf
+        borderline = torch.softmax(scores, -1)[expected != mine].sum()  # transformers adds up in float32
+        assert borderline < 1e-4
+        assert mine.sum() > 0
 
 
 class TestCuts:
