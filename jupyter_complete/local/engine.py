@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from threading import Event as StopEvent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,11 +19,13 @@ from ..textstream import TextStream
 from . import memory
 from .answer import Answer, step_of
 from .decode import prefill, score
-from .fused import Fused, FusedRunner
 from .prefix import PrefixCache, rewind
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
 from .vocabulary import Vocabulary
+
+if TYPE_CHECKING:  # it brings numba, which only int8 needs
+    from .fused import Fused
 
 RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
 
@@ -164,7 +166,7 @@ class LocalEngine:
         head = [*prompt, *request.prefix]
         if self._fused is not None:
             cache, cached = self._prefix.take(head)
-            return head, FusedRunner(self._fused, cache), cached
+            return head, self._fused.runner(cache), cached
         if not takes_cache(self.model):
             return head, RereadingRunner(self.model), 0
         if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model
@@ -176,12 +178,12 @@ class LocalEngine:
     def _fresh(self) -> Runner:
         """A runner that holds nothing yet."""
         if self._fused is not None:
-            return FusedRunner(self._fused)
+            return self._fused.runner()
         return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
         """Keep the KV cache for the next request, as far as it stands for `ids`."""
-        if not isinstance(runner, (CausalRunner, FusedRunner)):
+        if self._encodes or runner.cache is None:
             return
         held = runner.cache.get_seq_length()
         if held > len(ids):

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import kernels
+from . import step
 from .atomics import LINE
-from .kernels import GO, MOST, REGIONS, SPAN, WORK, Scratch
+from .attention import SPAN
+from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
+from .step import MOST, REGIONS, Scratch
 
 FIRST = 256  # positions a new cache has room for
 BLOCK = 8192  # rows of the head that are widened at a time
@@ -61,8 +63,6 @@ class Fused:
     """The weights of one model and the threads that run its step. One thread calls it."""
 
     def __init__(self, arrays: dict[str, Any], config: Any, threads: int | None = None) -> None:
-        for array in arrays.values():
-            array.flags.writeable = False
         self.shape, self.config = shape_of(config), config
         self.team = threads or cores()
         self.nbytes = sum(array.nbytes for array in arrays.values())
@@ -73,12 +73,14 @@ class Fused:
 
     def prepare(self) -> None:
         """Compile the step, or load it from numba's cache: one step is run."""
-        runner = FusedRunner(self)
         with self.awake():
-            runner.forward([[0]])
+            self.runner().forward([[0]])
 
-    def cache(self) -> Slots:
-        return Slots(self._weights.qkv.shape[0], self.shape.kv_heads, self.shape.head_size)
+    def runner(self, cache: Slots | None = None) -> FusedRunner:
+        """One that goes on from `cache`, or from nothing."""
+        if cache is None:
+            cache = Slots(self._weights.qkv.shape[0], self.shape.kv_heads, self.shape.head_size)
+        return FusedRunner(self, cache)
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -94,7 +96,7 @@ class Fused:
         s, tokens = self._scratch, len(tokens_at)
         s.ids[:tokens], s.slots[:tokens], s.places[:tokens] = zip(*tokens_at, strict=True)
         self._call(cache)
-        kernels.lead(self._weights, self.shape, s, self.team, tokens, cache.keys, cache.values)
+        step.lead(self._weights, self.shape, s, self.team, tokens, cache.keys, cache.values)
         return torch.from_numpy(s.logits[:tokens].copy())
 
     def read(self, ids: Sequence[int], cache: Slots, every: bool) -> Tensor:
@@ -103,17 +105,21 @@ class Fused:
         self._fit(cache)
         w, shape, done = self._weights, self.shape, cache.length
         tokens = torch.tensor(ids)
-        x = _wide(w.embed)[tokens].float() * _wide(w.embed_scale)[tokens, None] * shape.embed_factor
+        x = (
+            torch.from_numpy(w.embed)[tokens].float()
+            * torch.from_numpy(w.embed_scale)[tokens, None]
+            * shape.embed_factor
+        )
         places = slice(done, done + len(ids))
         for layer in range(w.qkv.shape[0]):
-            norms = _wide(w.norms[layer])
+            norms = torch.from_numpy(w.norms[layer])
             branch = self._attention(layer, self._norm(x, norms[0]), places, cache)
             x = x + (self._norm(branch, norms[1]) if shape.sandwich else branch)
             both = _times(w.gate_up[layer], w.gate_up_scale[layer], self._norm(x, norms[2])).unflatten(-1, (-1, 2))
             gate = functional.gelu(both[..., 0], approximate="tanh") if shape.gelu else functional.silu(both[..., 0])
             branch = _times(w.down[layer], w.down_scale[layer], gate * both[..., 1])
             x = x + (self._norm(branch, norms[3]) if shape.sandwich else branch)
-        x = self._norm(x if every else x[-1:], _wide(w.last_norm))
+        x = self._norm(x if every else x[-1:], torch.from_numpy(w.last_norm))
         blocks = range(0, w.head.shape[0], BLOCK)
         logits = torch.cat([_times(w.head[at : at + BLOCK], w.head_scale[at : at + BLOCK], x) for at in blocks], -1)
         return torch.tanh(logits / shape.logit_cap) * shape.logit_cap if shape.logit_cap else logits
@@ -123,13 +129,13 @@ class Fused:
         w, shape, size = self._weights, self.shape, self.shape.head_size
         qkv = _times(w.qkv[layer], w.qkv_scale[layer], x)
         if w.qkv_bias.shape[0]:
-            qkv += _wide(w.qkv_bias[layer])
+            qkv += torch.from_numpy(w.qkv_bias[layer])
         heads = qkv.unflatten(-1, (-1, size)).transpose(0, 1)
         q, k, v = heads.split([shape.heads, shape.kv_heads, shape.kv_heads])
         if w.head_norms.shape[0]:
-            q, k = (self._norm(one, _wide(w.head_norms[layer, kind])) for kind, one in enumerate((q, k)))
+            q, k = (self._norm(one, torch.from_numpy(w.head_norms[layer, kind])) for kind, one in enumerate((q, k)))
         kind = w.rope_kind[layer]
-        cos, sin = (_wide(table[kind, places]) for table in (w.cos, w.sin))
+        cos, sin = (torch.from_numpy(table[kind, places]) for table in (w.cos, w.sin))
         q, k = _turned(q, cos, sin), _turned(k, cos, sin)
         keys, values = (torch.from_numpy(one[layer, 0]) for one in (cache.keys, cache.values))
         keys[:, places], values[:, places] = k, v
@@ -198,13 +204,13 @@ class Fused:
         threads = []
         for rank in range(1, self.team):
             given = (self._weights, self.shape, self._scratch, rank, self.team, done, cache.keys, cache.values)
-            threads.append(threading.Thread(target=kernels.follow, args=given, daemon=True, name=f"step {rank}"))
+            threads.append(threading.Thread(target=step.follow, args=given, daemon=True, name=f"step {rank}"))
             threads[-1].start()
         self._serving = (threads, cache.keys)
 
     def _dismiss(self) -> None:
         if self._serving is not None:
-            kernels.dismiss(self._scratch)
+            step.dismiss(self._scratch)
             for thread in self._serving[0]:
                 thread.join()
             self._serving = None
@@ -213,15 +219,15 @@ class Fused:
 class FusedRunner:
     """See runners.Runner: few new tokens go through the compiled step, many through torch."""
 
-    def __init__(self, fused: Fused, cache: Slots | None = None) -> None:
+    def __init__(self, fused: Fused, cache: Slots) -> None:
         self._fused = fused
-        self.cache = fused.cache() if cache is None else cache
+        self.cache = cache
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         new, rows = len(ids[0]), len(ids)
         self.cache.reserve(self.cache.length + new)
         with torch.inference_mode():
-            logits = self._read(ids, every) if rows == 1 and new > MOST else self._step(ids)
+            logits = self._fused.read(ids[0], self.cache, every) if rows == 1 and new > MOST else self._step(ids)
         self.cache.length += new
         shaped: Tensor = logits.unflatten(0, (rows, -1))
         return shaped if every else shaped[:, -1]
@@ -231,9 +237,6 @@ class FusedRunner:
 
     def select(self, rows: Sequence[int]) -> None:
         self.cache.select(rows)
-
-    def _read(self, ids: Sequence[Sequence[int]], every: bool) -> Tensor:
-        return self._fused.read(ids[0], self.cache, every)
 
     def _step(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """Logits of all tokens, row after row, MOST at a time."""
@@ -258,18 +261,9 @@ def cores() -> int:
     return max(1, allowed)
 
 
-def _wide(array: np.ndarray) -> Tensor:
-    """A tensor on a read-only array, which nobody writes to."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return torch.from_numpy(array)
-
-
 def _times(weights: np.ndarray, scale: np.ndarray, x: Tensor) -> Tensor:
     """x [T, K] times the rows of int8 [R, K]: [T, R]."""
-    return functional.linear(x, _wide(weights).float()) * _wide(scale)
+    return functional.linear(x, torch.from_numpy(weights).float()) * torch.from_numpy(scale)
 
 
 def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -15,10 +15,9 @@ from ..events import Loading
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from ..sources.headers import gguf_parameters
-from . import memory, packed, weights
+from . import memory, weights
 from .convert import STATED, convert
 from .engine import LocalEngine
-from .fused import Fused
 
 
 def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, LocalEngine]:
@@ -51,9 +50,14 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
 def _packed(
     folder: Path, name: str, device: str, stop: StopEvent, provenance: tuple[str, str, str | None]
 ) -> Generator[Loading, None, LocalEngine]:
-    """An engine on int8 rows; raises BadOption for a model or a device that has none."""
+    """An engine on int8 rows; raises BadOption for a model, a device or a machine that has none."""
     if device != "cpu":
         raise BadOption(f"int8 runs on a CPU, and this is {device}.", "Use --dtype auto.")
+    try:
+        from . import packed
+        from .fused import Fused
+    except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
+        raise BadOption(f"int8 needs numba, which does not work here: {error}.", "Use --dtype auto.") from None
     model, tokenizer = weights.describe(folder, name)
     if why := packed.unsupported(model.config):
         raise BadOption(f"{name} has no int8 form yet: {why}.", "Use --dtype auto.")

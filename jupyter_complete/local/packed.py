@@ -19,8 +19,8 @@ import torch
 from ..errors import Stopped
 from ..events import Loading
 from ..sources import cache
-from .kernels import Shape, Weights
 from .safetensors_file import SafetensorsWriter, mapped
+from .step import Shape, Weights
 
 VERSION = 1  # of what is written; a newer one packs again
 FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")

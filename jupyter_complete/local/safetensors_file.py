@@ -70,7 +70,7 @@ def mapped(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         head = struct.unpack("<Q", file.read(8))[0]
         entries = json.loads(file.read(head))
-    data = np.memmap(path, mode="r", offset=8 + head)
+    data = np.memmap(path, mode="c", offset=8 + head)  # writable for torch's sake; nothing reaches the file
     arrays = {}
     for name, entry in entries.items():
         if name != "__metadata__":

@@ -64,13 +64,12 @@ def check(folder: Path, name: str) -> dict[str, Any]:
 
 def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
     """Model and tokenizer of a checked directory, in eval mode on `device`."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     memory.check_fit(name, directory_parameters(folder), dtype, device)
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            config, tokenizer = _config_and_tokenizer(folder)
             kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
             config._attn_implementation = None  # transformers picks one of its own, whatever the file says
             model, read = kind.from_pretrained(
@@ -86,25 +85,38 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
     _check_whole(name, type(model).__name__, read)
+    _check_tokenizer(name, tokenizer)
+    return model.to(device).eval(), tokenizer
+
+
+def _config_and_tokenizer(folder: Path) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoTokenizer
+
+    return (
+        AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True),
+        AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True),
+    )
+
+
+def _check_tokenizer(name: str, tokenizer: Any) -> None:
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there is none
         raise NotAModel(f"{name} has no tokenizer.", "Save it beside the model: tokenizer.save_pretrained(directory).")
-    return model.to(device).eval(), tokenizer
 
 
 def describe(folder: Path, name: str) -> tuple[Any, Any]:
     """The model of a checked directory without its weights, and its tokenizer."""
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            config, tokenizer = _config_and_tokenizer(folder)
             with torch.device("meta"):
                 model = AutoModelForCausalLM.from_config(config)
             if (folder / "generation_config.json").is_file():
                 model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise unreadable(name, error) from None
+    _check_tokenizer(name, tokenizer)
     return model.eval(), tokenizer
 
 

@@ -14,7 +14,7 @@ from asking import PROMPT, ask, chosen, everyone
 
 from jupyter_complete.local import packed
 from jupyter_complete.local.engine import LocalEngine
-from jupyter_complete.local.fused import Fused, FusedRunner
+from jupyter_complete.local.fused import Fused
 
 FAMILY = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"]
 MATRICES = ("proj.weight", "embed_tokens.weight", "lm_head.weight")
@@ -55,7 +55,7 @@ def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
     with torch.inference_mode():
         own = rounded(name)(input_ids=torch.tensor([ids])).logits[0]
     one = fused(name)
-    runner = FusedRunner(one)
+    runner = one.runner()
     with one.awake():
         mine = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
     torch.testing.assert_close(torch.cat(mine), own, atol=2e-3, rtol=1e-4)
@@ -66,7 +66,7 @@ def test_the_number_of_threads_changes_no_bit(threads: int) -> None:
     logits = []
     for team in (threads, 2):
         one = fused("llama", team)
-        runner = FusedRunner(one)
+        runner = one.runner()
         with one.awake():
             logits.append([runner.forward([[token]]).clone() for token in range(5, 40)])
     assert all(torch.equal(a, b) for a, b in zip(*logits, strict=True))
