@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,11 @@ from jupyter_complete import session as session_module
 from jupyter_complete.session import Session
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# numba looks only at the file of a cached function for changes, not at those of the functions it calls
+SOURCES = sorted((Path(__file__).parents[1] / "jupyter_complete" / "local").glob("*.py"))
+DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:16]
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"jupyter_complete-compiled-{DIGEST}"))
 
 
 @pytest.fixture

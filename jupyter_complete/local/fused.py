@@ -23,6 +23,7 @@ from .step import MOST, REGIONS, Scratch
 
 FIRST = 256  # positions a new cache has room for
 BLOCK = 8192  # rows of the head that are widened at a time
+TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
 class Slots:
@@ -64,7 +65,7 @@ class Fused:
 
     def __init__(self, arrays: dict[str, Any], config: Any, threads: int | None = None) -> None:
         self.shape, self.config = shape_of(config), config
-        self.team = threads or cores()
+        self.team = threads or min(TEAM, cores())
         self.nbytes = sum(array.nbytes for array in arrays.values())
         self._weights = weights_of(arrays, config)
         self._scratch: Any = None

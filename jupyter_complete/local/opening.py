@@ -7,6 +7,7 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event as StopEvent
+from typing import Any
 
 import torch
 
@@ -34,23 +35,26 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         stated = json.loads((folder / STATED).read_text())
     yield Loading(f"loading {source.name}")
     weights.check(folder, source.name)
-    if chosen is torch.int8:
-        return (yield from _packed(folder, source.name, where, stop, _provenance(place, folder, stated)))
+    fused = None
     try:
-        model, tokenizer = weights.load(folder, source.name, chosen, where)
+        if chosen is torch.int8:
+            model, tokenizer, fused = yield from _packed(folder, source.name, where, stop)
+        else:
+            model, tokenizer = weights.load(folder, source.name, chosen, where)
     except (RuntimeError, MemoryError) as error:
         raise memory.exhausted(error, f"loading {source.name}") or weights.unreadable(
             source.name, Exception(str(error))
         ) from None
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
-    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated))
+    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused)
 
 
-def _packed(
-    folder: Path, name: str, device: str, stop: StopEvent, provenance: tuple[str, str, str | None]
-) -> Generator[Loading, None, LocalEngine]:
-    """An engine on int8 rows; raises BadOption for a model, a device or a machine that has none."""
+def _packed(folder: Path, name: str, device: str, stop: StopEvent) -> Generator[Loading, None, tuple[Any, Any, Any]]:
+    """The description of a model, its tokenizer, and its int8 rows ready to run.
+
+    Raises BadOption for a model, a device or a machine that has none.
+    """
     if device != "cpu":
         raise BadOption(f"int8 runs on a CPU, and this is {device}.", "Use --dtype auto.")
     try:
@@ -59,15 +63,15 @@ def _packed(
     except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
         raise BadOption(f"int8 needs numba, which does not work here: {error}.", "Use --dtype auto.") from None
     model, tokenizer = weights.describe(folder, name)
-    if why := packed.unsupported(model.config):
+    if why := packed.unsupported(model):
         raise BadOption(f"{name} has no int8 form yet: {why}.", "Use --dtype auto.")
     memory.check_fit(name, sum(p.numel() for p in model.parameters()), torch.int8, device)
-    with weights.tensors(folder) as read:
+    with weights.tensors(folder, name, model) as read:
         arrays = yield from packed.packed(folder, model.config, read, stop)
     fused = Fused(arrays, model.config)
-    yield Loading("compiling the decoding step, once for this machine")
+    yield Loading("getting the decoding step ready, which is compiled the first time")
     fused.prepare()
-    return LocalEngine(model, tokenizer, name, *provenance[:2], "int8 rows", fused)
+    return model, tokenizer, fused
 
 
 def _provenance(place: Place, folder: Path, stated: dict[str, str]) -> tuple[str, str, str | None]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from threading import Event as StopEvent
@@ -27,22 +28,32 @@ FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
 GEMMA = ("gemma2", "gemma3_text")
 ROPES = ("default", "linear", "llama3", "yarn")
 ACTS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}
+READ = re.compile(  # every tensor that packing reads
+    r"model\.layers\.\d+\.(self_attn\.([qkvo]_proj\.weight|[qkv]_proj\.bias|[qk]_norm\.weight)"
+    r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
+    r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
+)
 PER_LAYER = ("qkv", "out", "gate_up", "down")
 
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 
 
-def unsupported(config: Any) -> str:
-    """Why the fused step cannot run a model of this config; empty when it can."""
+def unsupported(model: Any) -> str:
+    """Why the fused step cannot run this model, whose weights are not looked at; empty when it can."""
+    config = model.config
     if config.model_type not in FAMILY:
         return f"{config.model_type} is not of the Llama family"
     if _act(config) not in ACTS:
         return f"its activation is {_act(config)}"
-    if getattr(config, "mlp_bias", False):
-        return "its MLP has biases"
+    if getattr(config, "quantization_config", None):
+        return "its weights are quantized already"
+    if unknown := [name for name in model.state_dict() if not READ.fullmatch(name)]:
+        return f"it has weights of another kind ({unknown[0]})"
     kinds = {rope.get("rope_type", "default") for rope in _ropes(config)}
     if kinds - set(ROPES):
         return f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}"
+    if any(rope.get("partial_rotary_factor", 1.0) != 1.0 for rope in _ropes(config)):
+        return "its positions turn a part of each head only"
     return ""
 
 
@@ -78,7 +89,7 @@ def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[
 
 def pack(config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, np.ndarray]]:
     """The arrays by the names of Weights: int8 matrices, float32 scales and vectors."""
-    layers, gemma = config.num_hidden_layers, config.model_type in GEMMA
+    layers, gemma, done = config.num_hidden_layers, config.model_type in GEMMA, 0
     arrays: dict[str, Any] = {}
     stacks: dict[str, list[Any]] = {}
     for layer in range(layers):
@@ -86,7 +97,8 @@ def pack(config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, d
             raise Stopped("The packing was stopped.", "Run it again to start over.")
         for name, array in _layer(config, read, f"model.layers.{layer}.", gemma).items():
             stacks.setdefault(name, []).append(array)
-        yield Loading("packing once into int8: layers", layer + 1, layers)
+            done += array.nbytes
+        yield Loading("packing once into int8", done, done // (layer + 1) * layers)
     for name in list(stacks):
         arrays[name] = np.stack(stacks.pop(name))
     arrays["embed"], arrays["embed_scale"] = rows(read("model.embed_tokens.weight"))
@@ -150,7 +162,7 @@ def _layer(config: Any, read: Read, prefix: str, gemma: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, matrix in matrices.items():
         found[name], found[f"{name}_scale"] = rows(matrix)
-    if config.model_type == "qwen2" or getattr(config, "attention_bias", False):
+    if config.model_type == "qwen2":
         found["qkv_bias"] = torch.cat([read(f"{prefix}self_attn.{one}_proj.bias") for one in "qkv"]).float().numpy()
     if config.model_type in ("qwen3", "gemma3_text"):
         norms = [_norm(read(f"{prefix}self_attn.{one}_norm.weight"), gemma) for one in "qk"]

@@ -64,13 +64,11 @@ def check(folder: Path, name: str) -> dict[str, Any]:
 
 def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
     """Model and tokenizer of a checked directory, in eval mode on `device`."""
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
     memory.check_fit(name, directory_parameters(folder), dtype, device)
     try:
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
-            kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            kind = _kind(config)
             config._attn_implementation = None  # transformers picks one of its own, whatever the file says
             model, read = kind.from_pretrained(
                 folder,
@@ -89,6 +87,12 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
     return model.to(device).eval(), tokenizer
 
 
+def _kind(config: Any) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+
+
 def _config_and_tokenizer(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoTokenizer
 
@@ -105,13 +109,13 @@ def _check_tokenizer(name: str, tokenizer: Any) -> None:
 
 def describe(folder: Path, name: str) -> tuple[Any, Any]:
     """The model of a checked directory without its weights, and its tokenizer."""
-    from transformers import AutoModelForCausalLM, GenerationConfig
+    from transformers import GenerationConfig
 
     try:
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(config)
+                model = _kind(config).from_config(config)
             if (folder / "generation_config.json").is_file():
                 model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
@@ -121,21 +125,24 @@ def describe(folder: Path, name: str) -> tuple[Any, Any]:
 
 
 @contextmanager
-def tensors(folder: Path) -> Iterator[Callable[[str], torch.Tensor]]:
-    """Reads a tensor of a directory by its name; raises NotAModel for one that is not there."""
+def tensors(folder: Path, name: str, model: Any) -> Iterator[Callable[[str], torch.Tensor]]:
+    """Reads a tensor of a directory by its name; raises NotAModel where they are not those of `model`."""
     from safetensors import safe_open
 
     with ExitStack() as files:
-        opened = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
-        places = {name: file for file in opened for name in file.keys()}  # noqa: SIM118
-
-        def read(name: str) -> torch.Tensor:
-            if name not in places:
-                raise NotAModel(f"{folder.name} lacks the tensor {name}.", "Save the whole language model anew.")
-            tensor: torch.Tensor = places[name].get_tensor(name)
-            return tensor
-
-        yield read
+        try:
+            opened = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
+        except (OSError, SafetensorError) as error:
+            raise unreadable(name, error) from None
+        found = {key: file for file in opened for key in file.keys()}  # noqa: SIM118
+        wanted = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
+        if model.config.tie_word_embeddings:
+            wanted.pop("lm_head.weight", None)
+        shapes = {key: found[key].get_slice(key).get_shape() for key in wanted.keys() & found.keys()}
+        odd = [(key, shape, wanted[key]) for key, shape in shapes.items() if shape != wanted[key]]
+        missing = wanted.keys() - found.keys()
+        _check_whole(name, type(model).__name__, {"missing_keys": missing, "mismatched_keys": odd})
+        yield lambda key: found[key].get_tensor(key)
 
 
 def _check_whole(name: str, kind: str, read: Mapping[str, Any]) -> None:

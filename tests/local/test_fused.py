@@ -12,6 +12,7 @@ import tiny
 import torch
 from asking import PROMPT, ask, chosen, everyone
 
+from jupyter_complete.local import fused as fused_module
 from jupyter_complete.local import packed
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.fused import Fused
@@ -112,4 +113,32 @@ def test_no_thread_is_left_behind() -> None:
 
 @pytest.mark.parametrize("other", ["gpt2", "t5"])
 def test_other_architectures_say_why_not(other: str) -> None:
-    assert packed.unsupported(tiny.make(other)[0].config) == f"{other} is not of the Llama family"
+    assert packed.unsupported(tiny.make(other)[0]) == f"{other} is not of the Llama family"
+
+
+@pytest.mark.parametrize(
+    ("extra", "why"),
+    [
+        ({"attention_bias": True}, "it has weights of another kind (model.layers.0.self_attn.o_proj.bias)"),
+        ({"mlp_bias": True}, "it has weights of another kind (model.layers.0.mlp.gate_proj.bias)"),
+        ({"hidden_act": "relu"}, "its activation is relu"),
+        ({"quantization_config": {"quant_method": "awq"}}, "its weights are quantized already"),
+        (
+            {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
+            "its positions are of kind dynamic",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_the_step_does_not_compute_is_refused_rather_than_left_out(extra: dict[str, Any], why: str) -> None:
+    assert packed.unsupported(tiny._decoder_only("LlamaConfig", **extra)) == why
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_family_is_supported(name: str) -> None:
+    assert packed.unsupported(tiny.make(name)[0]) == ""
+
+
+def test_the_team_has_the_cores_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_module.os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    assert fused_module.cores() == 1

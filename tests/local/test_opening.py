@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import sys
 from pathlib import Path
 from threading import Event as StopEvent
 
@@ -16,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jupyter_complete.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
-from jupyter_complete.local import memory, weights
+from jupyter_complete.local import memory, packed, weights
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.opening import open_engine
 from jupyter_complete.sources.catalog import Source, find
@@ -144,7 +145,7 @@ class TestInt8:
     def test_it_says_what_it_is_and_what_it_holds(self, tmp_path: Path, empty_cache: Path) -> None:
         engine = open_now(tiny.save("llama", tmp_path / "tiny"), "int8")
         parameters = engine.info.parameters
-        assert (engine.info.dtype, engine.info.device, engine.info.quantized) == ("int8", "cpu", "int8 rows")
+        assert (engine.info.dtype, engine.info.device, engine.info.quantized) == ("int8", "cpu", None)
         assert parameters < engine.footprint().weight_bytes < 1.4 * parameters
 
     def test_the_model_s_own_generation_config_holds(self, tmp_path: Path, empty_cache: Path) -> None:
@@ -154,15 +155,16 @@ class TestInt8:
         assert open_now(folder, "int8")._ends == {7, 9}
 
     def test_another_architecture_is_refused_with_the_reason(self, tmp_path: Path, empty_cache: Path) -> None:
-        with pytest.raises(BadOption, match=r"has no int8 form yet: gpt2 is not of the Llama family\."):
-            open_now(tiny.save("gpt2", tmp_path / "tiny"), "int8")
+        for other in ("gpt2", "t5"):
+            with pytest.raises(BadOption, match=rf"has no int8 form yet: {other} is not of the Llama family\."):
+                open_now(tiny.save(other, tmp_path / other), "int8")
 
     def test_a_missing_tensor_is_named(self, tmp_path: Path, empty_cache: Path) -> None:
         folder = tiny.save("llama", tmp_path / "tiny")
         name = "model.layers.1.mlp.down_proj.weight"
         kept = {key: value for key, value in load_file(folder / "model.safetensors").items() if key != name}
         save_file(kept, folder / "model.safetensors", {"format": "pt"})
-        with pytest.raises(NotAModel, match=f"lacks the tensor {name}"):
+        with pytest.raises(NotAModel, match=f"lacks 1 tensor of a LlamaForCausalLM, {name} among them"):
             open_now(folder, "int8")
 
     def test_stopped_while_packing_it_leaves_nothing_behind(self, tmp_path: Path, empty_cache: Path) -> None:
@@ -171,3 +173,51 @@ class TestInt8:
         with pytest.raises(Stopped):
             steps.stop_when(opening, stop, lambda step: step.stage.startswith("packing"))
         assert not list(empty_cache.glob("packed/*"))
+
+    def test_what_it_was_converted_from_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
+        path = gguf_files.write_llama(tmp_path / "tiny.gguf")
+        wide, small = open_now(path, "float32"), open_now(path, "int8")
+        assert small.info.quantized == wide.info.quantized is not None
+
+    def test_a_tensor_of_another_shape_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        tensors = load_file(folder / "model.safetensors")
+        tensors["model.norm.weight"] = torch.ones(7)
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(NotAModel, match=r"has model.norm.weight of shape \[7\], where its config asks for \[48\]"):
+            open_now(folder, "int8")
+
+    def test_a_file_cut_short_is_told_in_one_sentence(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        path = folder / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(NotAModel, match="cannot be loaded"):
+            open_now(folder, "int8")
+
+    def test_a_directory_without_a_tokenizer_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tmp_path / "tiny"
+        tiny.make("llama")[0].save_pretrained(folder)
+        with pytest.raises(NotAModel, match=r"has no tokenizer|cannot be loaded"):
+            open_now(folder, "int8")
+
+    def test_memory_that_runs_out_is_told(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def rows(weights: torch.Tensor) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(packed, "rows", rows)
+        with pytest.raises(OutOfMemory, match="Memory ran out while loading"):
+            open_now(tiny.save("llama", tmp_path / "tiny"), "int8")
+
+    def test_without_numba_it_says_so_and_float32_goes_on(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        for room in ("packed", "fused", "step", "attention", "kernels", "atomics"):
+            monkeypatch.delitem(sys.modules, f"jupyter_complete.local.{room}", raising=False)
+            monkeypatch.delattr(f"jupyter_complete.local.{room}", raising=False)
+        monkeypatch.setitem(sys.modules, "numba", None)
+        with pytest.raises(BadOption, match=r"int8 needs numba, which does not work here.*Use --dtype auto"):
+            open_now(folder, "int8")
+        assert open_now(folder, "float32").info.dtype == "float32"
