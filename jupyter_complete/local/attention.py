@@ -8,97 +8,68 @@ import numpy as np
 from numba import njit
 
 from .kernels import exp, norm, share, tanh
+from .tiles import FAST, ROWS, plain
 
 SPAN = 256  # cache positions a thread attends to at a time
+AT_ONCE = 4  # query heads that share a pass over keys and values
 
 
-@njit(nogil=True, fastmath=True)
-def _turn(v: Any, cos: Any, sin: Any) -> None:
-    """Rotate a head [D] to its position: pairs are d and d + D / 2."""
-    half = cos.shape[0]
+@njit(**FAST)
+def _turn(v: Any, m: int, at: int, cos: Any, sin: Any, rope: int, place: int) -> None:
+    """Rotate the head [D] at v[m, at..] to its position: pairs are d and d + D / 2."""
+    half = cos.shape[2]
     for d in range(half):
-        a, b = v[d], v[d + half]
-        v[d] = a * cos[d] - b * sin[d]
-        v[d + half] = b * cos[d] + a * sin[d]
+        a, b = v[m, at + d], v[m, at + d + half]
+        v[m, at + d] = a * cos[rope, place, d] - b * sin[rope, place, d]
+        v[m, at + d + half] = b * cos[rope, place, d] + a * sin[rope, place, d]
 
 
-@njit(nogil=True, fastmath=True)
-def heads(w: Any, shape: Any, s: Any, layer: int, m: int, first: int, last: int, kind: int) -> None:
+@njit(**FAST)
+def _positioned(w: Any, shape: Any, s: Any, layer: int, m: int, first: int, last: int, kind: int) -> None:
     """Norm, if the model does, and turn heads `first` to `last` of token m's projections; `kind` 0 is q, 1 is k."""
-    size = shape.head_size
-    rope = w.rope_kind[layer]
     for h in range(first, last):
-        head = s.qkv[m, h * size : (h + 1) * size]
+        at = h * shape.head_size
         if w.head_norms.shape[0]:
-            norm(head, w.head_norms[layer, kind], shape.epsilon, head)
-        _turn(head, w.cos[rope, s.places[m]], w.sin[rope, s.places[m]])
+            norm(s.qkv, m, at, w.head_norms, layer, kind, shape.epsilon, s.qkv, m, at)
+        _turn(s.qkv, m, at, w.cos, w.sin, w.rope_kind[layer], s.places[m])
 
 
-@njit(nogil=True, fastmath=True)
-def remember(w: Any, shape: Any, s: Any, layer: int, m: int, keys: Any, values: Any) -> None:
-    """Put token m's keys and values of a layer into its slot of the cache."""
+@njit(**FAST)
+def _remember(shape: Any, s: Any, layer: int, m: int, g: int, keys: Any, values: Any) -> None:
+    """Put token m's key and value of group g into its slot of the cache."""
     size, slot, place = shape.head_size, s.slots[m], s.places[m]
-    for g in range(shape.kv_heads):
-        k = (shape.heads + g) * size
-        v = k + shape.kv_heads * size
-        for d in range(size):
-            keys[layer, slot, g, place, d] = s.qkv[m, k + d]
-            values[layer, slot, g, place, d] = s.qkv[m, v + d]
-
-
-@njit(nogil=True, fastmath=True, inline="always")
-def _scores(
-    query: Any, m: int, at: int, size: int, keys: Any, layer: int, slot: int, g: int, first: int, span: int, y: Any
-) -> None:
-    """y[t] = query · key of position first + t, four positions at a time."""
-    t = 0
-    while t + 4 <= span:
-        a = b = c = e = np.float32(0.0)
-        for d in range(size):
-            q = query[m, at + d]
-            a += keys[layer, slot, g, first + t, d] * q
-            b += keys[layer, slot, g, first + t + 1, d] * q
-            c += keys[layer, slot, g, first + t + 2, d] * q
-            e += keys[layer, slot, g, first + t + 3, d] * q
-        y[t], y[t + 1], y[t + 2], y[t + 3] = a, b, c, e
-        t += 4
-    while t < span:
-        a = np.float32(0.0)
-        for d in range(size):
-            a += keys[layer, slot, g, first + t, d] * query[m, at + d]
-        y[t] = a
-        t += 1
-
-
-@njit(nogil=True, fastmath=True, inline="always")
-def _mix(p: Any, size: int, values: Any, layer: int, slot: int, g: int, first: int, span: int, y: Any) -> None:
-    """y[d] = Σ p[t] · value of position first + t, eight positions at a time."""
+    k = (shape.heads + g) * size
+    v = k + shape.kv_heads * size
     for d in range(size):
-        y[d] = np.float32(0.0)
-    t = 0
-    while t + 8 <= span:
-        p0, p1, p2, p3 = p[t], p[t + 1], p[t + 2], p[t + 3]
-        p4, p5, p6, p7 = p[t + 4], p[t + 5], p[t + 6], p[t + 7]
-        u = first + t
-        for d in range(size):
-            y[d] += (
-                p0 * values[layer, slot, g, u, d]
-                + p1 * values[layer, slot, g, u + 1, d]
-                + p2 * values[layer, slot, g, u + 2, d]
-                + p3 * values[layer, slot, g, u + 3, d]
-                + p4 * values[layer, slot, g, u + 4, d]
-                + p5 * values[layer, slot, g, u + 5, d]
-                + p6 * values[layer, slot, g, u + 6, d]
-                + p7 * values[layer, slot, g, u + 7, d]
-            )
-        t += 8
-    while t < span:
-        for d in range(size):
-            y[d] += p[t] * values[layer, slot, g, first + t, d]
-        t += 1
+        keys[layer, slot, g, place // ROWS, d, place % ROWS] = s.qkv[m, k + d]
+        values[layer, slot, g, d // ROWS, place, d % ROWS] = s.qkv[m, v + d]
 
 
-@njit(nogil=True, fastmath=True)
+@njit(**FAST)
+def prepare(w: Any, shape: Any, s: Any, layer: int, region: int, tokens: int, keys: Any, values: Any) -> None:
+    """From projections to queries, and to keys and values in the cache: all tokens and groups, shared out."""
+    group = shape.heads // shape.kv_heads
+    piece = share(s.words, region, 1)
+    while piece < tokens * shape.kv_heads:
+        m, g = piece // shape.kv_heads, piece % shape.kv_heads
+        if w.qkv_bias.shape[0]:
+            _biased(w, shape, s, layer, m, g * group, (g + 1) * group)
+            _biased(w, shape, s, layer, m, shape.heads + g, shape.heads + g + 1)
+            v = shape.heads + shape.kv_heads + g
+            _biased(w, shape, s, layer, m, v, v + 1)
+        _positioned(w, shape, s, layer, m, g * group, (g + 1) * group, 0)
+        _positioned(w, shape, s, layer, m, shape.heads + g, shape.heads + g + 1, 1)
+        _remember(shape, s, layer, m, g, keys, values)
+        piece = share(s.words, region, 1)
+
+
+@njit(**FAST)
+def _biased(w: Any, shape: Any, s: Any, layer: int, m: int, first: int, last: int) -> None:
+    for r in range(first * shape.head_size, last * shape.head_size):
+        s.qkv[m, r] += w.qkv_bias[layer, r]
+
+
+@njit(**FAST)
 def _soften(score: Any, span: int, scale: float, cap: float) -> tuple[float, float]:
     """Scores to e**(scaled, capped score - largest) in place; the largest and the sum."""
     for t in range(span):
@@ -117,59 +88,60 @@ def _soften(score: Any, span: int, scale: float, cap: float) -> tuple[float, flo
     return largest, total
 
 
-@njit(nogil=True, fastmath=True)
+@njit(**FAST)
 def _attend(
     shape: Any, s: Any, rank: int, layer: int, m: int, g: int, c: int, first: int, last: int, keys: Any, values: Any
 ) -> None:
     """The query heads of group g over positions first to last of span c: see Scratch.part."""
-    size, group, slot, span = shape.head_size, shape.heads // shape.kv_heads, s.slots[m], last - first
+    size, group, slot, begin = shape.head_size, shape.heads // shape.kv_heads, s.slots[m], c * SPAN
+    wide, score, part = values.shape[3] * ROWS, s.score[rank], s.part
     scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
-    for i in range(group):
-        score, y, at = s.score[rank, i], s.part[m, g, c, i], (g * group + i) * size
-        if size == 64:  # a size known to the compiler is twice as fast
-            _scores(s.qkv, m, at, 64, keys, layer, slot, g, first, span, score)
-        elif size == 128:
-            _scores(s.qkv, m, at, 128, keys, layer, slot, g, first, span, score)
-        else:
-            _scores(s.qkv, m, at, size, keys, layer, slot, g, first, span, score)
-        y[size], y[size + 1] = _soften(score, span, scale, cap)
-        if size == 64:
-            _mix(score, 64, values, layer, slot, g, first, span, y)
-        elif size == 128:
-            _mix(score, 128, values, layer, slot, g, first, span, y)
-        else:
-            _mix(score, size, values, layer, slot, g, first, span, y)
+    of_layer = (layer * keys.shape[1] + slot) * shape.kv_heads + g
+    for i in range(0, group, AT_ONCE):
+        count = min(AT_ONCE, group - i)
+        q = (s.qkv, m * s.qkv.shape[1] + (g * group + i) * size, size)
+        for block in range(first // ROWS, (last + ROWS - 1) // ROWS):
+            at = (of_layer * keys.shape[3] + block) * size * ROWS
+            plain((keys, at, ROWS), size, count, q, (score, i * SPAN + block * ROWS - begin, SPAN))
+        for h in range(i, i + count):
+            seen = score[h, first - begin : last - begin]
+            part[m, g, c, h, wide], part[m, g, c, h, wide + 1] = _soften(seen, last - first, scale, cap)
+        p = (score, i * SPAN + first - begin, SPAN)
+        y = (((m * part.shape[1] + g) * part.shape[2] + c) * part.shape[3] + i) * part.shape[4]
+        for d in range(0, wide, ROWS):
+            at = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + first) * ROWS
+            plain((values, at, ROWS), last - first, count, p, (part, y + d, part.shape[4]))
 
 
-@njit(nogil=True, fastmath=True)
+@njit(**FAST)
 def gather(w: Any, shape: Any, s: Any, layer: int, m: int, y: Any) -> None:
-    """Put together what the spans of token m came to: y [A D], all heads."""
-    size, group = shape.head_size, shape.heads // shape.kv_heads
+    """Put together what the spans of token m came to: y[m, A D], all heads."""
+    size, group, wide = shape.head_size, shape.heads // shape.kv_heads, s.part.shape[4] - 2
     first, spans = _first_seen(w.window[layer], s.places[m]) // SPAN, s.places[m] // SPAN + 1
     for h in range(shape.heads):
         g, i = h // group, h % group
         largest = np.float32(-1e30)
         for c in range(first, spans):
-            largest = max(largest, s.part[m, g, c, i, size])
+            largest = max(largest, s.part[m, g, c, i, wide])
         total = np.float32(0.0)
         for d in range(size):
-            y[h * size + d] = np.float32(0.0)
+            y[m, h * size + d] = np.float32(0.0)
         for c in range(first, spans):
-            factor = exp(s.part[m, g, c, i, size] - largest)
-            total += factor * s.part[m, g, c, i, size + 1]
+            factor = exp(s.part[m, g, c, i, wide] - largest)
+            total += factor * s.part[m, g, c, i, wide + 1]
             for d in range(size):
-                y[h * size + d] += factor * s.part[m, g, c, i, d]
+                y[m, h * size + d] += factor * s.part[m, g, c, i, d]
         inverse = np.float32(1.0) / total
         for d in range(size):
-            y[h * size + d] *= inverse
+            y[m, h * size + d] *= inverse
 
 
-@njit(nogil=True, fastmath=True)
+@njit(**FAST)
 def _first_seen(window: int, place: int) -> int:
     return max(0, place - window + 1) if window > 0 else 0
 
 
-@njit(nogil=True, fastmath=True)
+@njit(**FAST)
 def attention(
     w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, tokens: int, keys: Any, values: Any
 ) -> None:

@@ -14,27 +14,33 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import step
+from . import step, tiles
 from .atomics import LINE
 from .attention import SPAN
 from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
 from .step import MOST, REGIONS, Scratch
+from .tiles import GROUP, ROWS, Matrix
 
+PLACES = 4096  # positions that tables are made for at least
 FIRST = 256  # positions a new cache has room for
-BLOCK = 8192  # rows of the head that are widened at a time
+BLOCK = 512  # tiles of the head that are widened at a time
 TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
 class Slots:
-    """Keys and values of `rows` texts of equal length: float32 [L, S, G, C, D], C doubled when it is full."""
+    """Keys and values of S texts of equal length, float32: see local/step. C is doubled when it is full."""
 
     layers = ()  # nothing here that forgets: any prefix can be gone back to
 
     def __init__(self, layers: int, kv_heads: int, head_size: int) -> None:
         self.length = 0
-        self.keys = np.zeros((layers, 1, kv_heads, FIRST, head_size), np.float32)
-        self.values = np.zeros_like(self.keys)
+        self.keys = np.zeros((layers, 1, kv_heads, FIRST // ROWS, head_size, ROWS), np.float32)
+        self.values = np.zeros((layers, 1, kv_heads, _filled(head_size) // ROWS, FIRST, ROWS), np.float32)
+
+    @property
+    def room(self) -> int:
+        return self.values.shape[4]
 
     @property
     def nbytes(self) -> int:
@@ -49,11 +55,19 @@ class Slots:
 
     def reserve(self, positions: int) -> None:
         """Make room for `positions` in all."""
-        room = self.keys.shape[3]
-        if positions > room:
-            grown = -(-max(positions, 2 * room) // SPAN) * SPAN - room
-            pad = [(0, 0), (0, 0), (0, 0), (0, grown), (0, 0)]
-            self.keys, self.values = np.pad(self.keys, pad), np.pad(self.values, pad)
+        if positions > self.room:
+            grown = -(-max(positions, 2 * self.room) // SPAN) * SPAN - self.room
+            self.keys, self.values = _longer(self.keys, 3, grown // ROWS), _longer(self.values, 4, grown)
+
+    def remember(self, layer: int, places: slice, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Put keys and values [G, T, D] of the only text where they belong; all that there are, up to those."""
+        keys = torch.from_numpy(self.keys[layer, 0]).permute(0, 1, 3, 2)
+        values = torch.from_numpy(self.values[layer, 0]).permute(0, 2, 1, 3)
+        at, size = torch.arange(places.start, places.stop), k.shape[-1]
+        keys[:, at // ROWS, at % ROWS] = k
+        values[:, places] = functional.pad(v, (0, -size % ROWS)).unflatten(-1, (-1, ROWS))
+        keys = keys[:, : _filled(places.stop) // ROWS].flatten(1, 2)[:, : places.stop]
+        return keys, values[:, : places.stop].flatten(2)[..., :size]
 
     def select(self, rows: Sequence[int]) -> None:
         self.keys, self.values = self.keys[:, list(rows)], self.values[:, list(rows)]
@@ -67,7 +81,9 @@ class Fused:
         self.shape, self.config = shape_of(config), config
         self.team = threads or min(TEAM, cores())
         self.nbytes = sum(array.nbytes for array in arrays.values())
+        self.vocabulary = int(config.vocab_size)
         self._weights = weights_of(arrays, config)
+        self._wide = torch.empty(0)
         self._scratch: Any = None
         self._room = 0
         self._serving: tuple[list[threading.Thread], Any] | None = None
@@ -80,7 +96,7 @@ class Fused:
     def runner(self, cache: Slots | None = None) -> FusedRunner:
         """One that goes on from `cache`, or from nothing."""
         if cache is None:
-            cache = Slots(self._weights.qkv.shape[0], self.shape.kv_heads, self.shape.head_size)
+            cache = Slots(self._weights.norms.shape[0], self.shape.kv_heads, self.shape.head_size)
         return FusedRunner(self, cache)
 
     @contextmanager
@@ -97,40 +113,38 @@ class Fused:
         s, tokens = self._scratch, len(tokens_at)
         s.ids[:tokens], s.slots[:tokens], s.places[:tokens] = zip(*tokens_at, strict=True)
         self._call(cache)
-        step.lead(self._weights, self.shape, s, self.team, tokens, cache.keys, cache.values)
-        return torch.from_numpy(s.logits[:tokens].copy())
+        step.run(self._weights, self.shape, s, 0, self.team, 0, tokens, cache.keys, cache.values)
+        return torch.from_numpy(s.logits[:tokens, : self.vocabulary].copy())
 
     def read(self, ids: Sequence[int], cache: Slots, every: bool) -> Tensor:
-        """Logits of many tokens of one text by torch, a layer's weights widened at a time: [1, V], or [T, V]."""
+        """Logits of many tokens of one text by torch, a matrix widened at a time: [1, V], or [T, V]."""
         self._dismiss()
         self._fit(cache)
         w, shape, done = self._weights, self.shape, cache.length
-        tokens = torch.tensor(ids)
-        x = (
-            torch.from_numpy(w.embed)[tokens].float()
-            * torch.from_numpy(w.embed_scale)[tokens, None]
-            * shape.embed_factor
-        )
+        x = torch.empty(len(ids), w.last_norm.shape[2])
+        for place, token in enumerate(ids):
+            tiles.row_of(w.embed, token, shape.embed_factor, x[place].numpy())
         places = slice(done, done + len(ids))
-        for layer in range(w.qkv.shape[0]):
+        for layer in range(w.norms.shape[0]):
             norms = torch.from_numpy(w.norms[layer])
             branch = self._attention(layer, self._norm(x, norms[0]), places, cache)
             x = x + (self._norm(branch, norms[1]) if shape.sandwich else branch)
-            both = _times(w.gate_up[layer], w.gate_up_scale[layer], self._norm(x, norms[2])).unflatten(-1, (-1, 2))
-            gate = functional.gelu(both[..., 0], approximate="tanh") if shape.gelu else functional.silu(both[..., 0])
-            branch = _times(w.down[layer], w.down_scale[layer], gate * both[..., 1])
+            both = self._times(self._norm(x, norms[2]), w.gate_up, layer).unflatten(-1, (-1, 2, ROWS))
+            gate, up = both[..., 0, :], both[..., 1, :]
+            gate = functional.gelu(gate, approximate="tanh") if shape.gelu else functional.silu(gate)
+            branch = self._times((gate * up).flatten(1), w.down, layer)[:, : x.shape[1]]
             x = x + (self._norm(branch, norms[3]) if shape.sandwich else branch)
-        x = self._norm(x if every else x[-1:], torch.from_numpy(w.last_norm))
-        blocks = range(0, w.head.shape[0], BLOCK)
-        logits = torch.cat([_times(w.head[at : at + BLOCK], w.head_scale[at : at + BLOCK], x) for at in blocks], -1)
+        x = self._norm(x if every else x[-1:], torch.from_numpy(w.last_norm[0, 0]))
+        blocks = range(0, w.head.tiles, BLOCK)
+        logits = torch.cat([self._times(x, w.head, 0, at, at + BLOCK) for at in blocks], -1)[:, : self.vocabulary]
         return torch.tanh(logits / shape.logit_cap) * shape.logit_cap if shape.logit_cap else logits
 
     def _attention(self, layer: int, x: Tensor, places: slice, cache: Slots) -> Tensor:
         """softmax(QKᵀ / √d_k) V of the tokens at `places`, whose keys and values are remembered."""
         w, shape, size = self._weights, self.shape, self.shape.head_size
-        qkv = _times(w.qkv[layer], w.qkv_scale[layer], x)
+        qkv = self._times(x, w.qkv, layer)[:, : (shape.heads + 2 * shape.kv_heads) * size]
         if w.qkv_bias.shape[0]:
-            qkv += torch.from_numpy(w.qkv_bias[layer])
+            qkv = qkv + torch.from_numpy(w.qkv_bias[layer])
         heads = qkv.unflatten(-1, (-1, size)).transpose(0, 1)
         q, k, v = heads.split([shape.heads, shape.kv_heads, shape.kv_heads])
         if w.head_norms.shape[0]:
@@ -138,9 +152,7 @@ class Fused:
         kind = w.rope_kind[layer]
         cos, sin = (torch.from_numpy(table[kind, places]) for table in (w.cos, w.sin))
         q, k = _turned(q, cos, sin), _turned(k, cos, sin)
-        keys, values = (torch.from_numpy(one[layer, 0]) for one in (cache.keys, cache.values))
-        keys[:, places], values[:, places] = k, v
-        keys, values = keys[:, : places.stop], values[:, : places.stop]
+        keys, values = cache.remember(layer, places, k, v)
         seen = torch.arange(places.stop) <= torch.arange(places.start, places.stop)[:, None]
         if window := int(w.window[layer]):
             seen &= torch.arange(places.stop) > torch.arange(places.start, places.stop)[:, None] - window
@@ -153,7 +165,17 @@ class Fused:
             mixed = functional.scaled_dot_product_attention(
                 q[None], keys[None], values[None], seen, scale=shape.attention_scale, enable_gqa=True
             )[0]
-        return _times(w.out[layer], w.out_scale[layer], mixed.transpose(0, 1).flatten(1))
+        return self._times(mixed.transpose(0, 1).flatten(1), w.out, layer)[:, : x.shape[1]]
+
+    def _times(self, x: Tensor, matrix: Matrix, layer: int, first: int = 0, last: int | None = None) -> Tensor:
+        """x [T, K] times the rows of tiles first to last: [T, 16 (last - first)]."""
+        last = matrix.tiles if last is None else min(last, matrix.tiles)
+        columns, rows = GROUP * matrix.groups, ROWS * (last - first)
+        if self._wide.numel() < columns * rows:
+            self._wide = torch.empty(columns * rows)
+        wide = self._wide[: columns * rows].view(columns, rows)
+        tiles.widen(matrix, layer, first, last, wide.numpy())
+        return x @ wide[: x.shape[1]]
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         normed: Tensor = functional.rms_norm(x, weight.shape, weight, self.shape.epsilon)
@@ -161,36 +183,35 @@ class Fused:
 
     def _fit(self, cache: Slots) -> None:
         """Tables of positions and room for partial sums, as far as the cache reaches."""
-        room = cache.keys.shape[3]
-        if room <= self._room:
+        if cache.room <= self._room:
             return
         self._dismiss()
-        self._room = room
-        cos, sin = turns(self.config, room)
+        self._room = max(cache.room, PLACES)
+        cos, sin = turns(self.config, self._room)
         self._weights = self._weights._replace(cos=cos, sin=sin)
-        self._scratch = self._made(room)
+        self._scratch = self._made(self._room)
 
     def _made(self, room: int) -> Scratch:
         w, shape, team = self._weights, self.shape, self.team
-        layers, projected, hidden = w.qkv.shape
-        inner, group = w.down.shape[2], shape.heads // shape.kv_heads
-        widest = max(hidden, w.out.shape[2], inner)
+        hidden, size, group = w.last_norm.shape[2], shape.head_size, shape.heads // shape.kv_heads
+        groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
 
         def floats(*sizes: int) -> np.ndarray:
             return np.zeros(sizes, np.float32)
 
         return Scratch(
-            words=np.zeros(WORK + (REGIONS * layers + 1) * LINE, np.int64),
+            words=np.zeros(WORK + (REGIONS * w.norms.shape[0] + 1) * LINE, np.int64),
             x=floats(team, MOST, hidden),
-            qkv=floats(MOST, projected),
-            part=floats(MOST, shape.kv_heads, room // SPAN + 1, group, shape.head_size + 2),
-            branch=floats(MOST, hidden),
-            inner=floats(MOST, inner),
-            logits=floats(MOST, w.head.shape[0]),
-            local=floats(team, MOST, widest),
+            qkv=floats(MOST, ROWS * w.qkv.tiles),
+            part=floats(MOST, shape.kv_heads, room // SPAN + 1, group, _filled(size) + 2),
+            branch=floats(MOST, ROWS * w.out.tiles),
+            inner=floats(MOST, GROUP * w.down.groups),
+            logits=floats(MOST, ROWS * w.head.tiles),
+            local=floats(team, MOST, GROUP * max(w.qkv.groups, w.out.groups)),
             row=floats(team, hidden),
             score=floats(team, group, SPAN),
-            both=floats(MOST, 2 * inner),
+            both=floats(team, MOST, 2 * ROWS),
+            sums=floats(team, MOST, groups),
             ids=np.zeros(MOST, np.int64),
             slots=np.zeros(MOST, np.int64),
             places=np.zeros(MOST, np.int64),
@@ -204,8 +225,8 @@ class Fused:
         done = int(self._scratch.words[GO])
         threads = []
         for rank in range(1, self.team):
-            given = (self._weights, self.shape, self._scratch, rank, self.team, done, cache.keys, cache.values)
-            threads.append(threading.Thread(target=step.follow, args=given, daemon=True, name=f"step {rank}"))
+            given = (self._weights, self.shape, self._scratch, rank, self.team, done, 0, cache.keys, cache.values)
+            threads.append(threading.Thread(target=step.run, args=given, daemon=True, name=f"step {rank}"))
             threads[-1].start()
         self._serving = (threads, cache.keys)
 
@@ -262,9 +283,14 @@ def cores() -> int:
     return max(1, allowed)
 
 
-def _times(weights: np.ndarray, scale: np.ndarray, x: Tensor) -> Tensor:
-    """x [T, K] times the rows of int8 [R, K]: [T, R]."""
-    return functional.linear(x, torch.from_numpy(weights).float()) * torch.from_numpy(scale)
+def _filled(size: int) -> int:
+    """A size filled up to whole tiles."""
+    return -(-size // ROWS) * ROWS
+
+
+def _longer(array: np.ndarray, axis: int, more: int) -> np.ndarray:
+    """With `more` zeros at the end of an axis."""
+    return np.pad(array, [(0, more if one == axis else 0) for one in range(array.ndim)])
 
 
 def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

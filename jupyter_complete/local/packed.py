@@ -1,6 +1,6 @@
-"""A Llama-like model as rows of int8 with one float32 scale each: written once into the cache, mapped from there.
+"""A Llama-like model as groups of 8 or 4 bits in tiles: written once into the cache, mapped from there.
 
-Ŵ[r, k] = scale[r] · q[r, k] with scale[r] = max|W[r]| / 127 and q rounded to the nearest.
+A matrix is kept at 4 bits where its weights are no more than that, as those of a Q4_0 or Q4_1 file: exactly so.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
@@ -20,10 +20,12 @@ import torch
 from ..errors import Stopped
 from ..events import Loading
 from ..sources import cache
+from .quantize import Groups, eight_bits, four_bits, tiled
 from .safetensors_file import SafetensorsWriter, mapped
 from .step import Shape, Weights
+from .tiles import ROWS, Matrix
 
-VERSION = 1  # of what is written; a newer one packs again
+VERSION = 2  # of what is written; a newer one packs again
 FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
 GEMMA = ("gemma2", "gemma3_text")
 ROPES = ("default", "linear", "llama3", "yarn")
@@ -33,7 +35,12 @@ READ = re.compile(  # every tensor that packing reads
     r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
     r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
 )
-PER_LAYER = ("qkv", "out", "gate_up", "down")
+PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
+    "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
+    "out": ["self_attn.o_proj.weight"],
+    "gate_up": [f"mlp.{one}_proj.weight" for one in ("gate", "up")],
+    "down": ["mlp.down_proj.weight"],
+}
 
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 
@@ -88,55 +95,64 @@ def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[
 
 
 def pack(config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, np.ndarray]]:
-    """The arrays by the names of Weights: int8 matrices, float32 scales and vectors."""
-    layers, gemma, done = config.num_hidden_layers, config.model_type in GEMMA, 0
+    """Arrays by the names of Weights; those of a Matrix as name.words, name.scale and name.low."""
+    layers, done = [f"model.layers.{layer}." for layer in range(config.num_hidden_layers)], 0
+    whole = {"embed": ["model.embed_tokens.weight"]} | (
+        {} if config.tie_word_embeddings else {"head": ["lm_head.weight"]}
+    )
+    named = {name: [[f"{layer}{part}" for part in parts] for layer in layers] for name, parts in PER_LAYER.items()}
+    named |= {name: [parts] for name, parts in whole.items()}
+    total = sum(len(each) for each in named.values())
     arrays: dict[str, Any] = {}
-    stacks: dict[str, list[Any]] = {}
-    for layer in range(layers):
-        if stop.is_set():
-            raise Stopped("The packing was stopped.", "Run it again to start over.")
-        for name, array in _layer(config, read, f"model.layers.{layer}.", gemma).items():
-            stacks.setdefault(name, []).append(array)
-            done += array.nbytes
-        yield Loading("packing once into int8", done, done // (layer + 1) * layers)
-    for name in list(stacks):
-        arrays[name] = np.stack(stacks.pop(name))
-    arrays["embed"], arrays["embed_scale"] = rows(read("model.embed_tokens.weight"))
-    if not config.tie_word_embeddings:
-        arrays["head"], arrays["head_scale"] = rows(read("lm_head.weight"))
-    arrays["last_norm"] = _norm(read("model.norm.weight"), gemma)
+    for name, each in named.items():
+        made = []
+        for groups in _alike(read, each, stop):
+            made.append(tiled(groups))
+            done += 1
+            yield Loading(f"packing once into int8, {done} of {total} matrices")
+        for kind in ("words", "scale", "low"):
+            arrays[f"{name}.{kind}"] = np.stack([one.pop(kind) for one in made])
+    vectors = [_vectors(config, read, layer) for layer in layers]
+    arrays |= {name: np.stack([one[name] for one in vectors]) for name in vectors[0]}
+    arrays["last_norm"] = _norm(read("model.norm.weight"), config.model_type in GEMMA)
     return arrays
 
 
-def rows(weights: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """int8 rows and their scales of a matrix [R, K]."""
-    wide = weights.float()
-    scale = wide.abs().amax(dim=-1) / 127
-    scale[scale == 0] = 1.0
-    return (wide / scale[:, None]).round_().to(torch.int8).numpy(), scale.numpy()
+def _alike(read: Read, each: Sequence[Sequence[str]], stop: StopEvent) -> Generator[Groups, None, None]:
+    """Every matrix, given by the names of its tensors, at 4 bits if all of them can be, else all at 8."""
+    small = False
+    if four_bits(_joined(read, each[0])) is not None:  # most often the first one tells
+        small = all(four_bits(_joined(read, names)) is not None for names in each)
+    for names in each:
+        if stop.is_set():
+            raise Stopped("The packing was stopped.", "Run it again to start over.")
+        wide = _joined(read, names)
+        yield (four_bits(wide) if small else None) or eight_bits(wide)
 
 
 def weights_of(arrays: dict[str, Any], config: Any) -> Weights:
     """What a step reads; the tables of positions are empty yet (see turns)."""
     layers, size = config.num_hidden_layers, _head_size(config)
-    head = arrays.get("head", arrays["embed"]), arrays.get("head_scale", arrays["embed_scale"])
     empty = np.zeros((0, 0, size // 2), np.float32)
     kinds = sorted(set(_kinds(config)))
     return Weights(
-        embed=arrays["embed"],
-        embed_scale=arrays["embed_scale"],
-        **{name: arrays[name] for kind in PER_LAYER for name in (kind, f"{kind}_scale")},
+        **{name: _matrix(arrays, name) for name in ("embed", *PER_LAYER)},
+        head=_matrix(arrays, "head" if "head.words" in arrays else "embed"),
         qkv_bias=arrays.get("qkv_bias", np.zeros((0, 0), np.float32)),
-        head=head[0],
-        head_scale=head[1],
         norms=arrays["norms"],
         head_norms=arrays.get("head_norms", np.zeros((0, 2, size), np.float32)),
-        last_norm=arrays["last_norm"],
+        last_norm=arrays["last_norm"].reshape(1, 1, -1),
         cos=empty,
         sin=empty,
         rope_kind=np.array([kinds.index(kind) for kind in _kinds(config)], np.int64),
         window=np.array([_window(config, layer) for layer in range(layers)], np.int64),
     )
+
+
+def _matrix(arrays: dict[str, Any], name: str) -> Matrix:
+    words, scale, low = (arrays[f"{name}.{kind}"] for kind in ("words", "scale", "low"))
+    tiles, groups = scale.shape[1:3]
+    return Matrix(words, scale, low, tiles, groups, words.shape[2] // groups)
 
 
 def turns(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,25 +168,27 @@ def turns(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(cos), np.ascontiguousarray(sin)
 
 
-def _layer(config: Any, read: Read, prefix: str, gemma: bool) -> dict[str, Any]:
-    matrices = {
-        "qkv": torch.cat([read(f"{prefix}self_attn.{one}_proj.weight") for one in "qkv"]),
-        "out": read(f"{prefix}self_attn.o_proj.weight"),
-        "gate_up": torch.stack([read(f"{prefix}mlp.{one}_proj.weight") for one in ("gate", "up")], 1).flatten(0, 1),
-        "down": read(f"{prefix}mlp.down_proj.weight"),
-    }
+def _joined(read: Read, names: Sequence[str]) -> torch.Tensor:
+    """One matrix of several, below each other; gate and up in turn by tiles, each filled up to whole ones."""
+    parts = [read(name) for name in names]
+    if names[0].endswith("gate_proj.weight"):
+        filled = [torch.nn.functional.pad(part, (0, 0, 0, -part.shape[0] % ROWS)) for part in parts]
+        return torch.stack([part.unflatten(0, (-1, ROWS)) for part in filled], 1).flatten(0, 2)
+    return torch.cat(parts)
+
+
+def _vectors(config: Any, read: Read, layer: str) -> dict[str, Any]:
+    gemma = config.model_type in GEMMA
     found: dict[str, Any] = {}
-    for name, matrix in matrices.items():
-        found[name], found[f"{name}_scale"] = rows(matrix)
     if config.model_type == "qwen2":
-        found["qkv_bias"] = torch.cat([read(f"{prefix}self_attn.{one}_proj.bias") for one in "qkv"]).float().numpy()
+        found["qkv_bias"] = torch.cat([read(f"{layer}self_attn.{one}_proj.bias") for one in "qkv"]).float().numpy()
     if config.model_type in ("qwen3", "gemma3_text"):
-        norms = [_norm(read(f"{prefix}self_attn.{one}_norm.weight"), gemma) for one in "qk"]
+        norms = [_norm(read(f"{layer}self_attn.{one}_norm.weight"), gemma) for one in "qk"]
         found["head_norms"] = np.stack(norms)
     names = ["input", "post_attention", "post_attention", "input"]
     if gemma:
         names = ["input", "post_attention", "pre_feedforward", "post_feedforward"]
-    found["norms"] = np.stack([_norm(read(f"{prefix}{name}_layernorm.weight"), gemma) for name in names])
+    found["norms"] = np.stack([_norm(read(f"{layer}{name}_layernorm.weight"), gemma) for name in names])
     return found
 
 

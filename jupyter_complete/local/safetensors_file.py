@@ -12,16 +12,17 @@ import numpy as np
 from ..errors import NotAModel
 from ..render.page import size
 
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I8": np.dtype("i1")}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I16": np.dtype("<i2"), "I32": np.dtype("<i4")}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class SafetensorsWriter:
-    """Writes float32 and int8 tensors one at a time, the header last: memory holds one tensor.
+    """Writes float32, int32 and int16 tensors one at a time, the header last: memory holds one tensor.
 
     The format: 8 bytes with the header's length, the header as JSON (name: dtype, shape, data_offsets), the data.
     """
 
-    HEAD = 1 << 20  # room kept for the header; it is padded with spaces to it
+    HEAD = (1 << 20) - 8  # room kept for the header; it is padded with spaces to it, and data begins on a cache line
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -34,12 +35,13 @@ class SafetensorsWriter:
         return set(self._entries) - {"__metadata__"}
 
     def add(self, name: str, array: Any) -> None:
-        small = array.dtype == np.int8
-        data = np.ascontiguousarray(array, dtype="i1" if small else "<f4")
-        self._file.write(data.data)
+        dtype = array.dtype if array.dtype in NAMES else DTYPES["F32"]
+        data = np.ascontiguousarray(array, dtype=dtype)
+        if data.size:
+            self._file.write(data.data)
         end = self._at + data.nbytes
         self._entries[name] = {
-            "dtype": "I8" if small else "F32",
+            "dtype": NAMES[dtype],
             "shape": list(data.shape),
             "data_offsets": [self._at, end],
         }

@@ -13,7 +13,7 @@ import torch
 from asking import PROMPT, ask, chosen, everyone
 
 from jupyter_complete.local import fused as fused_module
-from jupyter_complete.local import packed
+from jupyter_complete.local import packed, quantize
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.fused import Fused
 
@@ -22,13 +22,12 @@ MATRICES = ("proj.weight", "embed_tokens.weight", "lm_head.weight")
 
 
 def rounded(name: str) -> Any:
-    """The tiny model with every matrix as its int8 rows say."""
+    """The tiny model with every matrix as its groups of 8 bits say."""
     model = copy.deepcopy(tiny.make(name)[0])
     with torch.no_grad():
         for key, weight in model.named_parameters():
             if key.endswith(MATRICES):
-                values, scale = packed.rows(weight.detach())
-                weight.copy_(torch.from_numpy(values).float() * torch.from_numpy(scale)[:, None])
+                weight.copy_(quantize.eight_bits(weight).wide()[:, : weight.shape[1]])
     return model
 
 

@@ -1,0 +1,334 @@
+"""The one loop a decoding step is made of: y[0..15] = Σ_k w[0..15, k] · x[k], sixteen rows at a time.
+
+A tile holds column k of its sixteen rows side by side: one vector instruction takes sixteen weights times x[k], no sum
+across lanes is needed, and a weight is widened once for up to 8 vectors x. The loops are written in LLVM's own vector
+types, which become one register of AVX-512, two of AVX2 or four of NEON.
+
+A tile's columns stand in groups of 32. In each group every row has a float16 scale d, and at 4 bits a float16 low end
+m: Ŵ = d · q with q from -127 to 127 (8 bits), or Ŵ = d · q + m with q from 0 to 15 (4 bits). A word of 32 bits holds 4
+or 8 columns of one row, the first lowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# how all of it is compiled: literal arguments make copies of a function, so those of the large ones are variables
+FAST: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "_nrt": False}  # how everything here is compiled
+
+ROWS = 16  # of a tile
+GROUP = 32  # columns that share a scale
+BITS = (4, 8)
+AHEAD = 16  # groups that are asked for before they are needed
+COUNTS = (1, 2, 3, 4, 6, 8)  # of vectors x that a loop is written out for; others take the next larger one
+
+_INDEX, _WORD, _FLOAT, _HALF = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.HalfType()
+_WORDS, _FLOATS, _HALVES = (ir.VectorType(kind, ROWS) for kind in (_WORD, _FLOAT, _HALF))
+_ALIGN = {_WORDS: 4, _FLOATS: 4, _HALVES: 2}
+_ZERO = ir.Constant(_FLOATS, [0.0] * ROWS)
+
+
+class Matrix(NamedTuple):
+    """The tiles of L matrices of one shape; `scale` and `low` are the bits of float16."""
+
+    words: Any  # int32 [L, tiles, groups · bits, 16]
+    scale: Any  # int16 [L, tiles, groups, 16]
+    low: Any  # the same at 4 bits, else [L, 0, 0, 16]
+    tiles: int
+    groups: int
+    bits: int
+
+
+@njit(**FAST)
+def times(matrix: Any, layer: int, tile: int, x: Any, tokens: int, sums: Any, y: Any, at: int) -> None:
+    """y[m, at..at + 15] = the tile's rows times x[m], for m below `tokens`, or a few more.
+
+    x is float32 [8, at least 32 · groups]; `sums` are those of x over each group, which 4 bits need.
+    """
+    _grouped(
+        (matrix.words, matrix.scale, matrix.low),
+        layer * matrix.tiles + tile,
+        matrix.groups,
+        matrix.bits,
+        tokens,
+        (x, 0, x.shape[1]),
+        (sums, 0, sums.shape[1]),
+        (y, at, y.shape[1]),
+    )
+
+
+@njit(**FAST)
+def group_sums(x: Any, tokens: int, groups: int, sums: Any) -> None:
+    """Sums [8, groups] of each group of x."""
+    for m in range(tokens):
+        for g in range(groups):
+            total = x[m, 32 * g]
+            for k in range(32 * g + 1, 32 * g + 32):
+                total += x[m, k]
+            sums[m, g] = total
+
+
+@njit(**FAST)
+def widen(matrix: Any, layer: int, first: int, last: int, y: Any) -> None:
+    """Tiles first to last as float32 columns: y [32 · groups, 16 · (last - first) or more]."""
+    for tile in range(first, last):
+        _widened(
+            (matrix.words, matrix.scale, matrix.low),
+            layer * matrix.tiles + tile,
+            matrix.groups,
+            matrix.bits,
+            (y, ROWS * (tile - first), y.shape[1]),
+        )
+
+
+@njit(**FAST)
+def row_of(matrix: Any, row: int, factor: float, y: Any) -> None:
+    """One row of an only matrix, times `factor`, as float32 y [columns]."""
+    tile, lane, bits = row // ROWS, row % ROWS, matrix.bits
+    of_word = 32 // bits
+    for k in range(y.shape[0]):
+        g, part = k // GROUP, k % GROUP
+        word = matrix.words[0, tile, g * bits + part // of_word, lane] >> (bits * (part % of_word))
+        d = _float_of(matrix.scale, (tile * matrix.groups + g) * ROWS + lane)
+        if bits == 4:
+            m = _float_of(matrix.low, (tile * matrix.groups + g) * ROWS + lane)
+            y[k] = (d * (word & 15) + m) * factor
+        else:
+            y[k] = d * (((word & 255) ^ 128) - 128) * factor
+
+
+# From here on code is written that writes code: `builder` appends LLVM instructions. A place is a tuple of an array,
+# the offset where its items begin, and the step from one vector to the next.
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Where item `at` of a contiguous array is."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+
+
+def _place(context: Any, builder: Any, kind: Any, place: Any, count: int) -> list[Any]:
+    """Pointers to the first items of `count` vectors of a place."""
+    array, at, step = (builder.extract_value(place, part) for part in range(3))
+    first = _pointer(context, builder, kind.types[0], array, at)
+    return [builder.gep(first, [builder.mul(step, _INDEX(one))]) for one in range(count)]
+
+
+def _load(builder: Any, pointer: Any, kind: Any) -> Any:
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=_ALIGN[kind])
+
+
+def _store(builder: Any, value: Any, pointer: Any) -> None:
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_ALIGN[value.type])
+
+
+def _prefetch(builder: Any, pointer: Any) -> None:
+    """Ask for a cache line that will be read; one past the end of memory does no harm."""
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, _WORD, _WORD, _WORD])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    builder.call(prefetch, [builder.bitcast(pointer, byte), _WORD(0), _WORD(3), _WORD(1)])
+
+
+def _halves(builder: Any, pointer: Any) -> Any:
+    """Sixteen float16 as floats."""
+    return builder.fpext(_load(builder, pointer, _HALVES), _FLOATS)
+
+
+def _all(builder: Any, pointer: Any) -> Any:
+    """One float, sixteen times."""
+    undefined = ir.Constant(_FLOATS, ir.Undefined)
+    first = builder.insert_element(undefined, builder.load(pointer), _WORD(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(_WORDS, [0] * ROWS))
+
+
+def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a · b + c."""
+    kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fmuladd.v16f32"), [a, b, c])
+
+
+def _total(builder: Any, values: Sequence[Any]) -> Any:
+    total, *rest = values
+    for value in rest:
+        total = builder.fadd(total, value)
+    return total
+
+
+def _column(builder: Any, word: Any, part: int, bits: int) -> Any:
+    """Column `part` of sixteen words as floats."""
+
+    def by(amount: int) -> Any:
+        return ir.Constant(_WORDS, [amount] * ROWS)
+
+    if bits == 4:
+        moved = builder.lshr(word, by(4 * part)) if part else word
+        return builder.sitofp(builder.and_(moved, by(15)), _FLOATS)
+    moved = builder.shl(word, by(24 - 8 * part)) if part < 3 else word
+    return builder.sitofp(builder.ashr(moved, by(24)), _FLOATS)
+
+
+def _chains(count: int) -> int:
+    """Sums that are kept apart for each vector x, so that one addition need not wait for the last."""
+    return 4 if count == 1 else 2 if count < 4 else 1
+
+
+class _Tile:
+    """Pointers into a tile of a Matrix, and its columns."""
+
+    def __init__(self, context: Any, builder: Any, kinds: Any, arrays: Any, tile: Any, groups: Any, bits: int) -> None:
+        self._builder, self.bits = builder, bits
+        begin = builder.mul(builder.mul(tile, groups), _INDEX(ROWS))
+        words, scale, low = (builder.extract_value(arrays, part) for part in range(3))
+        self._words = _pointer(context, builder, kinds[0], words, builder.mul(begin, _INDEX(bits)))
+        self._words = builder.bitcast(self._words, _WORD.as_pointer())
+        self._scale = builder.bitcast(_pointer(context, builder, kinds[1], scale, begin), _HALF.as_pointer())
+        self._low = builder.bitcast(_pointer(context, builder, kinds[2], low, begin), _HALF.as_pointer())
+
+    def fetch(self, group: Any) -> None:
+        """Have what comes AHEAD of a group on its way from memory: the processor's own guesses come later."""
+        begin = self._builder.mul(self._builder.add(group, _INDEX(AHEAD)), _INDEX(ROWS))
+        words = self._builder.gep(self._words, [self._builder.mul(begin, _INDEX(self.bits))])
+        for place in range(self.bits):
+            _prefetch(self._builder, self._builder.gep(words, [_INDEX(place * ROWS)]))
+        for pointer in (self._scale, self._low)[: 2 if self.bits == 4 else 1]:
+            _prefetch(self._builder, self._builder.gep(pointer, [begin]))
+
+    def columns(self, group: Any) -> Any:
+        """q of a group's 32 columns, in turn."""
+        words = self._builder.gep(self._words, [self._builder.mul(group, _INDEX(self.bits * ROWS))])
+        for place in range(self.bits):
+            word = _load(self._builder, self._builder.gep(words, [_INDEX(place * ROWS)]), _WORDS)
+            for part in range(32 // self.bits):
+                yield _column(self._builder, word, part, self.bits)
+
+    def scale(self, group: Any) -> Any:
+        return _halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, _INDEX(ROWS))]))
+
+    def low(self, group: Any) -> Any:
+        return _halves(self._builder, self._builder.gep(self._low, [self._builder.mul(group, _INDEX(ROWS))]))
+
+
+def _emit_grouped(builder: Any, tile: _Tile, groups: Any, xs: list[Any], sums: list[Any], ys: list[Any]) -> None:
+    """y = Σ_g d[g] · Σ_k q[k] · x[k], and + m[g] · Σ_k x[k] at 4 bits."""
+    chains = _chains(len(xs))
+    totals = [cgutils.alloca_once_value(builder, _ZERO) for _ in xs]
+    with cgutils.for_range(builder, groups) as loop:
+        tile.fetch(loop.index)
+        begin = builder.mul(loop.index, _INDEX(GROUP))
+        here = [builder.gep(x, [begin]) for x in xs]
+        dots = [[_ZERO] * chains for _ in xs]
+        for k, q in enumerate(tile.columns(loop.index)):
+            for x, dot in zip(here, dots, strict=True):
+                dot[k % chains] = _fma(builder, q, _all(builder, builder.gep(x, [_INDEX(k)])), dot[k % chains])
+        scale = tile.scale(loop.index)
+        low = tile.low(loop.index) if tile.bits == 4 else None
+        for total, dot, of_x in zip(totals, dots, sums, strict=True):
+            value = _fma(builder, _total(builder, dot), scale, builder.load(total))
+            if low is not None:
+                value = _fma(builder, low, _all(builder, builder.gep(of_x, [loop.index])), value)
+            builder.store(value, total)
+    for total, y in zip(totals, ys, strict=True):
+        _store(builder, builder.load(total), y)
+
+
+def _emit_plain(builder: Any, w: Any, step: Any, columns: Any, xs: list[Any], ys: list[Any]) -> None:
+    """y = Σ_k w[k] · x[k], four columns at a time."""
+    chains = _chains(len(xs))
+    totals = [[cgutils.alloca_once_value(builder, _ZERO) for _ in range(chains)] for _ in xs]
+
+    def column(k: Any, place: int) -> None:
+        values = _load(builder, builder.gep(w, [builder.mul(k, step)]), _FLOATS)
+        for x, chain in zip(xs, totals, strict=True):
+            total = chain[place % chains]
+            builder.store(_fma(builder, values, _all(builder, builder.gep(x, [k])), builder.load(total)), total)
+
+    with cgutils.for_range(builder, builder.lshr(columns, _INDEX(2))) as loop:
+        for place in range(4):
+            column(builder.add(builder.mul(loop.index, _INDEX(4)), _INDEX(place)), place)
+    with cgutils.for_range(builder, builder.and_(columns, _INDEX(3))) as loop:
+        column(builder.add(builder.and_(columns, _INDEX(~3)), loop.index), 0)
+    for chain, y in zip(totals, ys, strict=True):
+        _store(builder, _total(builder, [builder.load(one) for one in chain]), y)
+
+
+@intrinsic
+def _grouped(
+    typing: Any, arrays: Any, tile: Any, groups: Any, bits: Any, tokens: Any, x: Any, sums: Any, y: Any
+) -> Any:
+    """A tile times `tokens` vectors, by the loop written out for its bits and their number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        arrays, tile, groups, bits, tokens, *places = args
+        for width in BITS:
+            with builder.if_then(builder.icmp_signed("==", bits, _INDEX(width))):
+                one = _Tile(context, builder, kinds[0].types, arrays, tile, groups, width)
+                for count in _counted(builder, tokens):
+                    pairs = zip(kinds[5:], places, strict=True)
+                    xs, sums, ys = (_place(context, builder, kind, place, count) for kind, place in pairs)
+                    _emit_grouped(builder, one, groups, xs, sums, ys)
+        return context.get_dummy_value()
+
+    return types.void(arrays, types.intp, types.intp, types.intp, types.intp, x, sums, y), generate
+
+
+@intrinsic
+def plain(typing: Any, w: Any, columns: Any, tokens: Any, x: Any, y: Any) -> Any:
+    """y[i, 0..15] = Σ_k w[k, 0..15] · x[i, k] for i below `tokens`, or one more; each of w, x and y is a place."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        w, columns, tokens, x, y = args
+        (first,) = _place(context, builder, kinds[0], w, 1)
+        for count in _counted(builder, tokens):
+            xs, ys = (_place(context, builder, kind, one, count) for kind, one in ((kinds[3], x), (kinds[4], y)))
+            _emit_plain(builder, first, builder.extract_value(w, 2), columns, xs, ys)
+        return context.get_dummy_value()
+
+    return types.void(w, types.intp, types.intp, x, y), generate
+
+
+def _counted(builder: Any, tokens: Any) -> Any:
+    """Inside the loop the instructions go where `tokens` are that many, or too few for the next smaller one."""
+    for fewer, count in zip((0, *COUNTS), COUNTS, strict=False):
+        more = builder.icmp_signed(">", tokens, _INDEX(fewer))
+        with builder.if_then(builder.and_(more, builder.icmp_signed("<=", tokens, _INDEX(count)))):
+            yield count
+
+
+@intrinsic
+def _widened(typing: Any, arrays: Any, tile: Any, groups: Any, bits: Any, y: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        arrays, tile, groups, bits, place = args
+        (first,) = _place(context, builder, signature.args[4], place, 1)
+        step = builder.extract_value(place, 2)
+        for width in BITS:
+            with builder.if_then(builder.icmp_signed("==", bits, _INDEX(width))):
+                one = _Tile(context, builder, signature.args[0].types, arrays, tile, groups, width)
+                with cgutils.for_range(builder, groups) as loop:
+                    scale = one.scale(loop.index)
+                    low = one.low(loop.index) if width == 4 else _ZERO
+                    begin = builder.mul(loop.index, _INDEX(GROUP))
+                    for k, q in enumerate(one.columns(loop.index)):
+                        at = builder.mul(builder.add(begin, _INDEX(k)), step)
+                        _store(builder, _fma(builder, q, scale, low), builder.gep(first, [at]))
+        return context.get_dummy_value()
+
+    return types.void(arrays, types.intp, types.intp, types.intp, y), generate
+
+
+@intrinsic
+def _float_of(typing: Any, array: Any, at: Any) -> Any:
+    """The float16 whose bits stand at flat place `at`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
+        return builder.fpext(builder.load(builder.bitcast(pointer, _HALF.as_pointer()), align=2), _FLOAT)
+
+    return types.float32(array, types.intp), generate

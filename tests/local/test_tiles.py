@@ -1,0 +1,117 @@
+"""Tiles of sixteen rows against plain matrix products of the values they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from jupyter_complete.local import quantize, tiles
+from jupyter_complete.local.quantize import Groups
+
+ROWS, COLUMNS = 50, 96
+
+
+def weights(bits: int, rows: int = ROWS, columns: int = COLUMNS) -> torch.Tensor:
+    """Random values; at 4 bits such as a Q4_1 file holds."""
+    made = torch.Generator().manual_seed(bits)
+    if bits == 8:
+        return torch.randn(rows, columns, generator=made)
+    q = torch.randint(0, 16, (rows, columns // 32, 32), generator=made)
+    q[..., 3], q[..., 20] = 0, 15
+    scale, low = (torch.rand(rows, columns // 32, 1, generator=made).half().float() for _ in range(2))
+    return (q * scale - low).flatten(1)
+
+
+def grouped(values: torch.Tensor, bits: int) -> Groups:
+    found = quantize.four_bits(values) if bits == 4 else quantize.eight_bits(values)
+    assert found is not None
+    return found
+
+
+def matrix(groups: Groups) -> tiles.Matrix:
+    arrays = {name: array[None] for name, array in quantize.tiled(groups).items()}
+    count, of_row = arrays["scale"].shape[1:3]
+    return tiles.Matrix(**arrays, tiles=count, groups=of_row, bits=groups.bits)
+
+
+@pytest.fixture(params=[4, 8])
+def bits(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.mark.parametrize("tokens", range(1, 9))
+def test_a_product_is_that_of_the_values(bits: int, tokens: int) -> None:
+    groups = grouped(weights(bits), bits)
+    one = matrix(groups)
+    x = np.random.default_rng(1).standard_normal((8, 32 * one.groups)).astype(np.float32)
+    sums, y = np.zeros((8, one.groups), np.float32), np.zeros((8, 16 * one.tiles), np.float32)
+    tiles.group_sums(x, tokens, one.groups, sums)
+    for tile in range(one.tiles):
+        tiles.times(one, 0, tile, x, tokens, sums, y, 16 * tile)
+    np.testing.assert_allclose(y[:tokens, :ROWS], x[:tokens] @ groups.wide().numpy().T, atol=1e-4)
+
+
+def test_widened_tiles_are_the_values(bits: int) -> None:
+    groups = grouped(weights(bits), bits)
+    one = matrix(groups)
+    wide = np.zeros((32 * one.groups, 16 * one.tiles), np.float32)
+    tiles.widen(one, 0, 0, one.tiles, wide)
+    np.testing.assert_allclose(wide[:, :ROWS].T, groups.wide().numpy(), rtol=1e-6, atol=1e-7)
+
+
+def test_one_row_is_that_row_times_a_factor(bits: int) -> None:
+    groups = grouped(weights(bits), bits)
+    row = np.zeros(COLUMNS, np.float32)
+    tiles.row_of(matrix(groups), 37, 2.5, row)
+    np.testing.assert_allclose(row, 2.5 * groups.wide()[37].numpy(), rtol=1e-6, atol=1e-7)
+
+
+def test_eight_bits_are_within_half_a_step_of_each_value() -> None:
+    values = weights(8)
+    groups = quantize.eight_bits(values)
+    off = (groups.wide() - values).abs().unflatten(1, (-1, 32))
+    assert bool((off <= 0.501 * groups.scale.float()[..., None]).all())
+
+
+@pytest.mark.parametrize("columns", [31, 33, 48])
+def test_columns_that_fill_no_group_are_filled_up_with_nothing(columns: int) -> None:
+    values = weights(8, 20, columns)
+    assert quantize.four_bits(values) is None
+    wide = quantize.eight_bits(values).wide()
+    assert bool((wide[:, columns:] == 0).all())
+    torch.testing.assert_close(wide[:, :columns], values, atol=0.02, rtol=0)
+
+
+def test_what_a_q8_0_file_holds_stays_exact() -> None:
+    q = torch.randint(-127, 128, (8, 2, 32), generator=torch.Generator().manual_seed(0))
+    q[..., 5] = 127
+    values = (q * torch.rand(8, 2, 1).half().float()).flatten(1)
+    assert torch.equal(quantize.eight_bits(values).wide(), values)
+
+
+def test_what_a_q4_0_file_holds_stays_exact_at_four_bits() -> None:
+    q = torch.randint(0, 16, (8, 2, 32), generator=torch.Generator().manual_seed(0))
+    q[..., 9] = 0
+    scale = (torch.rand(8, 2, 1) - 0.5).half().float()
+    values = ((q - 8) * scale).flatten(1)
+    groups = quantize.four_bits(values)
+    assert groups is not None
+    assert torch.equal(groups.wide(), values)
+
+
+def test_what_a_q4_1_file_holds_stays_exact_at_four_bits() -> None:
+    values = weights(4)
+    assert torch.equal(grouped(values, 4).wide(), values)
+
+
+def test_four_bits_are_refused_where_they_would_lose_something() -> None:
+    values = weights(4)
+    values[3, 40] += 1e-3
+    assert quantize.four_bits(values) is None
+
+
+def test_a_group_of_zeros_stays_one() -> None:
+    values = torch.zeros(4, 64)
+    assert torch.equal(quantize.eight_bits(values).wide(), values)
+    assert torch.equal(grouped(values, 4).wide(), values)
