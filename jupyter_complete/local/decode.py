@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event as StopEvent
 
-import torch
 from torch import Tensor
 
 from .runners import Runner
@@ -54,7 +53,7 @@ def decode(
         for row, scores in zip(rows, logits, strict=True):
             if stop.is_set():
                 return
-            choice = sampler.choose(torch.tensor(row.ids, device=scores.device), scores, row.draws)
+            choice = sampler.choose(row.ids, scores, row.draws)
             row.ids.append(choice.id)
             yield row, choice
         going = [place for place, row in enumerate(rows) if row.open]

@@ -150,7 +150,8 @@ class LocalEngine:
         rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
         answer = Answer(self._vocabulary, self._ends, request, prompt)
         if not stop.is_set():
-            yield from answer.tokens(runner, head, Sampler(request.sampling, rules), limit, stop)
+            sampler = Sampler(request.sampling, rules, compiled=self._fused is not None)
+            yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from . import step, tiles
+from . import sampling_kernels, step, tiles
 from .atomics import LINE
 from .attention import SPAN
 from .kernels import GO, WORK
@@ -89,9 +89,10 @@ class Fused:
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
     def prepare(self) -> None:
-        """Compile the step, or load it from numba's cache: one step is run."""
+        """Compile the step and the choice of a token, or load them from numba's cache, by running each once."""
         with self.awake():
-            self.runner().forward([[0]])
+            logits = self.runner().forward([[0]])
+        sampling_kernels.choose(logits[0].numpy(), 1, True, 1.0, 0, 1.0, 0.0, 0.0)
 
     def runner(self, cache: Slots | None = None) -> FusedRunner:
         """One that goes on from `cache`, or from nothing."""
@@ -265,7 +266,8 @@ class FusedRunner:
         begin = self.cache.length
         flat = [(token, row, begin + place) for row, one in enumerate(ids) for place, token in enumerate(one)]
         parts = [flat[at : at + MOST] for at in range(0, len(flat), MOST)]
-        return torch.cat([self._fused.step(part, self.cache) for part in parts])
+        logits = [self._fused.step(part, self.cache) for part in parts]
+        return logits[0] if len(logits) == 1 else torch.cat(logits)
 
 
 def cores() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from ..request import Sampling
 
 GREEDY = "greedy"
+CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
 COLDEST = 1e-6  # dividing by a smaller temperature overflows; at this one all but equal logits are cut apart
 
 
@@ -47,20 +49,28 @@ class Draws:
 
 
 class Sampler:
-    """Chooses tokens as `sampling` says; `rules` are what the model's own generation config demands."""
+    """Chooses tokens as `sampling` says; `rules` are what the model's own generation config demands.
 
-    def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None) -> None:
+    With `compiled` the choice is that of local/sampling_kernels wherever it depends on the logits alone.
+    """
+
+    def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None, compiled: bool = False) -> None:
+        self._sampling = sampling
+        self._compiled = compiled and not rules and not penalties(sampling)
         self._candidates = sampling.candidates
         self._greedy = sampling.greedy
         self.processors = [*penalties(sampling), *(rules or [])]
         if not sampling.greedy:
             self.processors += warpers(sampling)
 
-    def choose(self, ids: Tensor, logits: Tensor, draws: Draws | None) -> Choice:
-        """The next token after `ids` [L], of `logits` [V]; without draws, the likeliest."""
+    def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None) -> Choice:
+        """The next token after `ids`, of `logits` [V]; without draws, the likeliest."""
+        if self._compiled:
+            return self._choose_compiled(logits, draws)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
-        scores, cuts = self._process(ids[None], logits.float()[None], top.indices)
+        before = torch.as_tensor(ids, device=logits.device)
+        scores, cuts = self._process(before[None], logits.float()[None], top.indices)
         probs = torch.softmax(scores, dim=-1)
         chosen = int(scores.argmax()) if self._greedy or draws is None else draw(probs, draws.next())
         logprob = raw[chosen]
@@ -71,6 +81,25 @@ class Sampler:
             cuts = [cut or (None if prob else GREEDY) for cut, prob in zip(cuts, kept, strict=True)]
         weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
+
+    def _choose_compiled(self, logits: Tensor, draws: Draws | None) -> Choice:
+        from . import sampling_kernels
+
+        asked = self._sampling
+        greedy = self._greedy or draws is None
+        chosen, logprob, rank, *top = sampling_kernels.choose(
+            logits.float().numpy(),
+            asked.candidates,
+            greedy,
+            max(COLDEST, asked.temperature),
+            asked.top_k,
+            asked.top_p,
+            asked.min_p,
+            0.0 if draws is None else draws.next(),
+        )
+        ids, logprobs, probs, cuts = (one.tolist() for one in top)
+        names = [GREEDY if greedy and token != chosen else CUTS[cut] for token, cut in zip(ids, cuts, strict=True)]
+        return Choice(chosen, logprob, rank, tuple(map(Weighed, ids, logprobs, probs, names)))
 
     def weigh(self, token: int, logits: Tensor) -> Choice:
         """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""

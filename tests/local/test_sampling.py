@@ -12,7 +12,7 @@ from torch import Tensor
 
 from jupyter_complete.local.sampling import Choice, Draws, Sampler, TopP, draw, end_ids, model_rules
 
-IDS = torch.tensor([3, 5, 3])
+IDS = [3, 5, 3]
 NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "candidates": 100}
 
 
@@ -29,8 +29,10 @@ def warped(scores: Tensor, **options: Any) -> Tensor:
     config = transformers.GenerationConfig(do_sample=True, **{"top_k": 0, **options})
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=8, n_embd=4, n_layer=1, n_head=1))
     config.update(eos_token_id=None, num_beams=1)
-    processors = model._get_logits_processor(config, input_ids_seq_length=len(IDS), encoder_input_ids=IDS[None])
-    return torch.softmax(processors(IDS[None], scores[None].clone())[0], dim=-1)
+    processors = model._get_logits_processor(
+        config, input_ids_seq_length=len(IDS), encoder_input_ids=torch.tensor([IDS])
+    )
+    return torch.softmax(processors(torch.tensor([IDS]), scores[None].clone())[0], dim=-1)
 
 
 WARPS: list[dict[str, Any]] = [
@@ -80,7 +82,7 @@ class TestProbabilities:
     def test_top_p_of_a_whole_vocabulary_keeps_what_transformers_keeps(self, temperature: float, p: float) -> None:
         scores = logits(size=49152) / temperature
         expected = warped(scores, top_p=p) > 0
-        mine = TopP(p)(IDS[None], scores[None])[0] > -torch.inf
+        mine = TopP(p)(torch.tensor([IDS]), scores[None])[0] > -torch.inf
         borderline = torch.softmax(scores, -1)[expected != mine].sum()  # transformers adds up in float32
         assert borderline < 1e-4
         assert mine.sum() > 0
@@ -114,7 +116,7 @@ class TestCuts:
     def test_a_token_that_a_rule_forces_is_chosen_against_the_odds(self) -> None:
         config = transformers.GenerationConfig(forced_bos_token_id=4)
         sampler = Sampler(sampling(temperature=0), model_rules(config, 1, 10, "cpu"))
-        choice = sampler.choose(torch.tensor([0]), self.SCORES, None)
+        choice = sampler.choose([0], self.SCORES, None)
         assert (choice.id, choice.rank) == (4, 5)
 
 
@@ -176,3 +178,33 @@ class TestEnds:
     @pytest.mark.parametrize(("given", "ends"), [(None, set()), (2, {2}), ([2, 5], {2, 5}), (0, {0})])
     def test_are_one_several_or_none(self, given: Any, ends: set[int]) -> None:
         assert end_ids(transformers.GenerationConfig(eos_token_id=given)) == ends
+
+
+class TestCompiled:
+    """The compiled choice, which a decoding step on int8 uses, against the one by torch."""
+
+    @staticmethod
+    def both(scores: Tensor, seed: int, **options: Any) -> tuple[Choice, Choice]:
+        asked = sampling(**{**NEUTRAL, **options})
+        one, other = (Sampler(asked, compiled=compiled).choose(IDS, scores, Draws(seed, 0)) for compiled in (0, 1))
+        return one, other
+
+    @pytest.mark.parametrize("size", [1, 60, 50_000])
+    @pytest.mark.parametrize("options", [*WARPS, {"temperature": 0}, {"temperature": 0.01}, {"candidates": 0}], ids=str)
+    def test_it_is_the_same(self, options: dict[str, Any], size: int) -> None:
+        for seed in range(10):
+            by_torch, compiled = self.both(logits(seed, size), seed, **options)
+            assert (compiled.id, compiled.rank) == (by_torch.id, by_torch.rank)
+            assert compiled.logprob == pytest.approx(by_torch.logprob, abs=1e-5)
+            assert [(c.id, c.cut) for c in compiled.top] == [(c.id, c.cut) for c in by_torch.top]
+            for mine, own in zip(compiled.top, by_torch.top, strict=True):
+                assert (mine.logprob, mine.prob) == pytest.approx((own.logprob, own.prob), abs=1e-5)
+
+    @pytest.mark.parametrize("options", [{}, {"top_p": 0.9}, {"top_k": 4}, {"min_p": 0.1}, {"temperature": 0}], ids=str)
+    def test_logits_that_are_equal_or_cut_by_the_model_do_no_harm(self, options: dict[str, Any]) -> None:
+        scores = torch.zeros(300)
+        scores[10:] = -torch.inf
+        assert all(self.both(scores, seed, **options)[1].id < 10 for seed in range(20))
+
+    def test_logits_that_are_no_numbers_do_no_harm(self) -> None:
+        assert self.both(torch.full((300,), torch.nan), 0, top_p=0.9)[1].id in range(300)
