@@ -102,7 +102,8 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
-    weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded."""
+    weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
+    why a model on a CPU is not int8, the fastest."""
 
     name: str
     source: str
@@ -113,6 +114,7 @@ class ModelInfo:
     window: int | None
     quantized: str | None = None
     architecture: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,9 @@ class CompleteMagics(Magics):
             return
         rows = [self._status_row(resident) for resident in residents]
         self._table(("model", "weights", "dtype", "device", "window", "KV cache", "requests"), rows)
+        for engine in (resident.engine for resident in residents):
+            if engine is not None and engine.info.note:
+                print(f"{engine.info.name} is {engine.info.dtype}, which is slower: {engine.info.note}.")
 
     def _status_row(self, resident: Resident) -> tuple[str, ...]:
         engine, held = resident.engine, self.session.models.footprint(resident)

@@ -38,7 +38,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
 def real_session() -> Iterator[Session]:
     """One session with the real SmolLM2 resident, for all tests that only read from it."""
     shared = Session()
-    shared.models.load("smollm2", "auto", "auto").wait()
+    shared.models.load("smollm2", "float32", "auto").wait()
     yield shared
     shared.models.unload("smollm2")
 

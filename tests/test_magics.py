@@ -215,7 +215,16 @@ def test_load_makes_a_model_resident_and_says_what_it_holds(
     shown = capsys.readouterr().out
     assert [resident.name for resident in session.models] == [str(folder)]
     assert re.search(r"model +weights +dtype +device +window +KV cache +requests", shown)
-    assert re.search(r"\d kB +float32 +cpu +256 +0 tokens, 0 B +0", shown)
+    assert re.search(r"\d kB +int8 +cpu +256 +0 tokens, 0 B +0", shown)
+
+
+def test_load_says_why_a_model_is_not_int8(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tiny.save("gpt2", tmp_path / "gpt2")
+    run(shell, f"%complete_model load '{folder}'")
+    said = f"{folder} is float32, which is slower: gpt2 is not of the Llama family."
+    assert capsys.readouterr().out.splitlines()[-1] == said
 
 
 def test_load_does_not_change_the_default(shell: InteractiveShell, session: Session) -> None:

@@ -42,8 +42,9 @@ class LocalEngine:
         revision: str = "",
         quantized: str | None = None,
         fused: Fused | None = None,
+        note: str = "",
     ) -> None:
-        """With `fused` weights `model` only describes them: its own are empty."""
+        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's."""
         self.model = model
         self.tokenizer = tokenizer
         self._fused = fused
@@ -63,6 +64,7 @@ class LocalEngine:
             window=_window(model),
             quantized=quantized,
             architecture=type(model).__name__,
+            note=note,
         )
 
     def footprint(self) -> Footprint:

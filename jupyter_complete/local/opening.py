@@ -15,7 +15,7 @@ from ..errors import BadOption, Stopped
 from ..events import Loading
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
-from ..sources.headers import gguf_parameters
+from ..sources.headers import directory_parameters, gguf_parameters
 from . import memory, weights
 from .convert import STATED, convert
 from .engine import LocalEngine
@@ -35,43 +35,51 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         stated = json.loads((folder / STATED).read_text())
     yield Loading(f"loading {source.name}")
     weights.check(folder, source.name)
-    fused = None
+    fused, note = None, ""
     try:
         if chosen is torch.int8:
-            model, tokenizer, fused = yield from _packed(folder, source.name, where, stop)
+            memory.check_fit(source.name, directory_parameters(folder), chosen, where)
+            described = weights.describe(folder, source.name)
+            note = _no_int8(described[0], where)
+            if note and dtype != "auto":
+                raise BadOption(f"{source.name} has no int8 form here: {note}.", "Use --dtype auto.")
+        if chosen is torch.int8 and not note:
+            model, tokenizer = described
+            fused = yield from _packed(folder, source.name, model, stop)
         else:
-            model, tokenizer = weights.load(folder, source.name, chosen, where)
+            wide = torch.float32 if note else chosen
+            model, tokenizer = weights.load(folder, source.name, wide, where)
     except (RuntimeError, MemoryError) as error:
         raise memory.exhausted(error, f"loading {source.name}") or weights.unreadable(
             source.name, Exception(str(error))
         ) from None
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
-    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused)
+    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused, note)
 
 
-def _packed(folder: Path, name: str, device: str, stop: StopEvent) -> Generator[Loading, None, tuple[Any, Any, Any]]:
-    """The description of a model, its tokenizer, and its int8 rows ready to run.
-
-    Raises BadOption for a model, a device or a machine that has none.
-    """
+def _no_int8(model: Any, device: str) -> str:
+    """Why a model has no int8 form on this device of this machine; empty where it has one."""
     if device != "cpu":
-        raise BadOption(f"int8 runs on a CPU, and this is {device}.", "Use --dtype auto.")
+        return f"int8 runs on a CPU, and this is {device}"
     try:
         from . import packed
-        from .fused import Fused
     except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
-        raise BadOption(f"int8 needs numba, which does not work here: {error}.", "Use --dtype auto.") from None
-    model, tokenizer = weights.describe(folder, name)
-    if why := packed.unsupported(model):
-        raise BadOption(f"{name} has no int8 form yet: {why}.", "Use --dtype auto.")
-    memory.check_fit(name, sum(p.numel() for p in model.parameters()), torch.int8, device)
+        return f"numba does not work here ({error}), which makes a CPU several times as fast"
+    return packed.unsupported(model)
+
+
+def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, Any]:
+    """The int8 weights of a model, ready to run."""
+    from . import packed
+    from .fused import Fused
+
     with weights.tensors(folder, name, model) as read:
         arrays = yield from packed.packed(folder, model.config, read, stop)
     fused = Fused(arrays, model.config)
     yield Loading("getting the decoding step ready, which is compiled the first time")
     fused.prepare()
-    return model, tokenizer, fused
+    return fused
 
 
 def _provenance(place: Place, folder: Path, stated: dict[str, str]) -> tuple[str, str, str | None]:

@@ -29,7 +29,7 @@ def choose(dtype: str, device: str) -> tuple[torch.dtype, str]:
     except (RuntimeError, AssertionError, NotImplementedError):
         raise BadOption(f"There is no device {device!r} here.", "Use --device auto or cpu.") from None
     if dtype == "auto":
-        dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "float32")
+        dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "int8")
     return getattr(torch, dtype), device
 
 

@@ -23,7 +23,7 @@ from jupyter_complete.local.opening import open_engine
 from jupyter_complete.sources.catalog import Source, find
 
 
-def open_now(path: Path, dtype: str = "auto") -> LocalEngine:
+def open_now(path: Path, dtype: str = "float32") -> LocalEngine:
     return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
 
 
@@ -157,8 +157,16 @@ class TestInt8:
 
     def test_another_architecture_is_refused_with_the_reason(self, tmp_path: Path, empty_cache: Path) -> None:
         for other in ("gpt2", "t5"):
-            with pytest.raises(BadOption, match=rf"has no int8 form yet: {other} is not of the Llama family\."):
+            with pytest.raises(BadOption, match=rf"has no int8 form here: {other} is not of the Llama family\."):
                 open_now(tiny.save(other, tmp_path / other), "int8")
+
+    def test_auto_takes_float32_where_there_is_none_and_says_why(self, tmp_path: Path, empty_cache: Path) -> None:
+        info = open_now(tiny.save("gpt2", tmp_path / "gpt2"), "auto").info
+        assert (info.dtype, info.note) == ("float32", "gpt2 is not of the Llama family")
+
+    def test_auto_is_int8(self, tmp_path: Path, empty_cache: Path) -> None:
+        info = open_now(tiny.save("llama", tmp_path / "tiny"), "auto").info
+        assert (info.dtype, info.note) == ("int8", "")
 
     def test_a_missing_tensor_is_named(self, tmp_path: Path, empty_cache: Path) -> None:
         folder = tiny.save("llama", tmp_path / "tiny")
@@ -192,7 +200,7 @@ class TestInt8:
         folder = tiny.save("llama", tmp_path / "tiny")
         path = folder / "model.safetensors"
         path.write_bytes(path.read_bytes()[:-100])
-        with pytest.raises(NotAModel, match="cannot be loaded"):
+        with pytest.raises(NotAModel, match="is cut short"):
             open_now(folder, "int8")
 
     def test_a_directory_without_a_tokenizer_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
@@ -219,6 +227,8 @@ class TestInt8:
             monkeypatch.delitem(sys.modules, f"jupyter_complete.local.{room}", raising=False)
             monkeypatch.delattr(f"jupyter_complete.local.{room}", raising=False)
         monkeypatch.setitem(sys.modules, "numba", None)
-        with pytest.raises(BadOption, match=r"int8 needs numba, which does not work here.*Use --dtype auto"):
+        with pytest.raises(BadOption, match=r"has no int8 form here: numba does not work here.*Use --dtype auto"):
             open_now(folder, "int8")
-        assert open_now(folder, "float32").info.dtype == "float32"
+        info = open_now(folder, "auto").info
+        assert info.dtype == "float32"
+        assert info.note.startswith("numba does not work here")

@@ -53,7 +53,7 @@ def test_weights_come_in_the_dtype_asked_for(llama: Path, dtype: torch.dtype) ->
 
 
 def test_auto_is_float32_on_a_cpu() -> None:
-    assert weights.choose("auto", "cpu") == (torch.float32, "cpu")
+    assert weights.choose("auto", "cpu") == (torch.int8, "cpu")
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99", "xpu", ""])
