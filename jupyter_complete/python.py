@@ -32,7 +32,15 @@ class Model:
 
     @property
     def model(self) -> Any:
-        """The transformers model itself, to look into; while a variable holds it, unload cannot free it."""
+        """The transformers model itself, to look into; while a variable holds it, unload cannot free it.
+
+        Raises BadOption for int8 weights, which only the compiled step can read.
+        """
+        if self.info is not None and self.info.dtype == "int8":
+            raise BadOption(
+                f"{self.name} is int8, which transformers cannot run.",
+                f'Load it for that with jc.load("{self.name}", dtype="float32").',
+            )
         return self._engine.model if self._engine else None
 
     @property

@@ -282,7 +282,7 @@ def test_unload_says_which_variable_still_holds_the_model(
     shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder = tiny.save("llama", tmp_path / "llama")
-    run(shell, f"import jupyter_complete as jc; mine = jc.load({str(folder)!r}).model")
+    run(shell, f"import jupyter_complete as jc; mine = jc.load({str(folder)!r}, dtype='float32').model")
     capsys.readouterr()
     run(shell, f"%complete_model unload '{folder}'")
     assert "is unloaded here, but mine still holds" in capsys.readouterr().out

@@ -74,6 +74,13 @@ def test_a_directory_is_loaded_by_its_path(session: Session, tmp_path: Path, arc
     assert loaded.complete(PROMPT, **GREEDY).usage.completion_tokens > 0
 
 
+def test_the_model_itself_is_there_but_for_int8(session: Session, tmp_path: Path) -> None:
+    folder = str(tiny.save("llama", tmp_path / "saved"))
+    with pytest.raises(BadOption, match=r'is int8, which transformers cannot run.*dtype="float32"'):
+        _ = jc.load(folder).model
+    assert jc.load(folder, dtype="float32").model.config.model_type == "llama"
+
+
 def test_load_without_a_name_loads_the_default(session: Session, tmp_path: Path) -> None:
     session.config.model = str(tiny.save("gpt2", tmp_path / "saved"))
     assert jc.load().name == session.config.model

@@ -22,6 +22,7 @@ from .packed import shape_of, turns, weights_of
 from .step import MOST, REGIONS, Scratch
 from .tiles import GROUP, ROWS, Matrix
 
+SHORT = 64  # new tokens that go through the step, a few at a time; torch takes more
 PLACES = 4096  # positions that tables are made for at least
 FIRST = 256  # positions a new cache has room for
 BLOCK = 512  # tiles of the head that are widened at a time
@@ -250,7 +251,8 @@ class FusedRunner:
         new, rows = len(ids[0]), len(ids)
         self.cache.reserve(self.cache.length + new)
         with torch.inference_mode():
-            logits = self._fused.read(ids[0], self.cache, every) if rows == 1 and new > MOST else self._step(ids)
+            long = rows == 1 and new > SHORT
+            logits = self._fused.read(ids[0], self.cache, every) if long else self._step(ids)
         self.cache.length += new
         shaped: Tensor = logits.unflatten(0, (rows, -1))
         return shaped if every else shaped[:, -1]

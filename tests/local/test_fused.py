@@ -49,7 +49,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 8, 50])
+@pytest.mark.parametrize("chunk", [1, 3, 8, 20, 90])
 def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
     ids = [(7 * n + n // 3) % 380 for n in range(300 if name == "llama" else 100)]
     with torch.inference_mode():
