@@ -83,6 +83,10 @@ class Complete(Configurable):
         config=True
     )
 
+    lookup = Bool(
+        True, help="Guess tokens where the text repeats itself and check several at once: the same text, sooner."
+    ).tag(config=True)
+
     @validate("temperature", "top_p", "min_p", "repetition_penalty", "updates_per_second")
     def _is_a_number(self, proposal: Any) -> float:
         value: float = proposal["value"]

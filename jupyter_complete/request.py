@@ -51,7 +51,7 @@ class Request:
 
     `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`;
     `prefix` holds ids already decoded after the prompt, from which the continuation goes on. `mode` "score" measures
-    the prompt's own tokens, "preview" only encodes it.
+    the prompt's own tokens, "preview" only encodes it. `lookup` allows guesses at tokens that repeat the text.
     """
 
     prompt: str
@@ -61,3 +61,4 @@ class Request:
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None
     prefix: tuple[int, ...] = ()
+    lookup: bool = True

@@ -55,6 +55,7 @@ class Session:
             chat=settings["chat"],
             mode=mode,
             model=settings["model"],
+            lookup=settings["lookup"],
         )
         return self._submit(request, Draft(request))
 
@@ -77,6 +78,7 @@ class Session:
             model=completion.request.model if completion.request else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens),
+            lookup=self.config.lookup,
         )
         return self._submit(request, Draft(request, earlier=completion))
 

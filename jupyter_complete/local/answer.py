@@ -11,7 +11,8 @@ from ..events import Candidate, Leading, Reason, Step, Timing, Token
 from ..request import Request
 from ..textstream import TextStream
 from .beams import Beam, search
-from .decode import Row, decode
+from .decode import Row, decode, decode_guessing
+from .lookup import Lookup
 from .runners import Runner
 from .sampling import Choice, Draws, Sampler
 from .vocabulary import Vocabulary
@@ -70,7 +71,11 @@ class Answer:
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token]:
         rows = [Row(index, list(head), self._draws(index)) for index in range(self._sampling.num)]
-        for row, choice in decode(runner, rows, sampler, limit, stop):
+        if self._request.lookup and runner.at_once > 1 and len(rows) == 1:
+            steps = decode_guessing(runner, rows[0], sampler, limit, stop, Lookup(head))
+        else:
+            steps = decode(runner, rows, sampler, limit, stop)
+        for row, choice in steps:
             token = self._take(row.index, choice, last=self._counts[row.index] + 1 == limit)
             row.open = self._reasons[row.index] is None
             yield token

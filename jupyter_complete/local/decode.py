@@ -8,6 +8,7 @@ from threading import Event as StopEvent
 
 from torch import Tensor
 
+from .lookup import Lookup
 from .runners import Runner
 from .sampling import Choice, Draws, Sampler
 
@@ -63,6 +64,26 @@ def decode(
             runner.select(going)
             rows = [rows[place] for place in going]
         logits = runner.forward([[row.ids[-1]] for row in rows])
+
+
+def decode_guessing(
+    runner: Runner, row: Row, sampler: Sampler, limit: int, stop: StopEvent, lookup: Lookup
+) -> Iterator[tuple[Row, Choice]]:
+    """The same of one row, with what `lookup` guesses read along: tokens that are chosen as guessed cost no pass."""
+    while limit > 0 and row.open and not stop.is_set():
+        guesses = lookup.guess(min(runner.at_once, limit) - 1)
+        ahead = 1 + len(guesses)
+        for guess, logits in zip(
+            [*guesses, None], runner.forward([[row.ids[-1], *guesses]], every=True)[0], strict=True
+        ):
+            choice = sampler.choose(row.ids, logits, row.draws)
+            row.ids.append(choice.id)
+            lookup.take(choice.id)
+            ahead, limit = ahead - 1, limit - 1
+            yield row, choice
+            if choice.id != guess or not row.open or stop.is_set():
+                break
+        runner.forget(ahead)
 
 
 def score(runner: Runner, ids: Sequence[int], stop: StopEvent) -> Iterator[tuple[int, Tensor]]:

@@ -19,6 +19,7 @@ from .atomics import LINE
 from .attention import SPAN
 from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
+from .runners import Runner
 from .step import MOST, REGIONS, Scratch
 from .tiles import GROUP, ROWS, Matrix
 
@@ -240,8 +241,10 @@ class Fused:
             self._serving = None
 
 
-class FusedRunner:
+class FusedRunner(Runner):
     """See runners.Runner: few new tokens go through the compiled step, many through torch."""
+
+    at_once = MOST
 
     def __init__(self, fused: Fused, cache: Slots) -> None:
         self._fused = fused
@@ -262,6 +265,9 @@ class FusedRunner:
 
     def select(self, rows: Sequence[int]) -> None:
         self.cache.select(rows)
+
+    def forget(self, tokens: int) -> None:
+        self.cache.crop(-tokens)
 
     def _step(self, ids: Sequence[Sequence[int]]) -> Tensor:
         """Logits of all tokens, row after row, MOST at a time."""

@@ -14,9 +14,13 @@ from torch import Tensor
 
 
 class Runner(Protocol):
-    """A batch of rows of equal length, extended token by token."""
+    """A batch of rows of equal length, extended token by token.
+
+    `at_once` tokens of a row come to the same logits, to the bit, as one after the other.
+    """
 
     cache: Any
+    at_once: int = 1
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V]."""
@@ -30,8 +34,12 @@ class Runner(Protocol):
         """Go on with these rows only; a row may be named more than once."""
         ...
 
+    def forget(self, tokens: int) -> None:
+        """Take the last tokens back; nothing calls it where `at_once` is 1."""
+        return
 
-class CausalRunner:
+
+class CausalRunner(Runner):
     """A decoder-only model with a KV cache."""
 
     def __init__(self, model: Any, cache: Any = None) -> None:
@@ -56,7 +64,7 @@ class CausalRunner:
         self.cache.batch_select_indices(torch.tensor(rows, device=self._model.device))
 
 
-class RereadingRunner:
+class RereadingRunner(Runner):
     """A model without a cache of that kind: it reads everything again at each token. Slow, and right."""
 
     cache = None
@@ -79,7 +87,7 @@ class RereadingRunner:
         self._rows = [list(self._rows[row]) for row in rows]
 
 
-class EncoderDecoderRunner:
+class EncoderDecoderRunner(Runner):
     """A model that reads the prompt with its encoder once and decodes from a start token."""
 
     @torch.inference_mode()

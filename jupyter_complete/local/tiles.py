@@ -25,6 +25,7 @@ FAST: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "_nrt": Fa
 ROWS = 16  # of a tile
 GROUP = 32  # columns that share a scale
 BITS = (4, 8)
+CHAINS = 2  # sums kept apart, so that one addition need not wait for the last; as many for any number of vectors
 AHEAD = 16  # groups that are asked for before they are needed
 COUNTS = (1, 2, 3, 4, 6, 8)  # of vectors x that a loop is written out for; others take the next larger one
 
@@ -173,11 +174,6 @@ def _column(builder: Any, word: Any, part: int, bits: int) -> Any:
     return builder.sitofp(builder.ashr(moved, by(24)), _FLOATS)
 
 
-def _chains(count: int) -> int:
-    """Sums that are kept apart for each vector x, so that one addition need not wait for the last."""
-    return 4 if count == 1 else 2 if count < 4 else 1
-
-
 class _Tile:
     """Pointers into a tile of a Matrix, and its columns."""
 
@@ -216,16 +212,15 @@ class _Tile:
 
 def _emit_grouped(builder: Any, tile: _Tile, groups: Any, xs: list[Any], sums: list[Any], ys: list[Any]) -> None:
     """y = Σ_g d[g] · Σ_k q[k] · x[k], and + m[g] · Σ_k x[k] at 4 bits."""
-    chains = _chains(len(xs))
     totals = [cgutils.alloca_once_value(builder, _ZERO) for _ in xs]
     with cgutils.for_range(builder, groups) as loop:
         tile.fetch(loop.index)
         begin = builder.mul(loop.index, _INDEX(GROUP))
         here = [builder.gep(x, [begin]) for x in xs]
-        dots = [[_ZERO] * chains for _ in xs]
+        dots = [[_ZERO] * CHAINS for _ in xs]
         for k, q in enumerate(tile.columns(loop.index)):
             for x, dot in zip(here, dots, strict=True):
-                dot[k % chains] = _fma(builder, q, _all(builder, builder.gep(x, [_INDEX(k)])), dot[k % chains])
+                dot[k % CHAINS] = _fma(builder, q, _all(builder, builder.gep(x, [_INDEX(k)])), dot[k % CHAINS])
         scale = tile.scale(loop.index)
         low = tile.low(loop.index) if tile.bits == 4 else None
         for total, dot, of_x in zip(totals, dots, sums, strict=True):
@@ -239,13 +234,12 @@ def _emit_grouped(builder: Any, tile: _Tile, groups: Any, xs: list[Any], sums: l
 
 def _emit_plain(builder: Any, w: Any, step: Any, columns: Any, xs: list[Any], ys: list[Any]) -> None:
     """y = Σ_k w[k] · x[k], four columns at a time."""
-    chains = _chains(len(xs))
-    totals = [[cgutils.alloca_once_value(builder, _ZERO) for _ in range(chains)] for _ in xs]
+    totals = [[cgutils.alloca_once_value(builder, _ZERO) for _ in range(CHAINS)] for _ in xs]
 
     def column(k: Any, place: int) -> None:
         values = _load(builder, builder.gep(w, [builder.mul(k, step)]), _FLOATS)
         for x, chain in zip(xs, totals, strict=True):
-            total = chain[place % chains]
+            total = chain[place % CHAINS]
             builder.store(_fma(builder, values, _all(builder, builder.gep(x, [k])), builder.load(total)), total)
 
     with cgutils.for_range(builder, builder.lshr(columns, _INDEX(2))) as loop:

@@ -141,3 +141,45 @@ def test_the_family_is_supported(name: str) -> None:
 def test_the_team_has_the_cores_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fused_module.os, "sched_getaffinity", lambda pid: {0}, raising=False)
     assert fused_module.cores() == 1
+
+
+class TestGuesses:
+    """Lookup reads several tokens at once, and the tokens are the same."""
+
+    REPEATED = "The mean is the sum divided by the count. " * 4
+
+    @pytest.mark.parametrize("options", [{"temperature": 0}, {"seed": 3}, {"seed": 4, "temperature": 0.3}], ids=str)
+    def test_every_number_is_the_same_with_guesses_as_without(self, name: str, options: dict[str, Any]) -> None:
+        mine, _ = engines(name)
+        for prompt in (PROMPT, self.REPEATED):
+            asked = {**options, "max_new_tokens": 60}
+            with_guesses, without = (ask(mine, prompt, lookup=lookup, **asked) for lookup in (True, False))
+            assert with_guesses.tokens == without.tokens
+
+    def test_several_tokens_come_to_the_same_logits_to_the_bit(self, name: str) -> None:
+        ids = [(7 * n + n // 3) % 380 for n in range(40)]
+        one = fused(name)
+        logits = []
+        with one.awake():
+            for chunk in (1, 2, 3, 5, 8):
+                runner = one.runner()
+                parts = [runner.forward([ids[at : at + chunk]], every=True)[0] for at in range(0, len(ids), chunk)]
+                logits.append(torch.cat(parts))
+        assert all(torch.equal(logits[0], other) for other in logits)
+
+    def test_the_cache_stands_for_what_was_chosen(self) -> None:
+        mine, _ = engines("llama")
+        first = ask(mine, self.REPEATED, temperature=0, max_new_tokens=31)
+        prompt = (*first.prompt_ids, *chosen(first))
+        again = ask(mine, "x", prompt_ids=prompt, temperature=0, max_new_tokens=20)
+        fresh = ask(engines("llama")[0], "x", prompt_ids=prompt, temperature=0, max_new_tokens=20)
+        assert again.usage.cached_tokens > 0
+        assert chosen(again) == chosen(fresh)
+
+    @pytest.mark.parametrize("stop", [("e",), (" ",)])
+    def test_a_stop_string_ends_the_text_in_the_midst_of_guesses(self, stop: tuple[str, ...]) -> None:
+        mine, _ = engines("llama")
+        asked = {"temperature": 0, "stop": stop, "max_new_tokens": 60}
+        with_guesses, without = (ask(mine, self.REPEATED, lookup=lookup, **asked) for lookup in (True, False))
+        assert (with_guesses.text, with_guesses.finish_reason) == (without.text, without.finish_reason)
+        assert with_guesses.tokens == without.tokens

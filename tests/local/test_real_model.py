@@ -134,3 +134,19 @@ class TestInt8:
         one, two = (ask(packed, PROMPT, seed=3, **SEEDED) for _ in range(2))
         assert two.usage.cached_tokens == len(two.prompt_ids) - 1
         assert one.tokens == two.tokens
+
+    @pytest.mark.parametrize("options", [{"temperature": 0}, {"seed": 5, **SEEDED}], ids=["greedy", "seeded"])
+    def test_a_passage_quoted_takes_few_passes_and_the_tokens_are_the_same(
+        self, packed: LocalEngine, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+    ) -> None:
+        fused, passes = packed._fused, []
+        assert fused is not None
+        step = fused.step
+        monkeypatch.setattr(fused, "step", lambda *given: passes.append(1) or step(*given))
+        passage = "The survey reached 1,200 households in spring, and two thirds of those owned their home.\n"
+        asked = {**options, "max_new_tokens": 60}
+        quoted = ask(packed, passage * 3, **asked)
+        taken = len(passes)
+        assert quoted.tokens == ask(packed, passage * 3, lookup=False, **asked).tokens
+        assert passage in quoted.text
+        assert taken < 0.5 * len(quoted.tokens)
