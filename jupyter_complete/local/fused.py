@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -54,6 +55,15 @@ class Slots:
     def crop(self, tokens: int) -> None:
         """Take the last -tokens out, as DynamicCache does."""
         self.length += tokens
+
+    def fork(self, tokens: int) -> Slots:
+        """A copy of the first tokens."""
+        room = -(-max(tokens, 1) // SPAN) * SPAN
+        made = copy.copy(self)
+        made.length = tokens
+        made.keys = self.keys[:, :, :, : room // ROWS].copy()
+        made.values = self.values[:, :, :, :, :room].copy()
+        return made
 
     def reserve(self, positions: int) -> None:
         """Make room for `positions` in all."""

@@ -101,6 +101,19 @@ def test_a_run_repeats_to_the_bit_from_the_cache() -> None:
     assert one.tokens == two.tokens
 
 
+def test_a_long_text_stays_in_the_cache_when_another_shares_its_beginning() -> None:
+    mine, _ = engines("llama")
+    preamble = [(7 * n + n // 3) % 380 for n in range(80)]
+    endings = ([n % 300 for n in range(90)], [11, 12, 13])
+    prompts = [tuple(preamble + ending) for ending in endings]
+    ask(mine, "x", prompt_ids=prompts[0], max_new_tokens=2)
+    second = ask(mine, "x", prompt_ids=prompts[1], temperature=0, max_new_tokens=8)
+    assert second.usage.cached_tokens == len(preamble)
+    assert ask(mine, "x", prompt_ids=prompts[0], max_new_tokens=2).usage.cached_tokens == len(prompts[0]) - 1
+    fresh = ask(engines("llama")[0], "x", prompt_ids=prompts[1], temperature=0, max_new_tokens=8)
+    assert chosen(second) == chosen(fresh)
+
+
 def test_no_thread_is_left_behind() -> None:
     import threading
 

@@ -56,6 +56,13 @@ class TestReuse:
         assert short.usage.cached_tokens > 0
         assert chosen(short) == chosen(ask(engine("llama"), PROMPT[:20], **GREEDY))
 
+    def test_two_prompts_in_turn_are_both_kept(self) -> None:
+        model = engine("llama")
+        prompts = ("The mean of the sample", "Once upon a time")
+        first = [ask(model, prompt, **GREEDY) for prompt in prompts]
+        again = [ask(model, prompt, **GREEDY) for prompt in prompts]
+        assert [one.usage.cached_tokens for one in again] == [len(one.prompt_ids) - 1 for one in first]
+
     def test_a_prompt_that_begins_otherwise_shares_nothing(self) -> None:
         model = engine("llama")
         ask(model, "The mean", **GREEDY)
@@ -129,6 +136,36 @@ class TestPrefixCache:
         kept = PrefixCache()
         kept.keep([1, 2, 3], filled("llama", [1, 2, 3]))
         assert kept.take(ids) == (None, 0)
+
+    @pytest.mark.parametrize("shared", [1, 20, 70])
+    def test_a_long_text_stays_when_another_shares_its_beginning(self, shared: int) -> None:
+        ids = [n % 300 for n in range(150)]
+        kept = PrefixCache()
+        kept.keep(ids, filled("llama", ids))
+        cache, length = kept.take([*ids[:shared], 301, 302])
+        assert (length, cache.get_seq_length()) == (shared, shared)
+        assert kept.take(ids)[1] == len(ids) - 1
+
+    def test_a_text_takes_the_place_of_its_own_beginning(self) -> None:
+        kept = PrefixCache()
+        for length in (3, 5):
+            kept.keep(list(range(length)), filled("llama", list(range(length))))
+        assert kept.tokens == 5
+
+    def test_what_was_used_longest_ago_makes_room_first(self) -> None:
+        caches = [filled("llama", [first, 2, 3]) for first in (1, 7, 9)]
+        kept = PrefixCache(budget=2 * cache_bytes(caches[0]))
+        kept.keep([1, 2, 3], caches[0])
+        kept.keep([7, 2, 3], caches[1])
+        kept.keep([1, 2, 3], kept.take([1, 2, 3, 4])[0])
+        kept.keep([9, 2, 3], caches[2])
+        assert [kept.take([first, 2, 3, 4])[1] for first in (1, 7, 9)] == [3, 0, 3]
+
+    def test_the_newest_stays_however_small_the_budget(self) -> None:
+        kept = PrefixCache(budget=1)
+        for first in (1, 7):
+            kept.keep([first, 2], filled("llama", [first, 2]))
+        assert kept.take([7, 2, 3])[1] == 2
 
     @pytest.mark.parametrize(
         ("one", "other", "length"), [([], [1], 0), ([1, 2], [1, 2, 3], 2), ([1, 2, 3], [1, 5, 3], 1), ([1], [1], 1)]
