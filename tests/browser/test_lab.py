@@ -48,9 +48,9 @@ def test_the_stop_button_keeps_the_text_and_the_model(lab: Lab, window: Page) ->
         lab.notebook(
             "stopped.ipynb",
             LOAD,
-            "import jupyter_complete as jc; before = jc.load().model",
-            "%%complete -N 400 -t 0 -o c\nOnce upon a time",
-            "print('next', c.finish_reason, len(c.tokens) > 0, jc.load().model is before)",
+            "import jupyter_complete as jc; before = jc.load().tokenizer",
+            "%%complete -N 8000 -t 0 -o c\nOnce upon a time",
+            "print('next', c.finish_reason, len(c.tokens) > 0, jc.load().tokenizer is before)",
         ),
     )
     for cell in range(3):
