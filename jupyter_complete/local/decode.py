@@ -9,10 +9,8 @@ from threading import Event as StopEvent
 from torch import Tensor
 
 from .lookup import Lookup
-from .runners import Runner
+from .runners import Halted, Runner
 from .sampling import Choice, Draws, Sampler
-
-CHUNK = 128  # prompt tokens read between two looks at the stop event
 
 
 @dataclass(slots=True)
@@ -32,8 +30,11 @@ def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> I
     in the cache: a run repeats to the bit.
     """
     while done < len(ids) - 1 and not stop.is_set():
-        chunk = ids[done : min(done + CHUNK, len(ids) - 1)]
-        runner.forward([chunk])
+        chunk = ids[done : min(done + runner.chunk, len(ids) - 1)]
+        try:
+            runner.forward([chunk])
+        except Halted:
+            return
         done += len(chunk)
         yield done
 
@@ -90,7 +91,7 @@ def score(runner: Runner, ids: Sequence[int], stop: StopEvent) -> Iterator[tuple
     """Logits [V] for every id after the first, by chunks: (index of the id they predict, logits)."""
     done = 0
     while done < len(ids) - 1 and not stop.is_set():
-        chunk = ids[done : min(done + CHUNK, len(ids) - 1)]
+        chunk = ids[done : min(done + Runner.chunk, len(ids) - 1)]
         for offset, logits in enumerate(runner.forward([chunk], every=True)[0], 1):
             yield done + offset, logits
         done += len(chunk)

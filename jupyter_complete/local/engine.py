@@ -141,7 +141,7 @@ class LocalEngine:
         )
 
     def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
-        head, runner, cached = self._start(request, prompt)
+        head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
         before = TextStream(self._vocabulary.detokenizer(prompt), request.sampling.stop, request.prefix).before
         yield Prefill(cached, total, cached, before.shown, len(before.text))
@@ -160,7 +160,7 @@ class LocalEngine:
         reasons, tails = answer.endings(stop)
         yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt))
 
-    def _start(self, request: Request, prompt: list[int]) -> tuple[list[int], Runner, int]:
+    def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
             begin = self.model.generation_config.decoder_start_token_id
@@ -169,7 +169,7 @@ class LocalEngine:
         head = [*prompt, *request.prefix]
         if self._fused is not None:
             cache, cached = self._prefix.take(head)
-            return head, self._fused.runner(cache), cached
+            return head, self._fused.runner(cache, stop), cached
         if not takes_cache(self.model):
             return head, RereadingRunner(self.model), 0
         if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model

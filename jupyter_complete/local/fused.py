@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event as StopEvent
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .atomics import LINE
 from .attention import SPAN
 from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
-from .runners import Runner
+from .runners import Halted, Runner
 from .step import MOST, REGIONS, Scratch
 from .tiles import GROUP, ROWS, Matrix
 
@@ -106,11 +107,11 @@ class Fused:
             logits = self.runner().forward([[0]])
         sampling_kernels.choose(logits[0].numpy(), 1, True, 1.0, 0, 1.0, 0.0, 0.0)
 
-    def runner(self, cache: Slots | None = None) -> FusedRunner:
-        """One that goes on from `cache`, or from nothing."""
+    def runner(self, cache: Slots | None = None, stop: StopEvent | None = None) -> FusedRunner:
+        """One that goes on from `cache`, or from nothing; `stop` ends a long pass between two layers."""
         if cache is None:
             cache = Slots(self._weights.norms.shape[0], self.shape.kv_heads, self.shape.head_size)
-        return FusedRunner(self, cache)
+        return FusedRunner(self, cache, stop)
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -129,8 +130,8 @@ class Fused:
         step.run(self._weights, self.shape, s, 0, self.team, 0, tokens, cache.keys, cache.values)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary].copy())
 
-    def read(self, ids: Sequence[int], cache: Slots, every: bool) -> Tensor:
-        """Logits of many tokens of one text by torch, a matrix widened at a time: [1, V], or [T, V]."""
+    def read(self, ids: Sequence[int], cache: Slots, every: bool, stop: StopEvent | None) -> Tensor:
+        """Logits of many tokens of one text by torch, a matrix widened at a time: [1, V], or [T, V]. Raises Halted."""
         self._dismiss()
         self._fit(cache)
         w, shape, done = self._weights, self.shape, cache.length
@@ -139,6 +140,8 @@ class Fused:
             tiles.row_of(w.embed, token, shape.embed_factor, x[place].numpy())
         places = slice(done, done + len(ids))
         for layer in range(w.norms.shape[0]):
+            if stop is not None and stop.is_set():
+                raise Halted
             norms = torch.from_numpy(w.norms[layer])
             branch = self._attention(layer, self._norm(x, norms[0]), places, cache)
             x = x + (self._norm(branch, norms[1]) if shape.sandwich else branch)
@@ -255,9 +258,11 @@ class FusedRunner(Runner):
     """See runners.Runner: few new tokens go through the compiled step, many through torch."""
 
     at_once = MOST
+    chunk = 512
 
-    def __init__(self, fused: Fused, cache: Slots) -> None:
+    def __init__(self, fused: Fused, cache: Slots, stop: StopEvent | None) -> None:
         self._fused = fused
+        self._stop = stop
         self.cache = cache
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
@@ -265,7 +270,7 @@ class FusedRunner(Runner):
         self.cache.reserve(self.cache.length + new)
         with torch.inference_mode():
             long = rows == 1 and new > SHORT
-            logits = self._fused.read(ids[0], self.cache, every) if long else self._step(ids)
+            logits = self._fused.read(ids[0], self.cache, every, self._stop) if long else self._step(ids)
         self.cache.length += new
         shaped: Tensor = logits.unflatten(0, (rows, -1))
         return shaped if every else shaped[:, -1]

@@ -13,14 +13,20 @@ import torch
 from torch import Tensor
 
 
+class Halted(Exception):
+    """A pass that was ended by the stop event; the runner holds what it held before."""
+
+
 class Runner(Protocol):
     """A batch of rows of equal length, extended token by token.
 
-    `at_once` tokens of a row come to the same logits, to the bit, as one after the other.
+    `at_once` tokens of a row come to the same logits, to the bit, as one after the other; `chunk` tokens of a prompt
+    are read between two looks at the stop event.
     """
 
     cache: Any
     at_once: int = 1
+    chunk: int = 128
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V]."""

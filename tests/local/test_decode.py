@@ -11,8 +11,8 @@ import torch
 from asking import PROMPT, ask, chosen, engine, everyone, sampling
 
 from jupyter_complete.events import Event, Finish, Prefill, Token
-from jupyter_complete.local.decode import CHUNK
 from jupyter_complete.local.engine import LocalEngine
+from jupyter_complete.local.runners import CausalRunner
 from jupyter_complete.request import Request
 from jupyter_complete.session import Session
 
@@ -52,7 +52,7 @@ class TestGreedy:
     def test_equals_generate_after_a_prompt_of_more_than_one_chunk(self, name: str) -> None:
         model = engine(name)
         mine = ask(model, LONG, temperature=0)
-        assert len(mine.prompt_ids) > CHUNK
+        assert len(mine.prompt_ids) > CausalRunner.chunk
         assert chosen(mine) == generated(model, mine.prompt_ids, max_new_tokens=20)
 
     @pytest.mark.parametrize("name", SLIDING)
@@ -224,7 +224,7 @@ class TestInterrupt:
         assert isinstance(first, Prefill)
         assert isinstance(second, Prefill)
         assert isinstance(finish, Finish)
-        assert (first.done, second.done) == (0, CHUNK)
+        assert (first.done, second.done) == (0, CausalRunner.chunk)
         assert finish.reasons == ("interrupted",)
         assert finish.usage.completion_tokens == 0
 

@@ -16,6 +16,7 @@ from jupyter_complete.local import fused as fused_module
 from jupyter_complete.local import packed, quantize
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.fused import Fused
+from jupyter_complete.local.runners import Halted
 
 FAMILY = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"]
 MATRICES = ("proj.weight", "embed_tokens.weight", "lm_head.weight")
@@ -112,6 +113,20 @@ def test_a_long_text_stays_in_the_cache_when_another_shares_its_beginning() -> N
     assert ask(mine, "x", prompt_ids=prompts[0], max_new_tokens=2).usage.cached_tokens == len(prompts[0]) - 1
     fresh = ask(engines("llama")[0], "x", prompt_ids=prompts[1], temperature=0, max_new_tokens=8)
     assert chosen(second) == chosen(fresh)
+
+
+def test_a_stop_ends_a_long_pass_between_two_layers_and_what_was_held_stays() -> None:
+    one, stop = fused("llama"), StopEvent()
+    ids = [(7 * n + n // 3) % 380 for n in range(100)]
+    with one.awake():
+        whole, halted = one.runner(), one.runner(stop=stop)
+        for runner in (whole, halted):
+            runner.forward([ids[:20]])
+        stop.set()
+        with pytest.raises(Halted):
+            halted.forward([ids[20:]])
+        stop.clear()
+        assert torch.equal(halted.forward([ids[20:]]), whole.forward([ids[20:]]))
 
 
 def test_no_thread_is_left_behind() -> None:
