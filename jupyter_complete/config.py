@@ -83,6 +83,9 @@ class Complete(Configurable):
         config=True
     )
 
+    preload = Bool(
+        False, help="Get the default model ready in the background, once the extension is loaded and this is set."
+    ).tag(config=True)
     lookup = Bool(
         True, help="Guess tokens where the text repeats itself and check several at once: the same text, sooner."
     ).tag(config=True)

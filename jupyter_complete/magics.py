@@ -194,9 +194,13 @@ def load(shell: InteractiveShell, session: Session) -> None:
     unload(shell)
     session.namespace = shell.user_ns
     session.config.parent = shell
+    session.config.unobserve_all("preload")
     for refused in session.config.adopt(shell.config):
         print(refused, file=sys.stderr)
     shell.configurables.append(session.config)  # type: ignore[arg-type]  # it takes any Configurable
+    if session.config.preload:
+        session.preload()
+    session.config.observe(lambda change: session.preload() if change["new"] else None, "preload")
     magics = CompleteMagics(shell, session)
     magics.typed.watch()
     shell.register_magics(magics)

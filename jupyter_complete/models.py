@@ -132,7 +132,11 @@ class Models:
             assert resident.engine is not None
             yield from resident.engine.stream(request, stop)
 
-        return resident.worker.submit(job, draft)
+        waits = resident.engine is None and resident.worker.pending > 0
+        stream = resident.worker.submit(job, draft)
+        if waits:
+            stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
+        return stream
 
     def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import secrets
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from . import prompt as prompts
 from .completion import Completion, Draft
 from .config import Complete
-from .errors import BadOption
+from .errors import BadOption, CompleteError
 from .models import Models
 from .request import Mode, Request, Sampling
 from .worker import Stream
@@ -93,6 +94,11 @@ class Session:
         """Keep `done` as the newest; a request that failed before it had any text takes no completion's place."""
         if done.finish_reason != "error" or done.text:
             self.history.append(done)
+
+    def preload(self) -> None:
+        """Begin to get the default model ready; what goes wrong is told by the first request."""
+        with suppress(CompleteError):
+            self.models.load(self.config.model, self.config.dtype, self.config.device)
 
     def close(self) -> None:
         """Stop what runs, and let go of all models."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_complete import arguments
+from jupyter_complete.completion import Draft
 from jupyter_complete.errors import (
     BadOption,
     CompleteError,
@@ -24,6 +26,7 @@ from jupyter_complete.errors import (
     UnknownModel,
     UnsafeModel,
 )
+from jupyter_complete.events import Loading
 from jupyter_complete.session import Session
 
 LONG = "word " * 300
@@ -588,3 +591,54 @@ def test_a_setting_that_is_refused_costs_no_magic(
     assert capsys.readouterr().err == f"{said}\n"
     run(shell, "%%complete -N 1 -o c\nThe mean")
     assert shell.user_ns["c"].params.top_k == 7
+
+
+class TestPreload:
+    """The default model gets ready in the background."""
+
+    @staticmethod
+    def ready(session: Session, name: str) -> bool:
+        resident = session.models.get(name)
+        if resident is None:
+            return False
+        session.models.load(name, "auto", "auto").wait()  # behind what has begun already
+        return resident.engine is not None
+
+    def test_when_the_extension_is_loaded_with_that_setting(
+        self, shell: InteractiveShell, session: Session, tmp_path: Path
+    ) -> None:
+        name = str(tiny.save("gpt2", tmp_path / "gpt2"))
+        shell.config.Complete.preload = True
+        shell.config.Complete.model = name
+        shell.extension_manager.reload_extension("jupyter_complete")
+        assert self.ready(session, name)
+
+    def test_when_it_is_set_later(self, shell: InteractiveShell, session: Session, tmp_path: Path) -> None:
+        session.config.model = str(tiny.save("gpt2", tmp_path / "gpt2"))
+        run(shell, "%config Complete.preload = True")
+        assert self.ready(session, session.config.model)
+
+    def test_otherwise_nothing_is_loaded(self, shell: InteractiveShell, session: Session) -> None:
+        assert list(session.models) == []
+
+    def test_a_model_that_there_is_not_is_told_by_the_first_request(
+        self, shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        session.config.model = "smolm2"
+        run(shell, "%config Complete.preload = True")
+        assert capsys.readouterr().err == ""
+        with pytest.raises(UnknownModel):
+            session.stream("The mean")
+
+    def test_a_request_says_that_it_waits_for_the_model(
+        self, shell: InteractiveShell, session: Session, tmp_path: Path
+    ) -> None:
+        name = str(tiny.save("gpt2", tmp_path / "gpt2"))
+        resident = session.models.resident(name, "auto", "auto")
+        held = threading.Event()
+        resident.worker.submit(lambda stop: iter(lambda: held.wait() and None, None), Draft())
+        stream = session.stream("The mean", model=name, max_new_tokens=2)
+        first = next(iter(stream.ticks()))
+        held.set()
+        assert first == Loading(f"waiting for {name}, which is being loaded")
+        assert stream.result().text
