@@ -267,7 +267,7 @@ class FusedRunner(Runner):
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         new, rows = len(ids[0]), len(ids)
-        self.cache.reserve(self.cache.length + new)
+        self.cache.reserve(self.cache.length + new + (FIRST if new > MOST else 0))  # what is written next has room too
         with torch.inference_mode():
             long = rows == 1 and new > SHORT
             logits = self._fused.read(ids[0], self.cache, every, self._stop) if long else self._step(ids)
