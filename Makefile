@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test lab lint types notebooks pictures chromium clean
+.PHONY: help setup demo test bench lab lint types notebooks pictures chromium clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
+	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       ruff, and mypy with: make types"
@@ -35,6 +36,10 @@ chromium: $(INSTALLED)
 
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py
+
+bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python tests/bench
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir=notebooks

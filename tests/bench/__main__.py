@@ -1,0 +1,171 @@
+"""`make bench`: every figure of docs/performance.md, ours and each peer in turn, medians of as many rounds as asked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import page
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
+
+PASSAGE = (
+    "The survey reached 1,200 households in spring, and two thirds of those owned their home. Those who rented were "
+    "younger, lived closer to the centre, and moved on average every third year. The response rate was 41 per cent, "
+    "which is usual for a mailed survey."
+)
+CODE = """def mean(values):
+    total = 0
+    for value in values:
+        total += value
+    return total / len(values)
+"""
+COPIES = {
+    "a summary that quotes": f'Summarise by quoting.\n\n{PASSAGE}\n\nSummary: "The survey reached',
+    "an answer from a passage": f"{PASSAGE}\n\nQuestion: Who moved often?\nAnswer, quoting: Those who rented",
+    "code edited": f"# before\n{CODE}\n# after, with a docstring\n{CODE}\n# after, with float totals\n{CODE[:18]}",
+}
+PLAIN = "The three most important ideas in statistics are"
+
+
+class Worker:
+    """A process of workers.py."""
+
+    def __init__(self, name: str, model: Path) -> None:
+        self.name = name
+        command = [sys.executable, str(HERE / "workers.py"), name, str(model)]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self._answer("ready")
+
+    def ask(self, what: str, **options: Any) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([what, options]) + "\n")
+        self._process.stdin.flush()
+        return self._answer("answer")
+
+    def end(self) -> None:
+        self._process.communicate(timeout=60)
+
+    def _answer(self, key: str) -> Any:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("{") and key in (said := json.loads(line)):
+                return said[key]
+        raise RuntimeError(f"{self.name} ended without an answer.")
+
+
+def prompt(length: int) -> list[int]:
+    """Ids that repeat nothing."""
+    return [300 + place * 7 % 40_000 for place in range(length)]
+
+
+def in_turn(workers: Sequence[Worker], rounds: int, key: str, length: int, tokens: int) -> dict[str, float]:
+    """The median of one number of each worker, asked one after the other, round by round."""
+    told: dict[str, list[float]] = {worker.name: [] for worker in workers}
+    for _ in range(rounds):
+        for worker in workers:
+            told[worker.name].append(worker.ask("decode", ids=prompt(length), tokens=tokens)[key])
+    return {name: median(numbers) for name, numbers in told.items()}
+
+
+def measured(workers: dict[str, Worker], rounds: int, lengths: Sequence[int]) -> dict[str, Any]:
+    """All figures by name."""
+    ours, llama, generate = workers["ours"], workers["llama.cpp"], workers["transformers"]
+    found: dict[str, Any] = {"machine": machine(), "rounds": rounds}
+    found["decode"] = {length: in_turn([ours, llama], rounds, "tokens_per_s", length, 64) for length in lengths}
+    found["decode"][8] = in_turn([ours, llama, generate], rounds, "tokens_per_s", 8, 64)
+    found["prompt"] = in_turn([ours, llama, generate], rounds, "prompt_tokens_per_s", 1024, 2)
+    found["first_token"] = {
+        length: in_turn([ours, llama], rounds, "first_token_s", length, 2) for length in (8, 64, *lengths)
+    }
+    found["bandwidth"] = ours.ask("bandwidth")
+    found["copies"] = {name: guessed(ours, text, rounds) for name, text in {**COPIES, "plain text": PLAIN}.items()}
+    found["second_cell"] = second_cell(ours, rounds)
+    found["beside_the_step"] = median(
+        ours.ask("decode", ids=prompt(8), tokens=100, greedy=False)["beside_the_step"] for _ in range(rounds)
+    )
+    found["memory"] = ours.ask("memory")
+    found["interrupt"] = max(ours.ask("interrupt", ids=prompt(4000))["idle_after_s"] for _ in range(rounds))
+    return found
+
+
+def guessed(ours: Worker, text: str, rounds: int) -> dict[str, float]:
+    """Tokens a second with lookup and without, in turn."""
+    ids = ours.ask("encode", text=text)["ids"]
+    told: dict[str, list[float]] = {"with": [], "without": []}
+    for _ in range(rounds):
+        for name in told:
+            told[name].append(ours.ask("decode", ids=ids, tokens=100, lookup=name == "with")["tokens_per_s"])
+    return {name: median(numbers) for name, numbers in told.items()}
+
+
+def second_cell(ours: Worker, rounds: int) -> dict[str, float]:
+    """Seconds to the first token of a prompt that shares 1,024 tokens with the one before, and without that one."""
+    told: dict[str, list[float]] = {"cold": [], "warm": []}
+    for turn in range(rounds):
+        ids = [*prompt(1024), 500 + turn, 501, 502]
+        told["cold"].append(ours.ask("decode", ids=ids, tokens=2)["first_token_s"])
+        told["warm"].append(ours.ask("decode", ids=[*ids[:1024], 7, 8, 9], tokens=2, fresh=False)["first_token_s"])
+    return {name: median(numbers) for name, numbers in told.items()}
+
+
+def machine() -> dict[str, Any]:
+    import os
+
+    import numba
+    import torch
+
+    name = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return {"cpu": name, "cores": os.cpu_count(), "torch": torch.__version__, "numba": numba.__version__}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--lengths", type=int, nargs="*", default=[8, 256, 512, 1024, 2048, 4000])
+    options = parser.parse_args()
+    from threading import Event
+
+    from jupyter_complete.sources.catalog import find
+    from jupyter_complete.sources.fetch import obtain
+
+    getting = obtain(find("smollm2"), Event())
+    while True:
+        try:
+            next(getting)
+        except StopIteration as done:
+            model = done.value.path
+            break
+    started = time.perf_counter()
+    workers = {name: Worker(name, model) for name in ("ours", "llama.cpp", "transformers")}
+    try:
+        found = measured(workers, options.rounds, options.lengths)
+    finally:
+        for worker in workers.values():
+            worker.end()
+    found["minutes"] = (time.perf_counter() - started) / 60
+    (DOCS / "performance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    page.write(json.loads(json.dumps(found)), DOCS)
+    print((DOCS / "performance.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

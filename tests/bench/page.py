@@ -1,0 +1,101 @@
+"""docs/performance.md and its plots, from the figures of one run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+Row = tuple[str, str, str]
+
+
+def rows(found: dict[str, Any]) -> list[Row]:
+    """Figure, what was wanted of it, what it is."""
+    decode, prompt, limit = found["decode"], found["prompt"], found["bandwidth"]
+    short, long = decode["8"], decode.get("1024", {})
+    most = limit["bytes_per_s"] / limit["weight_bytes"]
+    made = [
+        ("decode, short context, ours / llama.cpp", "1.6", _ratio(short["ours"], short["llama.cpp"])),
+        ("decode, short context, ours / the bandwidth limit", "0.7", _ratio(short["ours"], most)),
+        ("decode, short context, ours / `model.generate` float32", "8", _ratio(short["ours"], short["transformers"])),
+        ("prompt of 1,024 tokens, ours / llama.cpp", "2.3", _ratio(prompt["ours"], prompt["llama.cpp"])),
+        ("prompt of 1,024 tokens, ours / transformers float32", "0.9", _ratio(prompt["ours"], prompt["transformers"])),
+    ]
+    if long:
+        made.insert(
+            1, ("decode at 1,024 tokens of context, ours / llama.cpp", "2", _ratio(long["ours"], long["llama.cpp"]))
+        )
+    for name, told in found["copies"].items():
+        wanted = "1" if name == "plain text" else "1.5"
+        made.append((f"{name}, with / without lookup", wanted, _ratio(told["with"], told["without"])))
+    second, memory = found["second_cell"], found["memory"]
+    made += [
+        ("second cell of a 1,024-token prefix, cold / warm", "20", _ratio(second["cold"], second["warm"])),
+        ("memory grown / bytes of the weights", "1.4 or less", _ratio(memory["grown_bytes"], memory["weight_bytes"])),
+        ("sampling, text and events beside the step", "5 % or less", f"{found['beside_the_step']:.1%}"),
+        ("stop to idle in a prompt of 4,000 tokens", "1 s or less", f"{found['interrupt']:.2f} s"),
+    ]
+    return made
+
+
+def write(found: dict[str, Any], docs: Path) -> None:
+    """The page and the pictures it shows."""
+    machine = found["machine"]
+    lines = [
+        "# Performance",
+        "",
+        f"One run of `make bench`: SmolLM2-135M-Instruct (Q4_1) on {machine['cpu']}, {machine['cores']} cores, no GPU. "
+        f"Ours and each peer in turn, each in a process of its own, medians of {found['rounds']} rounds. "
+        "Compare ratios; single figures move with the machine.",
+        "",
+        "| figure | wanted | measured |",
+        "|---|---|---|",
+        *(f"| {figure} | {wanted} | {is_} |" for figure, wanted, is_ in rows(found)),
+        "",
+        "## Tokens a second",
+        "",
+        "![Tokens a second against the length of the context](images/performance-decode.svg)",
+        "",
+        *_table("context", found["decode"], "{:.0f}"),
+        "",
+        "## Seconds to the first token",
+        "",
+        "![Seconds to the first token against the length of the prompt](images/performance-first.svg)",
+        "",
+        *_table("prompt", found["first_token"], "{:.3f}"),
+        "",
+    ]
+    (docs / "performance.md").write_text("\n".join(lines), encoding="utf-8")
+    _plot(found["decode"], "tokens of context", "tokens a second", docs / "images" / "performance-decode.svg")
+    _plot(found["first_token"], "tokens of the prompt", "seconds", docs / "images" / "performance-first.svg")
+
+
+def _ratio(one: float, other: float) -> str:
+    return f"{one / other:.2f}"
+
+
+def _table(head: str, told: dict[str, dict[str, float]], form: str) -> list[str]:
+    names = sorted({name for numbers in told.values() for name in numbers})
+    lines = [f"| {head} | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
+    for length, numbers in sorted(told.items(), key=lambda one: int(one[0])):
+        cells = [form.format(numbers[name]) if name in numbers else "" for name in names]
+        lines.append(f"| {int(length):,} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _plot(told: dict[str, dict[str, float]], across: str, up: str, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "jupyter_complete"  # the same picture for the same figures
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for name in sorted({name for numbers in told.values() for name in numbers}):
+        points = sorted((int(length), numbers[name]) for length, numbers in told.items() if name in numbers)
+        if len(points) > 1:
+            axes.plot(*zip(*points, strict=True), marker="o", label=name)
+    axes.set(xlabel=across, ylabel=up, xlim=(0, None), ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
