@@ -73,10 +73,8 @@ def decode_guessing(
     """The same of one row, with what `lookup` guesses read along: tokens that are chosen as guessed cost no pass."""
     while limit > 0 and row.open and not stop.is_set():
         guesses = lookup.guess(min(runner.at_once, limit) - 1)
-        ahead = 1 + len(guesses)
-        for guess, logits in zip(
-            [*guesses, None], runner.forward([[row.ids[-1], *guesses]], every=True)[0], strict=True
-        ):
+        ahead, passed = 1 + len(guesses), runner.forward([[row.ids[-1], *guesses]], every=True)[0]
+        for guess, logits in zip([*guesses, None], passed, strict=True):
             choice = sampler.choose(row.ids, logits, row.draws)
             row.ids.append(choice.id)
             lookup.take(choice.id)
