@@ -1,4 +1,6 @@
-"""softmax(QKᵀ / √d_k) V of a decoding step, compiled by numba: every thread takes spans of the cache in turn."""
+"""softmax(QKᵀ / √d_k) V, compiled by numba: of a decoding step, whose threads take spans of the cache in turn, and of
+several tokens of a prompt at once.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ import numpy as np
 from numba import njit
 
 from .kernels import exp, norm, share, tanh
-from .tiles import FAST, ROWS, plain
+from .tiles import plain
+from .vectors import FAST, ROWS
 
 SPAN = 256  # cache positions a thread attends to at a time
 AT_ONCE = 4  # query heads that share a pass over keys and values
@@ -159,3 +162,58 @@ def attention(
         if last > first:
             _attend(shape, s, rank, layer, m, g, c, first, last, keys, values)
         piece = share(s.words, region, 1)
+
+
+@njit(**FAST)
+def attend_many(
+    w: Any, shape: Any, s: Any, rank: int, layer: int, first: int, count: int, keys: Any, values: Any, y: Any
+) -> None:
+    """y[i, A D] = attention of tokens first to first + count - 1 of the text in slot 0; s is a reading.Page."""
+    size, wide = shape.head_size, values.shape[3] * ROWS
+    so_far, begin = s.so_far[rank], _first_seen(w.window[layer], s.places[first])
+    for h in range(shape.heads):
+        for i in range(count):
+            for d in range(wide + 2):
+                so_far[i, d] = np.float32(0.0)
+            so_far[i, wide] = np.float32(-1e30)
+        for c in range(begin // SPAN, s.places[first + count - 1] // SPAN + 1):
+            _attend_span(w, shape, s, rank, layer, h, first, count, c, keys, values)
+        for i in range(count):
+            inverse = np.float32(1.0) / so_far[i, wide + 1]
+            for d in range(size):
+                y[i, h * size + d] = so_far[i, d] * inverse
+
+
+@njit(**FAST)
+def _attend_span(
+    w: Any, shape: Any, s: Any, rank: int, layer: int, h: int, first: int, count: int, c: int, keys: Any, values: Any
+) -> None:
+    """Head h of some tokens over span c, put together with the spans before it."""
+    size, wide, window = shape.head_size, values.shape[3] * ROWS, w.window[layer]
+    score, now, so_far, begin = s.score[rank], s.now[rank], s.so_far[rank], c * SPAN
+    scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
+    of_layer = layer * keys.shape[1] * shape.kv_heads + h // (shape.heads // shape.kv_heads)
+    low = max(begin, _first_seen(window, s.places[first]))
+    high = min(begin + SPAN, s.places[first + count - 1] + 1)
+    q = (s.qkv, first * s.qkv.shape[1] + h * size, s.qkv.shape[1])
+    for block in range(low // ROWS, (high + ROWS - 1) // ROWS):
+        at = (of_layer * keys.shape[3] + block) * size * ROWS
+        plain((keys, at, ROWS), size, count, q, (score, block * ROWS - begin, SPAN))
+    for i in range(count):
+        seen = max(low, _first_seen(window, s.places[first + i]))
+        unseen = max(seen, min(high, s.places[first + i] + 1))
+        now[i, wide], now[i, wide + 1] = _soften(score[i, seen - begin : unseen - begin], unseen - seen, scale, cap)
+        for t in range(low - begin, seen - begin):
+            score[i, t] = np.float32(0.0)
+        for t in range(unseen - begin, high - begin):
+            score[i, t] = np.float32(0.0)
+    for d in range(0, wide, ROWS):
+        at = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + low) * ROWS
+        plain((values, at, ROWS), high - low, count, (score, low - begin, SPAN), (now, d, now.shape[1]))
+    for i in range(count):
+        largest = max(so_far[i, wide], now[i, wide])
+        before, after = exp(so_far[i, wide] - largest), exp(now[i, wide] - largest)
+        for d in range(wide):
+            so_far[i, d] = so_far[i, d] * before + now[i, d] * after
+        so_far[i, wide] = largest
+        so_far[i, wide + 1] = so_far[i, wide + 1] * before + now[i, wide + 1] * after

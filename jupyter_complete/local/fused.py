@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from . import sampling_kernels, step, tiles
+from . import reading, sampling_kernels, step
 from .atomics import LINE
 from .attention import SPAN
 from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
+from .products import BATCH
 from .runners import Halted, Runner
 from .step import MOST, REGIONS, Scratch
-from .tiles import GROUP, ROWS, Matrix
+from .tiles import GROUP
+from .vectors import ROWS, zeros
 
-SHORT = 64  # new tokens that go through the step, a few at a time; torch takes more
+SHORT = 16  # new tokens that go through the step, a few at a time; more are read in one pass
+CHUNK = 512  # tokens that are read in one pass
 PLACES = 4096  # positions that tables are made for at least
 FIRST = 256  # positions a new cache has room for
-BLOCK = 512  # tiles of the head that are widened at a time
 TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
@@ -72,16 +73,6 @@ class Slots:
             grown = -(-max(positions, 2 * self.room) // SPAN) * SPAN - self.room
             self.keys, self.values = _longer(self.keys, 3, grown // ROWS), _longer(self.values, 4, grown)
 
-    def remember(self, layer: int, places: slice, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Put keys and values [G, T, D] of the only text where they belong; all that there are, up to those."""
-        keys = torch.from_numpy(self.keys[layer, 0]).permute(0, 1, 3, 2)
-        values = torch.from_numpy(self.values[layer, 0]).permute(0, 2, 1, 3)
-        at, size = torch.arange(places.start, places.stop), k.shape[-1]
-        keys[:, at // ROWS, at % ROWS] = k
-        values[:, places] = functional.pad(v, (0, -size % ROWS)).unflatten(-1, (-1, ROWS))
-        keys = keys[:, : _filled(places.stop) // ROWS].flatten(1, 2)[:, : places.stop]
-        return keys, values[:, : places.stop].flatten(2)[..., :size]
-
     def select(self, rows: Sequence[int]) -> None:
         self.keys, self.values = self.keys[:, list(rows)], self.values[:, list(rows)]
         self.keys, self.values = np.ascontiguousarray(self.keys), np.ascontiguousarray(self.values)
@@ -96,14 +87,15 @@ class Fused:
         self.nbytes = sum(array.nbytes for array in arrays.values())
         self.vocabulary = int(config.vocab_size)
         self._weights = weights_of(arrays, config)
-        self._wide = torch.empty(0)
         self._scratch: Any = None
+        self._page: reading.Page | None = None
         self._room = 0
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
     def prepare(self) -> None:
-        """Compile the step and the choice of a token, or load them from numba's cache, by running each once."""
+        """Compile the kernels, or load them from numba's cache, by running each once."""
         with self.awake():
+            self.runner().forward([[0] * (SHORT + 1)])
             logits = self.runner().forward([[0]])
         sampling_kernels.choose(logits[0].numpy(), 1, True, 1.0, 0, 1.0, 0.0, 0.0)
 
@@ -122,80 +114,41 @@ class Fused:
             self._dismiss()
 
     def step(self, tokens_at: Sequence[tuple[int, int, int]], cache: Slots) -> Tensor:
-        """Logits [M, V] of up to 8 tokens, each given as (id, slot, place)."""
+        """Logits [M, V] of up to 8 tokens, each given as (id, slot, place); the next call writes over them."""
         self._fit(cache)
         s, tokens = self._scratch, len(tokens_at)
         s.ids[:tokens], s.slots[:tokens], s.places[:tokens] = zip(*tokens_at, strict=True)
         self._call(cache)
         step.run(self._weights, self.shape, s, 0, self.team, 0, tokens, cache.keys, cache.values)
-        return torch.from_numpy(s.logits[:tokens, : self.vocabulary].copy())
+        return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
     def read(self, ids: Sequence[int], cache: Slots, every: bool, stop: StopEvent | None) -> Tensor:
-        """Logits of many tokens of one text by torch, a matrix widened at a time: [1, V], or [T, V]. Raises Halted."""
+        """Logits of many tokens of one text, of the last [1, V] or of every one [T, V]. Raises Halted."""
         self._dismiss()
         self._fit(cache)
-        w, shape, done = self._weights, self.shape, cache.length
-        x = torch.empty(len(ids), w.last_norm.shape[2])
-        for place, token in enumerate(ids):
-            tiles.row_of(w.embed, token, shape.embed_factor, x[place].numpy())
-        places = slice(done, done + len(ids))
-        for layer in range(w.norms.shape[0]):
+        tokens, count, layers = len(ids), len(ids) if every else 1, self._weights.norms.shape[0]
+        if self._page is None or len(self._page.ids) < tokens:
+            self._page = reading.page(self._weights, self.shape, max(tokens, CHUNK), self.team)
+        page = self._page
+        page.words[:] = 0
+        page.ids[:tokens], page.places[:tokens] = ids, range(cache.length, cache.length + tokens)
+        logits = np.empty((-(-count // BATCH) * BATCH, ROWS * self._weights.head.tiles), np.float32)
+        given = (tokens, cache.keys, cache.values, count, logits)
+        threads = []
+        for rank in range(1, self.team):
+            whole = (self._weights, self.shape, page, rank, self.team, 0, layers, *given)
+            threads.append(threading.Thread(target=reading.read, args=whole, daemon=True, name=f"reading {rank}"))
+            threads[-1].start()
+        for layer in range(layers):
             if stop is not None and stop.is_set():
-                raise Halted
-            norms = torch.from_numpy(w.norms[layer])
-            branch = self._attention(layer, self._norm(x, norms[0]), places, cache)
-            x = x + (self._norm(branch, norms[1]) if shape.sandwich else branch)
-            both = self._times(self._norm(x, norms[2]), w.gate_up, layer).unflatten(-1, (-1, 2, ROWS))
-            gate, up = both[..., 0, :], both[..., 1, :]
-            gate = functional.gelu(gate, approximate="tanh") if shape.gelu else functional.silu(gate)
-            branch = self._times((gate * up).flatten(1), w.down, layer)[:, : x.shape[1]]
-            x = x + (self._norm(branch, norms[3]) if shape.sandwich else branch)
-        x = self._norm(x if every else x[-1:], torch.from_numpy(w.last_norm[0, 0]))
-        blocks = range(0, w.head.tiles, BLOCK)
-        logits = torch.cat([self._times(x, w.head, 0, at, at + BLOCK) for at in blocks], -1)[:, : self.vocabulary]
-        return torch.tanh(logits / shape.logit_cap) * shape.logit_cap if shape.logit_cap else logits
-
-    def _attention(self, layer: int, x: Tensor, places: slice, cache: Slots) -> Tensor:
-        """softmax(QKᵀ / √d_k) V of the tokens at `places`, whose keys and values are remembered."""
-        w, shape, size = self._weights, self.shape, self.shape.head_size
-        qkv = self._times(x, w.qkv, layer)[:, : (shape.heads + 2 * shape.kv_heads) * size]
-        if w.qkv_bias.shape[0]:
-            qkv = qkv + torch.from_numpy(w.qkv_bias[layer])
-        heads = qkv.unflatten(-1, (-1, size)).transpose(0, 1)
-        q, k, v = heads.split([shape.heads, shape.kv_heads, shape.kv_heads])
-        if w.head_norms.shape[0]:
-            q, k = (self._norm(one, torch.from_numpy(w.head_norms[layer, kind])) for kind, one in enumerate((q, k)))
-        kind = w.rope_kind[layer]
-        cos, sin = (torch.from_numpy(table[kind, places]) for table in (w.cos, w.sin))
-        q, k = _turned(q, cos, sin), _turned(k, cos, sin)
-        keys, values = cache.remember(layer, places, k, v)
-        seen = torch.arange(places.stop) <= torch.arange(places.start, places.stop)[:, None]
-        if window := int(w.window[layer]):
-            seen &= torch.arange(places.stop) > torch.arange(places.start, places.stop)[:, None] - window
-        if shape.attention_cap:
-            group = shape.heads // shape.kv_heads
-            keys, values = keys.repeat_interleave(group, 0), values.repeat_interleave(group, 0)
-            scores = torch.tanh(q @ keys.mT * shape.attention_scale / shape.attention_cap) * shape.attention_cap
-            mixed = torch.softmax(scores.masked_fill(~seen, -torch.inf), dim=-1) @ values
-        else:
-            mixed = functional.scaled_dot_product_attention(
-                q[None], keys[None], values[None], seen, scale=shape.attention_scale, enable_gqa=True
-            )[0]
-        return self._times(mixed.transpose(0, 1).flatten(1), w.out, layer)[:, : x.shape[1]]
-
-    def _times(self, x: Tensor, matrix: Matrix, layer: int, first: int = 0, last: int | None = None) -> Tensor:
-        """x [T, K] times the rows of tiles first to last: [T, 16 (last - first)]."""
-        last = matrix.tiles if last is None else min(last, matrix.tiles)
-        columns, rows = GROUP * matrix.groups, ROWS * (last - first)
-        if self._wide.numel() < columns * rows:
-            self._wide = torch.empty(columns * rows)
-        wide = self._wide[: columns * rows].view(columns, rows)
-        tiles.widen(matrix, layer, first, last, wide.numpy())
-        return x @ wide[: x.shape[1]]
-
-    def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
-        normed: Tensor = functional.rms_norm(x, weight.shape, weight, self.shape.epsilon)
-        return normed
+                reading.leave(page, self.team)
+                break
+            reading.read(self._weights, self.shape, page, 0, self.team, layer, layer + 1, *given)
+        for thread in threads:
+            thread.join()
+        if stop is not None and page.words[reading.ENDED]:
+            raise Halted
+        return torch.from_numpy(logits[:count, : self.vocabulary])
 
     def _fit(self, cache: Slots) -> None:
         """Tables of positions and room for partial sums, as far as the cache reaches."""
@@ -212,22 +165,19 @@ class Fused:
         hidden, size, group = w.last_norm.shape[2], shape.head_size, shape.heads // shape.kv_heads
         groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
 
-        def floats(*sizes: int) -> np.ndarray:
-            return np.zeros(sizes, np.float32)
-
         return Scratch(
             words=np.zeros(WORK + (REGIONS * w.norms.shape[0] + 1) * LINE, np.int64),
-            x=floats(team, MOST, hidden),
-            qkv=floats(MOST, ROWS * w.qkv.tiles),
-            part=floats(MOST, shape.kv_heads, room // SPAN + 1, group, _filled(size) + 2),
-            branch=floats(MOST, ROWS * w.out.tiles),
-            inner=floats(MOST, GROUP * w.down.groups),
-            logits=floats(MOST, ROWS * w.head.tiles),
-            local=floats(team, MOST, GROUP * max(w.qkv.groups, w.out.groups)),
-            row=floats(team, hidden),
-            score=floats(team, group, SPAN),
-            both=floats(team, MOST, 2 * ROWS),
-            sums=floats(team, MOST, groups),
+            x=zeros(team, MOST, hidden),
+            qkv=zeros(MOST, ROWS * w.qkv.tiles),
+            part=zeros(MOST, shape.kv_heads, room // SPAN + 1, group, _filled(size) + 2),
+            branch=zeros(MOST, ROWS * w.out.tiles),
+            inner=zeros(MOST, GROUP * w.down.groups),
+            logits=zeros(MOST, ROWS * w.head.tiles),
+            local=zeros(team, MOST, GROUP * max(w.qkv.groups, w.out.groups)),
+            row=zeros(team, hidden),
+            score=zeros(team, group, SPAN),
+            both=zeros(team, MOST, 2 * ROWS),
+            sums=zeros(team, MOST, groups),
             ids=np.zeros(MOST, np.int64),
             slots=np.zeros(MOST, np.int64),
             places=np.zeros(MOST, np.int64),
@@ -255,10 +205,10 @@ class Fused:
 
 
 class FusedRunner(Runner):
-    """See runners.Runner: few new tokens go through the compiled step, many through torch."""
+    """See runners.Runner: few new tokens go through the compiled step, many through the pass of local/reading."""
 
     at_once = MOST
-    chunk = 512
+    chunk = CHUNK
 
     def __init__(self, fused: Fused, cache: Slots, stop: StopEvent | None) -> None:
         self._fused = fused
@@ -268,11 +218,10 @@ class FusedRunner(Runner):
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         new, rows = len(ids[0]), len(ids)
         self.cache.reserve(self.cache.length + new + (FIRST if new > MOST else 0))  # what is written next has room too
-        with torch.inference_mode():
-            long = rows == 1 and new > SHORT
-            logits = self._fused.read(ids[0], self.cache, every, self._stop) if long else self._step(ids)
+        long = rows == 1 and new > SHORT
+        logits = self._fused.read(ids[0], self.cache, every, self._stop) if long else self._step(ids)
         self.cache.length += new
-        shaped: Tensor = logits.unflatten(0, (rows, -1))
+        shaped = logits.view(rows, -1, logits.shape[-1])
         return shaped if every else shaped[:, -1]
 
     def repeat(self, rows: int) -> None:
@@ -289,8 +238,9 @@ class FusedRunner(Runner):
         begin = self.cache.length
         flat = [(token, row, begin + place) for row, one in enumerate(ids) for place, token in enumerate(one)]
         parts = [flat[at : at + MOST] for at in range(0, len(flat), MOST)]
-        logits = [self._fused.step(part, self.cache) for part in parts]
-        return logits[0] if len(logits) == 1 else torch.cat(logits)
+        if len(parts) == 1:
+            return self._fused.step(flat, self.cache)
+        return torch.cat([self._fused.step(part, self.cache).clone() for part in parts])
 
 
 def cores() -> int:

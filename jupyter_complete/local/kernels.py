@@ -13,7 +13,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from .atomics import LINE, fetch_add
-from .tiles import FAST, ROWS, group_sums, times
+from .tiles import group_sums, times
+from .vectors import FAST, ROWS
 
 OWN = 75  # percent of a region that is given to the threads beforehand
 MET, GO, TOKENS, WORK = 0, LINE, 2 * LINE, 3 * LINE  # places in a team's words; from WORK on a counter for every region
@@ -68,6 +69,26 @@ def norm(x: Any, m: int, at: int, weights: Any, layer: int, kind: int, epsilon: 
     factor = np.float32(1.0 / math.sqrt(total / size + epsilon))
     for k in range(size):
         y[n, to + k] = x[m, at + k] * factor * weights[layer, kind, k]
+
+
+@njit(**FAST)
+def add(w: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row: Any, rank: int, x: Any) -> None:
+    """x[m] += branch[m], normed first where the model does that; row[rank] is room for it."""
+    if shape.sandwich:
+        norm(branch, m, 0, w.norms, layer, kind, shape.epsilon, row, rank, 0)
+        for k in range(x.shape[1]):
+            x[m, k] += row[rank, k]
+    else:
+        for k in range(x.shape[1]):
+            x[m, k] += branch[m, k]
+
+
+@njit(**FAST)
+def gate(both: Any, m: int, gelu: bool, inner: Any, row: int, at: int) -> None:
+    """inner[row, at..] = act(gate) · up, of which both[m] holds one behind the other."""
+    up = both.shape[1] // 2  # a number that the compiler does not know becomes vector code
+    for r in range(up):
+        inner[row, at + r] = act(both[m, r], gelu) * both[m, up + r]
 
 
 @njit(**FAST)

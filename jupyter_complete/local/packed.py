@@ -23,7 +23,8 @@ from ..sources import cache
 from .quantize import Groups, eight_bits, four_bits, tiled
 from .safetensors_file import SafetensorsWriter, mapped
 from .step import Shape, Weights
-from .tiles import ROWS, Matrix
+from .tiles import Matrix
+from .vectors import ROWS
 
 VERSION = 2  # of what is written; a newer one packs again
 FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")

@@ -29,7 +29,10 @@ class Runner(Protocol):
     chunk: int = 128
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
-        """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V]."""
+        """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V].
+
+        They stand until the next call.
+        """
         ...
 
     def repeat(self, rows: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from .kernels import exp
-from .tiles import FAST
+from .vectors import FAST
 
 NEAR = 4.0  # nats below the largest logit, where the likeliest tokens are looked for first
 KEPT, TOP_K, TOP_P, MIN_P = 0, 1, 2, 3  # what cut a candidate

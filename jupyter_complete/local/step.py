@@ -17,8 +17,9 @@ from numba import njit
 
 from .atomics import LINE, fetch_add, load, meet, store, wait_for
 from .attention import attention, gather, prepare
-from .kernels import GO, MET, TOKENS, WORK, act, more, norm, own, project, tanh
-from .tiles import FAST, ROWS, group_sums, row_of, times
+from .kernels import GO, MET, TOKENS, WORK, add, gate, more, norm, own, project, tanh
+from .tiles import group_sums, row_of, times
+from .vectors import FAST, ROWS
 
 MOST = 8  # tokens of one step
 REGIONS = 6  # of a layer, each with a counter of its own
@@ -79,27 +80,6 @@ class Scratch(NamedTuple):
 
 
 @njit(**FAST)
-def _add(w: Any, shape: Any, s: Any, layer: int, kind: int, rank: int, tokens: int, x: Any) -> None:
-    """x += branch, normed first where the model does that."""
-    hidden = x.shape[1]
-    for m in range(tokens):
-        if shape.sandwich:
-            norm(s.branch, m, 0, w.norms, layer, kind, shape.epsilon, s.row, rank, 0)
-            for k in range(hidden):
-                x[m, k] += s.row[rank, k]
-        else:
-            for k in range(hidden):
-                x[m, k] += s.branch[m, k]
-
-
-@njit(**FAST)
-def _gate(both: Any, m: int, gelu: bool, inner: Any, at: int) -> None:
-    up = both.shape[1] // 2  # a number that the compiler does not know becomes vector code
-    for r in range(up):
-        inner[m, at + r] = act(both[m, r], gelu) * both[m, up + r]
-
-
-@njit(**FAST)
 def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team: int, tokens: int, x: Any) -> None:
     """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
     both, sums = s.both[rank], s.sums[rank]
@@ -112,7 +92,7 @@ def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team:
             for up in range(2):
                 times(w.gate_up, layer, 2 * pair + up, x, tokens, sums, both, up * ROWS)
             for m in range(tokens):
-                _gate(both, m, shape.gelu, s.inner, pair * ROWS)
+                gate(both, m, shape.gelu, s.inner, m, pair * ROWS)
         first, last = more(s.words, region, pairs, team)
 
 
@@ -132,14 +112,15 @@ def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens:
         gather(w, shape, s, layer, m, local)
     project(words, region + 3, rank, team, w.out, layer, local, tokens, sums, s.branch)
     meet(words, MET, team)
-    _add(w, shape, s, layer, 1, rank, tokens, x)
     for m in range(tokens):
+        add(w, shape, s.branch, m, layer, 1, s.row, rank, x)
         norm(x, m, 0, w.norms, layer, 2, shape.epsilon, local, m, 0)
     _gated(w, shape, s, layer, region + 4, rank, team, tokens, local)
     meet(words, MET, team)
     project(words, region + 5, rank, team, w.down, layer, s.inner, tokens, sums, s.branch)
     meet(words, MET, team)
-    _add(w, shape, s, layer, 3, rank, tokens, x)
+    for m in range(tokens):
+        add(w, shape, s.branch, m, layer, 3, s.row, rank, x)
 
 
 @njit(**FAST)

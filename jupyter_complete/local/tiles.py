@@ -11,7 +11,7 @@ or 8 columns of one row, the first lowest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -19,20 +19,32 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# how all of it is compiled: literal arguments make copies of a function, so those of the large ones are variables
-FAST: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "_nrt": False}  # how everything here is compiled
+from .vectors import (
+    FAST,
+    FLOAT,
+    FLOATS,
+    HALF,
+    INDEX,
+    ROWS,
+    WORD,
+    WORDS,
+    ZERO,
+    everywhere,
+    fma,
+    halves,
+    load,
+    pointer_to,
+    pointers_to,
+    prefetch,
+    store,
+    sum_of,
+)
 
-ROWS = 16  # of a tile
 GROUP = 32  # columns that share a scale
 BITS = (4, 8)
 CHAINS = 2  # sums kept apart, so that one addition need not wait for the last; as many for any number of vectors
 AHEAD = 16  # groups that are asked for before they are needed
 COUNTS = (1, 2, 3, 4, 6, 8)  # of vectors x that a loop is written out for; others take the next larger one
-
-_INDEX, _WORD, _FLOAT, _HALF = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.HalfType()
-_WORDS, _FLOATS, _HALVES = (ir.VectorType(kind, ROWS) for kind in (_WORD, _FLOAT, _HALF))
-_ALIGN = {_WORDS: 4, _FLOATS: 4, _HALVES: 2}
-_ZERO = ir.Constant(_FLOATS, [0.0] * ROWS)
 
 
 class Matrix(NamedTuple):
@@ -104,151 +116,99 @@ def row_of(matrix: Any, row: int, factor: float, y: Any) -> None:
             y[k] = d * (((word & 255) ^ 128) - 128) * factor
 
 
-# From here on code is written that writes code: `builder` appends LLVM instructions. A place is a tuple of an array,
-# the offset where its items begin, and the step from one vector to the next.
-
-
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
-    """Where item `at` of a contiguous array is."""
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
-
-
-def _place(context: Any, builder: Any, kind: Any, place: Any, count: int) -> list[Any]:
-    """Pointers to the first items of `count` vectors of a place."""
-    array, at, step = (builder.extract_value(place, part) for part in range(3))
-    first = _pointer(context, builder, kind.types[0], array, at)
-    return [builder.gep(first, [builder.mul(step, _INDEX(one))]) for one in range(count)]
-
-
-def _load(builder: Any, pointer: Any, kind: Any) -> Any:
-    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=_ALIGN[kind])
-
-
-def _store(builder: Any, value: Any, pointer: Any) -> None:
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_ALIGN[value.type])
-
-
-def _prefetch(builder: Any, pointer: Any) -> None:
-    """Ask for a cache line that will be read; one past the end of memory does no harm."""
-    byte = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, _WORD, _WORD, _WORD])
-    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    builder.call(prefetch, [builder.bitcast(pointer, byte), _WORD(0), _WORD(3), _WORD(1)])
-
-
-def _halves(builder: Any, pointer: Any) -> Any:
-    """Sixteen float16 as floats."""
-    return builder.fpext(_load(builder, pointer, _HALVES), _FLOATS)
-
-
-def _all(builder: Any, pointer: Any) -> Any:
-    """One float, sixteen times."""
-    undefined = ir.Constant(_FLOATS, ir.Undefined)
-    first = builder.insert_element(undefined, builder.load(pointer), _WORD(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_WORDS, [0] * ROWS))
-
-
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    """a · b + c."""
-    kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fmuladd.v16f32"), [a, b, c])
-
-
-def _total(builder: Any, values: Sequence[Any]) -> Any:
-    total, *rest = values
-    for value in rest:
-        total = builder.fadd(total, value)
-    return total
-
-
 def _column(builder: Any, word: Any, part: int, bits: int) -> Any:
-    """Column `part` of sixteen words as floats."""
+    """Column `part` of sixteen words."""
 
     def by(amount: int) -> Any:
-        return ir.Constant(_WORDS, [amount] * ROWS)
+        return ir.Constant(WORDS, [amount] * ROWS)
 
     if bits == 4:
         moved = builder.lshr(word, by(4 * part)) if part else word
-        return builder.sitofp(builder.and_(moved, by(15)), _FLOATS)
+        return builder.and_(moved, by(15))
     moved = builder.shl(word, by(24 - 8 * part)) if part < 3 else word
-    return builder.sitofp(builder.ashr(moved, by(24)), _FLOATS)
+    return builder.ashr(moved, by(24))
 
 
-class _Tile:
+class TileReader:
     """Pointers into a tile of a Matrix, and its columns."""
 
     def __init__(self, context: Any, builder: Any, kinds: Any, arrays: Any, tile: Any, groups: Any, bits: int) -> None:
         self._builder, self.bits = builder, bits
-        begin = builder.mul(builder.mul(tile, groups), _INDEX(ROWS))
+        begin = builder.mul(builder.mul(tile, groups), INDEX(ROWS))
         words, scale, low = (builder.extract_value(arrays, part) for part in range(3))
-        self._words = _pointer(context, builder, kinds[0], words, builder.mul(begin, _INDEX(bits)))
-        self._words = builder.bitcast(self._words, _WORD.as_pointer())
-        self._scale = builder.bitcast(_pointer(context, builder, kinds[1], scale, begin), _HALF.as_pointer())
-        self._low = builder.bitcast(_pointer(context, builder, kinds[2], low, begin), _HALF.as_pointer())
+        self._words = pointer_to(context, builder, kinds[0], words, builder.mul(begin, INDEX(bits)))
+        self._words = builder.bitcast(self._words, WORD.as_pointer())
+        self._scale = builder.bitcast(pointer_to(context, builder, kinds[1], scale, begin), HALF.as_pointer())
+        self._low = builder.bitcast(pointer_to(context, builder, kinds[2], low, begin), HALF.as_pointer())
 
     def fetch(self, group: Any) -> None:
         """Have what comes AHEAD of a group on its way from memory: the processor's own guesses come later."""
-        begin = self._builder.mul(self._builder.add(group, _INDEX(AHEAD)), _INDEX(ROWS))
-        words = self._builder.gep(self._words, [self._builder.mul(begin, _INDEX(self.bits))])
+        begin = self._builder.mul(self._builder.add(group, INDEX(AHEAD)), INDEX(ROWS))
+        words = self._builder.gep(self._words, [self._builder.mul(begin, INDEX(self.bits))])
         for place in range(self.bits):
-            _prefetch(self._builder, self._builder.gep(words, [_INDEX(place * ROWS)]))
+            prefetch(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]))
         for pointer in (self._scale, self._low)[: 2 if self.bits == 4 else 1]:
-            _prefetch(self._builder, self._builder.gep(pointer, [begin]))
+            prefetch(self._builder, self._builder.gep(pointer, [begin]))
 
-    def columns(self, group: Any) -> Any:
-        """q of a group's 32 columns, in turn."""
-        words = self._builder.gep(self._words, [self._builder.mul(group, _INDEX(self.bits * ROWS))])
+    def integers(self, group: Any) -> Iterator[Any]:
+        """q of a group's 32 columns, in turn, each of sixteen rows."""
+        words = self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
         for place in range(self.bits):
-            word = _load(self._builder, self._builder.gep(words, [_INDEX(place * ROWS)]), _WORDS)
+            word = load(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]), WORDS)
             for part in range(32 // self.bits):
                 yield _column(self._builder, word, part, self.bits)
 
+    def columns(self, group: Any) -> Iterator[Any]:
+        """The same as floats."""
+        for integer in self.integers(group):
+            yield self._builder.sitofp(integer, FLOATS)
+
     def scale(self, group: Any) -> Any:
-        return _halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, _INDEX(ROWS))]))
+        return halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, INDEX(ROWS))]))
 
     def low(self, group: Any) -> Any:
-        return _halves(self._builder, self._builder.gep(self._low, [self._builder.mul(group, _INDEX(ROWS))]))
+        return halves(self._builder, self._builder.gep(self._low, [self._builder.mul(group, INDEX(ROWS))]))
 
 
-def _emit_grouped(builder: Any, tile: _Tile, groups: Any, xs: list[Any], sums: list[Any], ys: list[Any]) -> None:
+def _emit_grouped(builder: Any, tile: TileReader, groups: Any, xs: list[Any], sums: list[Any], ys: list[Any]) -> None:
     """y = Σ_g d[g] · Σ_k q[k] · x[k], and + m[g] · Σ_k x[k] at 4 bits."""
-    totals = [cgutils.alloca_once_value(builder, _ZERO) for _ in xs]
+    totals = [cgutils.alloca_once_value(builder, ZERO) for _ in xs]
     with cgutils.for_range(builder, groups) as loop:
         tile.fetch(loop.index)
-        begin = builder.mul(loop.index, _INDEX(GROUP))
+        begin = builder.mul(loop.index, INDEX(GROUP))
         here = [builder.gep(x, [begin]) for x in xs]
-        dots = [[_ZERO] * CHAINS for _ in xs]
+        dots = [[ZERO] * CHAINS for _ in xs]
         for k, q in enumerate(tile.columns(loop.index)):
             for x, dot in zip(here, dots, strict=True):
-                dot[k % CHAINS] = _fma(builder, q, _all(builder, builder.gep(x, [_INDEX(k)])), dot[k % CHAINS])
+                dot[k % CHAINS] = fma(builder, q, everywhere(builder, builder.gep(x, [INDEX(k)])), dot[k % CHAINS])
         scale = tile.scale(loop.index)
         low = tile.low(loop.index) if tile.bits == 4 else None
         for total, dot, of_x in zip(totals, dots, sums, strict=True):
-            value = _fma(builder, _total(builder, dot), scale, builder.load(total))
+            value = fma(builder, sum_of(builder, dot), scale, builder.load(total))
             if low is not None:
-                value = _fma(builder, low, _all(builder, builder.gep(of_x, [loop.index])), value)
+                value = fma(builder, low, everywhere(builder, builder.gep(of_x, [loop.index])), value)
             builder.store(value, total)
     for total, y in zip(totals, ys, strict=True):
-        _store(builder, builder.load(total), y)
+        store(builder, builder.load(total), y)
 
 
 def _emit_plain(builder: Any, w: Any, step: Any, columns: Any, xs: list[Any], ys: list[Any]) -> None:
     """y = Σ_k w[k] · x[k], four columns at a time."""
-    totals = [[cgutils.alloca_once_value(builder, _ZERO) for _ in range(CHAINS)] for _ in xs]
+    totals = [[cgutils.alloca_once_value(builder, ZERO) for _ in range(CHAINS)] for _ in xs]
 
     def column(k: Any, place: int) -> None:
-        values = _load(builder, builder.gep(w, [builder.mul(k, step)]), _FLOATS)
+        values = load(builder, builder.gep(w, [builder.mul(k, step)]), FLOATS)
         for x, chain in zip(xs, totals, strict=True):
             total = chain[place % CHAINS]
-            builder.store(_fma(builder, values, _all(builder, builder.gep(x, [k])), builder.load(total)), total)
+            builder.store(fma(builder, values, everywhere(builder, builder.gep(x, [k])), builder.load(total)), total)
 
-    with cgutils.for_range(builder, builder.lshr(columns, _INDEX(2))) as loop:
+    with cgutils.for_range(builder, builder.lshr(columns, INDEX(2))) as loop:
         for place in range(4):
-            column(builder.add(builder.mul(loop.index, _INDEX(4)), _INDEX(place)), place)
-    with cgutils.for_range(builder, builder.and_(columns, _INDEX(3))) as loop:
-        column(builder.add(builder.and_(columns, _INDEX(~3)), loop.index), 0)
+            column(builder.add(builder.mul(loop.index, INDEX(4)), INDEX(place)), place)
+    with cgutils.for_range(builder, builder.and_(columns, INDEX(3))) as loop:
+        column(builder.add(builder.and_(columns, INDEX(~3)), loop.index), 0)
     for chain, y in zip(totals, ys, strict=True):
-        _store(builder, _total(builder, [builder.load(one) for one in chain]), y)
+        store(builder, sum_of(builder, [builder.load(one) for one in chain]), y)
 
 
 @intrinsic
@@ -259,13 +219,13 @@ def _grouped(
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kinds = signature.args
-        arrays, tile, groups, bits, tokens, *places = args
+        arrays, tile, groups, bits, tokens, *where = args
         for width in BITS:
-            with builder.if_then(builder.icmp_signed("==", bits, _INDEX(width))):
-                one = _Tile(context, builder, kinds[0].types, arrays, tile, groups, width)
+            with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
+                one = TileReader(context, builder, kinds[0].types, arrays, tile, groups, width)
                 for count in _counted(builder, tokens):
-                    pairs = zip(kinds[5:], places, strict=True)
-                    xs, sums, ys = (_place(context, builder, kind, place, count) for kind, place in pairs)
+                    pairs = zip(kinds[5:], where, strict=True)
+                    xs, sums, ys = (pointers_to(context, builder, kind, place, count) for kind, place in pairs)
                     _emit_grouped(builder, one, groups, xs, sums, ys)
         return context.get_dummy_value()
 
@@ -279,9 +239,9 @@ def plain(typing: Any, w: Any, columns: Any, tokens: Any, x: Any, y: Any) -> Any
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kinds = signature.args
         w, columns, tokens, x, y = args
-        (first,) = _place(context, builder, kinds[0], w, 1)
+        (first,) = pointers_to(context, builder, kinds[0], w, 1)
         for count in _counted(builder, tokens):
-            xs, ys = (_place(context, builder, kind, one, count) for kind, one in ((kinds[3], x), (kinds[4], y)))
+            xs, ys = (pointers_to(context, builder, kind, one, count) for kind, one in ((kinds[3], x), (kinds[4], y)))
             _emit_plain(builder, first, builder.extract_value(w, 2), columns, xs, ys)
         return context.get_dummy_value()
 
@@ -291,8 +251,8 @@ def plain(typing: Any, w: Any, columns: Any, tokens: Any, x: Any, y: Any) -> Any
 def _counted(builder: Any, tokens: Any) -> Any:
     """Inside the loop the instructions go where `tokens` are that many, or too few for the next smaller one."""
     for fewer, count in zip((0, *COUNTS), COUNTS, strict=False):
-        more = builder.icmp_signed(">", tokens, _INDEX(fewer))
-        with builder.if_then(builder.and_(more, builder.icmp_signed("<=", tokens, _INDEX(count)))):
+        more = builder.icmp_signed(">", tokens, INDEX(fewer))
+        with builder.if_then(builder.and_(more, builder.icmp_signed("<=", tokens, INDEX(count)))):
             yield count
 
 
@@ -300,18 +260,18 @@ def _counted(builder: Any, tokens: Any) -> Any:
 def _widened(typing: Any, arrays: Any, tile: Any, groups: Any, bits: Any, y: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         arrays, tile, groups, bits, place = args
-        (first,) = _place(context, builder, signature.args[4], place, 1)
+        (first,) = pointers_to(context, builder, signature.args[4], place, 1)
         step = builder.extract_value(place, 2)
         for width in BITS:
-            with builder.if_then(builder.icmp_signed("==", bits, _INDEX(width))):
-                one = _Tile(context, builder, signature.args[0].types, arrays, tile, groups, width)
+            with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
+                one = TileReader(context, builder, signature.args[0].types, arrays, tile, groups, width)
                 with cgutils.for_range(builder, groups) as loop:
                     scale = one.scale(loop.index)
-                    low = one.low(loop.index) if width == 4 else _ZERO
-                    begin = builder.mul(loop.index, _INDEX(GROUP))
+                    low = one.low(loop.index) if width == 4 else ZERO
+                    begin = builder.mul(loop.index, INDEX(GROUP))
                     for k, q in enumerate(one.columns(loop.index)):
-                        at = builder.mul(builder.add(begin, _INDEX(k)), step)
-                        _store(builder, _fma(builder, q, scale, low), builder.gep(first, [at]))
+                        at = builder.mul(builder.add(begin, INDEX(k)), step)
+                        store(builder, fma(builder, q, scale, low), builder.gep(first, [at]))
         return context.get_dummy_value()
 
     return types.void(arrays, types.intp, types.intp, types.intp, y), generate
@@ -322,7 +282,7 @@ def _float_of(typing: Any, array: Any, at: Any) -> Any:
     """The float16 whose bits stand at flat place `at`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], args[0], args[1])
-        return builder.fpext(builder.load(builder.bitcast(pointer, _HALF.as_pointer()), align=2), _FLOAT)
+        pointer = pointer_to(context, builder, signature.args[0], args[0], args[1])
+        return builder.fpext(builder.load(builder.bitcast(pointer, HALF.as_pointer()), align=2), FLOAT)
 
     return types.float32(array, types.intp), generate

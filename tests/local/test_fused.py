@@ -59,7 +59,8 @@ def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
     runner = one.runner()
     with one.awake():
         mine = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
-    torch.testing.assert_close(torch.cat(mine), own, atol=2e-3, rtol=1e-4)
+    rounded_off = chunk > fused_module.SHORT  # the vectors of such a pass are, to 16 bits
+    torch.testing.assert_close(torch.cat(mine), own, atol=2e-2 if rounded_off else 2e-3, rtol=1e-4)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -191,7 +192,9 @@ class TestGuesses:
         with one.awake():
             for chunk in (1, 2, 3, 5, 8):
                 runner = one.runner()
-                parts = [runner.forward([ids[at : at + chunk]], every=True)[0] for at in range(0, len(ids), chunk)]
+                parts = [
+                    runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)
+                ]
                 logits.append(torch.cat(parts))
         assert all(torch.equal(logits[0], other) for other in logits)
 

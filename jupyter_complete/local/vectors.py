@@ -1,0 +1,87 @@
+"""Sixteen numbers at once: the LLVM instructions that the kernels are written in.
+
+`builder` appends instructions. A place is a tuple of an array, the offset where its items begin, and the step from one
+vector to the next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils
+
+# how everything is compiled; literal arguments make copies of a function, so those of the large ones are variables
+FAST: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "_nrt": False}
+
+ROWS = 16  # of a tile, which are the lanes of a vector
+LINE = 64  # bytes of a cache line
+INDEX, WORD, FLOAT, HALF = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.HalfType()
+WORDS, FLOATS, HALVES = (ir.VectorType(kind, ROWS) for kind in (WORD, FLOAT, HALF))
+_ALIGN = {WORDS: 4, FLOATS: 4, HALVES: 2}
+ZERO = ir.Constant(FLOATS, [0.0] * ROWS)
+
+
+def zeros(*sizes: int, dtype: Any = np.float32) -> np.ndarray:
+    """An array that begins on a cache line, so that no two threads write to one where their tiles meet."""
+    count, of_line = math.prod(sizes), LINE // np.dtype(dtype).itemsize
+    room = np.zeros(count + of_line, dtype)
+    first = -room.ctypes.data % LINE // room.itemsize
+    return room[first : first + count].reshape(sizes)
+
+
+def pointer_to(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Where item `at` of a contiguous array is."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+
+
+def pointers_to(context: Any, builder: Any, kind: Any, place: Any, count: int) -> list[Any]:
+    """Pointers to the first items of `count` vectors of a place."""
+    array, at, step = (builder.extract_value(place, part) for part in range(3))
+    first = pointer_to(context, builder, kind.types[0], array, at)
+    return [builder.gep(first, [builder.mul(step, INDEX(one))]) for one in range(count)]
+
+
+def load(builder: Any, pointer: Any, kind: Any) -> Any:
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=_ALIGN[kind])
+
+
+def store(builder: Any, value: Any, pointer: Any) -> None:
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_ALIGN[value.type])
+
+
+def prefetch(builder: Any, pointer: Any) -> None:
+    """Ask for a cache line that will be read; one past the end of memory does no harm."""
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, WORD, WORD, WORD])
+    asking = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    builder.call(asking, [builder.bitcast(pointer, byte), WORD(0), WORD(3), WORD(1)])
+
+
+def halves(builder: Any, pointer: Any) -> Any:
+    """Sixteen float16 as floats."""
+    return builder.fpext(load(builder, pointer, HALVES), FLOATS)
+
+
+def everywhere(builder: Any, pointer: Any) -> Any:
+    """One item, sixteen times."""
+    item = builder.load(pointer)
+    undefined = ir.Constant(ir.VectorType(item.type, ROWS), ir.Undefined)
+    first = builder.insert_element(undefined, item, WORD(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(WORDS, [0] * ROWS))
+
+
+def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """a · b + c."""
+    kind = ir.FunctionType(FLOATS, [FLOATS] * 3)
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fmuladd.v16f32"), [a, b, c])
+
+
+def sum_of(builder: Any, values: Sequence[Any]) -> Any:
+    total, *rest = values
+    for value in rest:
+        total = builder.fadd(total, value)
+    return total
