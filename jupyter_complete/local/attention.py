@@ -4,7 +4,7 @@ several tokens of a prompt at once.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,6 +15,34 @@ from .vectors import FAST, ROWS
 
 SPAN = 256  # cache positions a thread attends to at a time
 AT_ONCE = 4  # query heads that share a pass over keys and values
+
+
+class Heads(NamedTuple):
+    """What is done to the heads of every layer before they meet."""
+
+    bias: Any  # float32 [L, (A + 2 G) D], or [0, 0]
+    norms: Any  # float32 [L, 2, D], or [0, 2, D]
+    cos: Any  # float32 [kinds of layers, C, D / 2]
+    sin: Any
+    rope_kind: Any  # int64 [L]
+    window: Any  # int64 [L], 0 where all positions are seen
+
+
+class Tokens(NamedTuple):
+    """The M tokens of a pass and their projections."""
+
+    qkv: Any  # float32 [M, (A + 2 G) D], filled up to whole tiles
+    ids: Any  # int64 [M]
+    slots: Any  # int64 [M], whose cache each belongs to
+    places: Any  # int64 [M], its position there
+
+
+class Room(NamedTuple):
+    """What `attend_many` writes in each of N threads."""
+
+    score: Any  # float32 [N, 8, SPAN]
+    now: Any  # [N, 8, D + 2], of a span: unscaled sums of values, then largest score, then sum
+    so_far: Any  # the same, of all spans so far
 
 
 @njit(**FAST)
@@ -28,48 +56,51 @@ def _turn(v: Any, m: int, at: int, cos: Any, sin: Any, rope: int, place: int) ->
 
 
 @njit(**FAST)
-def _positioned(w: Any, shape: Any, s: Any, layer: int, m: int, first: int, last: int, kind: int) -> None:
+def _positioned(
+    heads: Any, size: int, epsilon: float, t: Any, layer: int, m: int, first: int, last: int, kind: int
+) -> None:
     """Norm, if the model does, and turn heads `first` to `last` of token m's projections; `kind` 0 is q, 1 is k."""
     for h in range(first, last):
-        at = h * shape.head_size
-        if w.head_norms.shape[0]:
-            norm(s.qkv, m, at, w.head_norms, layer, kind, shape.epsilon, s.qkv, m, at)
-        _turn(s.qkv, m, at, w.cos, w.sin, w.rope_kind[layer], s.places[m])
+        begin = h * size
+        if heads.norms.shape[0]:
+            norm(t.qkv, m, begin, heads.norms, layer, kind, epsilon, t.qkv, m, begin)
+        _turn(t.qkv, m, begin, heads.cos, heads.sin, heads.rope_kind[layer], t.places[m])
 
 
 @njit(**FAST)
-def _remember(shape: Any, s: Any, layer: int, m: int, g: int, keys: Any, values: Any) -> None:
-    """Put token m's key and value of group g into its slot of the cache."""
-    size, slot, place = shape.head_size, s.slots[m], s.places[m]
-    k = (shape.heads + g) * size
-    v = k + shape.kv_heads * size
+def _remember(t: Any, size: int, layer: int, m: int, g: int, k: int, v: int, keys: Any, values: Any) -> None:
+    """Put token m's key and value of group g, which begin at k and v, into its slot of the cache."""
+    slot, place = t.slots[m], t.places[m]
     for d in range(size):
-        keys[layer, slot, g, place // ROWS, d, place % ROWS] = s.qkv[m, k + d]
-        values[layer, slot, g, d // ROWS, place, d % ROWS] = s.qkv[m, v + d]
+        keys[layer, slot, g, place // ROWS, d, place % ROWS] = t.qkv[m, k + d]
+        values[layer, slot, g, d // ROWS, place, d % ROWS] = t.qkv[m, v + d]
 
 
 @njit(**FAST)
-def prepare(w: Any, shape: Any, s: Any, layer: int, region: int, tokens: int, keys: Any, values: Any) -> None:
+def _biased(bias: Any, layer: int, qkv: Any, m: int, first: int, last: int) -> None:
+    for r in range(first, last):
+        qkv[m, r] += bias[layer, r]
+
+
+@njit(**FAST)
+def prepare(
+    heads: Any, shape: Any, t: Any, words: Any, region: int, layer: int, tokens: int, keys: Any, values: Any
+) -> None:
     """From projections to queries, and to keys and values in the cache: all tokens and groups, shared out."""
-    group = shape.heads // shape.kv_heads
-    piece = share(s.words, region, 1)
+    group, size = shape.heads // shape.kv_heads, shape.head_size
+    piece = share(words, region, 1)
     while piece < tokens * shape.kv_heads:
         m, g = piece // shape.kv_heads, piece % shape.kv_heads
-        if w.qkv_bias.shape[0]:
-            _biased(w, shape, s, layer, m, g * group, (g + 1) * group)
-            _biased(w, shape, s, layer, m, shape.heads + g, shape.heads + g + 1)
-            v = shape.heads + shape.kv_heads + g
-            _biased(w, shape, s, layer, m, v, v + 1)
-        _positioned(w, shape, s, layer, m, g * group, (g + 1) * group, 0)
-        _positioned(w, shape, s, layer, m, shape.heads + g, shape.heads + g + 1, 1)
-        _remember(shape, s, layer, m, g, keys, values)
-        piece = share(s.words, region, 1)
-
-
-@njit(**FAST)
-def _biased(w: Any, shape: Any, s: Any, layer: int, m: int, first: int, last: int) -> None:
-    for r in range(first * shape.head_size, last * shape.head_size):
-        s.qkv[m, r] += w.qkv_bias[layer, r]
+        k = shape.heads + g
+        v = k + shape.kv_heads
+        if heads.bias.shape[0]:
+            _biased(heads.bias, layer, t.qkv, m, g * group * size, (g + 1) * group * size)
+            _biased(heads.bias, layer, t.qkv, m, k * size, (k + 1) * size)
+            _biased(heads.bias, layer, t.qkv, m, v * size, (v + 1) * size)
+        _positioned(heads, size, shape.epsilon, t, layer, m, g * group, (g + 1) * group, 0)
+        _positioned(heads, size, shape.epsilon, t, layer, m, k, k + 1, 1)
+        _remember(t, size, layer, m, g, k * size, v * size, keys, values)
+        piece = share(words, region, 1)
 
 
 @njit(**FAST)
@@ -91,93 +122,124 @@ def _soften(score: Any, span: int, scale: float, cap: float) -> tuple[float, flo
     return largest, total
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _attend(
-    shape: Any, s: Any, rank: int, layer: int, m: int, g: int, c: int, first: int, last: int, keys: Any, values: Any
+    shape: Any,
+    t: Any,
+    part: Any,
+    score: Any,
+    layer: int,
+    m: int,
+    g: int,
+    c: int,
+    first: int,
+    last: int,
+    keys: Any,
+    values: Any,
 ) -> None:
     """The query heads of group g over positions first to last of span c: see Scratch.part."""
-    size, group, slot, begin = shape.head_size, shape.heads // shape.kv_heads, s.slots[m], c * SPAN
-    wide, score, part = values.shape[3] * ROWS, s.score[rank], s.part
-    scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
+    size, group, slot, begin = shape.head_size, shape.heads // shape.kv_heads, t.slots[m], c * SPAN
+    wide, scale, cap = values.shape[3] * ROWS, np.float32(shape.attention_scale), np.float32(shape.attention_cap)
     of_layer = (layer * keys.shape[1] + slot) * shape.kv_heads + g
     for i in range(0, group, AT_ONCE):
         count = min(AT_ONCE, group - i)
-        q = (s.qkv, m * s.qkv.shape[1] + (g * group + i) * size, size)
+        q = (t.qkv, m * t.qkv.shape[1] + (g * group + i) * size, size)
         for block in range(first // ROWS, (last + ROWS - 1) // ROWS):
-            at = (of_layer * keys.shape[3] + block) * size * ROWS
-            plain((keys, at, ROWS), size, count, q, (score, i * SPAN + block * ROWS - begin, SPAN))
+            of_block = (of_layer * keys.shape[3] + block) * size * ROWS
+            plain((keys, of_block, ROWS), size, count, q, (score, i * SPAN + block * ROWS - begin, SPAN))
         for h in range(i, i + count):
             seen = score[h, first - begin : last - begin]
             part[m, g, c, h, wide], part[m, g, c, h, wide + 1] = _soften(seen, last - first, scale, cap)
         p = (score, i * SPAN + first - begin, SPAN)
         y = (((m * part.shape[1] + g) * part.shape[2] + c) * part.shape[3] + i) * part.shape[4]
         for d in range(0, wide, ROWS):
-            at = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + first) * ROWS
-            plain((values, at, ROWS), last - first, count, p, (part, y + d, part.shape[4]))
+            of_tile = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + first) * ROWS
+            plain((values, of_tile, ROWS), last - first, count, p, (part, y + d, part.shape[4]))
 
 
 @njit(**FAST)
-def gather(w: Any, shape: Any, s: Any, layer: int, m: int, y: Any) -> None:
-    """Put together what the spans of token m came to: y[m, A D], all heads."""
-    size, group, wide = shape.head_size, shape.heads // shape.kv_heads, s.part.shape[4] - 2
-    first, spans = _first_seen(w.window[layer], s.places[m]) // SPAN, s.places[m] // SPAN + 1
+def gather(shape: Any, part: Any, first: int, place: int, m: int, y: Any) -> None:
+    """Put together what the spans of token m, which sees positions first to place, came to: y[m, A D], all heads."""
+    size, group, wide = shape.head_size, shape.heads // shape.kv_heads, part.shape[4] - 2
+    begin, spans = first // SPAN, place // SPAN + 1
     for h in range(shape.heads):
         g, i = h // group, h % group
         largest = np.float32(-1e30)
-        for c in range(first, spans):
-            largest = max(largest, s.part[m, g, c, i, wide])
+        for c in range(begin, spans):
+            largest = max(largest, part[m, g, c, i, wide])
         total = np.float32(0.0)
         for d in range(size):
             y[m, h * size + d] = np.float32(0.0)
-        for c in range(first, spans):
-            factor = exp(s.part[m, g, c, i, wide] - largest)
-            total += factor * s.part[m, g, c, i, wide + 1]
+        for c in range(begin, spans):
+            factor = exp(part[m, g, c, i, wide] - largest)
+            total += factor * part[m, g, c, i, wide + 1]
             for d in range(size):
-                y[m, h * size + d] += factor * s.part[m, g, c, i, d]
+                y[m, h * size + d] += factor * part[m, g, c, i, d]
         inverse = np.float32(1.0) / total
         for d in range(size):
             y[m, h * size + d] *= inverse
 
 
 @njit(**FAST)
-def _first_seen(window: int, place: int) -> int:
+def first_seen(window: int, place: int) -> int:
     return max(0, place - window + 1) if window > 0 else 0
 
 
 @njit(**FAST)
 def attention(
-    w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, tokens: int, keys: Any, values: Any
+    window: int,
+    shape: Any,
+    t: Any,
+    part: Any,
+    score: Any,
+    words: Any,
+    region: int,
+    layer: int,
+    tokens: int,
+    keys: Any,
+    values: Any,
 ) -> None:
-    """Spans of all tokens and groups, shared out."""
+    """Spans of all tokens and groups, shared out; `score` [A / G, SPAN] is the thread's own."""
     spans = 0
     for m in range(tokens):
-        spans = max(spans, s.places[m] // SPAN + 1)
+        spans = max(spans, t.places[m] // SPAN + 1)
     of_token = shape.kv_heads * spans
-    piece = share(s.words, region, 1)
+    piece = share(words, region, 1)
     while piece < tokens * of_token:
         m, g, c = piece // of_token, piece % of_token // spans, piece % spans
-        place = s.places[m]
-        first = max(c * SPAN, _first_seen(w.window[layer], place))
+        place = t.places[m]
+        first = max(c * SPAN, first_seen(window, place))
         last = min((c + 1) * SPAN, place + 1)
         if last > first:
-            _attend(shape, s, rank, layer, m, g, c, first, last, keys, values)
-        piece = share(s.words, region, 1)
+            _attend(shape, t, part, score, layer, m, g, c, first, last, keys, values)
+        piece = share(words, region, 1)
 
 
 @njit(**FAST)
 def attend_many(
-    w: Any, shape: Any, s: Any, rank: int, layer: int, first: int, count: int, keys: Any, values: Any, y: Any
+    window: int,
+    shape: Any,
+    t: Any,
+    room: Any,
+    rank: int,
+    layer: int,
+    first: int,
+    count: int,
+    keys: Any,
+    values: Any,
+    y: Any,
 ) -> None:
-    """y[i, A D] = attention of tokens first to first + count - 1 of the text in slot 0; s is a reading.Page."""
-    size, wide = shape.head_size, values.shape[3] * ROWS
-    so_far, begin = s.so_far[rank], _first_seen(w.window[layer], s.places[first])
+    """y[i, A D] = attention of tokens first to first + count - 1, at most 8, of the text in slot 0."""
+    size, wide, so_far = shape.head_size, values.shape[3] * ROWS, room.so_far[rank]
+    begin = first_seen(window, t.places[first])
     for h in range(shape.heads):
         for i in range(count):
             for d in range(wide + 2):
                 so_far[i, d] = np.float32(0.0)
             so_far[i, wide] = np.float32(-1e30)
-        for c in range(begin // SPAN, s.places[first + count - 1] // SPAN + 1):
-            _attend_span(w, shape, s, rank, layer, h, first, count, c, keys, values)
+        for c in range(begin // SPAN, t.places[first + count - 1] // SPAN + 1):
+            _attend_span(window, shape, t, room.score[rank], room.now[rank], layer, h, first, count, c, keys, values)
+            _put_together(so_far, room.now[rank], count, wide)
         for i in range(count):
             inverse = np.float32(1.0) / so_far[i, wide + 1]
             for d in range(size):
@@ -185,31 +247,8 @@ def attend_many(
 
 
 @njit(**FAST)
-def _attend_span(
-    w: Any, shape: Any, s: Any, rank: int, layer: int, h: int, first: int, count: int, c: int, keys: Any, values: Any
-) -> None:
-    """Head h of some tokens over span c, put together with the spans before it."""
-    size, wide, window = shape.head_size, values.shape[3] * ROWS, w.window[layer]
-    score, now, so_far, begin = s.score[rank], s.now[rank], s.so_far[rank], c * SPAN
-    scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
-    of_layer = layer * keys.shape[1] * shape.kv_heads + h // (shape.heads // shape.kv_heads)
-    low = max(begin, _first_seen(window, s.places[first]))
-    high = min(begin + SPAN, s.places[first + count - 1] + 1)
-    q = (s.qkv, first * s.qkv.shape[1] + h * size, s.qkv.shape[1])
-    for block in range(low // ROWS, (high + ROWS - 1) // ROWS):
-        at = (of_layer * keys.shape[3] + block) * size * ROWS
-        plain((keys, at, ROWS), size, count, q, (score, block * ROWS - begin, SPAN))
-    for i in range(count):
-        seen = max(low, _first_seen(window, s.places[first + i]))
-        unseen = max(seen, min(high, s.places[first + i] + 1))
-        now[i, wide], now[i, wide + 1] = _soften(score[i, seen - begin : unseen - begin], unseen - seen, scale, cap)
-        for t in range(low - begin, seen - begin):
-            score[i, t] = np.float32(0.0)
-        for t in range(unseen - begin, high - begin):
-            score[i, t] = np.float32(0.0)
-    for d in range(0, wide, ROWS):
-        at = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + low) * ROWS
-        plain((values, at, ROWS), high - low, count, (score, low - begin, SPAN), (now, d, now.shape[1]))
+def _put_together(so_far: Any, now: Any, count: int, wide: int) -> None:
+    """Add what a span came to."""
     for i in range(count):
         largest = max(so_far[i, wide], now[i, wide])
         before, after = exp(so_far[i, wide] - largest), exp(now[i, wide] - largest)
@@ -217,3 +256,41 @@ def _attend_span(
             so_far[i, d] = so_far[i, d] * before + now[i, d] * after
         so_far[i, wide] = largest
         so_far[i, wide + 1] = so_far[i, wide + 1] * before + now[i, wide + 1] * after
+
+
+@njit(**FAST, inline="always")
+def _attend_span(
+    window: int,
+    shape: Any,
+    t: Any,
+    score: Any,
+    now: Any,
+    layer: int,
+    h: int,
+    first: int,
+    count: int,
+    c: int,
+    keys: Any,
+    values: Any,
+) -> None:
+    """Head h of some tokens over span c."""
+    size, wide, begin = shape.head_size, values.shape[3] * ROWS, c * SPAN
+    scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
+    of_layer = layer * keys.shape[1] * shape.kv_heads + h // (shape.heads // shape.kv_heads)
+    low = max(begin, first_seen(window, t.places[first]))
+    high = min(begin + SPAN, t.places[first + count - 1] + 1)
+    q = (t.qkv, first * t.qkv.shape[1] + h * size, t.qkv.shape[1])
+    for block in range(low // ROWS, (high + ROWS - 1) // ROWS):
+        of_block = (of_layer * keys.shape[3] + block) * size * ROWS
+        plain((keys, of_block, ROWS), size, count, q, (score, block * ROWS - begin, SPAN))
+    for i in range(count):
+        seen = max(low, first_seen(window, t.places[first + i]))
+        unseen = max(seen, min(high, t.places[first + i] + 1))
+        now[i, wide], now[i, wide + 1] = _soften(score[i, seen - begin : unseen - begin], unseen - seen, scale, cap)
+        for place in range(low - begin, seen - begin):
+            score[i, place] = np.float32(0.0)
+        for place in range(unseen - begin, high - begin):
+            score[i, place] = np.float32(0.0)
+    for d in range(0, wide, ROWS):
+        of_tile = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + low) * ROWS
+        plain((values, of_tile, ROWS), high - low, count, (score, low - begin, SPAN), (now, d, now.shape[1]))

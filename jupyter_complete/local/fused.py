@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import reading, sampling_kernels, step
+from . import products, reading, sampling_kernels, step, tiles
 from .atomics import LINE
-from .attention import SPAN
+from .attention import SPAN, Tokens
 from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
@@ -82,6 +82,8 @@ class Fused:
     """The weights of one model and the threads that run its step. One thread calls it."""
 
     def __init__(self, arrays: dict[str, Any], config: Any, threads: int | None = None) -> None:
+        for kernel in (*tiles.KERNELS, *products.KERNELS):
+            kernel.link()
         self.shape, self.config = shape_of(config), config
         self.team = threads or min(TEAM, cores())
         self.nbytes = sum(array.nbytes for array in arrays.values())
@@ -116,8 +118,8 @@ class Fused:
     def step(self, tokens_at: Sequence[tuple[int, int, int]], cache: Slots) -> Tensor:
         """Logits [M, V] of up to 8 tokens, each given as (id, slot, place); the next call writes over them."""
         self._fit(cache)
-        s, tokens = self._scratch, len(tokens_at)
-        s.ids[:tokens], s.slots[:tokens], s.places[:tokens] = zip(*tokens_at, strict=True)
+        s, t, tokens = self._scratch, self._scratch.tokens, len(tokens_at)
+        t.ids[:tokens], t.slots[:tokens], t.places[:tokens] = zip(*tokens_at, strict=True)
         self._call(cache)
         step.run(self._weights, self.shape, s, 0, self.team, 0, tokens, cache.keys, cache.values)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
@@ -127,11 +129,12 @@ class Fused:
         self._dismiss()
         self._fit(cache)
         tokens, count, layers = len(ids), len(ids) if every else 1, self._weights.norms.shape[0]
-        if self._page is None or len(self._page.ids) < tokens:
+        if self._page is None or len(self._page.x) < tokens:
             self._page = reading.page(self._weights, self.shape, max(tokens, CHUNK), self.team)
         page = self._page
         page.words[:] = 0
-        page.ids[:tokens], page.places[:tokens] = ids, range(cache.length, cache.length + tokens)
+        page.tokens.ids[:tokens] = ids
+        page.tokens.places[:tokens] = range(cache.length, cache.length + tokens)
         logits = np.empty((-(-count // BATCH) * BATCH, ROWS * self._weights.head.tiles), np.float32)
         given = (tokens, cache.keys, cache.values, count, logits)
         threads = []
@@ -157,7 +160,7 @@ class Fused:
         self._dismiss()
         self._room = max(cache.room, PLACES)
         cos, sin = turns(self.config, self._room)
-        self._weights = self._weights._replace(cos=cos, sin=sin)
+        self._weights = self._weights._replace(heads=self._weights.heads._replace(cos=cos, sin=sin))
         self._scratch = self._made(self._room)
 
     def _made(self, room: int) -> Scratch:
@@ -168,7 +171,7 @@ class Fused:
         return Scratch(
             words=np.zeros(WORK + (REGIONS * w.norms.shape[0] + 1) * LINE, np.int64),
             x=zeros(team, MOST, hidden),
-            qkv=zeros(MOST, ROWS * w.qkv.tiles),
+            tokens=Tokens(zeros(MOST, ROWS * w.qkv.tiles), *(zeros(MOST, dtype=np.int64) for _ in range(3))),
             part=zeros(MOST, shape.kv_heads, room // SPAN + 1, group, _filled(size) + 2),
             branch=zeros(MOST, ROWS * w.out.tiles),
             inner=zeros(MOST, GROUP * w.down.groups),
@@ -178,9 +181,6 @@ class Fused:
             score=zeros(team, group, SPAN),
             both=zeros(team, MOST, 2 * ROWS),
             sums=zeros(team, MOST, groups),
-            ids=np.zeros(MOST, np.int64),
-            slots=np.zeros(MOST, np.int64),
-            places=np.zeros(MOST, np.int64),
         )
 
     def _call(self, cache: Slots) -> None:

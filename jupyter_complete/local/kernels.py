@@ -72,10 +72,10 @@ def norm(x: Any, m: int, at: int, weights: Any, layer: int, kind: int, epsilon: 
 
 
 @njit(**FAST)
-def add(w: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row: Any, rank: int, x: Any) -> None:
+def add(norms: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row: Any, rank: int, x: Any) -> None:
     """x[m] += branch[m], normed first where the model does that; row[rank] is room for it."""
     if shape.sandwich:
-        norm(branch, m, 0, w.norms, layer, kind, shape.epsilon, row, rank, 0)
+        norm(branch, m, 0, norms, layer, kind, shape.epsilon, row, rank, 0)
         for k in range(x.shape[1]):
             x[m, k] += row[rank, k]
     else:

@@ -20,6 +20,7 @@ import torch
 from ..errors import Stopped
 from ..events import Loading
 from ..sources import cache
+from .attention import Heads
 from .quantize import Groups, eight_bits, four_bits, tiled
 from .safetensors_file import SafetensorsWriter, mapped
 from .step import Shape, Weights
@@ -139,14 +140,16 @@ def weights_of(arrays: dict[str, Any], config: Any) -> Weights:
     return Weights(
         **{name: _matrix(arrays, name) for name in ("embed", *PER_LAYER)},
         head=_matrix(arrays, "head" if "head.words" in arrays else "embed"),
-        qkv_bias=arrays.get("qkv_bias", np.zeros((0, 0), np.float32)),
         norms=arrays["norms"],
-        head_norms=arrays.get("head_norms", np.zeros((0, 2, size), np.float32)),
         last_norm=arrays["last_norm"].reshape(1, 1, -1),
-        cos=empty,
-        sin=empty,
-        rope_kind=np.array([kinds.index(kind) for kind in _kinds(config)], np.int64),
-        window=np.array([_window(config, layer) for layer in range(layers)], np.int64),
+        heads=Heads(
+            bias=arrays.get("qkv_bias", np.zeros((0, 0), np.float32)),
+            norms=arrays.get("head_norms", np.zeros((0, 2, size), np.float32)),
+            cos=empty,
+            sin=empty,
+            rope_kind=np.array([kinds.index(kind) for kind in _kinds(config)], np.int64),
+            window=np.array([_window(config, layer) for layer in range(layers)], np.int64),
+        ),
     )
 
 

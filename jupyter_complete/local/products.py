@@ -15,6 +15,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from . import linked
+from .linked import Kernel, at
 from .tiles import BITS, GROUP, TileReader
 from .vectors import (
     FAST,
@@ -24,10 +26,10 @@ from .vectors import (
     WORD,
     WORDS,
     ZERO,
+    each,
     everywhere,
     fma,
     load,
-    pointers_to,
     store,
     zeros,
 )
@@ -76,43 +78,46 @@ def round_off(x: Any, row: int, groups: int, r: Any, vector: int) -> None:
         for k in range(GROUP * g, GROUP * g + GROUP):
             most = max(most, abs(x[row, k]))
             total += x[row, k]
-        at = begin + g * BATCH
-        r.scale[at], r.sums[at] = most / MOST, total
+        here = begin + g * BATCH
+        r.scale[here], r.sums[here] = most / MOST, total
         inverse = MOST / max(most, np.float32(1e-30))
         for p in range(PAIRS):
             low = np.int32(np.floor(x[row, GROUP * g + 2 * p] * inverse + np.float32(0.5)))
             high = np.int32(np.floor(x[row, GROUP * g + 2 * p + 1] * inverse + np.float32(0.5)))
-            r.words[at * PAIRS - vector % BATCH * (PAIRS - 1) + p * BATCH] = (low & 0xFFFF) | (high << 16)
+            r.words[here * PAIRS - vector % BATCH * (PAIRS - 1) + p * BATCH] = (low & 0xFFFF) | (high << 16)
 
 
 @njit(**FAST)
 def unpack(matrix: Any, layer: int, tile: int, u: Any, one: int) -> None:
     """Have a tile as row `one` of the unpacked."""
-    _in_pairs(
-        (matrix.words, matrix.scale, matrix.low),
-        layer * matrix.tiles + tile,
+    first = (layer * matrix.tiles + tile) * matrix.groups * ROWS
+    _unpack_linked(
+        at(matrix.words, first * matrix.bits),
+        at(matrix.scale, first),
+        at(matrix.low, first if matrix.bits == 4 else 0),
         matrix.groups,
         matrix.bits,
-        (u.words, one * u.words.shape[1], 0),
-        (u.scale, one * u.scale.shape[1], 0),
-        (u.low, one * u.low.shape[1], 0),
+        at(u.words, one * u.words.shape[1]),
+        at(u.scale, one * u.scale.shape[1]),
+        at(u.low, one * u.low.shape[1]),
     )
 
 
 @njit(**FAST)
-def multiply(u: Any, one: int, groups: int, bits: int, r: Any, batch: int, y: Any, row: int, at: int) -> None:
-    """y[row + i, at..at + 15] = the unpacked tile's rows times vector i of a batch."""
+def multiply(u: Any, one: int, groups: int, bits: int, r: Any, batch: int, y: Any, row: int, place: int) -> None:
+    """y[row + i, place..place + 15] = the unpacked tile's rows times vector i of a batch."""
     first = batch * groups * BATCH
-    _products(
+    _multiply_linked(
         groups,
         bits,
-        (u.words, one * u.words.shape[1], 0),
-        (u.scale, one * u.scale.shape[1], 0),
-        (u.low, one * u.low.shape[1], 0),
-        (r.words, first * PAIRS, 1),
-        (r.scale, first, 1),
-        (r.sums, first, 1),
-        (y, row * y.shape[1] + at, y.shape[1]),
+        at(u.words, one * u.words.shape[1]),
+        at(u.scale, one * u.scale.shape[1]),
+        at(u.low, one * u.low.shape[1]),
+        at(r.words, first * PAIRS),
+        at(r.scale, first),
+        at(r.sums, first),
+        at(y, row * y.shape[1] + place),
+        y.shape[1],
     )
 
 
@@ -144,12 +149,14 @@ def _emit_products(builder: Any, groups: Any, low: bool, tile: list[Any], vector
             builder.store(nothing, dot)
         begin = builder.mul(loop.index, INDEX(PAIRS))
         with cgutils.for_range(builder, INDEX(PAIRS // 4)) as four:
-            for place in range(4):
-                p = builder.add(begin, builder.add(builder.mul(four.index, INDEX(4)), INDEX(place)))
+            for quarter in range(4):
+                p = builder.add(begin, builder.add(builder.mul(four.index, INDEX(4)), INDEX(quarter)))
                 w = load(builder, builder.gep(words, [builder.mul(p, INDEX(ROWS))]), WORDS)
-                at = builder.mul(p, INDEX(BATCH))
+                place = builder.mul(p, INDEX(BATCH))
                 for x, dot in zip(xs, dots, strict=True):
-                    builder.store(_dot(builder, builder.load(dot), w, everywhere(builder, builder.gep(x, [at]))), dot)
+                    builder.store(
+                        _dot(builder, builder.load(dot), w, everywhere(builder, builder.gep(x, [place]))), dot
+                    )
         of_group = builder.mul(loop.index, INDEX(ROWS))
         scale, begin = load(builder, builder.gep(scales, [of_group]), FLOATS), builder.mul(loop.index, INDEX(BATCH))
         least = load(builder, builder.gep(lows, [of_group]), FLOATS) if low else None
@@ -166,38 +173,73 @@ def _emit_products(builder: Any, groups: Any, low: bool, tile: list[Any], vector
 
 @intrinsic
 def _products(
-    typing: Any, groups: Any, bits: Any, words: Any, scale: Any, low: Any, x: Any, x_scale: Any, x_sums: Any, y: Any
+    typing: Any,
+    groups: Any,
+    bits: Any,
+    words: Any,
+    scale: Any,
+    low: Any,
+    x: Any,
+    x_scale: Any,
+    x_sums: Any,
+    y: Any,
+    y_step: Any,
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        groups, bits, *where = args
-        counts = (1, 1, 1, BATCH, BATCH, BATCH, BATCH)
-        each = zip(signature.args[2:], where, counts, strict=True)
-        pointers = [pointers_to(context, builder, kind, place, count) for kind, place, count in each]
+        groups, bits, words, scale, low, *vectors, y, y_step = args
+        each_of = [each(builder, first, INDEX(1), BATCH) for first in vectors]
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                _emit_products(builder, groups, width == 4, [one for (one,) in pointers[:3]], pointers[3:])
+                tile, ys = [words, scale, low], each(builder, y, y_step, BATCH)
+                _emit_products(builder, groups, width == 4, tile, [*each_of, ys])
         return context.get_dummy_value()
 
-    return types.void(types.intp, types.intp, words, scale, low, x, x_scale, x_sums, y), generate
+    return types.void(*_MULTIPLY), generate
 
 
 @intrinsic
-def _in_pairs(typing: Any, arrays: Any, tile: Any, groups: Any, bits: Any, words: Any, scale: Any, low: Any) -> Any:
+def _in_pairs(
+    typing: Any, words: Any, scale: Any, low: Any, groups: Any, bits: Any, pairs: Any, scales: Any, lows: Any
+) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        arrays, tile, groups, bits, *where = args
-        each = zip(signature.args[4:], where, strict=True)
-        words, scale, low = (pointers_to(context, builder, kind, place, 1)[0] for kind, place in each)
+        words, scale, low, groups, bits, pairs, scales, lows = args
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                one = TileReader(context, builder, signature.args[0].types, arrays, tile, groups, width)
+                tile = TileReader(builder, words, scale, low, width)
                 with cgutils.for_range(builder, groups) as loop:
-                    at = builder.mul(loop.index, INDEX(ROWS))
-                    store(builder, one.scale(loop.index), builder.gep(scale, [at]))
+                    place = builder.mul(loop.index, INDEX(ROWS))
+                    store(builder, tile.scale(loop.index), builder.gep(scales, [place]))
                     if width == 4:
-                        store(builder, one.low(loop.index), builder.gep(low, [at]))
-                    first = builder.gep(words, [builder.mul(at, INDEX(PAIRS))])
-                    for p, pair in enumerate(_pairs(builder, list(one.integers(loop.index)))):
+                        store(builder, tile.low(loop.index), builder.gep(lows, [place]))
+                    first = builder.gep(pairs, [builder.mul(place, INDEX(PAIRS))])
+                    for p, pair in enumerate(_pairs(builder, list(tile.integers(loop.index)))):
                         store(builder, pair, builder.gep(first, [INDEX(p * ROWS)]))
         return context.get_dummy_value()
 
-    return types.void(arrays, types.intp, types.intp, types.intp, words, scale, low), generate
+    return types.void(*_UNPACK), generate
+
+
+def _unpack(words: Any, scale: Any, low: Any, groups: int, bits: int, pairs: Any, scales: Any, lows: Any) -> None:
+    _in_pairs(words, scale, low, groups, bits, pairs, scales, lows)
+
+
+def _multiply(
+    groups: int,
+    bits: int,
+    words: Any,
+    scale: Any,
+    low: Any,
+    x: Any,
+    x_scale: Any,
+    x_sums: Any,
+    y: Any,
+    y_step: int,
+) -> None:
+    _products(groups, bits, words, scale, low, x, x_scale, x_sums, y, y_step)
+
+
+_ROOM = (linked.INTS, linked.FLOATS, linked.FLOATS)
+_UNPACK = (linked.INTS, linked.SHORTS, linked.SHORTS, types.intp, types.intp, *_ROOM)
+_MULTIPLY = (types.intp, types.intp, *_ROOM, *_ROOM, linked.FLOATS, types.intp)
+KERNELS = (Kernel(_unpack, *_UNPACK), Kernel(_multiply, *_MULTIPLY))
+_unpack_linked, _multiply_linked = (kernel.symbol for kernel in KERNELS)

@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 
 from .atomics import LINE, load, meet, store
-from .attention import SPAN, attend_many, prepare
+from .attention import SPAN, Room, Tokens, attend_many, prepare
 from .kernels import GO, MET, WORK, add, gate, norm, share, tanh
-from .products import BATCH, multiply, round_off, rounded, unpack, unpacked
+from .products import BATCH, Rounded, Unpacked, multiply, round_off, rounded, unpack, unpacked
 from .tiles import GROUP, row_of
 from .vectors import FAST, ROWS, zeros
 
@@ -28,40 +28,37 @@ class Page(NamedTuple):
     """What the pass writes, for T tokens filled up to whole batches, and N threads."""
 
     words: Any  # int64: where the threads meet, and the counters of shared-out work
+    tokens: Tokens
     x: Any  # float32 [T, H], the residual stream
-    qkv: Any  # [T, (A + 2 G) D], filled up to whole tiles, as the next two
     branch: Any  # [T, H], what attention or the MLP adds
     inner: Any  # [T, I]
     row: Any  # [N, H], filled up to whole groups, as the next
     mixed: Any  # [N, 8, A D]
-    score: Any  # [N, 8, SPAN]
-    now: Any  # [N, 8, D + 2], of a span: unscaled sums of values, then largest score, then sum
-    so_far: Any  # the same, of all spans so far
+    room: Room
     both: Any  # [N, BATCH, 32], a tile of gate and one of up
-    rounded: Any  # Rounded, which every matrix reads
-    tiles: Any  # Unpacked, two for every thread
-    ids: Any  # int64 [T]
-    slots: Any  # int64 [T]: 0
-    places: Any  # int64 [T], the position of each in the cache
+    rounded: Rounded  # which every matrix reads
+    tiles: Unpacked  # two for every thread
 
 
 @njit(**FAST)
-def _multiplied(s: Any, region: int, rank: int, matrix: Any, layer: int, tokens: int, y: Any) -> None:
+def _multiplied(
+    words: Any, region: int, rank: int, tiles: Any, vectors: Any, matrix: Any, layer: int, tokens: int, y: Any
+) -> None:
     """y = the rounded vectors times a matrix, two tiles at a time."""
     pieces = (matrix.tiles + 1) // 2
-    piece = share(s.words, region, 1)
+    piece = share(words, region, 1)
     while piece < pieces:
         count = min(2, matrix.tiles - 2 * piece)
         for one in range(count):
-            unpack(matrix, layer, 2 * piece + one, s.tiles, 2 * rank + one)
+            unpack(matrix, layer, 2 * piece + one, tiles, 2 * rank + one)
         for batch in range((tokens + BATCH - 1) // BATCH):
             for one in range(count):
                 at = ROWS * (2 * piece + one)
-                multiply(s.tiles, 2 * rank + one, matrix.groups, matrix.bits, s.rounded, batch, y, batch * BATCH, at)
-        piece = share(s.words, region, 1)
+                multiply(tiles, 2 * rank + one, matrix.groups, matrix.bits, vectors, batch, y, batch * BATCH, at)
+        piece = share(words, region, 1)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _gated(w: Any, shape: Any, s: Any, region: int, rank: int, layer: int, tokens: int) -> None:
     """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
     both, matrix = s.both[rank], w.gate_up
@@ -77,84 +74,84 @@ def _gated(w: Any, shape: Any, s: Any, region: int, rank: int, layer: int, token
         pair = share(s.words, region, 1)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _normed(w: Any, shape: Any, s: Any, region: int, rank: int, layer: int, kind: int, tokens: int) -> None:
     """x, with what was added last, normed and rounded: before attention where `kind` is 0, before the MLP where 2."""
     first = share(s.words, region, PIECE)
     while first < tokens:
         for m in range(first, min(first + PIECE, tokens)):
             if kind > 0:
-                add(w, shape, s.branch, m, layer, 1, s.row, rank, s.x)
+                add(w.norms, shape, s.branch, m, layer, 1, s.row, rank, s.x)
             elif layer == 0:
-                row_of(w.embed, s.ids[m], np.float32(shape.embed_factor), s.x[m])
+                row_of(w.embed, s.tokens.ids[m], np.float32(shape.embed_factor), s.x[m])
             else:
-                add(w, shape, s.branch, m, layer - 1, 3, s.row, rank, s.x)
+                add(w.norms, shape, s.branch, m, layer - 1, 3, s.row, rank, s.x)
             norm(s.x, m, 0, w.norms, layer, kind, shape.epsilon, s.row, rank, 0)
             round_off(s.row, rank, w.qkv.groups, s.rounded, m)
         first = share(s.words, region, PIECE)
 
 
 @njit(**FAST)
-def _rounded(s: Any, region: int, groups: int, tokens: int) -> None:
-    first = share(s.words, region, PIECE)
+def _rounded(words: Any, region: int, x: Any, groups: int, vectors: Any, tokens: int) -> None:
+    first = share(words, region, PIECE)
     while first < tokens:
         for m in range(first, min(first + PIECE, tokens)):
-            round_off(s.inner, m, groups, s.rounded, m)
-        first = share(s.words, region, PIECE)
+            round_off(x, m, groups, vectors, m)
+        first = share(words, region, PIECE)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _attended(
     w: Any, shape: Any, s: Any, region: int, rank: int, layer: int, tokens: int, keys: Any, values: Any
 ) -> None:
     """Attention of all tokens, some at a time, rounded for the matrix behind it."""
-    mixed = s.mixed[rank]
+    mixed, window = s.mixed[rank], w.heads.window[layer]
     piece, last = share(s.words, region, 1), (tokens - 1) // PIECE
     while piece <= last:
         begin = (last - piece) * PIECE  # those that see most come first, so that no thread is left with one at the end
         for first in range(begin, min(begin + PIECE, tokens), AT_ONCE):
             count = min(AT_ONCE, tokens - first)
-            attend_many(w, shape, s, rank, layer, first, count, keys, values, mixed)
+            attend_many(window, shape, s.tokens, s.room, rank, layer, first, count, keys, values, mixed)
             for m in range(count):
                 round_off(mixed, m, w.out.groups, s.rounded, first + m)
         piece = share(s.words, region, 1)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
     region, words = layer * PARTS, s.words
     _normed(w, shape, s, region, rank, layer, 0, tokens)
     meet(words, MET, team)
-    _multiplied(s, region + 1, rank, w.qkv, layer, tokens, s.qkv)
+    _multiplied(words, region + 1, rank, s.tiles, s.rounded, w.qkv, layer, tokens, s.tokens.qkv)
     meet(words, MET, team)
-    prepare(w, shape, s, layer, region + 2, tokens, keys, values)
+    prepare(w.heads, shape, s.tokens, words, region + 2, layer, tokens, keys, values)
     meet(words, MET, team)
     _attended(w, shape, s, region + 3, rank, layer, tokens, keys, values)
     meet(words, MET, team)
-    _multiplied(s, region + 4, rank, w.out, layer, tokens, s.branch)
+    _multiplied(words, region + 4, rank, s.tiles, s.rounded, w.out, layer, tokens, s.branch)
     meet(words, MET, team)
     _normed(w, shape, s, region + 5, rank, layer, 2, tokens)
     meet(words, MET, team)
     _gated(w, shape, s, region + 6, rank, layer, tokens)
     meet(words, MET, team)
-    _rounded(s, region + 7, w.down.groups, tokens)
+    _rounded(words, region + 7, s.inner, w.down.groups, s.rounded, tokens)
     meet(words, MET, team)
-    _multiplied(s, region + 8, rank, w.down, layer, tokens, s.branch)
+    _multiplied(words, region + 8, rank, s.tiles, s.rounded, w.down, layer, tokens, s.branch)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _head(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, count: int, logits: Any) -> None:
     """Logits of the last `count` tokens."""
     layers, row = w.norms.shape[0], s.row
-    region, first = layers * PARTS, tokens - count
+    words, region, first = s.words, layers * PARTS, tokens - count
     m = share(s.words, region, 1)
     while m < count:
-        add(w, shape, s.branch, first + m, layers - 1, 3, row, rank, s.x)
+        add(w.norms, shape, s.branch, first + m, layers - 1, 3, row, rank, s.x)
         norm(s.x, first + m, 0, w.last_norm, 0, 0, shape.epsilon, row, rank, 0)
         round_off(row, rank, w.head.groups, s.rounded, m)
         m = share(s.words, region, 1)
     meet(s.words, MET, team)
-    _multiplied(s, region + 1, rank, w.head, np.int64(0), count, logits)
+    _multiplied(words, region + 1, rank, s.tiles, s.rounded, w.head, np.int64(0), count, logits)
     meet(s.words, MET, team)
     m = share(s.words, region + 2, 1)
     while m < count and shape.logit_cap > 0:
@@ -181,7 +178,7 @@ def read(
 ) -> None:
     """One thread's part of layers first to last of a pass; behind the last of all, logits of the last `count` tokens.
 
-    Rank 0 may go layer by layer, the others take part in all of them, until `leave`. The tokens s.ids stand at s.places
+    Rank 0 may go layer by layer, the others take part in all of them, until `leave`. The tokens stand at their places
     and are remembered in slot 0 of the cache (see step). `logits` are float32 [count filled up to batches, V].
     """
     for layer in range(first, last):
@@ -208,21 +205,17 @@ def page(w: Any, shape: Any, tokens: int, team: int) -> Page:
     filled = -(-tokens // BATCH) * BATCH
     groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
     wide = -(-size // ROWS) * ROWS + 2
+    numbers = (zeros(filled, dtype=np.int64) for _ in range(3))
     return Page(
         words=np.zeros(WORK + (PARTS * w.norms.shape[0] + 3) * LINE, np.int64),
+        tokens=Tokens(zeros(filled, ROWS * w.qkv.tiles), *numbers),
         x=zeros(filled, hidden),
-        qkv=zeros(filled, ROWS * w.qkv.tiles),
         branch=zeros(filled, ROWS * w.out.tiles),
         inner=zeros(filled, GROUP * w.down.groups),
         row=zeros(team, GROUP * w.qkv.groups),
         mixed=zeros(team, AT_ONCE, GROUP * w.out.groups),
-        score=zeros(team, AT_ONCE, SPAN),
-        now=zeros(team, AT_ONCE, wide),
-        so_far=zeros(team, AT_ONCE, wide),
+        room=Room(zeros(team, AT_ONCE, SPAN), *(zeros(team, AT_ONCE, wide) for _ in range(2))),
         both=zeros(team, BATCH, 2 * ROWS),
         rounded=rounded(filled, groups),
         tiles=unpacked(2 * team, groups),
-        ids=np.zeros(filled, np.int64),
-        slots=np.zeros(filled, np.int64),
-        places=np.zeros(filled, np.int64),
     )

@@ -70,6 +70,31 @@ def _above(logits: Any, largest: Any, value: float) -> int:
 
 
 @njit(nogil=True, error_model="numpy")
+def _order(keys: Any) -> Any:
+    """Where the smallest of `keys` stands, the next, and so on, equal ones in their order: a merge sort.
+
+    numpy's own take several seconds to compile.
+    """
+    count = keys.shape[0]
+    order, merged = np.arange(count), np.empty(count, np.int64)
+    run = 1
+    while run < count:
+        for begin in range(0, count, 2 * run):
+            middle, end = min(begin + run, count), min(begin + 2 * run, count)
+            one, other = begin, middle
+            for place in range(begin, end):
+                if one < middle and (other >= end or keys[order[one]] <= keys[order[other]]):
+                    merged[place] = order[one]
+                    one += 1
+                else:
+                    merged[place] = order[other]
+                    other += 1
+        order, merged = merged, order
+        run *= 2
+    return order
+
+
+@njit(nogil=True, error_model="numpy")
 def _head(logits: Any, largest: Any, most: float, least: int, factor: float, needed: float) -> Any:
     """Places of the likeliest tokens, the likeliest first: at least `least`, and of the mass `needed`."""
     near = NEAR / factor
@@ -88,10 +113,10 @@ def _head(logits: Any, largest: Any, most: float, least: int, factor: float, nee
             if mass >= needed or limit == -np.inf:
                 break
         near *= 2.0
-    values = np.empty(places.shape[0], np.float32)
+    keys = np.empty(places.shape[0])
     for one in range(places.shape[0]):
-        values[one] = -logits[places[one]]
-    return places[np.argsort(values, kind="mergesort")]
+        keys[one] = -logits[places[one]]
+    return places[_order(keys)]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -133,7 +158,7 @@ def choose(
     floor = everything if greedy or min_p <= 0.0 else np.float32(most + math.log(min_p) / factor)
     chosen, total = best, 1.0
     if cut_k or cut_p:
-        chosen, total = _drawn_of(logits, np.sort(head[:in_p]), most, factor, floor, at)
+        chosen, total = _drawn_of(logits, head[:in_p][_order(head[:in_p].astype(np.float64))], most, factor, floor, at)
     elif not greedy:
         chosen, total = _drawn(logits, blocks, most, factor, floor, at)
     chosen = best if chosen < 0 else chosen

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from .atomics import LINE, fetch_add, load, meet, store, wait_for
-from .attention import attention, gather, prepare
+from .attention import Heads, Tokens, attention, first_seen, gather, prepare
 from .kernels import GO, MET, TOKENS, WORK, add, gate, more, norm, own, project, tanh
 from .tiles import group_sums, row_of, times
 from .vectors import FAST, ROWS
@@ -30,18 +30,13 @@ class Weights(NamedTuple):
 
     embed: Any  # Matrix [V, H]
     qkv: Any  # Matrix [L, (A + 2 G) D, H]
-    qkv_bias: Any  # float32 [L, (A + 2 G) D], or [0, 0]
     out: Any  # Matrix [L, H, A D]
     gate_up: Any  # Matrix [L, 2 I, H], a tile of gate rows and one of up rows in turn
     down: Any  # Matrix [L, H, I]
     head: Any  # Matrix [V, H]
     norms: Any  # float32 [L, 4, H]
-    head_norms: Any  # float32 [L, 2, D], or [0, 2, D]
     last_norm: Any  # float32 [1, 1, H]
-    cos: Any  # float32 [kinds of layers, C, D / 2]
-    sin: Any
-    rope_kind: Any  # int64 [L]
-    window: Any  # int64 [L], 0 where all positions are seen
+    heads: Heads
 
 
 class Shape(NamedTuple):
@@ -64,7 +59,7 @@ class Scratch(NamedTuple):
 
     words: Any  # int64: where the threads meet, and the counters of shared-out work
     x: Any  # float32 [T, 8, H], the residual stream: every thread has its own, and all are equal
-    qkv: Any  # [8, (A + 2 G) D]
+    tokens: Tokens
     part: Any  # [8, G, C / SPAN + 1, A / G, D + 2]: unscaled sums of values, then largest score, then sum
     branch: Any  # [8, H], what attention or the MLP adds
     inner: Any  # [8, I]
@@ -74,12 +69,9 @@ class Scratch(NamedTuple):
     score: Any  # [T, A / G, SPAN]
     both: Any  # [T, 8, 32], a tile of gate and one of up
     sums: Any  # [T, 8, groups of the widest]
-    ids: Any  # int64 [8]
-    slots: Any  # int64 [8], whose cache each token belongs to
-    places: Any  # int64 [8], its position there
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team: int, tokens: int, x: Any) -> None:
     """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
     both, sums = s.both[rank], s.sums[rank]
@@ -96,43 +88,44 @@ def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team:
         first, last = more(s.words, region, pairs, team)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
     x, local, sums, words = s.x[rank], s.local[rank], s.sums[rank], s.words
-    region = layer * REGIONS
+    region, window = layer * REGIONS, w.heads.window[layer]
     for m in range(tokens):
         norm(x, m, 0, w.norms, layer, 0, shape.epsilon, local, m, 0)
-    project(words, region, rank, team, w.qkv, layer, local, tokens, sums, s.qkv)
+    project(words, region, rank, team, w.qkv, layer, local, tokens, sums, s.tokens.qkv)
     meet(words, MET, team)
-    prepare(w, shape, s, layer, region + 1, tokens, keys, values)
+    prepare(w.heads, shape, s.tokens, words, region + 1, layer, tokens, keys, values)
     meet(words, MET, team)
-    attention(w, shape, s, layer, region + 2, rank, tokens, keys, values)
+    attention(window, shape, s.tokens, s.part, s.score[rank], words, region + 2, layer, tokens, keys, values)
     meet(words, MET, team)
     for m in range(tokens):
-        gather(w, shape, s, layer, m, local)
+        place = s.tokens.places[m]
+        gather(shape, s.part, first_seen(window, place), place, m, local)
     project(words, region + 3, rank, team, w.out, layer, local, tokens, sums, s.branch)
     meet(words, MET, team)
     for m in range(tokens):
-        add(w, shape, s.branch, m, layer, 1, s.row, rank, x)
+        add(w.norms, shape, s.branch, m, layer, 1, s.row, rank, x)
         norm(x, m, 0, w.norms, layer, 2, shape.epsilon, local, m, 0)
     _gated(w, shape, s, layer, region + 4, rank, team, tokens, local)
     meet(words, MET, team)
     project(words, region + 5, rank, team, w.down, layer, s.inner, tokens, sums, s.branch)
     meet(words, MET, team)
     for m in range(tokens):
-        add(w, shape, s.branch, m, layer, 3, s.row, rank, x)
+        add(w.norms, shape, s.branch, m, layer, 3, s.row, rank, x)
 
 
-@njit(**FAST)
+@njit(**FAST, inline="always")
 def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
-    """One thread's part of a step: logits [tokens, V] of s.ids at s.places, whose keys and values are remembered.
+    """One thread's part of a step: logits [tokens, V] of the ids at their places, whose keys and values are remembered.
 
     `keys` are float32 [L, S, G, C / 16, D, 16], tiles of positions; `values` [L, S, G, D / 16, C, 16]. The counters in
     s.words are 0 when a step begins.
     """
     x, local = s.x[rank], s.local[rank]
     for m in range(tokens):
-        row_of(w.embed, s.ids[m], np.float32(shape.embed_factor), x[m])
+        row_of(w.embed, s.tokens.ids[m], np.float32(shape.embed_factor), x[m])
     layers = w.norms.shape[0]
     for layer in range(layers):
         _layer(w, shape, s, layer, rank, team, tokens, keys, values)

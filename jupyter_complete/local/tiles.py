@@ -19,6 +19,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from . import linked
+from .linked import Kernel, at
 from .vectors import (
     FAST,
     FLOAT,
@@ -26,15 +28,14 @@ from .vectors import (
     HALF,
     INDEX,
     ROWS,
-    WORD,
     WORDS,
     ZERO,
+    each,
     everywhere,
     fma,
     halves,
     load,
     pointer_to,
-    pointers_to,
     prefetch,
     store,
     sum_of,
@@ -59,20 +60,25 @@ class Matrix(NamedTuple):
 
 
 @njit(**FAST)
-def times(matrix: Any, layer: int, tile: int, x: Any, tokens: int, sums: Any, y: Any, at: int) -> None:
-    """y[m, at..at + 15] = the tile's rows times x[m], for m below `tokens`, or a few more.
+def times(matrix: Any, layer: int, tile: int, x: Any, tokens: int, sums: Any, y: Any, place: int) -> None:
+    """y[m, place..place + 15] = the tile's rows times x[m], for m below `tokens`, or a few more.
 
     x is float32 [8, at least 32 · groups]; `sums` are those of x over each group, which 4 bits need.
     """
-    _grouped(
-        (matrix.words, matrix.scale, matrix.low),
-        layer * matrix.tiles + tile,
+    first = (layer * matrix.tiles + tile) * matrix.groups * ROWS
+    _times_linked(
+        at(matrix.words, first * matrix.bits),
+        at(matrix.scale, first),
+        at(matrix.low, first if matrix.bits == 4 else 0),
         matrix.groups,
         matrix.bits,
         tokens,
-        (x, 0, x.shape[1]),
-        (sums, 0, sums.shape[1]),
-        (y, at, y.shape[1]),
+        at(x, 0),
+        x.shape[1],
+        at(sums, 0),
+        sums.shape[1],
+        at(y, place),
+        y.shape[1],
     )
 
 
@@ -91,13 +97,25 @@ def group_sums(x: Any, tokens: int, groups: int, sums: Any) -> None:
 def widen(matrix: Any, layer: int, first: int, last: int, y: Any) -> None:
     """Tiles first to last as float32 columns: y [32 · groups, 16 · (last - first) or more]."""
     for tile in range(first, last):
-        _widened(
-            (matrix.words, matrix.scale, matrix.low),
-            layer * matrix.tiles + tile,
+        begin = (layer * matrix.tiles + tile) * matrix.groups * ROWS
+        _widen_linked(
+            at(matrix.words, begin * matrix.bits),
+            at(matrix.scale, begin),
+            at(matrix.low, begin if matrix.bits == 4 else 0),
             matrix.groups,
             matrix.bits,
-            (y, ROWS * (tile - first), y.shape[1]),
+            at(y, ROWS * (tile - first)),
+            y.shape[1],
         )
+
+
+@njit(**FAST)
+def plain(w: Any, columns: int, tokens: int, x: Any, y: Any) -> None:
+    """y[i, 0..15] = Σ_k w[k, 0..15] · x[i, k] for i below `tokens`, or one more.
+
+    Each of w, x and y is a place: an array, the offset where its items begin, the step from one vector to the next.
+    """
+    _plain_linked(at(w[0], w[1]), w[2], columns, tokens, at(x[0], x[1]), x[2], at(y[0], y[1]), y[2])
 
 
 @njit(**FAST)
@@ -132,14 +150,9 @@ def _column(builder: Any, word: Any, part: int, bits: int) -> Any:
 class TileReader:
     """Pointers into a tile of a Matrix, and its columns."""
 
-    def __init__(self, context: Any, builder: Any, kinds: Any, arrays: Any, tile: Any, groups: Any, bits: int) -> None:
-        self._builder, self.bits = builder, bits
-        begin = builder.mul(builder.mul(tile, groups), INDEX(ROWS))
-        words, scale, low = (builder.extract_value(arrays, part) for part in range(3))
-        self._words = pointer_to(context, builder, kinds[0], words, builder.mul(begin, INDEX(bits)))
-        self._words = builder.bitcast(self._words, WORD.as_pointer())
-        self._scale = builder.bitcast(pointer_to(context, builder, kinds[1], scale, begin), HALF.as_pointer())
-        self._low = builder.bitcast(pointer_to(context, builder, kinds[2], low, begin), HALF.as_pointer())
+    def __init__(self, builder: Any, words: Any, scale: Any, low: Any, bits: int) -> None:
+        self._builder, self._words, self.bits = builder, words, bits
+        self._scale, self._low = (builder.bitcast(one, HALF.as_pointer()) for one in (scale, low))
 
     def fetch(self, group: Any) -> None:
         """Have what comes AHEAD of a group on its way from memory: the processor's own guesses come later."""
@@ -213,39 +226,48 @@ def _emit_plain(builder: Any, w: Any, step: Any, columns: Any, xs: list[Any], ys
 
 @intrinsic
 def _grouped(
-    typing: Any, arrays: Any, tile: Any, groups: Any, bits: Any, tokens: Any, x: Any, sums: Any, y: Any
+    typing: Any,
+    words: Any,
+    scale: Any,
+    low: Any,
+    groups: Any,
+    bits: Any,
+    tokens: Any,
+    x: Any,
+    x_step: Any,
+    sums: Any,
+    sums_step: Any,
+    y: Any,
+    y_step: Any,
 ) -> Any:
     """A tile times `tokens` vectors, by the loop written out for its bits and their number."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds = signature.args
-        arrays, tile, groups, bits, tokens, *where = args
+        words, scale, low, groups, bits, tokens, *where = args
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                one = TileReader(context, builder, kinds[0].types, arrays, tile, groups, width)
+                tile = TileReader(builder, words, scale, low, width)
                 for count in _counted(builder, tokens):
-                    pairs = zip(kinds[5:], where, strict=True)
-                    xs, sums, ys = (pointers_to(context, builder, kind, place, count) for kind, place in pairs)
-                    _emit_grouped(builder, one, groups, xs, sums, ys)
+                    pairs = zip(where[::2], where[1::2], strict=True)
+                    xs, sums, ys = (each(builder, pointer, step, count) for pointer, step in pairs)
+                    _emit_grouped(builder, tile, groups, xs, sums, ys)
         return context.get_dummy_value()
 
-    return types.void(arrays, types.intp, types.intp, types.intp, types.intp, x, sums, y), generate
+    return types.void(*_TIMES), generate
 
 
 @intrinsic
-def plain(typing: Any, w: Any, columns: Any, tokens: Any, x: Any, y: Any) -> Any:
-    """y[i, 0..15] = Σ_k w[k, 0..15] · x[i, k] for i below `tokens`, or one more; each of w, x and y is a place."""
-
+def _plained(
+    typing: Any, w: Any, w_step: Any, columns: Any, tokens: Any, x: Any, x_step: Any, y: Any, y_step: Any
+) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds = signature.args
-        w, columns, tokens, x, y = args
-        (first,) = pointers_to(context, builder, kinds[0], w, 1)
+        w, w_step, columns, tokens, x, x_step, y, y_step = args
         for count in _counted(builder, tokens):
-            xs, ys = (pointers_to(context, builder, kind, one, count) for kind, one in ((kinds[3], x), (kinds[4], y)))
-            _emit_plain(builder, first, builder.extract_value(w, 2), columns, xs, ys)
+            xs, ys = each(builder, x, x_step, count), each(builder, y, y_step, count)
+            _emit_plain(builder, w, w_step, columns, xs, ys)
         return context.get_dummy_value()
 
-    return types.void(w, types.intp, types.intp, x, y), generate
+    return types.void(*_PLAIN), generate
 
 
 def _counted(builder: Any, tokens: Any) -> Any:
@@ -257,24 +279,56 @@ def _counted(builder: Any, tokens: Any) -> Any:
 
 
 @intrinsic
-def _widened(typing: Any, arrays: Any, tile: Any, groups: Any, bits: Any, y: Any) -> Any:
+def _widened(typing: Any, words: Any, scale: Any, low: Any, groups: Any, bits: Any, y: Any, y_step: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        arrays, tile, groups, bits, place = args
-        (first,) = pointers_to(context, builder, signature.args[4], place, 1)
-        step = builder.extract_value(place, 2)
+        words, scale, low, groups, bits, y, y_step = args
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                one = TileReader(context, builder, signature.args[0].types, arrays, tile, groups, width)
+                tile = TileReader(builder, words, scale, low, width)
                 with cgutils.for_range(builder, groups) as loop:
-                    scale = one.scale(loop.index)
-                    low = one.low(loop.index) if width == 4 else ZERO
+                    factor = tile.scale(loop.index)
+                    least = tile.low(loop.index) if width == 4 else ZERO
                     begin = builder.mul(loop.index, INDEX(GROUP))
-                    for k, q in enumerate(one.columns(loop.index)):
-                        at = builder.mul(builder.add(begin, INDEX(k)), step)
-                        store(builder, fma(builder, q, scale, low), builder.gep(first, [at]))
+                    for k, q in enumerate(tile.columns(loop.index)):
+                        place = builder.mul(builder.add(begin, INDEX(k)), y_step)
+                        store(builder, fma(builder, q, factor, least), builder.gep(y, [place]))
         return context.get_dummy_value()
 
-    return types.void(arrays, types.intp, types.intp, types.intp, y), generate
+    return types.void(*_WIDEN), generate
+
+
+def _times(
+    words: Any,
+    scale: Any,
+    low: Any,
+    groups: int,
+    bits: int,
+    tokens: int,
+    x: Any,
+    x_step: int,
+    sums: Any,
+    sums_step: int,
+    y: Any,
+    y_step: int,
+) -> None:
+    _grouped(words, scale, low, groups, bits, tokens, x, x_step, sums, sums_step, y, y_step)
+
+
+def _plain(w: Any, w_step: int, columns: int, tokens: int, x: Any, x_step: int, y: Any, y_step: int) -> None:
+    _plained(w, w_step, columns, tokens, x, x_step, y, y_step)
+
+
+def _widen(words: Any, scale: Any, low: Any, groups: int, bits: int, y: Any, y_step: int) -> None:
+    _widened(words, scale, low, groups, bits, y, y_step)
+
+
+_TILE = (linked.INTS, linked.SHORTS, linked.SHORTS, types.intp, types.intp)
+_VECTORS = (linked.FLOATS, types.intp)
+_TIMES = (*_TILE, types.intp, *_VECTORS, *_VECTORS, *_VECTORS)
+_PLAIN = (*_VECTORS, types.intp, types.intp, *_VECTORS, *_VECTORS)
+_WIDEN = (*_TILE, *_VECTORS)
+KERNELS = (Kernel(_times, *_TIMES), Kernel(_plain, *_PLAIN), Kernel(_widen, *_WIDEN))
+_times_linked, _plain_linked, _widen_linked = (kernel.symbol for kernel in KERNELS)
 
 
 @intrinsic

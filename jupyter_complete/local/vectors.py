@@ -1,7 +1,6 @@
 """Sixteen numbers at once: the LLVM instructions that the kernels are written in.
 
-`builder` appends instructions. A place is a tuple of an array, the offset where its items begin, and the step from one
-vector to the next.
+`builder` appends instructions.
 """
 
 from __future__ import annotations
@@ -38,10 +37,8 @@ def pointer_to(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> An
     return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
 
-def pointers_to(context: Any, builder: Any, kind: Any, place: Any, count: int) -> list[Any]:
-    """Pointers to the first items of `count` vectors of a place."""
-    array, at, step = (builder.extract_value(place, part) for part in range(3))
-    first = pointer_to(context, builder, kind.types[0], array, at)
+def each(builder: Any, first: Any, step: Any, count: int) -> list[Any]:
+    """Pointers to `count` vectors that lie a step of items apart."""
     return [builder.gep(first, [builder.mul(step, INDEX(one))]) for one in range(count)]
 
 

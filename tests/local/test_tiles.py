@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from jupyter_complete.local import quantize, tiles
+from jupyter_complete.local import products, quantize, tiles
 from jupyter_complete.local.quantize import Groups
 
 ROWS, COLUMNS = 50, 96
@@ -35,6 +35,12 @@ def matrix(groups: Groups) -> tiles.Matrix:
     return tiles.Matrix(**arrays, tiles=count, groups=of_row, bits=groups.bits)
 
 
+@pytest.fixture(autouse=True)
+def linked() -> None:
+    for kernel in (*tiles.KERNELS, *products.KERNELS):
+        kernel.link()
+
+
 @pytest.fixture(params=[4, 8])
 def bits(request: pytest.FixtureRequest) -> int:
     return int(request.param)
@@ -50,6 +56,27 @@ def test_a_product_is_that_of_the_values(bits: int, tokens: int) -> None:
     for tile in range(one.tiles):
         tiles.times(one, 0, tile, x, tokens, sums, y, 16 * tile)
     np.testing.assert_allclose(y[:tokens, :ROWS], x[:tokens] @ groups.wide().numpy().T, atol=1e-4)
+
+
+@pytest.mark.parametrize("columns", [32, 96, 640])
+def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: int) -> None:
+    groups = grouped(weights(bits, columns=columns), bits)
+    one, vectors = matrix(groups), 2 * products.BATCH
+    x = np.random.default_rng(2).standard_normal((vectors, columns)).astype(np.float32)
+    x[3], x[4, 5] = 0, 1e4
+    rounded, unpacked = products.rounded(vectors, one.groups), products.unpacked(1, one.groups)
+    y = np.zeros((vectors, 16 * one.tiles), np.float32)
+    for vector in range(vectors):
+        products.round_off(x, vector, one.groups, rounded, vector)
+    for tile in range(one.tiles):
+        products.unpack(one, 0, tile, unpacked, 0)
+        for batch in range(2):
+            at = batch * products.BATCH
+            products.multiply(unpacked, 0, one.groups, one.bits, rounded, batch, y, at, 16 * tile)
+    wanted = x.astype(np.float64) @ groups.wide().numpy().T.astype(np.float64)
+    most = np.abs(x).max(1, keepdims=True) * np.abs(groups.wide().numpy()).sum(1)
+    assert (np.abs(y[:, :ROWS] - wanted) <= 3e-5 * most).all()
+    assert not y[3].any()
 
 
 def test_widened_tiles_are_the_values(bits: int) -> None:
