@@ -130,7 +130,7 @@ class Fused:
         self._fit(cache)
         tokens, count, layers = len(ids), len(ids) if every else 1, self._weights.norms.shape[0]
         if self._page is None or len(self._page.x) < tokens:
-            self._page = reading.page(self._weights, self.shape, max(tokens, CHUNK), self.team)
+            self._page = reading.page(self._weights, self.shape, tokens, self.team)
         page = self._page
         page.words[:] = 0
         page.tokens.ids[:tokens] = ids

@@ -68,6 +68,11 @@ def release() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    trim()
+
+
+def trim() -> None:
+    """Give memory that is free already back to the operating system; takes milliseconds."""
     try:
         import ctypes
 

@@ -17,7 +17,7 @@ from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from ..sources.headers import directory_parameters, gguf_parameters
 from . import memory, weights
-from .convert import STATED, convert
+from .convert import STATED, convert, converted
 from .engine import LocalEngine
 
 
@@ -30,7 +30,8 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
     stated: dict[str, str] = {}
     folder = place.path
     if place.kind == "gguf":
-        memory.check_fit(source.name, gguf_parameters(place.path), chosen, where)
+        if not converted(place.path).is_dir():
+            memory.check_fit(source.name, gguf_parameters(place.path), chosen, where)
         folder = yield from convert(place.path, source.name, stop)
         stated = json.loads((folder / STATED).read_text())
     yield Loading(f"loading {source.name}")
@@ -55,6 +56,7 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         ) from None
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
+    memory.trim()  # what reading and compiling have left over
     return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused, note)
 
 
