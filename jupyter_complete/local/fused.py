@@ -30,6 +30,7 @@ SHORT = 16  # new tokens that go through the step, a few at a time; more are rea
 CHUNK = 512  # tokens that are read in one pass
 PLACES = 4096  # positions that tables are made for at least
 FIRST = 256  # positions a new cache has room for
+NEXT = 64  # positions that are left free behind a prompt at least
 TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
@@ -217,7 +218,7 @@ class FusedRunner(Runner):
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         new, rows = len(ids[0]), len(ids)
-        self.cache.reserve(self.cache.length + new + (FIRST if new > MOST else 0))  # what is written next has room too
+        self.cache.reserve(self.cache.length + new + (NEXT if new > MOST else 0))  # what is written next has room too
         long = rows == 1 and new > SHORT
         logits = self._fused.read(ids[0], self.cache, every, self._stop) if long else self._step(ids)
         self.cache.length += new

@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,12 +93,52 @@ def measured(workers: dict[str, Worker], rounds: int, lengths: Sequence[int]) ->
     found["bandwidth"] = ours.ask("bandwidth")
     found["copies"] = {name: guessed(ours, text, rounds) for name, text in {**COPIES, "plain text": PLAIN}.items()}
     found["second_cell"] = second_cell(ours, rounds)
-    found["beside_the_step"] = median(
-        ours.ask("decode", ids=prompt(8), tokens=100, greedy=False)["beside_the_step"] for _ in range(rounds)
-    )
+    found["bare"] = bare(ours, rounds)
     found["memory"] = ours.ask("memory")
     found["interrupt"] = max(ours.ask("interrupt", ids=prompt(4000))["idle_after_s"] for _ in range(rounds))
     return found
+
+
+def bare(ours: Worker, rounds: int) -> dict[str, float]:
+    """Tokens a second of the whole path, of steps and choices alone, and of steps alone, in turn."""
+    told: dict[str, list[float]] = {"whole": [], "bare": [], "steps": []}
+    for _ in range(rounds):
+        told["whole"].append(ours.ask("decode", ids=prompt(8), tokens=100)["tokens_per_s"])
+        answer = ours.ask("bare", ids=prompt(8), tokens=100)
+        told["bare"].append(answer["tokens_per_s"])
+        told["steps"].append(answer["steps_per_s"])
+    return {name: median(numbers) for name, numbers in told.items()}
+
+
+def loading(model: Path, rounds: int) -> dict[str, float]:
+    """Seconds to the first token in processes of their own, in turn."""
+    told: dict[str, list[float]] = {"ours": [], "transformers": []}
+    for _ in range(rounds):
+        for name, seconds in told.items():
+            seconds.append(once("loading", model, name)["seconds"])
+    return {name: median(numbers) for name, numbers in told.items()}
+
+
+def sizes(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Speed and memory of random weights in the shapes of real models."""
+    found: dict[str, Any] = {}
+    for shape in names:
+        with tempfile.TemporaryDirectory() as made:
+            told = once("sized", folder, "make", shape=shape, folder=made)
+            once("sized", folder, "ours", folder=made, tokens=1)  # packs it
+            told["ours"] = once("sized", folder, "ours", folder=made, tokens=32)
+            told["transformers"] = once("sized", folder, "transformers", folder=made, tokens=8)
+        found[shape] = told
+    return found
+
+
+def once(name: str, model: Path, what: str, **options: Any) -> Any:
+    """One answer of a process that ends with it."""
+    worker = Worker(name, model)
+    try:
+        return worker.ask(what, **options)
+    finally:
+        worker.end()
 
 
 def guessed(ours: Worker, text: str, rounds: int) -> dict[str, float]:
@@ -141,9 +182,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lengths", type=int, nargs="*", default=[8, 256, 512, 1024, 2048, 4000])
+    parser.add_argument("--sizes", nargs="*", default=["135M", "0.5B", "1B"])
     options = parser.parse_args()
     from threading import Event
 
+    from jupyter_complete.local.convert import converted
     from jupyter_complete.sources.catalog import find
     from jupyter_complete.sources.fetch import obtain
 
@@ -161,6 +204,8 @@ def main() -> None:
     finally:
         for worker in workers.values():
             worker.end()
+    found["loading"] = loading(model, min(options.rounds, 3))
+    found["sizes"] = sizes(converted(model), options.sizes)
     found["minutes"] = (time.perf_counter() - started) / 60
     (DOCS / "performance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     page.write(json.loads(json.dumps(found)), DOCS)

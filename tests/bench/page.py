@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 Row = tuple[str, str, str]
+WHO = ("ours", "transformers")
 
 
 def rows(found: dict[str, Any]) -> list[Row]:
@@ -27,11 +29,14 @@ def rows(found: dict[str, Any]) -> list[Row]:
     for name, told in found["copies"].items():
         wanted = "1" if name == "plain text" else "1.5"
         made.append((f"{name}, with / without lookup", wanted, _ratio(told["with"], told["without"])))
-    second, memory = found["second_cell"], found["memory"]
+    second, memory, bare, loading = found["second_cell"], found["memory"], found["bare"], found["loading"]
     made += [
         ("second cell of a 1,024-token prefix, cold / warm", "20", _ratio(second["cold"], second["warm"])),
+        ("fresh kernel to first token, transformers / ours", "12", _ratio(loading["transformers"], loading["ours"])),
         ("memory grown / bytes of the weights", "1.4 or less", _ratio(memory["grown_bytes"], memory["weight_bytes"])),
-        ("sampling, text and events beside the step", "5 % or less", f"{found['beside_the_step']:.1%}"),
+        ("memory grown / bytes of the weights as int8", "", _ratio(memory["grown_bytes"], memory["int8_bytes"])),
+        ("display and bookkeeping", "5 % or less", f"{1 - bare['whole'] / bare['bare']:.1%}"),
+        ("the same, and choosing the token", "", f"{1 - bare['whole'] / bare['steps']:.1%}"),
         ("stop to idle in a prompt of 4,000 tokens", "1 s or less", f"{found['interrupt']:.2f} s"),
     ]
     return made
@@ -64,9 +69,37 @@ def write(found: dict[str, Any], docs: Path) -> None:
         *_table("prompt", found["first_token"], "{:.3f}"),
         "",
     ]
+    if found["sizes"]:
+        lines += _sizes(found["sizes"])
+        by_size = {one["parameters"] / 1e6: one for one in found["sizes"].values()}
+        for key, up, scale in (("tokens_per_s", "tokens a second", 1), ("grown_bytes", "GB", 1e9)):
+            told = {size: {who: one[who][key] / scale for who in WHO} for size, one in by_size.items()}
+            _plot(told, "million parameters", up, docs / "images" / f"performance-size-{key.partition('_')[0]}.svg")
     (docs / "performance.md").write_text("\n".join(lines), encoding="utf-8")
     _plot(found["decode"], "tokens of context", "tokens a second", docs / "images" / "performance-decode.svg")
     _plot(found["first_token"], "tokens of the prompt", "seconds", docs / "images" / "performance-first.svg")
+
+
+def _sizes(told: dict[str, Any]) -> list[str]:
+    lines = [
+        "## By width and depth",
+        "",
+        "Random weights in the shapes of real models; ours in int8, transformers' `model.generate` in float32. "
+        "Memory is what the process grew by, after all libraries were imported.",
+        "",
+        "![Tokens a second against parameters](images/performance-size-tokens.svg)",
+        "![Memory against parameters](images/performance-size-grown.svg)",
+        "",
+        "| shape | ours, tokens/s | transformers, tokens/s | ours, GB | transformers, GB | grown / weights |",
+        "|---|---|---|---|---|---|",
+    ]
+    for shape, one in told.items():
+        ours, theirs = (one[who] for who in WHO)
+        cells = [f"{ours['tokens_per_s']:.1f}", f"{theirs['tokens_per_s']:.1f}"]
+        cells += [f"{numbers['grown_bytes'] / 1e9:.2f}" for numbers in (ours, theirs)]
+        cells.append(_ratio(ours["grown_bytes"], ours["weight_bytes"]))
+        lines.append(f"| {shape} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _ratio(one: float, other: float) -> str:
@@ -82,7 +115,7 @@ def _table(head: str, told: dict[str, dict[str, float]], form: str) -> list[str]
     return lines
 
 
-def _plot(told: dict[str, dict[str, float]], across: str, up: str, path: Path) -> None:
+def _plot(told: Mapping[Any, dict[str, float]], across: str, up: str, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")

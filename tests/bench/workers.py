@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
 
 Answer = dict[str, float]
 THREADS = 2
@@ -22,12 +24,11 @@ class Ours:
     def __init__(self, path: str) -> None:
         import psutil
         import torch
-        import transformers  # noqa: F401  # what is imported once is no memory of a model
 
         import jupyter_complete as jc
-        from jupyter_complete.local import fused, packed  # noqa: F401
         from jupyter_complete.session import current
 
+        import_libraries()
         process = psutil.Process()
         before = process.memory_info().rss
         jc.load("smollm2")
@@ -54,33 +55,38 @@ class Ours:
         )
         sampling = self._session._seeded(self._session.config.sampling(settings))
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2", lookup=lookup)
-        stepped, step = [0.0], self._engine._fused.step
-
-        def timed(*given: Any) -> Any:
-            start = time.perf_counter()
-            logits = step(*given)
-            stepped[0] += time.perf_counter() - start
-            return logits
-
-        self._engine._fused.step = timed
-        start = time.perf_counter()
-        try:
-            stream = self._session._submit(request, _draft(request))
-            stepped_at_first = 0.0
-            for event in stream:
-                if type(event).__name__ == "Token" and not stepped_at_first:
-                    stepped_at_first = stepped[0]
-        finally:
-            self._engine._fused.step = step
-        wall, done = time.perf_counter() - start, stream.result()
+        stream = self._session._submit(request, _draft(request))
+        for _ in stream:
+            pass
+        done = stream.result()
         first = done.timing.first_token_s or 0.0
         return {
             "tokens_per_s": done.timing.decode_tokens_per_s or 0.0,
             "first_token_s": first,
             "prompt_tokens_per_s": len(ids) / first if first else 0.0,
-            "beside_the_step": 1 - (stepped[0] - stepped_at_first) / (wall - first),
             "tokens": len(done.tokens),
         }
+
+    def bare(self, ids: list[int], tokens: int) -> Answer:
+        """The same tokens by nothing but steps and the choice of each: no logprobs of others, no text, no events."""
+        from jupyter_complete.local.sampling import Sampler
+
+        settings = self._session.config.checked({"temperature": 0.0, "candidates": 0, "seed": 1})
+        fused, sampler = self._engine._fused, Sampler(self._session.config.sampling(settings), compiled=True)
+        chosen = list(ids)
+        with fused.awake():
+            runner = fused.runner()
+            runner.forward([chosen[:-1]])
+            logits = runner.forward([chosen[-1:]])[0]
+            chosen.append(sampler.choose(chosen, logits, None).id)
+            start, stepped = time.perf_counter(), 0.0
+            for _ in range(tokens - 1):
+                before = time.perf_counter()
+                logits = runner.forward([chosen[-1:]])[0]
+                stepped += time.perf_counter() - before
+                chosen.append(sampler.choose(chosen, logits, None).id)
+            whole = time.perf_counter() - start
+        return {"tokens_per_s": (tokens - 1) / whole, "steps_per_s": (tokens - 1) / stepped}
 
     def encode(self, text: str) -> dict[str, list[int]]:
         return {"ids": self._engine._vocabulary.encode(text)}
@@ -112,7 +118,11 @@ class Ours:
         return {"bytes_per_s": sorted(rates)[3], "weight_bytes": float(self._engine._fused.nbytes)}
 
     def memory(self) -> Answer:
-        return {"grown_bytes": float(self._grown), "weight_bytes": float(self._engine._fused.nbytes)}
+        return {
+            "grown_bytes": float(self._grown),
+            "weight_bytes": float(self._engine._fused.nbytes),
+            "int8_bytes": float(self._engine.info.parameters),
+        }
 
     def interrupt(self, ids: list[int]) -> Answer:
         """Seconds from a stop in the midst of reading a long prompt until the worker is idle."""
@@ -196,13 +206,135 @@ class Generate:
         }
 
 
+class Sized:
+    """A model of random weights and a real one's shape, ours or by model.generate."""
+
+    SHAPES: ClassVar = {  # hidden, layers, heads, key and value heads, inner, vocabulary
+        "135M": (576, 30, 9, 3, 1536, 49_152),
+        "0.5B": (896, 24, 14, 2, 4864, 151_936),
+        "1B": (2048, 16, 32, 8, 8192, 128_256),
+    }
+
+    def __init__(self, path: str) -> None:
+        self._base = Path(path)
+
+    def make(self, shape: str, folder: str) -> Answer:
+        import torch
+        from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+        hidden, layers, heads, kv_heads, inner, vocabulary = self.SHAPES[shape]
+        config = LlamaConfig(
+            hidden_size=hidden,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=kv_heads,
+            intermediate_size=inner,
+            vocab_size=vocabulary,
+            tie_word_embeddings=True,
+            dtype="bfloat16",
+        )
+        torch.manual_seed(1)
+        LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(self._base).save_pretrained(folder)
+        return {"parameters": float(sum(math.prod(shape) for shape in _shapes(folder)))}
+
+    def ours(self, folder: str, tokens: int) -> Answer:
+        import psutil
+
+        import jupyter_complete as jc
+        from jupyter_complete.session import current
+
+        import_libraries()
+        before = psutil.Process().memory_info().rss
+        resident = jc.load(folder)
+        asked = {"max_new_tokens": tokens, "temperature": 0, "model": folder}
+        done = [jc.complete("The mean is", **asked) for _ in range(4)]
+        grown = psutil.Process().memory_info().rss - before
+        assert resident.info.dtype == "int8"
+        found: Any = current().models.get(resident.info.name)
+        return {
+            "tokens_per_s": sorted(c.timing.decode_tokens_per_s or 0.0 for c in done[1:])[1],
+            "grown_bytes": float(grown),
+            "weight_bytes": float(found.engine._fused.nbytes),
+        }
+
+    def transformers(self, folder: str, tokens: int) -> Answer:
+        import psutil
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        import_libraries()
+        before = psutil.Process().memory_info().rss
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        ids, times = torch.tensor([[5, 6, 7]]), []
+        for _ in range(3):
+            for count in (1, 1 + tokens):
+                start = time.perf_counter()
+                model.generate(ids, max_new_tokens=count, min_new_tokens=count, do_sample=False, pad_token_id=0)
+                times.append(time.perf_counter() - start)
+        each = sorted(two - one for one, two in zip(times[::2], times[1::2], strict=True))
+        grown = psutil.Process().memory_info().rss - before
+        return {"tokens_per_s": tokens / each[1], "grown_bytes": float(grown)}
+
+
+class Loading:
+    """Seconds from a started and imported kernel to the first token of a model converted earlier."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    def ours(self) -> Answer:
+        import jupyter_complete as jc
+
+        import_libraries()
+        start = time.perf_counter()
+        jc.complete("The mean is", max_new_tokens=1, temperature=0, model="smollm2")
+        return {"seconds": time.perf_counter() - start}
+
+    def transformers(self) -> Answer:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        import_libraries()
+        start = time.perf_counter()
+        tokenizer = AutoTokenizer.from_pretrained(self._path.parent, gguf_file=self._path.name)
+        model = AutoModelForCausalLM.from_pretrained(self._path.parent, gguf_file=self._path.name, dtype="float32")
+        model.generate(**tokenizer("The mean is", return_tensors="pt"), max_new_tokens=1, do_sample=False)
+        return {"seconds": time.perf_counter() - start}
+
+
+def import_libraries() -> None:
+    """What every model needs is neither time nor memory of one: torch, transformers, numba with LLVM."""
+    from numba import njit
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+    from transformers.models.llama import modeling_llama  # noqa: F401
+
+    from jupyter_complete.local import engine, fused, opening  # noqa: F401
+
+    njit(lambda x: x + 1)(1.0)
+
+
+def _shapes(folder: str) -> Iterator[list[int]]:
+    from safetensors import safe_open
+
+    for path in Path(folder).glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            for key in file.keys():  # noqa: SIM118
+                yield file.get_slice(key).get_shape()
+
+
 def _draft(request: Any) -> Any:
     from jupyter_complete.completion import Draft
 
     return Draft(request)
 
 
-WORKERS: dict[str, Callable[[str], Any]] = {"ours": Ours, "llama.cpp": Llama, "transformers": Generate}
+WORKERS: dict[str, Callable[[str], Any]] = {
+    "ours": Ours,
+    "llama.cpp": Llama,
+    "transformers": Generate,
+    "sized": Sized,
+    "loading": Loading,
+}
 
 
 def main() -> None:
