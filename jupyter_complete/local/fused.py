@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import products, reading, sampling_kernels, step, tiles
+from . import products, reading, rounding, sampling_kernels, step, tiles
 from .atomics import LINE
 from .attention import SPAN, Tokens
 from .kernels import GO, WORK
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
+from .rounding import GROUP, rounded
 from .runners import Halted, Runner
 from .step import MOST, REGIONS, Scratch
-from .tiles import GROUP
 from .vectors import ROWS, zeros
 
 SHORT = 16  # new tokens that go through the step, a few at a time; more are read in one pass
@@ -83,7 +83,7 @@ class Fused:
     """The weights of one model and the threads that run its step. One thread calls it."""
 
     def __init__(self, arrays: dict[str, Any], config: Any, threads: int | None = None) -> None:
-        for kernel in (*tiles.KERNELS, *products.KERNELS):
+        for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS):
             kernel.link()
         self.shape, self.config = shape_of(config), config
         self.team = threads or min(TEAM, cores())
@@ -181,7 +181,7 @@ class Fused:
             row=zeros(team, hidden),
             score=zeros(team, group, SPAN),
             both=zeros(team, MOST, 2 * ROWS),
-            sums=zeros(team, MOST, groups),
+            rounded=rounded(team * MOST * groups),
         )
 
     def _call(self, cache: Slots) -> None:

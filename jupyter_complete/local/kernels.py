@@ -13,7 +13,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from .atomics import LINE, fetch_add
-from .tiles import group_sums, times
+from .rounding import round_off
+from .tiles import times
 from .vectors import FAST, ROWS
 
 OWN = 75  # percent of a region that is given to the threads beforehand
@@ -114,14 +115,30 @@ def more(words: Any, region: int, total: int, team: int) -> tuple[int, int]:
 
 
 @njit(**FAST)
+def round_off_all(x: Any, tokens: int, matrix: Any, r: Any, begin: int) -> None:
+    """The vectors x [tokens, K] for `times`, from group `begin` on."""
+    for m in range(tokens):
+        round_off(x, m, matrix.groups, matrix.bits, r, begin + m * matrix.groups, 1, 0)
+
+
+@njit(**FAST)
 def project(
-    words: Any, region: int, rank: int, team: int, matrix: Any, layer: int, x: Any, tokens: int, sums: Any, y: Any
+    words: Any,
+    region: int,
+    rank: int,
+    team: int,
+    matrix: Any,
+    layer: int,
+    x: Any,
+    tokens: int,
+    r: Any,
+    begin: int,
+    y: Any,
 ) -> None:
-    """All rows of a matrix times x, shared out among the threads."""
-    if matrix.bits == 4:
-        group_sums(x, tokens, matrix.groups, sums)
+    """All rows of a matrix times x, shared out among the threads; each rounds x off for itself, from `begin` on."""
+    round_off_all(x, tokens, matrix, r, begin)
     first, last = own(matrix.tiles, rank, team)
     while first < matrix.tiles:
         for tile in range(first, last):
-            times(matrix, layer, tile, x, tokens, sums, y, tile * ROWS)
+            times(matrix, layer, tile, r, begin, tokens, y, tile * ROWS)
         first, last = more(words, region, matrix.tiles, team)

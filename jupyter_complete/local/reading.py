@@ -14,8 +14,9 @@ from numba import njit
 from .atomics import LINE, load, meet, store
 from .attention import SPAN, Room, Tokens, attend_many, prepare
 from .kernels import GO, MET, WORK, add, gate, norm, share, tanh
-from .products import BATCH, Rounded, Unpacked, multiply, round_off, rounded, unpack, unpacked
-from .tiles import GROUP, row_of
+from .products import BATCH, Unpacked, multiply, unpack, unpacked
+from .rounding import GROUP, Rounded, round_off, rounded
+from .tiles import row_of
 from .vectors import FAST, ROWS, zeros
 
 PARTS = 9  # of a layer that are shared out, each with a counter of its own
@@ -38,6 +39,13 @@ class Page(NamedTuple):
     both: Any  # [N, BATCH, 32], a tile of gate and one of up
     rounded: Rounded  # which every matrix reads
     tiles: Unpacked  # two for every thread
+
+
+@njit(**FAST)
+def _round_in_batch(x: Any, row: int, matrix: Any, r: Any, m: int) -> None:
+    """Have a row of x as vector m of those that a matrix is multiplied with."""
+    first = m // BATCH * BATCH * matrix.groups
+    round_off(x, row, matrix.groups, matrix.bits, r, first, BATCH, m % BATCH)
 
 
 @njit(**FAST)
@@ -87,16 +95,16 @@ def _normed(w: Any, shape: Any, s: Any, region: int, rank: int, layer: int, kind
             else:
                 add(w.norms, shape, s.branch, m, layer - 1, 3, s.row, rank, s.x)
             norm(s.x, m, 0, w.norms, layer, kind, shape.epsilon, s.row, rank, 0)
-            round_off(s.row, rank, w.qkv.groups, s.rounded, m)
+            _round_in_batch(s.row, rank, w.qkv, s.rounded, m)
         first = share(s.words, region, PIECE)
 
 
 @njit(**FAST)
-def _rounded(words: Any, region: int, x: Any, groups: int, vectors: Any, tokens: int) -> None:
+def _rounded(words: Any, region: int, x: Any, matrix: Any, vectors: Any, tokens: int) -> None:
     first = share(words, region, PIECE)
     while first < tokens:
         for m in range(first, min(first + PIECE, tokens)):
-            round_off(x, m, groups, vectors, m)
+            _round_in_batch(x, m, matrix, vectors, m)
         first = share(words, region, PIECE)
 
 
@@ -113,7 +121,7 @@ def _attended(
             count = min(AT_ONCE, tokens - first)
             attend_many(window, shape, s.tokens, s.room, rank, layer, first, count, keys, values, mixed)
             for m in range(count):
-                round_off(mixed, m, w.out.groups, s.rounded, first + m)
+                _round_in_batch(mixed, m, w.out, s.rounded, first + m)
         piece = share(s.words, region, 1)
 
 
@@ -134,7 +142,7 @@ def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens:
     meet(words, MET, team)
     _gated(w, shape, s, region + 6, rank, layer, tokens)
     meet(words, MET, team)
-    _rounded(words, region + 7, s.inner, w.down.groups, s.rounded, tokens)
+    _rounded(words, region + 7, s.inner, w.down, s.rounded, tokens)
     meet(words, MET, team)
     _multiplied(words, region + 8, rank, s.tiles, s.rounded, w.down, layer, tokens, s.branch)
 
@@ -148,7 +156,7 @@ def _head(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, count: 
     while m < count:
         add(w.norms, shape, s.branch, first + m, layers - 1, 3, row, rank, s.x)
         norm(s.x, first + m, 0, w.last_norm, 0, 0, shape.epsilon, row, rank, 0)
-        round_off(row, rank, w.head.groups, s.rounded, m)
+        _round_in_batch(row, rank, w.head, s.rounded, m)
         m = share(s.words, region, 1)
     meet(s.words, MET, team)
     _multiplied(words, region + 1, rank, s.tiles, s.rounded, w.head, np.int64(0), count, logits)
@@ -216,6 +224,6 @@ def page(w: Any, shape: Any, tokens: int, team: int) -> Page:
         mixed=zeros(team, AT_ONCE, GROUP * w.out.groups),
         room=Room(zeros(team, AT_ONCE, SPAN), *(zeros(team, AT_ONCE, wide) for _ in range(2))),
         both=zeros(team, BATCH, 2 * ROWS),
-        rounded=rounded(filled, groups),
+        rounded=rounded(filled * groups),
         tiles=unpacked(2 * team, groups),
     )

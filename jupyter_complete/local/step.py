@@ -17,8 +17,9 @@ from numba import njit
 
 from .atomics import LINE, fetch_add, load, meet, store, wait_for
 from .attention import Heads, Tokens, attention, first_seen, gather, prepare
-from .kernels import GO, MET, TOKENS, WORK, add, gate, more, norm, own, project, tanh
-from .tiles import group_sums, row_of, times
+from .kernels import GO, MET, TOKENS, WORK, add, gate, more, norm, own, project, round_off_all, tanh
+from .rounding import Rounded
+from .tiles import row_of, times
 from .vectors import FAST, ROWS
 
 MOST = 8  # tokens of one step
@@ -68,21 +69,26 @@ class Scratch(NamedTuple):
     row: Any  # [T, H]
     score: Any  # [T, A / G, SPAN]
     both: Any  # [T, 8, 32], a tile of gate and one of up
-    sums: Any  # [T, 8, groups of the widest]
+    rounded: Rounded  # vectors of the widest: 8 for each thread
+
+
+@njit(**FAST)
+def _begin(s: Any, rank: int, team: int) -> int:
+    """The first group of a thread's own rounded vectors."""
+    return s.rounded.scale.shape[0] // team * rank
 
 
 @njit(**FAST, inline="always")
 def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team: int, tokens: int, x: Any) -> None:
     """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
-    both, sums = s.both[rank], s.sums[rank]
-    if w.gate_up.bits == 4:
-        group_sums(x, tokens, w.gate_up.groups, sums)
+    both, begin = s.both[rank], _begin(s, rank, team)
+    round_off_all(x, tokens, w.gate_up, s.rounded, begin)
     pairs = w.gate_up.tiles // 2
     first, last = own(pairs, rank, team)
     while first < pairs:
         for pair in range(first, last):
             for up in range(2):
-                times(w.gate_up, layer, 2 * pair + up, x, tokens, sums, both, up * ROWS)
+                times(w.gate_up, layer, 2 * pair + up, s.rounded, begin, tokens, both, up * ROWS)
             for m in range(tokens):
                 gate(both, m, shape.gelu, s.inner, m, pair * ROWS)
         first, last = more(s.words, region, pairs, team)
@@ -90,11 +96,11 @@ def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team:
 
 @njit(**FAST, inline="always")
 def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
-    x, local, sums, words = s.x[rank], s.local[rank], s.sums[rank], s.words
+    x, local, words, begin = s.x[rank], s.local[rank], s.words, _begin(s, rank, team)
     region, window = layer * REGIONS, w.heads.window[layer]
     for m in range(tokens):
         norm(x, m, 0, w.norms, layer, 0, shape.epsilon, local, m, 0)
-    project(words, region, rank, team, w.qkv, layer, local, tokens, sums, s.tokens.qkv)
+    project(words, region, rank, team, w.qkv, layer, local, tokens, s.rounded, begin, s.tokens.qkv)
     meet(words, MET, team)
     prepare(w.heads, shape, s.tokens, words, region + 1, layer, tokens, keys, values)
     meet(words, MET, team)
@@ -103,14 +109,14 @@ def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens:
     for m in range(tokens):
         place = s.tokens.places[m]
         gather(shape, s.part, first_seen(window, place), place, m, local)
-    project(words, region + 3, rank, team, w.out, layer, local, tokens, sums, s.branch)
+    project(words, region + 3, rank, team, w.out, layer, local, tokens, s.rounded, begin, s.branch)
     meet(words, MET, team)
     for m in range(tokens):
         add(w.norms, shape, s.branch, m, layer, 1, s.row, rank, x)
         norm(x, m, 0, w.norms, layer, 2, shape.epsilon, local, m, 0)
     _gated(w, shape, s, layer, region + 4, rank, team, tokens, local)
     meet(words, MET, team)
-    project(words, region + 5, rank, team, w.down, layer, s.inner, tokens, sums, s.branch)
+    project(words, region + 5, rank, team, w.down, layer, s.inner, tokens, s.rounded, begin, s.branch)
     meet(words, MET, team)
     for m in range(tokens):
         add(w.norms, shape, s.branch, m, layer, 3, s.row, rank, x)
@@ -131,7 +137,19 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
         _layer(w, shape, s, layer, rank, team, tokens, keys, values)
     for m in range(tokens):
         norm(x, m, 0, w.last_norm, 0, 0, shape.epsilon, local, m, 0)
-    project(s.words, layers * REGIONS, rank, team, w.head, np.int64(0), local, tokens, s.sums[rank], s.logits)
+    project(
+        s.words,
+        layers * REGIONS,
+        rank,
+        team,
+        w.head,
+        np.int64(0),
+        local,
+        tokens,
+        s.rounded,
+        _begin(s, rank, team),
+        s.logits,
+    )
     meet(s.words, MET, team)
     if rank == 0 and shape.logit_cap > 0:
         cap = np.float32(shape.logit_cap)

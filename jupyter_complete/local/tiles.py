@@ -21,15 +21,19 @@ from numba.extending import intrinsic
 
 from . import linked
 from .linked import Kernel, at
+from .rounding import BITS, GROUP, PAIRS
 from .vectors import (
     FAST,
     FLOAT,
     FLOATS,
     HALF,
+    HALF_WORDS,
     INDEX,
+    NOTHING,
     ROWS,
     WORDS,
     ZERO,
+    dot,
     each,
     everywhere,
     fma,
@@ -41,9 +45,8 @@ from .vectors import (
     sum_of,
 )
 
-GROUP = 32  # columns that share a scale
-BITS = (4, 8)
-CHAINS = 2  # sums kept apart, so that one addition need not wait for the last; as many for any number of vectors
+CHAINS = 4  # sums kept apart, so that one addition need not wait for the last
+PLAIN_CHAINS = 2  # the same of floats, as many for any number of vectors, for their order changes the sum
 AHEAD = 16  # groups that are asked for before they are needed
 COUNTS = (1, 2, 3, 4, 6, 8)  # of vectors x that a loop is written out for; others take the next larger one
 
@@ -60,10 +63,10 @@ class Matrix(NamedTuple):
 
 
 @njit(**FAST)
-def times(matrix: Any, layer: int, tile: int, x: Any, tokens: int, sums: Any, y: Any, place: int) -> None:
-    """y[m, place..place + 15] = the tile's rows times x[m], for m below `tokens`, or a few more.
+def times(matrix: Any, layer: int, tile: int, r: Any, begin: int, tokens: int, y: Any, place: int) -> None:
+    """y[m, place..place + 15] = the tile's rows times vector m, for m below `tokens`, or a few more.
 
-    x is float32 [8, at least 32 · groups]; `sums` are those of x over each group, which 4 bits need.
+    The vectors follow each other in the Rounded r from group `begin` on.
     """
     first = (layer * matrix.tiles + tile) * matrix.groups * ROWS
     _times_linked(
@@ -73,24 +76,12 @@ def times(matrix: Any, layer: int, tile: int, x: Any, tokens: int, sums: Any, y:
         matrix.groups,
         matrix.bits,
         tokens,
-        at(x, 0),
-        x.shape[1],
-        at(sums, 0),
-        sums.shape[1],
+        at(r.words, begin * PAIRS),
+        at(r.scale, begin),
+        at(r.sums, begin),
         at(y, place),
         y.shape[1],
     )
-
-
-@njit(**FAST)
-def group_sums(x: Any, tokens: int, groups: int, sums: Any) -> None:
-    """Sums [8, groups] of each group of x."""
-    for m in range(tokens):
-        for g in range(groups):
-            total = x[m, 32 * g]
-            for k in range(32 * g + 1, 32 * g + 32):
-                total += x[m, k]
-            sums[m, g] = total
 
 
 @njit(**FAST)
@@ -147,6 +138,15 @@ def _column(builder: Any, word: Any, part: int, bits: int) -> Any:
     return builder.ashr(moved, by(24))
 
 
+def _pair(builder: Any, word: Any, part: int, bits: int) -> Any:
+    """Columns `part` of both halves of sixteen words."""
+    if bits == 4:
+        moved = builder.lshr(word, ir.Constant(WORDS, [4 * part] * ROWS)) if part else word
+        return builder.and_(moved, ir.Constant(WORDS, [0x000F000F] * ROWS))
+    halves, by = builder.bitcast(word, HALF_WORDS), ir.Constant(HALF_WORDS, [8] * 2 * ROWS)
+    return builder.bitcast(builder.ashr(halves if part else builder.shl(halves, by), by), WORDS)
+
+
 class TileReader:
     """Pointers into a tile of a Matrix, and its columns."""
 
@@ -163,18 +163,22 @@ class TileReader:
         for pointer in (self._scale, self._low)[: 2 if self.bits == 4 else 1]:
             prefetch(self._builder, self._builder.gep(pointer, [begin]))
 
-    def integers(self, group: Any) -> Iterator[Any]:
-        """q of a group's 32 columns, in turn, each of sixteen rows."""
-        words = self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
-        for place in range(self.bits):
-            word = load(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]), WORDS)
-            for part in range(32 // self.bits):
-                yield _column(self._builder, word, part, self.bits)
+    def pairs(self, group: Any) -> Iterator[Any]:
+        """q of a group's columns, two in a word as rounding.pairs_of says, in turn."""
+        for word in self._words_of(group):
+            for part in range(GROUP // self.bits // 2):
+                yield _pair(self._builder, word, part, self.bits)
 
     def columns(self, group: Any) -> Iterator[Any]:
-        """The same as floats."""
-        for integer in self.integers(group):
-            yield self._builder.sitofp(integer, FLOATS)
+        """q of a group's 32 columns as floats, in turn."""
+        for word in self._words_of(group):
+            for part in range(GROUP // self.bits):
+                yield self._builder.sitofp(_column(self._builder, word, part, self.bits), FLOATS)
+
+    def _words_of(self, group: Any) -> Iterator[Any]:
+        words = self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
+        for place in range(self.bits):
+            yield load(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]), WORDS)
 
     def scale(self, group: Any) -> Any:
         return halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, INDEX(ROWS))]))
@@ -183,23 +187,27 @@ class TileReader:
         return halves(self._builder, self._builder.gep(self._low, [self._builder.mul(group, INDEX(ROWS))]))
 
 
-def _emit_grouped(builder: Any, tile: TileReader, groups: Any, xs: list[Any], sums: list[Any], ys: list[Any]) -> None:
-    """y = Σ_g d[g] · Σ_k q[k] · x[k], and + m[g] · Σ_k x[k] at 4 bits."""
-    totals = [cgutils.alloca_once_value(builder, ZERO) for _ in xs]
+def _emit_grouped(builder: Any, tile: TileReader, groups: Any, vectors: list[list[Any]], ys: list[Any]) -> None:
+    """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x at 4 bits; `vectors` are pointers to words, scales and sums."""
+    totals = [cgutils.alloca_once_value(builder, ZERO) for _ in ys]
+    chains = max(1, CHAINS // len(ys))
     with cgutils.for_range(builder, groups) as loop:
         tile.fetch(loop.index)
-        begin = builder.mul(loop.index, INDEX(GROUP))
-        here = [builder.gep(x, [begin]) for x in xs]
-        dots = [[ZERO] * CHAINS for _ in xs]
-        for k, q in enumerate(tile.columns(loop.index)):
-            for x, dot in zip(here, dots, strict=True):
-                dot[k % CHAINS] = fma(builder, q, everywhere(builder, builder.gep(x, [INDEX(k)])), dot[k % CHAINS])
+        begin = builder.mul(loop.index, INDEX(PAIRS))
+        here = [builder.gep(x, [begin]) for x in vectors[0]]
+        dots = [[NOTHING] * chains for _ in ys]
+        for p, pair in enumerate(tile.pairs(loop.index)):
+            for x, chain in zip(here, dots, strict=True):
+                both = everywhere(builder, builder.gep(x, [INDEX(p)]))
+                chain[p % chains] = dot(builder, chain[p % chains], pair, both)
         scale = tile.scale(loop.index)
         low = tile.low(loop.index) if tile.bits == 4 else None
-        for total, dot, of_x in zip(totals, dots, sums, strict=True):
-            value = fma(builder, sum_of(builder, dot), scale, builder.load(total))
+        for total, chain, x_scale, x_sum in zip(totals, dots, *vectors[1:], strict=True):
+            factor = everywhere(builder, builder.gep(x_scale, [loop.index]))
+            value = builder.fmul(builder.sitofp(sum_of(builder, chain), FLOATS), factor)
+            value = fma(builder, value, scale, builder.load(total))
             if low is not None:
-                value = fma(builder, low, everywhere(builder, builder.gep(of_x, [loop.index])), value)
+                value = fma(builder, low, everywhere(builder, builder.gep(x_sum, [loop.index])), value)
             builder.store(value, total)
     for total, y in zip(totals, ys, strict=True):
         store(builder, builder.load(total), y)
@@ -207,12 +215,12 @@ def _emit_grouped(builder: Any, tile: TileReader, groups: Any, xs: list[Any], su
 
 def _emit_plain(builder: Any, w: Any, step: Any, columns: Any, xs: list[Any], ys: list[Any]) -> None:
     """y = Σ_k w[k] · x[k], four columns at a time."""
-    totals = [[cgutils.alloca_once_value(builder, ZERO) for _ in range(CHAINS)] for _ in xs]
+    totals = [[cgutils.alloca_once_value(builder, ZERO) for _ in range(PLAIN_CHAINS)] for _ in xs]
 
     def column(k: Any, place: int) -> None:
         values = load(builder, builder.gep(w, [builder.mul(k, step)]), FLOATS)
         for x, chain in zip(xs, totals, strict=True):
-            total = chain[place % CHAINS]
+            total = chain[place % PLAIN_CHAINS]
             builder.store(fma(builder, values, everywhere(builder, builder.gep(x, [k])), builder.load(total)), total)
 
     with cgutils.for_range(builder, builder.lshr(columns, INDEX(2))) as loop:
@@ -234,23 +242,23 @@ def _grouped(
     bits: Any,
     tokens: Any,
     x: Any,
-    x_step: Any,
-    sums: Any,
-    sums_step: Any,
+    x_scale: Any,
+    x_sums: Any,
     y: Any,
     y_step: Any,
 ) -> Any:
     """A tile times `tokens` vectors, by the loop written out for its bits and their number."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        words, scale, low, groups, bits, tokens, *where = args
+        words, scale, low, groups, bits, tokens, x, x_scale, x_sums, y, y_step = args
+        x_step = builder.mul(groups, INDEX(PAIRS))
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
                 tile = TileReader(builder, words, scale, low, width)
                 for count in _counted(builder, tokens):
-                    pairs = zip(where[::2], where[1::2], strict=True)
-                    xs, sums, ys = (each(builder, pointer, step, count) for pointer, step in pairs)
-                    _emit_grouped(builder, tile, groups, xs, sums, ys)
+                    steps = ((x, x_step), (x_scale, groups), (x_sums, groups))
+                    vectors = [each(builder, first, step, count) for first, step in steps]
+                    _emit_grouped(builder, tile, groups, vectors, each(builder, y, y_step, count))
         return context.get_dummy_value()
 
     return types.void(*_TIMES), generate
@@ -305,13 +313,12 @@ def _times(
     bits: int,
     tokens: int,
     x: Any,
-    x_step: int,
-    sums: Any,
-    sums_step: int,
+    x_scale: Any,
+    x_sums: Any,
     y: Any,
     y_step: int,
 ) -> None:
-    _grouped(words, scale, low, groups, bits, tokens, x, x_step, sums, sums_step, y, y_step)
+    _grouped(words, scale, low, groups, bits, tokens, x, x_scale, x_sums, y, y_step)
 
 
 def _plain(w: Any, w_step: int, columns: int, tokens: int, x: Any, x_step: int, y: Any, y_step: int) -> None:
@@ -324,7 +331,7 @@ def _widen(words: Any, scale: Any, low: Any, groups: int, bits: int, y: Any, y_s
 
 _TILE = (linked.INTS, linked.SHORTS, linked.SHORTS, types.intp, types.intp)
 _VECTORS = (linked.FLOATS, types.intp)
-_TIMES = (*_TILE, types.intp, *_VECTORS, *_VECTORS, *_VECTORS)
+_TIMES = (*_TILE, types.intp, linked.INTS, linked.FLOATS, linked.FLOATS, *_VECTORS)
 _PLAIN = (*_VECTORS, types.intp, types.intp, *_VECTORS, *_VECTORS)
 _WIDEN = (*_TILE, *_VECTORS)
 KERNELS = (Kernel(_times, *_TIMES), Kernel(_plain, *_PLAIN), Kernel(_widen, *_WIDEN))

@@ -59,8 +59,7 @@ def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
     runner = one.runner()
     with one.awake():
         mine = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
-    rounded_off = chunk > fused_module.SHORT  # the vectors of such a pass are, to 16 bits
-    torch.testing.assert_close(torch.cat(mine), own, atol=2e-2 if rounded_off else 2e-3, rtol=1e-4)
+    torch.testing.assert_close(torch.cat(mine), own, atol=2e-2, rtol=1e-4)  # vectors are rounded to 16 bits
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -93,7 +92,7 @@ def test_beams_are_those_of_transformers(name: str) -> None:
 def test_scores_are_those_of_transformers(name: str) -> None:
     mine, own = engines(name)
     scored = [[step.logprob for step in ask(one, mode="score").prompt_tokens[1:]] for one in (mine, own)]
-    assert scored[0] == pytest.approx(scored[1], abs=2e-3)
+    assert scored[0] == pytest.approx(scored[1], abs=2e-2)
 
 
 def test_a_run_repeats_to_the_bit_from_the_cache() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from jupyter_complete.local import products, quantize, tiles
+from jupyter_complete.local import products, quantize, rounding, tiles
 from jupyter_complete.local.quantize import Groups
 
 ROWS, COLUMNS = 50, 96
@@ -37,7 +37,7 @@ def matrix(groups: Groups) -> tiles.Matrix:
 
 @pytest.fixture(autouse=True)
 def linked() -> None:
-    for kernel in (*tiles.KERNELS, *products.KERNELS):
+    for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS):
         kernel.link()
 
 
@@ -46,16 +46,24 @@ def bits(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
+def near(y: np.ndarray, x: np.ndarray, w: torch.Tensor) -> bool:
+    """Whether y is x @ w.T, as near as vectors rounded to 16 bits allow."""
+    wanted = x.astype(np.float64) @ w.numpy().T.astype(np.float64)
+    most = np.abs(x).max(1, keepdims=True) * np.abs(w.numpy()).sum(1)
+    return bool((np.abs(y - wanted) <= 3e-5 * most).all())
+
+
 @pytest.mark.parametrize("tokens", range(1, 9))
 def test_a_product_is_that_of_the_values(bits: int, tokens: int) -> None:
     groups = grouped(weights(bits), bits)
     one = matrix(groups)
     x = np.random.default_rng(1).standard_normal((8, 32 * one.groups)).astype(np.float32)
-    sums, y = np.zeros((8, one.groups), np.float32), np.zeros((8, 16 * one.tiles), np.float32)
-    tiles.group_sums(x, tokens, one.groups, sums)
+    r, y = rounding.rounded(8 * one.groups), np.zeros((8, 16 * one.tiles), np.float32)
+    for m in range(tokens):
+        rounding.round_off(x, m, one.groups, bits, r, m * one.groups, 1, 0)
     for tile in range(one.tiles):
-        tiles.times(one, 0, tile, x, tokens, sums, y, 16 * tile)
-    np.testing.assert_allclose(y[:tokens, :ROWS], x[:tokens] @ groups.wide().numpy().T, atol=1e-4)
+        tiles.times(one, 0, tile, r, 0, tokens, y, 16 * tile)
+    assert near(y[:tokens, :ROWS], x[:tokens], groups.wide())
 
 
 @pytest.mark.parametrize("columns", [32, 96, 640])
@@ -64,18 +72,18 @@ def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: 
     one, vectors = matrix(groups), 2 * products.BATCH
     x = np.random.default_rng(2).standard_normal((vectors, columns)).astype(np.float32)
     x[3], x[4, 5] = 0, 1e4
-    rounded, unpacked = products.rounded(vectors, one.groups), products.unpacked(1, one.groups)
+    r, unpacked = rounding.rounded(vectors * one.groups), products.unpacked(1, one.groups)
     y = np.zeros((vectors, 16 * one.tiles), np.float32)
     for vector in range(vectors):
-        products.round_off(x, vector, one.groups, rounded, vector)
+        batch, lane = divmod(vector, products.BATCH)
+        first = batch * products.BATCH * one.groups
+        rounding.round_off(x, vector, one.groups, bits, r, first, products.BATCH, lane)
     for tile in range(one.tiles):
         products.unpack(one, 0, tile, unpacked, 0)
         for batch in range(2):
             at = batch * products.BATCH
-            products.multiply(unpacked, 0, one.groups, one.bits, rounded, batch, y, at, 16 * tile)
-    wanted = x.astype(np.float64) @ groups.wide().numpy().T.astype(np.float64)
-    most = np.abs(x).max(1, keepdims=True) * np.abs(groups.wide().numpy()).sum(1)
-    assert (np.abs(y[:, :ROWS] - wanted) <= 3e-5 * most).all()
+            products.multiply(unpacked, 0, one.groups, one.bits, r, batch, y, at, 16 * tile)
+    assert near(y[:, :ROWS], x, groups.wide())
     assert not y[3].any()
 
 
