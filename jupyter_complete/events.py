@@ -103,7 +103,7 @@ class Timing:
 class ModelInfo:
     """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
     weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
-    why a model on a CPU is not int8, the fastest."""
+    why a model on a CPU is not the fastest, which is int8 by the compiled step."""
 
     name: str
     source: str

@@ -148,7 +148,9 @@ class CompleteMagics(Magics):
         self._table(("model", "weights", "dtype", "device", "window", "KV cache", "requests"), rows)
         for engine in (resident.engine for resident in residents):
             if engine is not None and engine.info.note:
-                print(f"{engine.info.name} is {engine.info.dtype}, which is slower: {engine.info.note}.")
+                info = engine.info
+                how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
+                print(f"{info.name} {how}, which is slower: {info.note}.")
 
     def _status_row(self, resident: Resident) -> tuple[str, ...]:
         engine, held = resident.engine, self.session.models.footprint(resident)

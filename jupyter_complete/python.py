@@ -34,14 +34,15 @@ class Model:
     def model(self) -> Any:
         """The transformers model itself, to look into; while a variable holds it, unload cannot free it.
 
-        Raises BadOption for int8 weights, which only the compiled step can read.
+        Raises BadOption for int8 weights that only the compiled step can read.
         """
-        if self.info is not None and self.info.dtype == "int8":
+        model: Any = self._engine.model if self._engine else None
+        if model is not None and model.device.type == "meta":  # its weights are elsewhere
             raise BadOption(
                 f"{self.name} is int8, which transformers cannot run.",
                 f'Load it for that with jc.load("{self.name}", dtype="float32").',
             )
-        return self._engine.model if self._engine else None
+        return model
 
     @property
     def tokenizer(self) -> Any:

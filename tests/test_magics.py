@@ -226,7 +226,7 @@ def test_load_says_why_a_model_is_not_int8(
 ) -> None:
     folder = tiny.save("gpt2", tmp_path / "gpt2")
     run(shell, f"%complete_model load '{folder}'")
-    said = f"{folder} is float32, which is slower: gpt2 is not of the Llama family."
+    said = f"{folder} is int8 by the general path, which is slower: gpt2 is not of the Llama family."
     assert capsys.readouterr().out.splitlines()[-1] == said
 
 

@@ -19,6 +19,7 @@ from ..textstream import TextStream
 from . import memory
 from .answer import Answer, step_of
 from .decode import prefill, score
+from .linears import team_of
 from .prefix import PrefixCache, rewind
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
@@ -48,6 +49,7 @@ class LocalEngine:
         self.model = model
         self.tokenizer = tokenizer
         self._fused = fused
+        self._threads = fused or team_of(model)  # of int8 alone; other weights are multiplied by torch's
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
@@ -58,7 +60,7 @@ class LocalEngine:
             name=name,
             source=origin,
             revision=revision,
-            dtype="int8" if fused else str(model.dtype).removeprefix("torch."),
+            dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
             device="cpu" if fused else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
             window=_window(model),
@@ -81,7 +83,7 @@ class LocalEngine:
         self.model.eval()
         failure: CompleteError | None = None
         try:
-            with self._fused.awake() if self._fused else nullcontext():
+            with self._threads.awake() if self._threads else nullcontext():
                 yield from self._answer(request, stop, started)
         except (RuntimeError, MemoryError) as error:
             failure = memory.exhausted(error, f"generating with {self.info.name}")
@@ -152,7 +154,7 @@ class LocalEngine:
         rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
         answer = Answer(self._vocabulary, self._ends, request, prompt)
         if not stop.is_set():
-            sampler = Sampler(request.sampling, rules, compiled=self._fused is not None)
+            sampler = Sampler(request.sampling, rules, compiled=self._threads is not None)
             yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
         self._keep(runner, head)

@@ -13,10 +13,12 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from .atomics import LINE, fetch_add
+from .products import BATCH, multiply, unpack
 from .rounding import round_off
 from .tiles import times
 from .vectors import FAST, ROWS
 
+PIECE = 24  # whole batches of vectors: threads that round off to the same one would wait for each other's cache lines
 OWN = 75  # percent of a region that is given to the threads beforehand
 MET, GO, TOKENS, WORK = 0, LINE, 2 * LINE, 3 * LINE  # places in a team's words; from WORK on a counter for every region
 
@@ -142,3 +144,37 @@ def project(
         for tile in range(first, last):
             times(matrix, layer, tile, r, begin, tokens, y, tile * ROWS)
         first, last = more(words, region, matrix.tiles, team)
+
+
+@njit(**FAST)
+def round_many(words: Any, region: int, x: Any, matrix: Any, vectors: Any, tokens: int) -> None:
+    first = share(words, region, PIECE)
+    while first < tokens:
+        for m in range(first, min(first + PIECE, tokens)):
+            round_in_batch(x, m, matrix, vectors, m)
+        first = share(words, region, PIECE)
+
+
+@njit(**FAST)
+def round_in_batch(x: Any, row: int, matrix: Any, r: Any, m: int) -> None:
+    """Have a row of x as vector m of those that a matrix is multiplied with."""
+    first = m // BATCH * BATCH * matrix.groups
+    round_off(x, row, matrix.groups, matrix.bits, r, first, BATCH, m % BATCH)
+
+
+@njit(**FAST)
+def project_many(
+    words: Any, region: int, rank: int, tiles: Any, vectors: Any, matrix: Any, layer: int, tokens: int, y: Any
+) -> None:
+    """y = the rounded vectors times a matrix, two tiles at a time."""
+    pieces = (matrix.tiles + 1) // 2
+    piece = share(words, region, 1)
+    while piece < pieces:
+        count = min(2, matrix.tiles - 2 * piece)
+        for one in range(count):
+            unpack(matrix, layer, 2 * piece + one, tiles, 2 * rank + one)
+        for batch in range((tokens + BATCH - 1) // BATCH):
+            for one in range(count):
+                at = ROWS * (2 * piece + one)
+                multiply(tiles, 2 * rank + one, matrix.groups, matrix.bits, vectors, batch, y, batch * BATCH, at)
+        piece = share(words, region, 1)

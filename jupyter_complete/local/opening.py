@@ -36,20 +36,9 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         stated = json.loads((folder / STATED).read_text())
     yield Loading(f"loading {source.name}")
     weights.check(folder, source.name)
-    fused, note = None, ""
     try:
-        if chosen is torch.int8:
-            memory.check_fit(source.name, directory_parameters(folder), chosen, where)
-            described = weights.describe(folder, source.name)
-            note = _no_int8(described[0], where)
-            if note and dtype != "auto":
-                raise BadOption(f"{source.name} has no int8 form here: {note}.", "Use --dtype auto.")
-        if chosen is torch.int8 and not note:
-            model, tokenizer = described
-            fused = yield from _packed(folder, source.name, model, stop)
-        else:
-            wide = torch.float32 if note else chosen
-            model, tokenizer = weights.load(folder, source.name, wide, where)
+        asked = dtype == "int8"
+        model, tokenizer, fused, note = yield from _loaded(folder, source.name, chosen, where, asked, stop)
     except (RuntimeError, MemoryError) as error:
         raise memory.exhausted(error, f"loading {source.name}") or weights.unreadable(
             source.name, Exception(str(error))
@@ -60,15 +49,51 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
     return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused, note)
 
 
+def _loaded(
+    folder: Path, name: str, dtype: torch.dtype, device: str, asked: bool, stop: StopEvent
+) -> Generator[Loading, None, tuple[Any, Any, Any, str]]:
+    """Model, tokenizer, the weights of the compiled step where it can run, and why it cannot.
+
+    Where `dtype` is int8 and the model has no int8 form, it is float32; raises BadOption where int8 was `asked` for.
+    """
+    if dtype is not torch.int8:
+        return *weights.load(folder, name, dtype, device), None, ""
+    memory.check_fit(name, directory_parameters(folder), dtype, device)
+    model, tokenizer = weights.describe(folder, name)
+    why = _no_int8(model, device)
+    if not why:
+        from . import packed
+
+        slower = packed.unsupported(model)
+        if not slower:
+            return model, tokenizer, (yield from _packed(folder, name, model, stop)), ""
+        why = yield from _tiled(folder, name, model, stop)
+        if not why:
+            return model, tokenizer, None, slower
+    if asked:
+        raise BadOption(f"{name} has no int8 form here: {why}.", "Use --dtype auto.")
+    return *weights.load(folder, name, torch.float32, device), None, why
+
+
 def _no_int8(model: Any, device: str) -> str:
     """Why a model has no int8 form on this device of this machine; empty where it has one."""
     if device != "cpu":
         return f"int8 runs on a CPU, and this is {device}"
     try:
-        from . import packed
+        from . import general, packed  # noqa: F401
     except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
         return f"numba does not work here ({error}), which makes a CPU several times as fast"
-    return packed.unsupported(model)
+    return general.unsupported(model)
+
+
+def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, str]:
+    """Fill a model that the compiled step does not know with int8 matrices; why it cannot be run so, or nothing."""
+    from . import general
+    from .fused import TEAM, cores
+
+    yield from general.fill(model, folder, name, min(TEAM, cores()), stop)
+    yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
+    return general.prepared(model)
 
 
 def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, Any]:

@@ -86,7 +86,7 @@ def shape_of(config: Any) -> Shape:
 
 def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, Any]]:
     """The arrays of the model in `folder`, mapped; packed first if that was not done."""
-    target = _place(folder)
+    target = place(folder, VERSION)
     if not target.is_dir():
         arrays = yield from pack(config, read, stop)
         needed = sum(array.nbytes for array in arrays.values())
@@ -240,8 +240,9 @@ def _rotary(config: Any) -> Any:
     return getattr(importlib.import_module(kind.__module__), kind.__name__)(config=config)
 
 
-def _place(folder: Path) -> Path:
+def place(folder: Path, version: int | str) -> Path:
+    """Where in the cache the packed form of a directory's present files lies."""
     files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
     stated = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = json.dumps([str(folder.resolve()), stated, VERSION])
+    key = json.dumps([str(folder.resolve()), stated, version])
     return cache.root() / "packed" / f"{folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

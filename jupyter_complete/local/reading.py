@@ -13,15 +13,14 @@ from numba import njit
 
 from .atomics import LINE, load, meet, store
 from .attention import SPAN, Room, Tokens, attend_many, prepare
-from .kernels import GO, MET, WORK, add, gate, norm, share, tanh
+from .kernels import GO, MET, PIECE, WORK, add, gate, norm, project_many, round_in_batch, round_many, share, tanh
 from .products import BATCH, Unpacked, multiply, unpack, unpacked
-from .rounding import GROUP, Rounded, round_off, rounded
+from .rounding import GROUP, Rounded, rounded
 from .tiles import row_of
 from .vectors import FAST, ROWS, zeros
 
 PARTS = 9  # of a layer that are shared out, each with a counter of its own
 ENDED = GO  # the place that says so: no steps are called for here
-PIECE = 24  # whole batches of tokens: threads that round off to the same one would wait for each other's cache lines
 AT_ONCE = 8  # tokens that share a pass over keys and values
 
 
@@ -39,31 +38,6 @@ class Page(NamedTuple):
     both: Any  # [N, BATCH, 32], a tile of gate and one of up
     rounded: Rounded  # which every matrix reads
     tiles: Unpacked  # two for every thread
-
-
-@njit(**FAST)
-def _round_in_batch(x: Any, row: int, matrix: Any, r: Any, m: int) -> None:
-    """Have a row of x as vector m of those that a matrix is multiplied with."""
-    first = m // BATCH * BATCH * matrix.groups
-    round_off(x, row, matrix.groups, matrix.bits, r, first, BATCH, m % BATCH)
-
-
-@njit(**FAST)
-def _multiplied(
-    words: Any, region: int, rank: int, tiles: Any, vectors: Any, matrix: Any, layer: int, tokens: int, y: Any
-) -> None:
-    """y = the rounded vectors times a matrix, two tiles at a time."""
-    pieces = (matrix.tiles + 1) // 2
-    piece = share(words, region, 1)
-    while piece < pieces:
-        count = min(2, matrix.tiles - 2 * piece)
-        for one in range(count):
-            unpack(matrix, layer, 2 * piece + one, tiles, 2 * rank + one)
-        for batch in range((tokens + BATCH - 1) // BATCH):
-            for one in range(count):
-                at = ROWS * (2 * piece + one)
-                multiply(tiles, 2 * rank + one, matrix.groups, matrix.bits, vectors, batch, y, batch * BATCH, at)
-        piece = share(words, region, 1)
 
 
 @njit(**FAST, inline="always")
@@ -95,17 +69,8 @@ def _normed(w: Any, shape: Any, s: Any, region: int, rank: int, layer: int, kind
             else:
                 add(w.norms, shape, s.branch, m, layer - 1, 3, s.row, rank, s.x)
             norm(s.x, m, 0, w.norms, layer, kind, shape.epsilon, s.row, rank, 0)
-            _round_in_batch(s.row, rank, w.qkv, s.rounded, m)
+            round_in_batch(s.row, rank, w.qkv, s.rounded, m)
         first = share(s.words, region, PIECE)
-
-
-@njit(**FAST)
-def _rounded(words: Any, region: int, x: Any, matrix: Any, vectors: Any, tokens: int) -> None:
-    first = share(words, region, PIECE)
-    while first < tokens:
-        for m in range(first, min(first + PIECE, tokens)):
-            _round_in_batch(x, m, matrix, vectors, m)
-        first = share(words, region, PIECE)
 
 
 @njit(**FAST, inline="always")
@@ -121,7 +86,7 @@ def _attended(
             count = min(AT_ONCE, tokens - first)
             attend_many(window, shape, s.tokens, s.room, rank, layer, first, count, keys, values, mixed)
             for m in range(count):
-                _round_in_batch(mixed, m, w.out, s.rounded, first + m)
+                round_in_batch(mixed, m, w.out, s.rounded, first + m)
         piece = share(s.words, region, 1)
 
 
@@ -130,21 +95,21 @@ def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens:
     region, words = layer * PARTS, s.words
     _normed(w, shape, s, region, rank, layer, 0, tokens)
     meet(words, MET, team)
-    _multiplied(words, region + 1, rank, s.tiles, s.rounded, w.qkv, layer, tokens, s.tokens.qkv)
+    project_many(words, region + 1, rank, s.tiles, s.rounded, w.qkv, layer, tokens, s.tokens.qkv)
     meet(words, MET, team)
     prepare(w.heads, shape, s.tokens, words, region + 2, layer, tokens, keys, values)
     meet(words, MET, team)
     _attended(w, shape, s, region + 3, rank, layer, tokens, keys, values)
     meet(words, MET, team)
-    _multiplied(words, region + 4, rank, s.tiles, s.rounded, w.out, layer, tokens, s.branch)
+    project_many(words, region + 4, rank, s.tiles, s.rounded, w.out, layer, tokens, s.branch)
     meet(words, MET, team)
     _normed(w, shape, s, region + 5, rank, layer, 2, tokens)
     meet(words, MET, team)
     _gated(w, shape, s, region + 6, rank, layer, tokens)
     meet(words, MET, team)
-    _rounded(words, region + 7, s.inner, w.down, s.rounded, tokens)
+    round_many(words, region + 7, s.inner, w.down, s.rounded, tokens)
     meet(words, MET, team)
-    _multiplied(words, region + 8, rank, s.tiles, s.rounded, w.down, layer, tokens, s.branch)
+    project_many(words, region + 8, rank, s.tiles, s.rounded, w.down, layer, tokens, s.branch)
 
 
 @njit(**FAST, inline="always")
@@ -156,10 +121,10 @@ def _head(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, count: 
     while m < count:
         add(w.norms, shape, s.branch, first + m, layers - 1, 3, row, rank, s.x)
         norm(s.x, first + m, 0, w.last_norm, 0, 0, shape.epsilon, row, rank, 0)
-        _round_in_batch(row, rank, w.head, s.rounded, m)
+        round_in_batch(row, rank, w.head, s.rounded, m)
         m = share(s.words, region, 1)
     meet(s.words, MET, team)
-    _multiplied(words, region + 1, rank, s.tiles, s.rounded, w.head, np.int64(0), count, logits)
+    project_many(words, region + 1, rank, s.tiles, s.rounded, w.head, np.int64(0), count, logits)
     meet(s.words, MET, team)
     m = share(s.words, region + 2, 1)
     while m < count and shape.logit_cap > 0:

@@ -12,12 +12,18 @@ import numpy as np
 from ..errors import NotAModel
 from ..render.page import size
 
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I16": np.dtype("<i2"), "I32": np.dtype("<i4")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "BOOL": np.dtype("?"),
+}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class SafetensorsWriter:
-    """Writes float32, int32 and int16 tensors one at a time, the header last: memory holds one tensor.
+    """Writes float32, integer and bool tensors one at a time, the header last: memory holds one tensor.
 
     The format: 8 bytes with the header's length, the header as JSON (name: dtype, shape, data_offsets), the data.
     """

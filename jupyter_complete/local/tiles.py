@@ -1,8 +1,8 @@
 """The one loop a decoding step is made of: y[0..15] = Σ_k w[0..15, k] · x[k], sixteen rows at a time.
 
-A tile holds column k of its sixteen rows side by side: one vector instruction takes sixteen weights times x[k], no sum
-across lanes is needed, and a weight is widened once for up to 8 vectors x. The loops are written in LLVM's own vector
-types, which become one register of AVX-512, two of AVX2 or four of NEON.
+A tile holds column k of its sixteen rows side by side: one vector instruction takes two columns of sixteen weights, no
+sum across lanes is needed, and a weight is unpacked once for up to 8 vectors x (see local/rounding). The loops are
+written in LLVM's own vector types, which become one register of AVX-512, two of AVX2 or four of NEON.
 
 A tile's columns stand in groups of 32. In each group every row has a float16 scale d, and at 4 bits a float16 low end
 m: Ŵ = d · q with q from -127 to 127 (8 bits), or Ŵ = d · q + m with q from 0 to 15 (4 bits). A word of 32 bits holds 4
@@ -85,22 +85,6 @@ def times(matrix: Any, layer: int, tile: int, r: Any, begin: int, tokens: int, y
 
 
 @njit(**FAST)
-def widen(matrix: Any, layer: int, first: int, last: int, y: Any) -> None:
-    """Tiles first to last as float32 columns: y [32 · groups, 16 · (last - first) or more]."""
-    for tile in range(first, last):
-        begin = (layer * matrix.tiles + tile) * matrix.groups * ROWS
-        _widen_linked(
-            at(matrix.words, begin * matrix.bits),
-            at(matrix.scale, begin),
-            at(matrix.low, begin if matrix.bits == 4 else 0),
-            matrix.groups,
-            matrix.bits,
-            at(y, ROWS * (tile - first)),
-            y.shape[1],
-        )
-
-
-@njit(**FAST)
 def plain(w: Any, columns: int, tokens: int, x: Any, y: Any) -> None:
     """y[i, 0..15] = Σ_k w[k, 0..15] · x[i, k] for i below `tokens`, or one more.
 
@@ -123,19 +107,6 @@ def row_of(matrix: Any, row: int, factor: float, y: Any) -> None:
             y[k] = (d * (word & 15) + m) * factor
         else:
             y[k] = d * (((word & 255) ^ 128) - 128) * factor
-
-
-def _column(builder: Any, word: Any, part: int, bits: int) -> Any:
-    """Column `part` of sixteen words."""
-
-    def by(amount: int) -> Any:
-        return ir.Constant(WORDS, [amount] * ROWS)
-
-    if bits == 4:
-        moved = builder.lshr(word, by(4 * part)) if part else word
-        return builder.and_(moved, by(15))
-    moved = builder.shl(word, by(24 - 8 * part)) if part < 3 else word
-    return builder.ashr(moved, by(24))
 
 
 def _pair(builder: Any, word: Any, part: int, bits: int) -> Any:
@@ -165,20 +136,11 @@ class TileReader:
 
     def pairs(self, group: Any) -> Iterator[Any]:
         """q of a group's columns, two in a word as rounding.pairs_of says, in turn."""
-        for word in self._words_of(group):
-            for part in range(GROUP // self.bits // 2):
-                yield _pair(self._builder, word, part, self.bits)
-
-    def columns(self, group: Any) -> Iterator[Any]:
-        """q of a group's 32 columns as floats, in turn."""
-        for word in self._words_of(group):
-            for part in range(GROUP // self.bits):
-                yield self._builder.sitofp(_column(self._builder, word, part, self.bits), FLOATS)
-
-    def _words_of(self, group: Any) -> Iterator[Any]:
         words = self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
         for place in range(self.bits):
-            yield load(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]), WORDS)
+            word = load(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]), WORDS)
+            for part in range(GROUP // self.bits // 2):
+                yield _pair(self._builder, word, part, self.bits)
 
     def scale(self, group: Any) -> Any:
         return halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, INDEX(ROWS))]))
@@ -286,25 +248,6 @@ def _counted(builder: Any, tokens: Any) -> Any:
             yield count
 
 
-@intrinsic
-def _widened(typing: Any, words: Any, scale: Any, low: Any, groups: Any, bits: Any, y: Any, y_step: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        words, scale, low, groups, bits, y, y_step = args
-        for width in BITS:
-            with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                tile = TileReader(builder, words, scale, low, width)
-                with cgutils.for_range(builder, groups) as loop:
-                    factor = tile.scale(loop.index)
-                    least = tile.low(loop.index) if width == 4 else ZERO
-                    begin = builder.mul(loop.index, INDEX(GROUP))
-                    for k, q in enumerate(tile.columns(loop.index)):
-                        place = builder.mul(builder.add(begin, INDEX(k)), y_step)
-                        store(builder, fma(builder, q, factor, least), builder.gep(y, [place]))
-        return context.get_dummy_value()
-
-    return types.void(*_WIDEN), generate
-
-
 def _times(
     words: Any,
     scale: Any,
@@ -325,17 +268,12 @@ def _plain(w: Any, w_step: int, columns: int, tokens: int, x: Any, x_step: int, 
     _plained(w, w_step, columns, tokens, x, x_step, y, y_step)
 
 
-def _widen(words: Any, scale: Any, low: Any, groups: int, bits: int, y: Any, y_step: int) -> None:
-    _widened(words, scale, low, groups, bits, y, y_step)
-
-
 _TILE = (linked.INTS, linked.SHORTS, linked.SHORTS, types.intp, types.intp)
 _VECTORS = (linked.FLOATS, types.intp)
 _TIMES = (*_TILE, types.intp, linked.INTS, linked.FLOATS, linked.FLOATS, *_VECTORS)
 _PLAIN = (*_VECTORS, types.intp, types.intp, *_VECTORS, *_VECTORS)
-_WIDEN = (*_TILE, *_VECTORS)
-KERNELS = (Kernel(_times, *_TIMES), Kernel(_plain, *_PLAIN), Kernel(_widen, *_WIDEN))
-_times_linked, _plain_linked, _widen_linked = (kernel.symbol for kernel in KERNELS)
+KERNELS = (Kernel(_times, *_TIMES), Kernel(_plain, *_PLAIN))
+_times_linked, _plain_linked = (kernel.symbol for kernel in KERNELS)
 
 
 @intrinsic

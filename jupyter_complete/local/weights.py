@@ -69,7 +69,6 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
             kind = _kind(config)
-            config._attn_implementation = None  # transformers picks one of its own, whatever the file says
             model, read = kind.from_pretrained(
                 folder,
                 config=config,
@@ -96,10 +95,9 @@ def _kind(config: Any) -> Any:
 def _config_and_tokenizer(folder: Path) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoTokenizer
 
-    return (
-        AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True),
-        AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True),
-    )
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    config._attn_implementation = None  # transformers picks one of its own, whatever the file says
+    return config, AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
 def _check_tokenizer(name: str, tokenizer: Any) -> None:

@@ -155,15 +155,6 @@ class TestInt8:
         path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [7, 9]}))
         assert open_now(folder, "int8")._ends == {7, 9}
 
-    def test_another_architecture_is_refused_with_the_reason(self, tmp_path: Path, empty_cache: Path) -> None:
-        for other in ("gpt2", "t5"):
-            with pytest.raises(BadOption, match=rf"has no int8 form here: {other} is not of the Llama family\."):
-                open_now(tiny.save(other, tmp_path / other), "int8")
-
-    def test_auto_takes_float32_where_there_is_none_and_says_why(self, tmp_path: Path, empty_cache: Path) -> None:
-        info = open_now(tiny.save("gpt2", tmp_path / "gpt2"), "auto").info
-        assert (info.dtype, info.note) == ("float32", "gpt2 is not of the Llama family")
-
     def test_auto_is_int8(self, tmp_path: Path, empty_cache: Path) -> None:
         info = open_now(tiny.save("llama", tmp_path / "tiny"), "auto").info
         assert (info.dtype, info.note) == ("int8", "")
@@ -223,7 +214,7 @@ class TestInt8:
         self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tiny.save("llama", tmp_path / "tiny")
-        for room in ("packed", "fused", "step", "attention", "kernels", "atomics"):
+        for room in ("general", "team", "packed", "fused", "step", "reading", "attention", "kernels", "linked"):
             monkeypatch.delitem(sys.modules, f"jupyter_complete.local.{room}", raising=False)
             monkeypatch.delattr(f"jupyter_complete.local.{room}", raising=False)
         monkeypatch.setitem(sys.modules, "numba", None)

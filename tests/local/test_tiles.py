@@ -87,14 +87,6 @@ def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: 
     assert not y[3].any()
 
 
-def test_widened_tiles_are_the_values(bits: int) -> None:
-    groups = grouped(weights(bits), bits)
-    one = matrix(groups)
-    wide = np.zeros((32 * one.groups, 16 * one.tiles), np.float32)
-    tiles.widen(one, 0, 0, one.tiles, wide)
-    np.testing.assert_allclose(wide[:, :ROWS].T, groups.wide().numpy(), rtol=1e-6, atol=1e-7)
-
-
 def test_one_row_is_that_row_times_a_factor(bits: int) -> None:
     groups = grouped(weights(bits), bits)
     row = np.zeros(COLUMNS, np.float32)
