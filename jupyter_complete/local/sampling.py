@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -41,11 +42,14 @@ class Draws:
 
     def __init__(self, seed: int, skip: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
+        self._ahead: deque[float] = deque()
         for _ in range(skip):
             self.next()
 
     def next(self) -> float:
-        return float(torch.rand((), generator=self._generator, dtype=torch.float64))
+        if not self._ahead:  # several cost as much as one, and are the same
+            self._ahead.extend(torch.rand(64, generator=self._generator, dtype=torch.float64).tolist())
+        return self._ahead.popleft()
 
 
 class Sampler:

@@ -59,8 +59,11 @@ class Vocabulary:
 
     def is_special(self, token: int) -> bool:
         """Whether `token` is a control token, which has no text."""
-        added = self.tokenizer.added_tokens_decoder.get(token)
-        return added is not None and bool(added.special)
+        return token in self._specials
+
+    @cached_property
+    def _specials(self) -> frozenset[int]:
+        return frozenset(token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special)
 
     def _token_text(self, token: int) -> str:
         """One token by itself, as it would stand inside a text."""
