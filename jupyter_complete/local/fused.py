@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,8 @@ from torch import Tensor
 from . import products, reading, rounding, sampling_kernels, step, tiles
 from .atomics import LINE
 from .attention import SPAN, Tokens
-from .kernels import GO, WORK
+from .kernels import GO, MET, WORK
+from .pace import Pace
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
 from .rounding import GROUP, rounded
@@ -90,6 +92,7 @@ class Fused:
         self.nbytes = sum(array.nbytes for array in arrays.values())
         self.vocabulary = int(config.vocab_size)
         self._weights = weights_of(arrays, config)
+        self._pace = Pace(self.team)
         self._scratch: Any = None
         self._page: reading.Page | None = None
         self._room = 0
@@ -121,8 +124,11 @@ class Fused:
         self._fit(cache)
         s, t, tokens = self._scratch, self._scratch.tokens, len(tokens_at)
         t.ids[:tokens], t.slots[:tokens], t.places[:tokens] = zip(*tokens_at, strict=True)
-        self._call(cache)
-        step.run(self._weights, self.shape, s, 0, self.team, 0, tokens, cache.keys, cache.values)
+        team = self._pace.threads
+        self._call(cache, team)
+        begun = time.perf_counter()
+        step.run(self._weights, self.shape, s, 0, team, 0, tokens, cache.keys, cache.values)
+        self._pace.took(time.perf_counter() - begun, tokens)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
     def read(self, ids: Sequence[int], cache: Slots, every: bool, stop: StopEvent | None) -> Tensor:
@@ -184,15 +190,18 @@ class Fused:
             rounded=rounded(team * MOST * groups),
         )
 
-    def _call(self, cache: Slots) -> None:
-        """Have the team wait for steps on this cache."""
-        if self.team == 1 or (self._serving and self._serving[1] is cache.keys):
+    def _call(self, cache: Slots, team: int) -> None:
+        """Have a team of so many wait for steps on this cache."""
+        if self._serving and self._serving[1] is cache.keys and len(self._serving[0]) == team - 1:
             return
         self._dismiss()
+        if team == 1:
+            return
+        self._scratch.words[MET] = 0
         done = int(self._scratch.words[GO])
         threads = []
-        for rank in range(1, self.team):
-            given = (self._weights, self.shape, self._scratch, rank, self.team, done, 0, cache.keys, cache.values)
+        for rank in range(1, team):
+            given = (self._weights, self.shape, self._scratch, rank, team, done, 0, cache.keys, cache.values)
             threads.append(threading.Thread(target=step.run, args=given, daemon=True, name=f"step {rank}"))
             threads[-1].start()
         self._serving = (threads, cache.keys)
