@@ -71,25 +71,25 @@ def prompt(length: int) -> list[int]:
     return [300 + place * 7 % 40_000 for place in range(length)]
 
 
-def in_turn(workers: Sequence[Worker], rounds: int, key: str, length: int, tokens: int) -> dict[str, float]:
-    """The median of one number of each worker, asked one after the other, round by round."""
-    told: dict[str, list[float]] = {worker.name: [] for worker in workers}
+def in_turn(workers: Sequence[Worker], rounds: int, length: int, tokens: int) -> dict[str, dict[str, float]]:
+    """The medians of the numbers of each worker, asked one after the other, round by round: by number, by name."""
+    told: dict[str, dict[str, list[float]]] = {}
     for _ in range(rounds):
         for worker in workers:
-            told[worker.name].append(worker.ask("decode", ids=prompt(length), tokens=tokens)[key])
-    return {name: median(numbers) for name, numbers in told.items()}
+            for key, number in worker.ask("decode", ids=prompt(length), tokens=tokens).items():
+                told.setdefault(key, {}).setdefault(worker.name, []).append(number)
+    return {key: {name: median(numbers) for name, numbers in each.items()} for key, each in told.items()}
 
 
 def measured(workers: dict[str, Worker], rounds: int, lengths: Sequence[int]) -> dict[str, Any]:
     """All figures by name."""
     ours, llama, generate = workers["ours"], workers["llama.cpp"], workers["transformers"]
     found: dict[str, Any] = {"machine": machine(), "rounds": rounds}
-    found["decode"] = {length: in_turn([ours, llama], rounds, "tokens_per_s", length, 64) for length in lengths}
-    found["decode"][8] = in_turn([ours, llama, generate], rounds, "tokens_per_s", 8, 64)
-    found["prompt"] = in_turn([ours, llama, generate], rounds, "prompt_tokens_per_s", 1024, 2)
-    found["first_token"] = {
-        length: in_turn([ours, llama], rounds, "first_token_s", length, 2) for length in (8, 64, *lengths)
-    }
+    both, everyone = [ours, llama], [ours, llama, generate]
+    told = {length: in_turn(everyone if length == 8 else both, rounds, length, 64) for length in (8, *lengths)}
+    found["decode"] = {length: each["tokens_per_s"] for length, each in told.items()}
+    found["first_token"] = {length: each["first_token_s"] for length, each in told.items()}
+    found["prompt"] = in_turn(everyone, rounds, 1024, 2)["prompt_tokens_per_s"]
     found["bandwidth"] = ours.ask("bandwidth")
     found["copies"] = {name: guessed(ours, text, rounds) for name, text in {**COPIES, "plain text": PLAIN}.items()}
     found["second_cell"] = second_cell(ours, rounds)
@@ -181,7 +181,7 @@ def machine() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--lengths", type=int, nargs="*", default=[8, 256, 512, 1024, 2048, 4000])
+    parser.add_argument("--lengths", type=int, nargs="*", default=[256, 512, 1024, 2048, 4000])
     parser.add_argument("--sizes", nargs="*", default=["135M", "0.5B", "1B"])
     options = parser.parse_args()
     from threading import Event
