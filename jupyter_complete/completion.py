@@ -22,7 +22,8 @@ class Completion:
 
     `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
     `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
-    request. `usage` and `timing` are of the last request that added to it.
+    request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
+    for its `parent`, and shares with it the first `at` tokens.
     """
 
     prompt: str
@@ -40,14 +41,32 @@ class Completion:
     request: Request | None = field(default=None, repr=False)
     alternatives: tuple[Completion, ...] = field(default=(), repr=False)
     continue_with: Callable[..., Completion] | None = field(default=None, repr=False)
+    parent: Completion | None = field(default=None, repr=False)
+    at: int | None = None
+    _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
         """This completion with up to `max_new_tokens` tokens added, from the KV cache where it is still there."""
-        if self.continue_with is None:
-            raise TypeError("This completion did not come from a session, so there is no model to continue it with.")
         if max_new_tokens is not None:
             options["max_new_tokens"] = max_new_tokens
-        return self.continue_with(self, **options)
+        return self._continued(**options)
+
+    def branch(self, at: int, token: int | str | None = None, **options: Any) -> Completion:
+        """Another continuation after the first `at` tokens: `token`, an id or a text of one token, and what follows.
+
+        Without `token` that place is chosen anew, with another seed. `at` counts from the end where it is negative.
+        This completion stays as it is; `options` change its settings for the branch. Raises BadOption.
+        """
+        return self._continued(at=at, token=token, **options)
+
+    @property
+    def branches(self) -> tuple[Completion, ...]:
+        """The completions that go on from a place in this one, in the order they were made; `more` makes one too."""
+        return tuple(self._branches)
+
+    def adopt(self, branch: Completion) -> None:
+        """Keep a completion that goes on from this one."""
+        self._branches.append(branch)
 
     @property
     def perplexity(self) -> float | None:
@@ -100,6 +119,11 @@ class Completion:
         texts = [c.text for c in (self, *self.alternatives)]
         return view.bundle(view.CompletionView(texts, self.footer(), before, form))
 
+    def _continued(self, **options: Any) -> Completion:
+        if self.continue_with is None:
+            raise TypeError("This completion did not come from a session, so there is no model to continue it with.")
+        return self.continue_with(self, **options)
+
     def _model_line(self) -> str:
         if self.model is None:
             return self.request.model if self.request else ""
@@ -130,8 +154,8 @@ class Completion:
         return f"<Completion {start!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the way back to the session, which does not travel."""
-        return {**self.__dict__, "continue_with": None}
+        """All but the way back to the session and the tree of branches, which do not travel."""
+        return {**self.__dict__, "continue_with": None, "parent": None, "at": None, "_branches": []}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
         return self.bundle()
@@ -150,18 +174,24 @@ def _room(window: int | None, used: int, asked: int) -> list[str]:
 class Draft:
     """A completion in the making: events in, texts at any time, a Completion when it ends.
 
-    Without a `request` it only follows a model being loaded.
+    Without a `request` it only follows a model being loaded. With an `earlier` one it begins from that one's first `at`
+    tokens, or from all of them.
     """
 
-    def __init__(self, request: Request | None = None, earlier: Completion | None = None) -> None:
+    def __init__(
+        self, request: Request | None = None, earlier: Completion | None = None, at: int | None = None
+    ) -> None:
         num = request.sampling.num if request else 1
+        kept = earlier.tokens[:at] if earlier else ()
         self.request = request
         self.texts = [""] * num
         self.loading: Loading | None = None
         self.prefill: Prefill | None = None
         self.leading: Leading | None = None
         self.finish: Finish | None = None
-        self._steps: list[list[Step]] = [list(earlier.tokens) if earlier else [] for _ in self.texts]
+        self._earlier = earlier
+        self._kept = len(kept)
+        self._steps: list[list[Step]] = [list(kept) for _ in self.texts]
         self._new = [0] * num
         self._ends: list[Step | None] = [None] * num
 
@@ -182,6 +212,8 @@ class Draft:
 
     def interrupt(self) -> None:
         """End here: the engine was stopped and has not answered yet."""
+        if self.prefill is None:  # so it has not said what may be shown of an earlier text
+            self.texts = ["".join(step.text for step in steps) for steps in self._steps]
         self._end("interrupted")
 
     def fail(self) -> None:
@@ -234,7 +266,9 @@ class Draft:
             seed=None if seed is None else seed + index,
             end=self._ends[index],
             prompt_ids=finish.prompt_ids,
-            prompt_tokens=finish.prompt_steps,
+            prompt_tokens=finish.prompt_steps or (self._earlier.prompt_tokens if self._earlier else ()),
             request=request,
             continue_with=continue_with,
+            parent=self._earlier,
+            at=self._kept if self._earlier else None,
         )

@@ -50,8 +50,9 @@ class Request:
     """One request: a prompt and how to go on from it.
 
     `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`;
-    `prefix` holds ids already decoded after the prompt, from which the continuation goes on. `mode` "score" measures
-    the prompt's own tokens, "preview" only encodes it. `lookup` allows guesses at tokens that repeat the text.
+    `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the tokens it
+    begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own tokens,
+    "preview" only encodes it. `lookup` allows guesses at tokens that repeat the text.
     """
 
     prompt: str
@@ -61,4 +62,5 @@ class Request:
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None
     prefix: tuple[int, ...] = ()
+    forced: tuple[int | str, ...] = ()
     lookup: bool = True

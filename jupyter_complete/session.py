@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from operator import index
+from typing import Any, SupportsIndex
 
 from . import prompt as prompts
 from .completion import Completion, Draft
 from .config import Complete
 from .errors import BadOption, CompleteError
 from .models import Models
+from .render.page import count
 from .request import Mode, Request, Sampling
 from .worker import Stream
 
@@ -66,34 +68,66 @@ class Session:
 
     def more(self, completion: Completion, **options: Any) -> Stream:
         """Begin to continue a completion where it ended, with its own settings but for `options`."""
+        return self._go_on(completion, len(completion.tokens), (), {"seed": completion.seed}, options)
+
+    def branch(self, completion: Completion, at: int, token: int | str | None = None, **options: Any) -> Stream:
+        """Begin another continuation after a completion's first `at` tokens, with its own settings but for `options`.
+
+        It begins with `token`, an id or a text of one token; without one the seed is another. Raises BadOption.
+        """
+        place = _place(at, len(completion.tokens))
+        if token is None:
+            return self._go_on(completion, place, (), {"seed": None}, options)
+        return self._go_on(completion, place, (_token(token, completion, place),), {"seed": completion.seed}, options)
+
+    def _go_on(
+        self,
+        completion: Completion,
+        at: int,
+        forced: tuple[int | str, ...],
+        own: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Stream:
+        """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
         for name in options:
             if name not in Sampling.__dataclass_fields__:
                 raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")
         changed = {name: value for name, value in self.config.checked(options).items() if name in options}
-        own = {**changed, **({"stop": tuple(changed["stop"])} if "stop" in changed else {})}
-        sampling = replace(completion.params, **{"num": 1, "seed": completion.seed, **own})
+        if "stop" in changed:
+            changed["stop"] = tuple(changed["stop"])
+        asked = completion.request
         request = Request(
             prompt=completion.prompt,
-            sampling=self._seeded(sampling),
-            chat=completion.request.chat if completion.request else False,
-            model=completion.request.model if completion.request else self.config.model,
+            sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
+            chat=asked.chat if asked else False,
+            model=asked.model if asked else self.config.model,
             prompt_ids=completion.prompt_ids or None,
-            prefix=tuple(step.id for step in completion.tokens),
+            prefix=tuple(step.id for step in completion.tokens[:at]),
+            forced=forced,
             lookup=self.config.lookup,
         )
-        return self._submit(request, Draft(request, earlier=completion))
+        return self._submit(request, Draft(request, completion, at))
 
     def _submit(self, request: Request, draft: Draft) -> Stream:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)
         stream = self.models.submit(resident, request, draft)
-        stream.continue_with = lambda completion, **options: self.more(completion, **options).result()
+        stream.continue_with = self._continued
         stream.when_done = self._remember
         return stream
 
     def _remember(self, done: Completion) -> None:
         """Keep `done` as the newest; a request that failed before it had any text takes no completion's place."""
-        if done.finish_reason != "error" or done.text:
-            self.history.append(done)
+        if done.finish_reason == "error" and not done.text:
+            return
+        self.history.append(done)
+        if done.parent is not None:
+            for one in (done, *done.alternatives):
+                done.parent.adopt(one)
+
+    def _continued(self, completion: Completion, **options: Any) -> Completion:
+        """What `Completion.more` and `Completion.branch` ask for."""
+        begin = self.branch if "at" in options else self.more
+        return begin(completion, **options).result()
 
     def preload(self) -> None:
         """Begin to get the default model ready; what goes wrong is told by the first request."""
@@ -111,6 +145,30 @@ class Session:
         if sampling.greedy:
             return replace(sampling, seed=None)
         return sampling if sampling.seed is not None else replace(sampling, seed=secrets.randbelow(2**31))
+
+
+def _place(at: int, tokens: int) -> int:
+    """`at` counted from the beginning of so many tokens; the place behind the last one is one too."""
+    if not isinstance(at, SupportsIndex):
+        raise BadOption(f"at must be a whole number, but is {at!r}.", "Give the number of tokens to keep.")
+    at = index(at)
+    if not -tokens <= at <= tokens:
+        ends = f" or -1 to -{tokens} from the end" if tokens else ""
+        raise BadOption(f"at is {at}, and the completion has {count(tokens, 'token')}.", f"Give 0 to {tokens}{ends}.")
+    return at + tokens if at < 0 else at
+
+
+def _token(token: int | str, completion: Completion, at: int) -> int | str:
+    """The token by its id, where the candidates recorded at its place tell it; a text that they do not know stays."""
+    if isinstance(token, SupportsIndex):
+        return index(token)
+    if not isinstance(token, str):
+        raise BadOption(f"A token is an id or a text, not {type(token).__name__}.", "Give an int or a str.")
+    step = completion.tokens[at] if at < len(completion.tokens) else completion.end
+    found = [candidate.id for candidate in (step.top if step else ()) if candidate.text == token]
+    if len(found) > 1:
+        raise BadOption(f"{token!r} is the text of {len(found)} candidates here.", f"Give one by its id: {found}.")
+    return found[0] if found else token
 
 
 _current: Session | None = None

@@ -24,7 +24,7 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 FLOORS = {
     0: ("errors", "request", "events"),
     1: ("config", "prompt", "textstream", "engine", "render/"),
-    2: ("completion", "sources/", "local/"),
+    2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker"),
     4: ("session",),
     5: ("arguments", "typed", "display", "magics", "python"),

@@ -11,7 +11,7 @@ from ..events import Candidate, Leading, Reason, Step, Timing, Token
 from ..request import Request
 from ..textstream import TextStream
 from .beams import Beam, search
-from .decode import Row, decode, decode_guessing
+from .decode import Row, decode, decode_guessing, take
 from .lookup import Lookup
 from .runners import Runner
 from .sampling import Choice, Draws, Sampler
@@ -19,16 +19,28 @@ from .vocabulary import Vocabulary
 
 
 class Answer:
-    """What one request has got so far. `held` are the ids that the runner's first row may be kept for."""
+    """What one request has got so far. `held` are the ids that the runner's first row may be kept for.
 
-    def __init__(self, vocabulary: Vocabulary, ends: frozenset[int], request: Request, prompt: Sequence[int]) -> None:
+    `forced` are the ids of the request's forced tokens.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        ends: frozenset[int],
+        request: Request,
+        prompt: Sequence[int],
+        forced: Sequence[int] = (),
+    ) -> None:
         sampling, prefix = request.sampling, request.prefix
         self._vocabulary = vocabulary
         self._ends = ends
         self._request = request
         self._prompt = prompt
         self._sampling = sampling
-        self._drawn = len(prefix)
+        self._forced = forced
+        self._taken: list[Choice] = []  # the forced tokens, with what was said of them
+        self._drawn = len(prefix) + len(forced)
         self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
         self._counts = [0] * sampling.num
         self._reasons: list[Reason | None] = [None] * sampling.num
@@ -45,10 +57,12 @@ class Answer:
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
         """Every token after `head`, of which the runner holds all ids but the last."""
+        ids, draws = list(head), self._draws(0)
+        self._taken = list(take(runner, ids, self._forced[:limit], sampler, draws, stop))
         if self._sampling.beams > 1:
-            yield from self._searched(runner, head, sampler, limit, stop)
+            yield from self._searched(runner, ids, sampler, limit, stop)
         else:
-            yield from self._sampled(runner, head, sampler, limit, stop)
+            yield from self._sampled(runner, ids, sampler, limit, stop)
 
     def endings(self, stop: StopEvent) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
         """Why each continuation ended, and the text still held of those that were stopped."""
@@ -70,11 +84,16 @@ class Answer:
     def _sampled(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token]:
+        self.held = list(head)
+        yield from self._told([Beam((), 0.0)] * self._sampling.num, ended=len(self._taken) == limit)
+        left = limit - len(self._taken)
+        if left == 0 or self._reasons[0] is not None:  # a forced token ends all of them or none
+            return
         rows = [Row(index, list(head), self._draws(index)) for index in range(self._sampling.num)]
         if self._request.lookup and runner.at_once > 1 and len(rows) == 1:
-            steps = decode_guessing(runner, rows[0], sampler, limit, stop, Lookup(head))
+            steps = decode_guessing(runner, rows[0], sampler, left, stop, Lookup(head))
         else:
-            steps = decode(runner, rows, sampler, limit, stop)
+            steps = decode(runner, rows, sampler, left, stop)
         for row, choice in steps:
             token = self._take(row.index, choice, last=self._counts[row.index] + 1 == limit)
             row.open = self._reasons[row.index] is None
@@ -87,26 +106,30 @@ class Answer:
     def _searched(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
-        found: list[Beam] = []
-        steps = search(runner, head, sampler, self._sampling.beams, limit, self._ends, stop)
-        for length, found in enumerate(steps, 1):
+        found, given = [Beam((), 0.0)] * self._sampling.num, len(self._taken)
+        left = 0 if any(choice.id in self._ends for choice in self._taken) else limit - given
+        steps = search(runner, head, sampler, self._sampling.beams, left, self._ends, stop)
+        for length, found in enumerate(steps, 1 + given):
             yield Leading(length, partial(self._anew()._told, found, ended=False))
         yield from self._told(found, ended=not stop.is_set())
         runner.select([0])
         self.held = list(head)
 
     def _told(self, beams: Sequence[Beam], ended: bool) -> tuple[Token, ...]:
-        """The tokens of the best beams, whose last one is the last of all where the search has ended."""
+        """The forced tokens and those of the best beams, the last of all where the search has `ended`."""
         tokens = []
         for index, beam in enumerate(beams[: self._sampling.num]):
-            for place, choice in enumerate(beam.choices, 1):
-                tokens.append(self._take(index, choice, last=place == len(beam.choices) and ended))
+            choices = [*self._taken, *beam.choices]
+            for place, choice in enumerate(choices, 1):
+                tokens.append(self._take(index, choice, last=place == len(choices) and ended))
                 if self._reasons[index] is not None:
                     break
         return tuple(tokens)
 
     def _anew(self) -> Answer:
-        return Answer(self._vocabulary, self._ends, self._request, self._prompt)
+        made = Answer(self._vocabulary, self._ends, self._request, self._prompt)
+        made._taken = self._taken
+        return made
 
     def _draws(self, index: int) -> Draws | None:
         seed = self._sampling.seed

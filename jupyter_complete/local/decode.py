@@ -39,6 +39,21 @@ def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> I
         yield done
 
 
+def take(
+    runner: Runner, ids: list[int], forced: Sequence[int], sampler: Sampler, draws: Draws | None, stop: StopEvent
+) -> Iterator[Choice]:
+    """Append the `forced` tokens to `ids`, yielding for each what the distributions said of it.
+
+    The runner holds all of `ids` but the last when it begins, and again when it ends.
+    """
+    for token in forced:
+        if stop.is_set():
+            return
+        choice = sampler.take(token, ids, runner.forward([[ids[-1]]])[0], draws)
+        ids.append(token)
+        yield choice
+
+
 def decode(
     runner: Runner, rows: Sequence[Row], sampler: Sampler, limit: int, stop: StopEvent
 ) -> Iterator[tuple[Row, Choice]]:

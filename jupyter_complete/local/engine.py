@@ -127,6 +127,14 @@ class LocalEngine:
             )
         return ids
 
+    def _forced(self, token: int | str) -> int:
+        """The id of a forced token; raises BadOption where there is none."""
+        if isinstance(token, str):
+            return self._vocabulary.only_token(token)
+        if not 0 <= token < self._size:
+            raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self._size - 1:,}.")
+        return token
+
     def _check_window(self, prompt: int, prefix: int, new: int) -> None:
         """Refuse a prompt, and what was decoded after it, that leave the window no room for `new` tokens more."""
         window, length = self.info.window, prompt + prefix
@@ -143,6 +151,7 @@ class LocalEngine:
         )
 
     def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
+        forced = [self._forced(token) for token in request.forced]
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
         before = TextStream(self._vocabulary.detokenizer(prompt), request.sampling.stop, request.prefix).before
@@ -152,7 +161,7 @@ class LocalEngine:
         limit = self._limit(request.sampling.max_new_tokens, len(head))
         config = self.model.generation_config
         rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
-        answer = Answer(self._vocabulary, self._ends, request, prompt)
+        answer = Answer(self._vocabulary, self._ends, request, prompt, forced)
         if not stop.is_set():
             sampler = Sampler(request.sampling, rules, compiled=self._threads is not None)
             yield from answer.tokens(runner, head, sampler, limit, stop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -104,6 +104,13 @@ class Sampler:
         ids, logprobs, probs, cuts = (one.tolist() for one in top)
         names = [GREEDY if greedy and token != chosen else CUTS[cut] for token, cut in zip(ids, cuts, strict=True)]
         return Choice(chosen, logprob, rank, tuple(map(Weighed, ids, logprobs, probs, names)))
+
+    def take(self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None) -> Choice:
+        """`token` in the place of the one that would be chosen, of whose draw it makes no use."""
+        weighed = self.weigh(token, logits)
+        if self._sampling.beams > 1:
+            return weighed
+        return replace(weighed, top=self.choose(ids, logits, draws).top)
 
     def weigh(self, token: int, logits: Tensor) -> Choice:
         """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""

@@ -45,6 +45,17 @@ class Vocabulary:
             *self._template_part(after),
         ]
 
+    def only_token(self, text: str) -> int:
+        """The id of the one token that is `text` inside a text; raises BadOption, which says what `text` encodes to."""
+        spelled = self._literal(text, add_special_tokens=False)
+        names = [text.replace(" ", "▁"), "##" + text]  # an encoder may put a space before what begins a text
+        single = spelled if len(spelled) == 1 else []
+        for id in (*single, *self.tokenizer.convert_tokens_to_ids(names)):
+            if id is not None and not self.is_special(id) and self.token_text(id) == text:
+                return int(id)
+        told = ", ".join(f"{self.token_text(id)!r} ({id})" for id in spelled[:8]) + ", …" * (len(spelled) > 8)
+        raise BadOption(f"{text[:60]!r} is not one token: it encodes to {told or 'nothing'}.", "Give one by its id.")
+
     def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
         """Text of `ids` as they stand after `prompt_ids`: what the pieces of `detokenizer` join to."""
         if self._byte_level:

@@ -1,0 +1,69 @@
+"""The tree that completions make: each goes on from a place in another one, and none takes another's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .completion import Completion
+
+
+def root(one: Completion) -> Completion:
+    """The completion that the tree of `one` began with."""
+    while one.parent is not None:
+        one = one.parent
+    return one
+
+
+def path(one: Completion) -> tuple[Completion, ...]:
+    """From the root to `one`, each the parent of the next."""
+    found = [one]
+    while (parent := found[-1].parent) is not None:
+        found.append(parent)
+    return tuple(reversed(found))
+
+
+def walk(one: Completion) -> Iterator[Completion]:
+    """`one` and all that goes on from it, a parent before its branches and these in the order they were made."""
+    waiting = [one]
+    while waiting:
+        yield (here := waiting.pop())
+        waiting += reversed(here.branches)
+
+
+def leaves(one: Completion) -> tuple[Completion, ...]:
+    """Those of `one` and what goes on from it that nothing goes on from."""
+    return tuple(here for here in walk(one) if not here.branches)
+
+
+def owner(one: Completion, at: int) -> Completion:
+    """The first completion to hold the first `at` tokens of `one`."""
+    while one.parent is not None and one.at is not None and one.at >= at:
+        one = one.parent
+    return one
+
+
+def siblings(one: Completion, at: int | None = None) -> tuple[Completion, ...]:
+    """What there is after the first `at` tokens of `one`: their owner, then every branch from that place.
+
+    Without `at`, the place that `one` itself branches from; of a root that is its beginning.
+    """
+    at = (one.at or 0) if at is None else at
+    first = owner(one, at)
+    return (first, *(here for here in walk(first) if here is not first and _forks(here, first, at)))
+
+
+def forks(one: Completion) -> tuple[int, ...]:
+    """The places in `one` that have more than one continuation, in order."""
+    places = {here.at for here in walk(root(one)) if here.at is not None}
+    return tuple(at for at in sorted(places) if at <= len(one.tokens) and len(siblings(one, at)) > 1)
+
+
+def taken(one: Completion, at: int) -> Completion:
+    """Which of the siblings at `at` the way to `one` goes through."""
+    on_the_way = {id(here) for here in path(one)}
+    return [here for here in siblings(one, at) if id(here) in on_the_way][-1]
+
+
+def _forks(one: Completion, first: Completion, at: int) -> bool:
+    """Whether `one` branches at `at` from tokens that `first` holds."""
+    return one.parent is not None and one.at == at and owner(one.parent, at) is first
