@@ -7,13 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Step, Timing, Token, Usage
+from .measures import perplexity
 from .render import completion as view
 from .render import tokens as token_view
 from .render.page import count
+from .render.tokens import Part, TokensView
 from .request import Request, Sampling
 
 if TYPE_CHECKING:
     import pandas
+
+TOKENS = "tokens"  # the form of a bundle that shows every token
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +75,20 @@ class Completion:
     @property
     def perplexity(self) -> float | None:
         """exp of the mean surprise (−logprob) of the scored prompt tokens; None where none were scored."""
-        import math
+        return perplexity(self.prompt_tokens)
 
-        scored = [step.logprob for step in self.prompt_tokens if step.logprob is not None]
-        return math.exp(-sum(scored) / len(scored)) if scored else None
+    def view(self) -> TokensView:
+        """Every token with what was weighed, the prompt's first where they are known; displays itself in a notebook."""
+        measured = self.request is not None and self.request.mode != "continue"
+        parts = [Part("prompt", self.prompt, self.prompt_tokens)] if self.prompt_tokens or measured else []
+        several = () if measured else (self, *self.alternatives)
+        for number, one in enumerate(several, 1):
+            name = "completion" if len(several) == 1 else f"completion {number}"
+            parts.append(Part(name, one.text, one.tokens, one.end, sampled=one.params.beams == 1))
+        if measured:
+            return TokensView(parts, self._measure_line())
+        unknown = "" if self.prompt_tokens else " · the prompt was not measured (--inspect, inspect=True)"
+        return TokensView(parts, self.footer() + unknown)
 
     def to_frame(self) -> pandas.DataFrame:
         """The tokens as a pandas frame, one row each; those of a scored prompt first. Needs pandas."""
@@ -113,7 +127,12 @@ class Completion:
         return " · ".join(part for part in parts if part)
 
     def bundle(self, before: str = "", form: str = "text") -> Mapping[str, str]:
-        """MIME type to static content, with `before` (an echoed prompt) ahead of every continuation."""
+        """MIME type to static content, with `before` (an echoed prompt) ahead of every continuation.
+
+        The form "tokens" is that of `view`.
+        """
+        if form == TOKENS:
+            return self.view().bundle()
         if self.request is not None and self.request.mode != "continue":
             return token_view.bundle(self.prompt_tokens, self._measure_line())
         texts = [c.text for c in (self, *self.alternatives)]

@@ -69,6 +69,9 @@ class Complete(Configurable):
     score = Bool(False, help="Measure how likely the given text is, token by token, instead of continuing it.").tag(
         flag=("--score",)
     )
+    inspect = Bool(
+        False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
+    ).tag(flag=("--inspect",))
 
     dtype = Enum(
         ("auto", "float32", "bfloat16", "float16", "int8"),

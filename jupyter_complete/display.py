@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Protocol
 
-from .completion import Completion, Draft
+from .completion import TOKENS, Completion, Draft
 from .events import Loading, Prefill
 from .render.page import count, numbered, size, visible
 from .worker import Stream, stopping_on_interrupt
@@ -166,7 +166,10 @@ class TerminalScreen:
 
     def final(self, done: Completion, before: str, form: str) -> None:
         self._rewrite("")
-        print(f"\n\n[{visible(done.footer())}]" if self._began else done.bundle(before, form)["text/plain"])
+        if self._began and form != TOKENS:
+            print(f"\n\n[{visible(done.footer())}]")
+        else:
+            print("\n\n" * self._began + done.bundle(before, form)["text/plain"])
 
     def clear(self) -> None:
         self._rewrite("")

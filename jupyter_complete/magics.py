@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from . import arguments, prompt
-from .completion import Completion
+from .completion import TOKENS, Completion
 from .display import paint, wait
 from .errors import BadOption, EmptyPrompt
 from .models import Resident
@@ -60,6 +60,7 @@ class CompleteMagics(Magics):
             defaults = self.session.config
             out = arguments.out_name(settings.pop("out", defaults.out))
             echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
+            form = TOKENS if settings.get("inspect") else form
             stream = self.session.stream(prompt.checked(text), mode=defaults.mode(settings), **settings)
         self._show(stream, [out] if out else [], before=text if echo else "", form=form)
 

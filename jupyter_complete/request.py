@@ -52,7 +52,8 @@ class Request:
     `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`;
     `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the tokens it
     begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own tokens,
-    "preview" only encodes it. `lookup` allows guesses at tokens that repeat the text.
+    "preview" only encodes it; `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the
+    text.
     """
 
     prompt: str
@@ -63,4 +64,5 @@ class Request:
     prompt_ids: tuple[int, ...] | None = None
     prefix: tuple[int, ...] = ()
     forced: tuple[int | str, ...] = ()
+    inspect: bool = False
     lookup: bool = True

@@ -58,6 +58,7 @@ class Session:
             chat=settings["chat"],
             mode=mode,
             model=settings["model"],
+            inspect=settings["inspect"],
             lookup=settings["lookup"],
         )
         return self._submit(request, Draft(request))

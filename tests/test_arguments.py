@@ -39,6 +39,7 @@ OPTIONS = [
     ("--format code", {"format": "code"}),
     ("--dry-run", {"dry_run": True}),
     ("--score", {"score": True}),
+    ("--inspect", {"inspect": True}),
     ("-t 1 -t 2", {"temperature": 2.0}),
     (r'--stop "\n"', {"stop": ["\n"]}),
     (r"--stop \n\t", {"stop": ["\n\t"]}),

@@ -252,3 +252,40 @@ def test_it_travels_between_processes_without_its_session() -> None:
     done = replace(folded(token("a"), finish("length")), continue_with=lambda completion, **options: completion)
     again = pickle.loads(pickle.dumps(done))
     assert (again.text, again.tokens, again.continue_with) == (done.text, done.tokens, None)
+
+
+def test_its_view_shows_the_prompt_and_every_continuation() -> None:
+    steps = (Step(1, "Say"), Step(2, " so", -2.0, 7))
+    events = (token("one"), token("two", 1), token("", 1, end=True), finish("length", "stop", prompt_steps=steps))
+    view = folded(*events, of=request(num=2, seed=4)).view()
+    assert [(part.name, part.text) for part in view.parts] == [
+        ("prompt", "Say"),
+        ("completion 1", "one"),
+        ("completion 2", "two"),
+    ]
+    assert view.parts[0].steps == steps
+    assert [part.end is not None for part in view.parts] == [False, False, True]
+    assert [part.sampled for part in view.parts] == [False, True, True]
+
+
+def test_its_view_says_that_the_prompt_was_not_measured() -> None:
+    view = folded(token("one"), finish("length")).view()
+    assert [part.name for part in view.parts] == ["completion"]
+    assert view.footer.endswith("the prompt was not measured (--inspect, inspect=True)")
+
+
+def test_a_beam_search_knows_nothing_of_sampling() -> None:
+    (part,) = folded(token("one"), finish("length"), of=request(beams=2)).view().parts
+    assert not part.sampled
+
+
+def test_the_view_of_a_measured_text_is_of_that_text() -> None:
+    steps = (Step(1, "a"), Step(2, "b", -1.0, 1))
+    done = folded(finish("stop", prompt_steps=steps, usage=Usage(2)), of=request("score"))
+    assert [part.name for part in done.view().parts] == ["prompt"]
+    assert "2 tokens · perplexity 2.72" in done.view().footer
+
+
+def test_the_form_of_tokens_is_the_view() -> None:
+    done = folded(token("one"), finish("length", prompt_steps=(Step(1, "Say"),)))
+    assert done.bundle(form="tokens") == done.view().bundle()

@@ -140,6 +140,33 @@ def test_score_shows_a_table_and_binds_the_measured_tokens(
     assert {"probability", "rank", "perplexity"} <= set(re.findall(r"\w+", shown))
 
 
+def test_inspect_shows_every_token_and_binds_the_measured_prompt(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --inspect -N 6 -t 0 -o c\nThe mean of it")
+    shown, c = capsys.readouterr().out, shell.user_ns["c"]
+    assert shown.endswith(f"{c.view()}\n")
+    assert "".join(step.text for step in c.prompt_tokens) == "The mean of it"
+    assert (len(c.tokens), c.perplexity is not None) == (6, True)
+
+
+def test_inspect_shows_the_same_again_when_it_is_continued(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --inspect -N 3 -t 0 -o c\nThe mean of it")
+    run(shell, "%complete_more 2")
+    c = shell.user_ns["c"]
+    assert len(c.tokens) == 5
+    assert capsys.readouterr().out.endswith(f"{c.view()}\n")
+
+
+def test_a_score_that_is_inspected_is_shown_as_tokens(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --score --inspect -o s\nThe mean of it")
+    assert capsys.readouterr().out == f"{shell.user_ns['s'].view()}\n"
+
+
 def test_a_dry_run_shows_tokens_and_what_fits_and_generates_nothing(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ class LocalEngine:
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
         prompt = self._encode(request)
         if request.mode == "preview":
-            yield self._measured(request, prompt, [Step(id, text) for id, text in self._texts(prompt)], started, stop)
+            yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
         if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
             self._check_window(len(prompt), 0, new=0)
@@ -156,7 +156,13 @@ class LocalEngine:
         total = len(prompt) + len(request.prefix)
         before = TextStream(self._vocabulary.detokenizer(prompt), request.sampling.stop, request.prefix).before
         yield Prefill(cached, total, cached, before.shown, len(before.text))
-        for done in prefill(runner, head, cached, stop):
+        read, steps = cached, list[Step]()
+        if request.inspect and self._encodes:  # an encoder gives its text no probability
+            steps = self._unweighed(prompt)
+        elif request.inspect:
+            steps = yield from self._weighed(request, runner, prompt, total, stop)
+            read = len(steps) - 1
+        for done in prefill(runner, head, read, stop):
             yield Prefill(done, total, cached)
         limit = self._limit(request.sampling.max_new_tokens, len(head))
         config = self.model.generation_config
@@ -169,7 +175,7 @@ class LocalEngine:
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
-        yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt))
+        yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt), tuple(steps))
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
@@ -178,6 +184,8 @@ class LocalEngine:
             begin = self.model.config.decoder_start_token_id if begin is None else begin
             return [int(begin), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
         head = [*prompt, *request.prefix]
+        if request.inspect:  # a cache does not tell what was said of the tokens it holds
+            return head, self._fresh(), 0
         if self._fused is not None:
             cache, cached = self._prefix.take(head)
             return head, self._fused.runner(cache, stop), cached
@@ -212,16 +220,26 @@ class LocalEngine:
                 f"{self.info.name} is an encoder-decoder, which gives a text no probability.",
                 "Use a decoder-only model.",
             )
+        runner = self._fresh()
+        steps = yield from self._weighed(request, runner, prompt, len(prompt), stop)
+        self._keep(runner, prompt)
+        yield self._measured(request, prompt, steps, started, stop)
+
+    def _weighed(
+        self, request: Request, runner: Runner, prompt: Sequence[int], total: int, stop: StopEvent
+    ) -> Generator[Prefill, None, list[Step]]:
+        """Read all of the prompt but its last token, and measure every token after the first."""
         texts = self._texts(prompt)
         steps = [Step(*next(texts))]
         sampler = Sampler(request.sampling)
-        runner = self._fresh()
         for index, logits in score(runner, prompt, stop):
             steps.append(step_of(sampler.weigh(prompt[index], logits), next(texts)[1], self._vocabulary))
             if index % 32 == 0:
-                yield Prefill(index, len(prompt), 0)
-        self._keep(runner, prompt)
-        yield self._measured(request, prompt, steps, started, stop)
+                yield Prefill(index, total, 0)
+        return steps
+
+    def _unweighed(self, prompt: Sequence[int]) -> list[Step]:
+        return [Step(id, text) for id, text in self._texts(prompt)]
 
     def _texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Each id with the text it adds; a special token, which adds none, with its name."""

@@ -5,11 +5,10 @@ Each says the same without JavaScript or CSS, so a saved, exported or diffed not
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, visible
+from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, unmath, visible
 
 NOTHING = "(no text)"
 UNADORNED = "margin:0;padding:0;border:0;background:none;color:inherit;font-size:inherit"
@@ -75,10 +74,10 @@ def markdown_to_html(text: str) -> str:
         return ""
 
     def link_close(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
-        return f" ({_unmath(escape(env['links'].pop()))})"
+        return f" ({unmath(escape(env['links'].pop()))})"
 
     def text_alone(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
-        return _unmath(escape(tokens[at].content))
+        return unmath(escape(tokens[at].content))
 
     def fence(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
         return self.code_block(tokens, at, options, env)  # without the class that its first line names
@@ -88,12 +87,6 @@ def markdown_to_html(text: str) -> str:
     parser.add_render_rule("link_open", link_open)
     parser.add_render_rule("link_close", link_close)
     return str(parser.render(visible(text)))
-
-
-def _unmath(html: str) -> str:
-    """Escaped text whose dollars and backslashes stand alone, so that a notebook's math typesetter, which knows links
-    and macros of its own, finds no formula."""
-    return re.sub(r"[$\\]", r"<span>\g<0></span>", html)
 
 
 def _inline(text: str) -> str:

@@ -32,6 +32,12 @@ def escape(text: str) -> str:
     return html.escape(visible(text))
 
 
+def unmath(html: str) -> str:
+    """Escaped text whose dollars and backslashes stand alone, so that a notebook's math typesetter, which knows links
+    and macros of its own, finds no formula."""
+    return re.sub(r"[$\\]", r"<span>\g<0></span>", html)
+
+
 def fenced(text: str) -> str:
     """`text` as a Markdown code block whose fence is longer than any run of backticks in it."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))

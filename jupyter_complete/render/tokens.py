@@ -1,15 +1,64 @@
-"""A text token by token: what was scored, or what a dry run encoded."""
+"""A text token by token: what was scored, what a dry run encoded, and the token view of a completion.
+
+The token view says everything in colours and again in words and numbers, for readers without CSS.
+"""
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from ..events import Step
-from .page import MONO, QUIET, element, escape, fenced, visible
+from ..events import Candidate, Step
+from ..measures import characters, covered, entropy, joint, own, perplexity
+from .page import BODY, FRAME, MONO, QUIET, count, element, escape, fenced, unmath, visible
 
 _BAR = "▏▎▍▌▋▊▉█"
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
+
+HUE = "#e87800"  # of a background; its transparency lets the theme's own colours through
+FAINTEST = 4  # powers of ten below 1 at which it is strongest, in STEPS
+STEPS, STRONGEST = 8, 0x80
+CODE = "white-space:pre-wrap;background:none;color:inherit;padding:0"
+TABLE = f"border-collapse:separate;border-spacing:.8em 0;{MONO}"
+BITS = 3  # of entropy, at which an underline is thickest
+HINTS, LISTED = 3, 4  # candidates in a token's title, and in its row
+LEAST = 5  # least likely tokens that are named
+WIDEST = 16  # characters of a candidate's text
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Tokens that belong together: a prompt's or a completion's, and the end-of-text token behind them.
+
+    With `sampled`, its candidates know their probability after sampling's cuts.
+    """
+
+    name: str
+    text: str
+    steps: Sequence[Step]
+    end: Step | None = None
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokensView:
+    """Every token of a prompt and its completions; it displays itself in a notebook, and `str()` is its plain form."""
+
+    parts: Sequence[Part]
+    footer: str
+
+    def bundle(self) -> Mapping[str, str]:
+        """MIME type to content."""
+        plain = view_plain(self)
+        return {"text/html": view_html(self), "text/markdown": fenced(plain), "text/plain": plain}
+
+    def __str__(self) -> str:
+        return view_plain(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
+        return self.bundle()
 
 
 def bundle(steps: Sequence[Step], footer: str) -> Mapping[str, str]:
@@ -21,10 +70,7 @@ def bundle(steps: Sequence[Step], footer: str) -> Mapping[str, str]:
 def to_plain(steps: Sequence[Step], footer: str) -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
-    rows = [head, *_rows(steps, scored)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", f"[{visible(footer)}]"])
+    return "\n".join([_aligned([head, *_rows(steps, scored)]), "", f"[{visible(footer)}]"])
 
 
 def to_html(steps: Sequence[Step], footer: str) -> str:
@@ -34,6 +80,25 @@ def to_html(steps: Sequence[Step], footer: str) -> str:
     table = element("table", "border-collapse:collapse", "".join(rows))
     scroll = element("div", "max-height:30em;overflow:auto", table)
     return scroll + element("div", QUIET + ";margin-top:.4em", escape(footer))
+
+
+def view_plain(view: TokensView) -> str:
+    blocks = []
+    for part, (first, last, left_out) in zip(view.parts, _shown(view.parts), strict=True):
+        gap = ("…", f"{left_out:,} left out", *[""] * (len(_head(part)) - 2))
+        rows = [_view_cells(part, token) for token in first]
+        rows += [gap] * (left_out > 0) + [_view_cells(part, token) for token in last]
+        blocks += [f"{part.name}: {visible(part.text)}", _aligned([_head(part), *rows])]
+    lines = [*(visible(line) for line in _lines(view)), f"[{visible(view.footer)}]"]
+    return "\n\n".join([*blocks, "\n".join(lines)])
+
+
+def view_html(view: TokensView) -> str:
+    shown = list(zip(view.parts, _shown(view.parts), strict=True))
+    bodies = [_body(part, *tokens) for part, tokens in shown]
+    lines = [element("div", QUIET, unmath(escape(line))) for line in (*_lines(view), view.footer)]
+    tables = [_details(part, *tokens) for part, tokens in shown]
+    return element("div", FRAME, "".join([*bodies, _legend(), *lines, *tables]))
 
 
 def token_text(text: str) -> str:
@@ -52,12 +117,15 @@ def _rows(steps: Sequence[Step], scored: bool) -> list[tuple[str, ...]]:
 
 def _cells(step: Step, scored: bool) -> tuple[str, ...]:
     cells = (token_text(step.text), str(step.id))
-    if not scored:
-        return cells
+    return (*cells, *_numbers(step)) if scored else cells
+
+
+def _numbers(step: Step) -> tuple[str, ...]:
+    """Probability, logprob and rank; empty where they were not measured."""
     if step.logprob is None:
-        return (*cells, "", "", "")
+        return ("", "", "")
     share = math.exp(step.logprob)
-    return (*cells, f"{_bar(share)} {share:.2%}", f"{step.logprob:.3f}", f"{step.rank:,}")
+    return (f"{_bar(share)} {share:.2%}", f"{step.logprob:.3f}", f"{step.rank:,}")
 
 
 def _bar(share: float, width: int = 8) -> str:
@@ -66,6 +134,186 @@ def _bar(share: float, width: int = 8) -> str:
     return ("█" * full + (_BAR[rest - 1] if rest else "")).ljust(width)
 
 
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
 def _row(tag: str, cells: Sequence[str]) -> str:
     style = f"text-align:left;padding:0 .8em 0 0;{MONO};white-space:pre"
-    return element("tr", "", "".join(element(tag, style, escape(cell)) for cell in cells))
+    return element("tr", "", "".join(element(tag, style, unmath(escape(cell))) for cell in cells))
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token of a part: its place, the tokens it shares a character with, its number among them, and their text."""
+
+    at: int
+    step: Step
+    group: Sequence[Step]
+    number: int
+    text: str
+
+    @property
+    def label(self) -> str:
+        return self.text if len(self.group) == 1 else f"{self.text} {self.number}/{len(self.group)}"
+
+
+def _tokens(part: Part) -> Iterator[_Token]:
+    for places in characters(part.steps):
+        group = part.steps[places.start : places.stop]
+        text = _text_of("".join(step.text for step in group), group[-1])
+        for number, step in enumerate(group, 1):
+            yield _Token(places.start + number - 1, step, group, number, text)
+    if part.end is not None:
+        yield _Token(len(part.steps), part.end, (part.end,), 1, _text_of("", part.end))
+
+
+def _text_of(text: str, step: Step) -> str:
+    """`text`, or the name of a control token that has none."""
+    known = own(step)
+    return token_text(text or (known.text if known else ""))
+
+
+def _shown(parts: Sequence[Part]) -> Iterator[tuple[list[_Token], list[_Token], int]]:
+    """Of every part its first and last tokens, and how many lie between: together as many as a view has room for."""
+    tokens = [list(_tokens(part)) for part in parts]
+    room, shares = FIRST + LAST, {}
+    for waiting, place in enumerate(sorted(range(len(parts)), key=lambda place: len(tokens[place]))):
+        shares[place] = min(len(tokens[place]), room // (len(parts) - waiting))
+        room -= shares[place]
+    for place, one in enumerate(tokens):
+        left_out = len(one) - shares[place]
+        first = shares[place] * FIRST // (FIRST + LAST) if left_out else len(one)
+        yield one[:first], one[first + left_out :], left_out
+
+
+def _head(part: Part) -> tuple[str, ...]:
+    after = " → % after sampling, or what cut it" if part.sampled else ""
+    return ("at", "token", "id", "probability", "logprob", "rank", "bits", f"candidates: %{after}")
+
+
+def _view_cells(part: Part, token: _Token) -> tuple[str, ...]:
+    step, bits = token.step, entropy(token.step)
+    candidates = " · ".join(_candidate(candidate, part.sampled) for candidate in step.top[:LISTED])
+    numbers = (str(token.at), token.label, str(step.id), *_numbers(step), "" if bits is None else f"{bits:.1f}")
+    return (*numbers, candidates)
+
+
+def _candidate(one: Candidate, sampled: bool) -> str:
+    """Its text, its raw probability, and what sampling made of it."""
+    after = f"→{one.cut or _percent(one.prob)}" if sampled else ""
+    return f"{_brief(token_text(one.text))} {_percent(math.exp(one.logprob))}{after}"
+
+
+def _percent(share: float) -> str:
+    """A share of 1 in percent, without the sign, in about two digits."""
+    if 0.0 < share < 0.0001:
+        return "<0.01"
+    return f"{100 * share:.{0 if share >= 0.0995 else 1 if share >= 0.00995 else 2}f}"
+
+
+def _brief(shown: str) -> str:
+    return shown if len(shown) <= WIDEST else shown[: WIDEST - 1] + "…"
+
+
+def _lines(view: TokensView) -> list[str]:
+    """What is said of the parts as wholes, and the least likely tokens."""
+    return [*(_figures(part) for part in view.parts), *_least_likely(view.parts)]
+
+
+def _figures(part: Part) -> str:
+    parts = [f"{part.name}: {count(len(part.steps), 'token')}"]
+    if (worth := perplexity(part.steps)) is not None:
+        parts.append(f"perplexity {worth:,.2f}")
+    known = [step for step in part.steps if step.top]
+    if known:
+        most = max(len(step.top) for step in known)
+        mass = sum(covered(step) for step in known) / len(known)
+        parts.append(f"{count(most, 'candidate')} cover {mass:.1%} of the probability on average")
+    return " · ".join(parts)
+
+
+def _least_likely(parts: Sequence[Part]) -> list[str]:
+    """One line that names them, with where they stand and what was before them."""
+    tokens = [(part, token) for part in parts for token in _tokens(part) if token.step.logprob is not None]
+    found = heapq.nsmallest(LEAST, tokens, key=lambda one: one[1].step.logprob or 0.0)
+    told = [_place(part, token) for part, token in found]
+    return [f"least likely: {' · '.join(told)}"] if told else []
+
+
+def _place(part: Part, token: _Token) -> str:
+    before = "".join(step.text for step in part.steps[: token.at])
+    cut = "…" if len(before) > WIDEST else ""
+    after = f", after {cut}{token_text(before[-WIDEST:])}" if before else ""
+    share = _percent(math.exp(token.step.logprob or 0.0))
+    return f"{_brief(token.label)} {share} % ({part.name} {token.at}{after})"
+
+
+def _body(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out: int) -> str:
+    """The tokens as running text, coloured; inside <code> no formula is typeset."""
+    between = element("i", "", f" … {count(left_out, 'token')} left out … ") if left_out else ""
+    spans = [_span(token) for token in first if token.number == 1]
+    spans += [between, *(_span(token) for token in last if token.number == 1)]
+    code = element("code", CODE, "".join(spans))
+    return element("div", QUIET, escape(part.name)) + element("div", f"{BODY};line-height:1.8", code)
+
+
+def _span(token: _Token) -> str:
+    """A character's tokens, with all that is known of them to hover over."""
+    logprob, bits = joint(token.group), entropy(token.step)
+    style = ";".join(_background(logprob) + _underline(bits))
+    shown = "↵<br>".join(escape(piece) for piece in token.text.split("↵"))
+    styled = f' style="{style}"' if style else ""
+    return f'<span{styled} title="{escape(_title(token, logprob))}">{shown}</span><wbr>'
+
+
+def _title(token: _Token, logprob: float | None) -> str:
+    several = f" ({count(len(token.group), 'token')} of one character)" if len(token.group) > 1 else ""
+    step = token.step
+    if logprob is None:
+        return f"{token.at}{several}"
+    ranks = ", ".join(f"{one.rank:,}" for one in token.group)
+    said = f"{token.at}{several}: rank {ranks}, {_percent(math.exp(logprob))} %, logprob {logprob:.2f}"
+    if not step.top:
+        return said
+    candidates = " · ".join(_candidate(candidate, False) for candidate in step.top[:HINTS])
+    return f"{said}; {candidates}; {len(step.top)} cover {covered(step):.1%}"
+
+
+def _background(logprob: float | None) -> list[str]:
+    """By powers of ten: nothing where a token was certain."""
+    level = 0 if logprob is None else min(STEPS, round(-logprob / math.log(10) * STEPS / FAINTEST))
+    return [f"background:{HUE}{STRONGEST * level // STEPS:02x}"] if level else []
+
+
+def _underline(bits: float | None) -> list[str]:
+    width = min(BITS, round(bits or 0))
+    return [f"border-bottom:{width}px solid #888"] if width else []
+
+
+def _legend() -> str:
+    powers = [(f"{100 / 10**power:g} %", _background(-power * math.log(10))) for power in range(FAINTEST + 1)]
+    widths = [(f"{bits}", _underline(bits)) for bits in range(1, BITS + 1)]
+    swatch = [[element("span", ";".join(style), name) for name, style in scale] for scale in (powers, widths)]
+    said = (
+        f"Background: the probability, {' '.join(swatch[0])} or less, of the raw softmax; how likely, not how true. "
+        f"Underline: the entropy of the choice, {' '.join(swatch[1])} bits or more; it is at least that, for of the "
+        "tokens that were not recorded only their probability together is known."
+    )
+    return element("div", QUIET, said)
+
+
+def _details(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out: int) -> str:
+    gap = f"<tr><td></td><td>… {count(left_out, 'token')} left out</td></tr>" if left_out else ""
+    rows = [_view_row(part, token) for token in first] + [gap] + [_view_row(part, token) for token in last]
+    head = "".join(f"<th>{name}</th>" for name in _head(part))
+    table = element("table", TABLE, f"<tr>{head}</tr>{''.join(rows)}")
+    return f"<details><summary>{escape(part.name)}, token by token</summary>{table}</details>"
+
+
+def _view_row(part: Part, token: _Token) -> str:
+    *cells, candidates = (unmath(escape(" ".join(cell.split()))) for cell in _view_cells(part, token))
+    return (
+        "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + f'<td style="text-align:left">{candidates}</td></tr>'
+    )

@@ -29,7 +29,11 @@ def ask(
     engine: LocalEngine, prompt: str = PROMPT, *, stop_event: StopEvent | None = None, **options: Any
 ) -> Completion:
     """The completion of `prompt`; what is no option of the sampling is a field of the Request."""
-    fields = {name: options.pop(name) for name in ("chat", "mode", "prompt_ids", "prefix", "lookup") if name in options}
+    fields = {
+        name: options.pop(name)
+        for name in ("chat", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup")
+        if name in options
+    }
     return answer(engine, Request(prompt=prompt, sampling=sampling(**options), **fields), stop_event)
 
 

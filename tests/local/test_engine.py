@@ -6,6 +6,7 @@ import copy
 import inspect
 import math
 from collections.abc import Iterator
+from threading import Event as StopEvent
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from asking import PROMPT, ask, chosen, engine, everyone
 from jupyter_complete.errors import BadOption, BadPrompt, OutOfMemory, PromptTooLong
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.runners import takes_cache
+from jupyter_complete.session import Session
 
 LONG = " ".join(tiny.TEXTS[:3]) * 2
 WINDOW = 256
@@ -67,6 +69,73 @@ class TestScore:
     def test_an_encoder_decoder_gives_a_text_no_probability(self) -> None:
         with pytest.raises(BadOption, match="encoder-decoder"):
             ask(engine("t5"), mode="score")
+
+
+class TestInspect:
+    """A prompt that is measured and continued."""
+
+    @pytest.mark.parametrize("text", [PROMPT, LONG])
+    @pytest.mark.parametrize("name", tiny.CAUSAL)
+    def test_says_of_the_prompt_what_score_says_and_continues_as_ever(self, name: str, text: str) -> None:
+        both = ask(engine(name), text, inspect=True, temperature=0)
+        assert both.prompt_tokens == ask(engine(name), text, mode="score").prompt_tokens
+        assert chosen(both) == chosen(ask(engine(name), text, temperature=0))
+
+    @pytest.mark.parametrize("options", [{"num": 3, "seed": 5}, {"beams": 3}])
+    def test_the_prompt_is_that_of_every_continuation(self, options: dict[str, Any]) -> None:
+        both = ask(engine("llama"), inspect=True, **options)
+        plain = ask(engine("llama"), **options)
+        assert [chosen(one) for one in everyone(both)] == [chosen(one) for one in everyone(plain)]
+        assert all(len(one.prompt_tokens) == len(one.prompt_ids) for one in everyone(both))
+
+    def test_the_prompt_is_read_once(self) -> None:
+        model, read = engine("llama"), 0
+
+        def count(module: Any, arguments: Any, options: dict[str, Any]) -> None:
+            nonlocal read
+            read += options["input_ids"].shape[1]
+
+        handle = model.model.register_forward_pre_hook(count, with_kwargs=True)
+        try:
+            both = ask(model, LONG, inspect=True, temperature=0, max_new_tokens=5)
+        finally:
+            handle.remove()
+        assert read == len(both.prompt_ids) + 4
+
+    def test_what_was_read_is_in_the_cache_afterwards_and_does_not_come_from_it(self) -> None:
+        model = engine("llama")
+        ask(model, LONG, temperature=0)
+        assert ask(model, LONG, inspect=True, temperature=0).usage.cached_tokens == 0
+        warm = ask(model, LONG, temperature=0)
+        assert warm.usage.cached_tokens == len(warm.prompt_ids) - 1
+
+    def test_a_prompt_of_one_token_is_continued(self) -> None:
+        both = ask(engine("llama"), prompt_ids=(20,), inspect=True, temperature=0)
+        assert [step.logprob for step in both.prompt_tokens] == [None]
+        assert len(both.tokens) > 1
+
+    def test_an_encoders_prompt_is_told_without_probabilities(self) -> None:
+        both = ask(engine("t5"), inspect=True, temperature=0)
+        assert [step.id for step in both.prompt_tokens] == list(both.prompt_ids)
+        assert {step.logprob for step in both.prompt_tokens} == {None}
+        assert chosen(both) == chosen(ask(engine("t5"), temperature=0))
+
+    def test_stopped_it_keeps_what_was_measured(self) -> None:
+        model, stop = engine("llama"), StopEvent()
+        handle = model.model.register_forward_pre_hook(lambda *_: stop.set())
+        try:
+            both = ask(model, LONG, inspect=True, stop_event=stop)
+        finally:
+            handle.remove()
+        assert (both.finish_reason, both.tokens) == ("interrupted", ())
+        assert 1 < len(both.prompt_tokens) < len(both.prompt_ids)
+
+    def test_what_goes_on_from_it_knows_its_prompt(self, session: Session) -> None:
+        session.models.register("llama", *tiny.make("llama"))
+        both = session.complete(PROMPT, model="llama", inspect=True, temperature=0, max_new_tokens=4)
+        for later in (both.more(2), both.branch(at=2, token=9)):
+            assert later.prompt_tokens == both.prompt_tokens
+            assert later.perplexity == both.perplexity is not None
 
 
 class TestPreview:

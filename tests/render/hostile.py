@@ -31,11 +31,12 @@ TEXTS = {
 }
 
 TAGS = {
-    *("div", "span", "p", "pre", "blockquote", "hr", "br"),
+    *("div", "span", "p", "pre", "blockquote", "hr", "br", "wbr", "i", "details", "summary"),
     *("table", "thead", "tbody", "tr", "th", "td", "ul", "ol", "li"),
     *("em", "strong", "code", "h1", "h2", "h3", "h4", "h5", "h6"),
 }
-VOID = {"hr", "br"}
+VOID = {"hr", "br", "wbr"}
+PLAIN = {("ol", "start"), ("span", "title")}  # attributes that do nothing
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
@@ -47,6 +48,7 @@ class Read(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.text = ""
+        self.titles: list[str] = []
         self.prose: list[str] = [""]  # runs of text, outside of pre and code, that no tag divides
         self.faults: list[str] = []
         self._open: list[str] = []
@@ -58,9 +60,10 @@ class Read(HTMLParser):
         self.prose.append("")
         if tag not in TAGS:
             self.faults.append(f"<{tag}>")
+        self.titles += [value or "" for name, value in attributes if name == "title"]
         for name, value in attributes:
             ours = name == "style" and "url" not in (value or "") and "position" not in (value or "")
-            if not (ours or (tag, name) == ("ol", "start")):
+            if not (ours or (tag, name) in PLAIN):
                 self.faults.append(f"{tag} {name}={value!r}")
         if tag not in VOID:
             self._open.append(tag)
