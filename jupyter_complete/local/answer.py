@@ -57,8 +57,9 @@ class Answer:
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
         """Every token after `head`, of which the runner holds all ids but the last."""
-        ids, draws = list(head), self._draws(0)
-        self._taken = list(take(runner, ids, self._forced[:limit], sampler, draws, stop))
+        ids = list(head)
+        if self._forced:
+            self._taken = list(take(runner, ids, self._forced[:limit], sampler, self._draws(0), stop))
         if self._sampling.beams > 1:
             yield from self._searched(runner, ids, sampler, limit, stop)
         else:

@@ -15,11 +15,12 @@ _INVISIBLE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-QUIET = "font-size:85%;opacity:.7"
-MUTED = "opacity:.6"
+# numbers begin with a digit: JupyterLab strips an opacity or alpha of .7 from a notebook that is not trusted
+QUIET = "font-size:85%;opacity:0.7"
+MUTED = "opacity:0.6"
 BODY = "white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal"
 MONO = "font-family:monospace"
-FRAME = "border-left:3px solid rgba(128,128,128,.45);padding-left:.8em;max-width:60em"
+FRAME = "border-left:3px solid rgba(128,128,128,0.45);padding-left:.8em;max-width:60em"
 
 
 def visible(text: str) -> str:

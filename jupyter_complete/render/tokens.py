@@ -79,7 +79,7 @@ def to_html(steps: Sequence[Step], footer: str) -> str:
     rows = [_row("th", head), *(_row("td", cells) for cells in _rows(steps, scored))]
     table = element("table", "border-collapse:collapse", "".join(rows))
     scroll = element("div", "max-height:30em;overflow:auto", table)
-    return scroll + element("div", QUIET + ";margin-top:.4em", escape(footer))
+    return scroll + element("div", QUIET + ";margin-top:.4em", unmath(escape(footer)))
 
 
 def view_plain(view: TokensView) -> str:

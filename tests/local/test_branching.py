@@ -13,6 +13,7 @@ from test_fused import fused
 
 from jupyter_complete.completion import Completion
 from jupyter_complete.errors import BadOption
+from jupyter_complete.events import Token
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.session import Session
 
@@ -245,6 +246,24 @@ class TestTree:
         longer = paused.more(7)
         assert (longer.text, ids(longer)) == (whole.text, ids(whole))
         assert (longer.parent, longer.at) == (paused, len(paused.tokens))
+
+    def test_another_continuation_branches_for_itself(self, session: Session) -> None:
+        done = begun(session, **{**SEEDED, "num": 2})
+        other = done.alternatives[0]
+        branch = other.branch(at=3, token=9)
+        assert ids(branch)[:4] == [*ids(other)[:3], 9]
+        assert (branch.parent, branch.seed, branch.alternatives) == (other, other.seed, ())
+        assert (other.branches, done.branches) == ((branch,), ())
+
+    def test_one_that_is_stopped_is_in_it_with_what_there_is(self, session: Session) -> None:
+        done = begun(session)
+        stream = session.branch(done, 4, 9, max_new_tokens=200)
+        for event in stream:
+            if isinstance(event, Token):
+                break
+        (branch,) = done.branches
+        assert (branch.finish_reason, ids(branch)[:5]) == ("interrupted", [*ids(done)[:4], 9])
+        assert branch is stream.completion()
 
     def test_one_that_failed_is_not_in_it(self, session: Session) -> None:
         done = begun(session)
