@@ -138,6 +138,15 @@ def test_where_nothing_was_shown_nothing_is_taken_away(published: Any) -> None:
     assert published == []
 
 
+def test_what_is_inspected_ends_as_its_tokens(clock: Any, published: Any) -> None:
+    screen, growing = CellScreen(0.1), draft()
+    growing.take(token("x"))
+    screen.live(growing, "")
+    done = ended(growing)
+    screen.final(done, "", "tokens")
+    assert [content for content, _ in published] == [{"text/plain": "x"}, done.view().bundle()]
+
+
 # -- output that is captured -------------------------------------------------------------------------------------
 
 

@@ -17,9 +17,8 @@ from .page import BODY, FRAME, MONO, QUIET, count, element, escape, fenced, unma
 _BAR = "▏▎▍▌▋▊▉█"
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
 
-HUE = "#e87800"  # of a background; its transparency lets the theme's own colours through
-FAINTEST = 4  # powers of ten below 1 at which it is strongest, in STEPS
-STEPS, STRONGEST = 8, 0x80
+HUE = "#e87800"  # of a background, which is transparent enough to read a theme's own text on
+POWERS, STEPS, STRONGEST = 4, 8, 0x80  # powers of ten below 1 at which it is strongest, the steps to there, its alpha
 CODE = "white-space:pre-wrap;background:none;color:inherit;padding:0"
 TABLE = f"border-collapse:separate;border-spacing:.8em 0;{MONO}"
 BITS = 3  # of entropy, at which an underline is thickest
@@ -42,7 +41,7 @@ class Part:
     sampled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TokensView:
     """Every token of a prompt and its completions; it displays itself in a notebook, and `str()` is its plain form."""
 
@@ -56,6 +55,10 @@ class TokensView:
 
     def __str__(self) -> str:
         return view_plain(self)
+
+    def __repr__(self) -> str:
+        counts = (f"{part.name} of {count(len(part.steps), 'token')}" for part in self.parts)
+        return f"<TokensView: {', '.join(counts)}>"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         return self.bundle()
@@ -190,7 +193,7 @@ def _shown(parts: Sequence[Part]) -> Iterator[tuple[list[_Token], list[_Token], 
 
 def _head(part: Part) -> tuple[str, ...]:
     after = " → % after sampling, or what cut it" if part.sampled else ""
-    return ("at", "token", "id", "probability", "logprob", "rank", "bits", f"candidates: %{after}")
+    return ("at", "token", "id", "probability", "logprob", "rank", "bits ≥", f"candidates: %{after}")
 
 
 def _view_cells(part: Part, token: _Token) -> tuple[str, ...]:
@@ -278,12 +281,12 @@ def _title(token: _Token, logprob: float | None) -> str:
     if not step.top:
         return said
     candidates = " · ".join(_candidate(candidate, False) for candidate in step.top[:HINTS])
-    return f"{said}; {candidates}; {len(step.top)} cover {covered(step):.1%}"
+    return f"{said}, ≥{entropy(step):.1f} bits; {candidates}; {len(step.top)} cover {covered(step):.1%}"
 
 
 def _background(logprob: float | None) -> list[str]:
     """By powers of ten: nothing where a token was certain."""
-    level = 0 if logprob is None else min(STEPS, round(-logprob / math.log(10) * STEPS / FAINTEST))
+    level = 0 if logprob is None else min(STEPS, round(-logprob / math.log(10) * STEPS / POWERS))
     return [f"background:{HUE}{STRONGEST * level // STEPS:02x}"] if level else []
 
 
@@ -293,7 +296,7 @@ def _underline(bits: float | None) -> list[str]:
 
 
 def _legend() -> str:
-    powers = [(f"{100 / 10**power:g} %", _background(-power * math.log(10))) for power in range(FAINTEST + 1)]
+    powers = [(f"{100 / 10**power:g} %", _background(-power * math.log(10))) for power in range(POWERS + 1)]
     widths = [(f"{bits}", _underline(bits)) for bits in range(1, BITS + 1)]
     swatch = [[element("span", ";".join(style), name) for name, style in scale] for scale in (powers, widths)]
     said = (

@@ -123,18 +123,18 @@ def test_plain_shows_texts_tokens_candidates_cuts_and_figures() -> None:
     assert view_plain(VIEW).splitlines() == [
         "prompt: The sum",
         "",
-        "at  token  id  probability     logprob  rank  bits  candidates: %",
+        "at  token  id  probability     logprob  rank  bits ≥  candidates: %",
         "0   The    5",
-        "1   ␣sum   6            0.10%  -6.908   40    1.7   ␣mean 50 · ␣median 25 · ␣mode 12",
+        "1   ␣sum   6            0.10%  -6.908   40    1.7     ␣mean 50 · ␣median 25 · ␣mode 12",
         "",
         "completion:  mean 数",
         "",
-        "at  token    id  probability      logprob  rank  bits  candidates: % → % after sampling, or what cut it",
-        f"0   ␣mean    1   ████     50.00%  -0.693   1     1.7   {weighed}",
-        f"1   ␣        7   ▊        10.00%  -2.303   4     1.7   {weighed}",
-        "2   数 1/2    20  ████     50.00%  -0.693   1     1.0   \ufffd 50→100",
-        f"3   数 2/2    21  ████     50.00%  -0.693   2     1.7   {weighed}",
-        f"4   <|end|>  4   █▋       20.00%  -1.609   2     1.9   {weighed} · <|end|> 10→10",
+        "at  token    id  probability      logprob  rank  bits ≥  candidates: % → % after sampling, or what cut it",
+        f"0   ␣mean    1   ████     50.00%  -0.693   1     1.7     {weighed}",
+        f"1   ␣        7   ▊        10.00%  -2.303   4     1.7     {weighed}",
+        "2   数 1/2    20  ████     50.00%  -0.693   1     1.0     \ufffd 50→100",
+        f"3   数 2/2    21  ████     50.00%  -0.693   2     1.7     {weighed}",
+        f"4   <|end|>  4   █▋       20.00%  -1.609   2     1.9     {weighed} · <|end|> 10→10",
         "",
         "prompt: 2 tokens · perplexity 1,000.00 · 3 candidates cover 87.0% of the probability on average",
         "completion: 4 tokens · perplexity 2.99 · 3 candidates cover 77.8% of the probability on average",
@@ -156,8 +156,10 @@ def test_html_says_without_css_what_plain_says() -> None:
 def test_a_title_tells_what_there_is_to_hover_over() -> None:
     titles = Read(view_html(VIEW)).titles
     assert titles[0] == "0"
-    assert titles[1] == ("1: rank 40, 0.10 %, logprob -6.91; ␣mean 50 · ␣median 25 · ␣mode 12; 3 cover 87.0%")
-    assert titles[4].startswith("2 (2 tokens of one character): rank 1, 2, 25 %, logprob -1.39; ")
+    assert titles[1] == (
+        "1: rank 40, 0.10 %, logprob -6.91, ≥1.7 bits; ␣mean 50 · ␣median 25 · ␣mode 12; 3 cover 87.0%"
+    )
+    assert titles[4].startswith("2 (2 tokens of one character): rank 1, 2, 25 %, logprob -1.39, ≥1.0 bits; ")
     assert len(titles) == 6
 
 
@@ -237,16 +239,17 @@ def test_least_likely_tokens_are_named_also_where_they_are_left_out() -> None:
     )
 
 
-def test_a_token_costs_less_than_420_bytes() -> None:
+def test_a_token_costs_less_than_430_bytes() -> None:
     words = [f" word{n % 90}" for n in range(390)]
     top = candidates(*((f" word{n}", 0.1, 0.12, None) for n in range(8)))
     part = Part("completion", "", [Step(12345, word, -2.3, 12, top) for word in words], sampled=True)
     html = view_html(TokensView([part], "length"))
-    assert len(html.encode()) / len(words) < 420
+    assert len(html.encode()) / len(words) < 430
 
 
 def test_it_displays_itself_and_prints_as_its_plain_form() -> None:
     assert VIEW._repr_mimebundle_() == VIEW.bundle()
     assert set(VIEW.bundle()) == {"text/html", "text/markdown", "text/plain"}
     assert str(VIEW) == VIEW.bundle()["text/plain"]
+    assert repr(VIEW) == "<TokensView: prompt of 2 tokens, completion of 4 tokens>"
     assert fenced_blocks(VIEW.bundle()["text/markdown"]) == [str(VIEW) + "\n"]
