@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .kernels import exp, norm, share, tanh
+from .kernels import exp, norm, take, tanh
 from .tiles import plain
 from .vectors import FAST, ROWS
 
@@ -84,23 +84,40 @@ def _biased(bias: Any, layer: int, qkv: Any, m: int, first: int, last: int) -> N
 
 @njit(**FAST)
 def prepare(
-    heads: Any, shape: Any, t: Any, words: Any, region: int, layer: int, tokens: int, keys: Any, values: Any
+    heads: Any,
+    shape: Any,
+    t: Any,
+    words: Any,
+    turn: int,
+    rank: int,
+    team: int,
+    layer: int,
+    tokens: int,
+    keys: Any,
+    values: Any,
 ) -> None:
     """From projections to queries, and to keys and values in the cache: all tokens and groups, shared out."""
+    total = tokens * shape.kv_heads
+    first, last = take(words, turn, rank, team, total)
+    while first < total:
+        for piece in range(first, last):
+            _prepare(heads, shape, t, layer, piece // shape.kv_heads, piece % shape.kv_heads, keys, values)
+        first, last = take(words, turn, rank, team, total)
+
+
+@njit(**FAST)
+def _prepare(heads: Any, shape: Any, t: Any, layer: int, m: int, g: int, keys: Any, values: Any) -> None:
+    """Group g of token m."""
     group, size = shape.heads // shape.kv_heads, shape.head_size
-    piece = share(words, region, 1)
-    while piece < tokens * shape.kv_heads:
-        m, g = piece // shape.kv_heads, piece % shape.kv_heads
-        k = shape.heads + g
-        v = k + shape.kv_heads
-        if heads.bias.shape[0]:
-            _biased(heads.bias, layer, t.qkv, m, g * group * size, (g + 1) * group * size)
-            _biased(heads.bias, layer, t.qkv, m, k * size, (k + 1) * size)
-            _biased(heads.bias, layer, t.qkv, m, v * size, (v + 1) * size)
-        _positioned(heads, size, shape.epsilon, t, layer, m, g * group, (g + 1) * group, 0)
-        _positioned(heads, size, shape.epsilon, t, layer, m, k, k + 1, 1)
-        _remember(t, size, layer, m, g, k * size, v * size, keys, values)
-        piece = share(words, region, 1)
+    k = shape.heads + g
+    v = k + shape.kv_heads
+    if heads.bias.shape[0]:
+        _biased(heads.bias, layer, t.qkv, m, g * group * size, (g + 1) * group * size)
+        _biased(heads.bias, layer, t.qkv, m, k * size, (k + 1) * size)
+        _biased(heads.bias, layer, t.qkv, m, v * size, (v + 1) * size)
+    _positioned(heads, size, shape.epsilon, t, layer, m, g * group, (g + 1) * group, 0)
+    _positioned(heads, size, shape.epsilon, t, layer, m, k, k + 1, 1)
+    _remember(t, size, layer, m, g, k * size, v * size, keys, values)
 
 
 @njit(**FAST)
@@ -193,7 +210,9 @@ def attention(
     part: Any,
     score: Any,
     words: Any,
-    region: int,
+    turn: int,
+    rank: int,
+    team: int,
     layer: int,
     tokens: int,
     keys: Any,
@@ -204,15 +223,16 @@ def attention(
     for m in range(tokens):
         spans = max(spans, t.places[m] // SPAN + 1)
     of_token = shape.kv_heads * spans
-    piece = share(words, region, 1)
-    while piece < tokens * of_token:
-        m, g, c = piece // of_token, piece % of_token // spans, piece % spans
-        place = t.places[m]
-        first = max(c * SPAN, first_seen(window, place))
-        last = min((c + 1) * SPAN, place + 1)
-        if last > first:
-            _attend(shape, t, part, score, layer, m, g, c, first, last, keys, values)
-        piece = share(words, region, 1)
+    total = tokens * of_token
+    first, last = take(words, turn, rank, team, total)
+    while first < total:
+        for piece in range(first, last):
+            m, g, c = piece // of_token, piece % of_token // spans, piece % spans
+            begin = max(c * SPAN, first_seen(window, t.places[m]))
+            end = min((c + 1) * SPAN, t.places[m] + 1)
+            if end > begin:
+                _attend(shape, t, part, score, layer, m, g, c, begin, end, keys, values)
+        first, last = take(words, turn, rank, team, total)
 
 
 @njit(**FAST)
