@@ -49,10 +49,11 @@ class Room(NamedTuple):
 def _turn(v: Any, m: int, at: int, cos: Any, sin: Any, rope: int, place: int) -> None:
     """Rotate the head [D] at v[m, at..] to its position: pairs are d and d + D / 2."""
     half = cos.shape[2]
+    first, second = np.uint64(at), np.uint64(at + half)
     for d in range(half):
-        a, b = v[m, at + d], v[m, at + d + half]
-        v[m, at + d] = a * cos[rope, place, d] - b * sin[rope, place, d]
-        v[m, at + d + half] = b * cos[rope, place, d] + a * sin[rope, place, d]
+        a, b = v[m, first + np.uint64(d)], v[m, second + np.uint64(d)]
+        v[m, first + np.uint64(d)] = a * cos[rope, place, d] - b * sin[rope, place, d]
+        v[m, second + np.uint64(d)] = b * cos[rope, place, d] + a * sin[rope, place, d]
 
 
 @njit(**FAST)
@@ -184,17 +185,17 @@ def gather(shape: Any, part: Any, first: int, place: int, m: int, y: Any) -> Non
         largest = np.float32(-1e30)
         for c in range(begin, spans):
             largest = max(largest, part[m, g, c, i, wide])
-        total = np.float32(0.0)
+        total, target = np.float32(0.0), np.uint64(h * size)
         for d in range(size):
-            y[m, h * size + d] = np.float32(0.0)
+            y[m, target + np.uint64(d)] = np.float32(0.0)
         for c in range(begin, spans):
             factor = exp(part[m, g, c, i, wide] - largest)
             total += factor * part[m, g, c, i, wide + 1]
             for d in range(size):
-                y[m, h * size + d] += factor * part[m, g, c, i, d]
+                y[m, target + np.uint64(d)] += factor * part[m, g, c, i, d]
         inverse = np.float32(1.0) / total
         for d in range(size):
-            y[m, h * size + d] *= inverse
+            y[m, target + np.uint64(d)] *= inverse
 
 
 @njit(**FAST)

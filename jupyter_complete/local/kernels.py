@@ -1,6 +1,7 @@
 """The arithmetic of a decoding step, compiled by numba: norms, activations, matrices shared out among threads.
 
-Slicing an array inside a loop would count references, which threads contend for: the hot loops only index.
+Slicing an array inside a loop would count references, which threads contend for: the hot loops only index, by unsigned
+numbers where an offset is added, for places that might be counted from an array's end do not become vector code.
 """
 
 from __future__ import annotations
@@ -66,13 +67,13 @@ def act(a: float, gelu: bool) -> float:
 @njit(**FAST)
 def norm(x: Any, m: int, at: int, weights: Any, layer: int, kind: int, epsilon: float, y: Any, n: int, to: int) -> None:
     """y[n, to..] = x[m, at..] / sqrt(mean(x²) + ε) · weights[layer, kind]."""
-    size = weights.shape[2]
+    size, begin, target = weights.shape[2], np.uint64(at), np.uint64(to)
     total = np.float32(0.0)
     for k in range(size):
-        total += x[m, at + k] * x[m, at + k]
+        total += x[m, begin + np.uint64(k)] * x[m, begin + np.uint64(k)]
     factor = np.float32(1.0 / math.sqrt(total / size + epsilon))
     for k in range(size):
-        y[n, to + k] = x[m, at + k] * factor * weights[layer, kind, k]
+        y[n, target + np.uint64(k)] = x[m, begin + np.uint64(k)] * factor * weights[layer, kind, k]
 
 
 @njit(**FAST)
@@ -90,9 +91,9 @@ def add(norms: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row:
 @njit(**FAST)
 def gate(both: Any, m: int, gelu: bool, inner: Any, row: int, at: int) -> None:
     """inner[row, at..] = act(gate) · up, of which both[m] holds one behind the other."""
-    up = both.shape[1] // 2  # a number that the compiler does not know becomes vector code
+    up, target = both.shape[1] // 2, np.uint64(at)  # a number that the compiler does not know becomes vector code
     for r in range(up):
-        inner[row, at + r] = act(both[m, r], gelu) * both[m, up + r]
+        inner[row, target + np.uint64(r)] = act(both[m, r], gelu) * both[m, up + r]
 
 
 @njit(**FAST)

@@ -13,7 +13,22 @@ from numba import njit
 
 from .atomics import LINE, load, store
 from .attention import SPAN, Room, Tokens, attend_many, prepare
-from .kernels import COUNTERS, GO, PIECE, WORK, add, gate, norm, part, project_many, round_in_batch, round_many, take, tanh
+from .compiled import compiled
+from .kernels import (
+    COUNTERS,
+    GO,
+    PIECE,
+    WORK,
+    add,
+    gate,
+    norm,
+    part,
+    project_many,
+    round_in_batch,
+    round_many,
+    take,
+    tanh,
+)
 from .products import BATCH, Unpacked, multiply, unpack, unpacked
 from .rounding import GROUP, Rounded, rounded
 from .tiles import row_of
@@ -142,7 +157,7 @@ def _head(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, count: 
             logits[m, r] = tanh(logits[m, r] / cap) * cap
 
 
-@njit(**FAST, cache=True)
+@compiled(**FAST)
 def read(
     w: Any,
     shape: Any,
@@ -173,7 +188,7 @@ def read(
         part(s.words, LAST, rank, team)
 
 
-@njit(**FAST, cache=True)
+@compiled(**FAST)
 def leave(s: Any, team: int) -> None:
     """As rank 0, end the pass before its next layer."""
     store(s.words, ENDED, 1)

@@ -17,6 +17,7 @@ from numba import njit
 
 from .atomics import fetch_add, load, store, wait_for
 from .attention import Heads, Tokens, attention, first_seen, gather, prepare
+from .compiled import compiled
 from .kernels import GO, TOKENS, add, gate, norm, part, project, round_off_all, take, tanh
 from .rounding import Rounded
 from .tiles import row_of, times
@@ -146,7 +147,7 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
                 s.logits[m, r] = tanh(s.logits[m, r] / cap) * cap
 
 
-@njit(**FAST, cache=True)
+@compiled(**FAST)
 def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: int, keys: Any, values: Any) -> None:
     """As rank 0, call for a step of `tokens` and take part in it.
 
@@ -166,7 +167,7 @@ def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: i
         _step(w, shape, s, rank, team, called, keys, values)
 
 
-@njit(**FAST, cache=True)
+@compiled(**FAST)
 def dismiss(s: Any) -> None:
     """Let the threads in `run` go."""
     store(s.words, TOKENS, 0)

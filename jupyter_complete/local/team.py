@@ -19,6 +19,7 @@ from torch import Tensor
 
 from . import products, rounding, tiles
 from .atomics import LINE, fetch_add, load, store, wait_for
+from .compiled import compiled
 from .kernels import COUNTERS, GO, TOKENS, WORK, part, project, project_many, round_many
 from .products import BATCH
 from .rounding import GROUP, rounded
@@ -72,7 +73,7 @@ def _part(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: in
         part(words, 2, rank, team)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _call(words: Any, job: Any, r: Any, u: Any, team: int) -> None:
     """Have the team do a job, and take part in it."""
     number = load(words, GO)
@@ -82,7 +83,7 @@ def _call(words: Any, job: Any, r: Any, u: Any, team: int) -> None:
     _part(words, job, r, u, 0, team, number)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _serve(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: int) -> None:
     """Take part in every job after the one of that `number`, until one of no vectors is called."""
     while True:
@@ -93,13 +94,13 @@ def _serve(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: i
         _part(words, job, r, u, rank, team, number)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _dismiss(words: Any) -> None:
     store(words, TOKENS, 0)
     fetch_add(words, GO, 1)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _rows_of(job: Any, rows: Any, y: Any) -> None:
     matrix = _matrix(job)
     for place in range(rows.shape[0]):
