@@ -1,6 +1,6 @@
 """One worker thread a model, and the caller's end of a request: iterate it, stop it, take its result.
 
-Everything travels one queue: events, then exactly one terminal item, a Finish or an exception. The caller waits with
+Everything travels one inbox: events, then exactly one terminal item, a Finish or an exception. The caller waits with
 a short timeout, so an interrupt is answered at once; the worker reads the stop event at every step.
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 from .completion import Completion, Draft
 from .errors import CompleteError, Stopped, WorkerDied
 from .events import Event, Finish, Loading, Token
+from .inbox import Empty, Inbox
 
 TICK = 0.05  # seconds between two looks of a waiting caller
 GRACE = 0.5  # seconds a stopped request is waited for; then the caller goes on with what it has
@@ -35,7 +36,7 @@ class Stream:
         self.error: BaseException | None = None
         self.continue_with: Callable[..., Completion] | None = None
         self.when_done: Callable[[Completion], None] = lambda completion: None
-        self.inbox: queue.Queue[Event | BaseException] = queue.Queue()
+        self.inbox: Inbox[Event | BaseException] = Inbox()
         self._alive = alive
         self._stopped_at: float | None = None
         self._done: Completion | None = None
@@ -110,13 +111,13 @@ class Stream:
             self.stop()
         try:
             return self.inbox.get(timeout=TICK)
-        except queue.Empty:
+        except Empty:
             pass
         if self.stopping.is_set():
             self._stopped_at = self._stopped_at or time.monotonic()
             if time.monotonic() - self._stopped_at > GRACE:
                 self.draft.interrupt()
-        elif not self._alive() and self.inbox.empty():
+        elif not self._alive() and not self.inbox:
             return WorkerDied(
                 "The model's thread ended without an answer.", "Load the model again: %complete_model load."
             )
@@ -187,7 +188,7 @@ class Worker:
         finally:
             with self._lock:
                 self._streams.discard(stream)
-            stream.inbox.put(terminal or WorkerDied("The model's thread was ended.", "Load the model again."))
+            stream.inbox.end(terminal or WorkerDied("The model's thread was ended.", "Load the model again."))
 
 
 def _bare(error: BaseException) -> BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,10 +17,8 @@ from jupyter_complete.session import Session
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-# numba looks only at the file of a cached function for changes, not at those of the functions it calls
-SOURCES = sorted((Path(__file__).parents[1] / "jupyter_complete" / "local").glob("*.py"))
-DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in SOURCES)).hexdigest()[:16]
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / f"jupyter_complete-compiled-{DIGEST}"))
+# one place for all tests, those with an empty cache among them, for compiling takes long
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jupyter_complete-compiled"))
 
 
 @pytest.fixture

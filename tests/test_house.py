@@ -25,7 +25,7 @@ FLOORS = {
     0: ("errors", "request", "events"),
     1: ("config", "prompt", "textstream", "engine", "measures", "render/"),
     2: ("completion", "branches", "sources/", "local/"),
-    3: ("models", "worker"),
+    3: ("models", "worker", "inbox"),
     4: ("session",),
     5: ("arguments", "typed", "display", "magics", "python"),
     7: ("cli", "demo", "__init__"),

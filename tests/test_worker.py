@@ -115,7 +115,7 @@ def test_the_end_is_told_once(worker: Worker) -> None:
 def test_a_job_has_exactly_one_terminal_item(job: Callable[[StopEvent], Iterator[Event]], worker: Worker) -> None:
     stream = worker.submit(job, draft())
     worker.submit(saying(), draft()).wait()
-    items = list(stream.inbox.queue)
+    items = [stream.inbox.get(1.0) for _ in range(len(stream.inbox))]
     ends = [item for item in items if isinstance(item, (Finish, BaseException))]
     assert ends == items[-1:]
     assert len(ends) == 1

@@ -37,7 +37,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     """array[index] of int64 as other threads last wrote it."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load_atomic(_pointer(context, builder, signature, args), "seq_cst", 8)
+        return builder.load_atomic(_pointer(context, builder, signature, args), "acquire", 8)
 
     return types.int64(array, types.intp), generate
 
@@ -47,7 +47,7 @@ def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Set array[index] of int64, seen by all threads that look afterwards."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        builder.store_atomic(args[2], _pointer(context, builder, signature, args), "seq_cst", 8)
+        builder.store_atomic(args[2], _pointer(context, builder, signature, args), "release", 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.int64), generate

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .kernels import exp, norm, share, tanh
+from .kernels import exp, norm, take, tanh
 from .tiles import plain
 from .vectors import FAST, ROWS
 
@@ -49,10 +49,11 @@ class Room(NamedTuple):
 def _turn(v: Any, m: int, at: int, cos: Any, sin: Any, rope: int, place: int) -> None:
     """Rotate the head [D] at v[m, at..] to its position: pairs are d and d + D / 2."""
     half = cos.shape[2]
+    first, second = np.uint64(at), np.uint64(at + half)
     for d in range(half):
-        a, b = v[m, at + d], v[m, at + d + half]
-        v[m, at + d] = a * cos[rope, place, d] - b * sin[rope, place, d]
-        v[m, at + d + half] = b * cos[rope, place, d] + a * sin[rope, place, d]
+        a, b = v[m, first + np.uint64(d)], v[m, second + np.uint64(d)]
+        v[m, first + np.uint64(d)] = a * cos[rope, place, d] - b * sin[rope, place, d]
+        v[m, second + np.uint64(d)] = b * cos[rope, place, d] + a * sin[rope, place, d]
 
 
 @njit(**FAST)
@@ -84,23 +85,40 @@ def _biased(bias: Any, layer: int, qkv: Any, m: int, first: int, last: int) -> N
 
 @njit(**FAST)
 def prepare(
-    heads: Any, shape: Any, t: Any, words: Any, region: int, layer: int, tokens: int, keys: Any, values: Any
+    heads: Any,
+    shape: Any,
+    t: Any,
+    words: Any,
+    turn: int,
+    rank: int,
+    team: int,
+    layer: int,
+    tokens: int,
+    keys: Any,
+    values: Any,
 ) -> None:
     """From projections to queries, and to keys and values in the cache: all tokens and groups, shared out."""
+    total = tokens * shape.kv_heads
+    first, last = take(words, turn, rank, team, total)
+    while first < total:
+        for piece in range(first, last):
+            _prepare(heads, shape, t, layer, piece // shape.kv_heads, piece % shape.kv_heads, keys, values)
+        first, last = take(words, turn, rank, team, total)
+
+
+@njit(**FAST)
+def _prepare(heads: Any, shape: Any, t: Any, layer: int, m: int, g: int, keys: Any, values: Any) -> None:
+    """Group g of token m."""
     group, size = shape.heads // shape.kv_heads, shape.head_size
-    piece = share(words, region, 1)
-    while piece < tokens * shape.kv_heads:
-        m, g = piece // shape.kv_heads, piece % shape.kv_heads
-        k = shape.heads + g
-        v = k + shape.kv_heads
-        if heads.bias.shape[0]:
-            _biased(heads.bias, layer, t.qkv, m, g * group * size, (g + 1) * group * size)
-            _biased(heads.bias, layer, t.qkv, m, k * size, (k + 1) * size)
-            _biased(heads.bias, layer, t.qkv, m, v * size, (v + 1) * size)
-        _positioned(heads, size, shape.epsilon, t, layer, m, g * group, (g + 1) * group, 0)
-        _positioned(heads, size, shape.epsilon, t, layer, m, k, k + 1, 1)
-        _remember(t, size, layer, m, g, k * size, v * size, keys, values)
-        piece = share(words, region, 1)
+    k = shape.heads + g
+    v = k + shape.kv_heads
+    if heads.bias.shape[0]:
+        _biased(heads.bias, layer, t.qkv, m, g * group * size, (g + 1) * group * size)
+        _biased(heads.bias, layer, t.qkv, m, k * size, (k + 1) * size)
+        _biased(heads.bias, layer, t.qkv, m, v * size, (v + 1) * size)
+    _positioned(heads, size, shape.epsilon, t, layer, m, g * group, (g + 1) * group, 0)
+    _positioned(heads, size, shape.epsilon, t, layer, m, k, k + 1, 1)
+    _remember(t, size, layer, m, g, k * size, v * size, keys, values)
 
 
 @njit(**FAST)
@@ -167,17 +185,17 @@ def gather(shape: Any, part: Any, first: int, place: int, m: int, y: Any) -> Non
         largest = np.float32(-1e30)
         for c in range(begin, spans):
             largest = max(largest, part[m, g, c, i, wide])
-        total = np.float32(0.0)
+        total, target = np.float32(0.0), np.uint64(h * size)
         for d in range(size):
-            y[m, h * size + d] = np.float32(0.0)
+            y[m, target + np.uint64(d)] = np.float32(0.0)
         for c in range(begin, spans):
             factor = exp(part[m, g, c, i, wide] - largest)
             total += factor * part[m, g, c, i, wide + 1]
             for d in range(size):
-                y[m, h * size + d] += factor * part[m, g, c, i, d]
+                y[m, target + np.uint64(d)] += factor * part[m, g, c, i, d]
         inverse = np.float32(1.0) / total
         for d in range(size):
-            y[m, h * size + d] *= inverse
+            y[m, target + np.uint64(d)] *= inverse
 
 
 @njit(**FAST)
@@ -193,7 +211,9 @@ def attention(
     part: Any,
     score: Any,
     words: Any,
-    region: int,
+    turn: int,
+    rank: int,
+    team: int,
     layer: int,
     tokens: int,
     keys: Any,
@@ -204,15 +224,16 @@ def attention(
     for m in range(tokens):
         spans = max(spans, t.places[m] // SPAN + 1)
     of_token = shape.kv_heads * spans
-    piece = share(words, region, 1)
-    while piece < tokens * of_token:
-        m, g, c = piece // of_token, piece % of_token // spans, piece % spans
-        place = t.places[m]
-        first = max(c * SPAN, first_seen(window, place))
-        last = min((c + 1) * SPAN, place + 1)
-        if last > first:
-            _attend(shape, t, part, score, layer, m, g, c, first, last, keys, values)
-        piece = share(words, region, 1)
+    total = tokens * of_token
+    first, last = take(words, turn, rank, team, total)
+    while first < total:
+        for piece in range(first, last):
+            m, g, c = piece // of_token, piece % of_token // spans, piece % spans
+            begin = max(c * SPAN, first_seen(window, t.places[m]))
+            end = min((c + 1) * SPAN, t.places[m] + 1)
+            if end > begin:
+                _attend(shape, t, part, score, layer, m, g, c, begin, end, keys, values)
+        first, last = take(words, turn, rank, team, total)
 
 
 @njit(**FAST)

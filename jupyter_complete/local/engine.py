@@ -21,6 +21,7 @@ from .answer import Answer, step_of
 from .decode import prefill, score
 from .linears import team_of
 from .prefix import PrefixCache, rewind
+from .recorded import RecordedRunner, Recordings
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
 from .vocabulary import Vocabulary
@@ -55,6 +56,7 @@ class LocalEngine:
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
         self._prefix = PrefixCache()
+        self._recordings = _recordings(model)
         self._weights = _stamp(model)
         self.info = ModelInfo(
             name=name,
@@ -71,7 +73,14 @@ class LocalEngine:
 
     def footprint(self) -> Footprint:
         weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
-        return Footprint(weights, self._prefix.bytes, self._prefix.tokens)
+        recorded = self._recordings.bytes if self._recordings else 0
+        return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
+
+    def _forget(self) -> None:
+        """Let go of everything but the weights."""
+        self._prefix.clear()
+        if self._recordings:
+            self._recordings.clear()
 
     def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
         """Text of `ids` after `prompt_ids`, all at once: what their stream joins to."""
@@ -92,7 +101,7 @@ class LocalEngine:
         finally:
             self.model.train(training)
         if failure is not None:  # raised out here, where the failed pass's tensors are gone
-            self._prefix.clear()
+            self._forget()
             memory.release()
             raise failure
 
@@ -193,8 +202,10 @@ class LocalEngine:
             return head, RereadingRunner(self.model), 0
         if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model
             self._weights = stamp
-            self._prefix.clear()
+            self._forget()
         cache, cached = self._prefix.take(head)
+        if self._recordings is not None:
+            return head, RecordedRunner(self.model, self._recordings, cache), cached
         return head, CausalRunner(self.model, cache), cached
 
     def _fresh(self) -> Runner:
@@ -267,6 +278,14 @@ def _window(model: Any) -> int | None:
     config = model.config.get_text_config(decoder=True)
     window = getattr(config, "max_position_embeddings", None)
     return int(window) if window else None
+
+
+def _recordings(model: Any) -> Recordings | None:
+    """For a model on a graphics card whose cache can have fixed places."""
+    if model.device.type != "cuda" or model.config.is_encoder_decoder or not takes_cache(model):
+        return None
+    made = Recordings(model)
+    return made if made.useful else None
 
 
 def _stamp(model: Any) -> tuple[int, int, torch.dtype]:

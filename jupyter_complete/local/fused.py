@@ -19,13 +19,13 @@ from torch import Tensor
 from . import products, reading, rounding, sampling_kernels, step, tiles
 from .atomics import LINE
 from .attention import SPAN, Tokens
-from .kernels import GO, MET, WORK
+from .kernels import COUNTERS, GO, MET, WORK
 from .pace import Pace
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
 from .rounding import GROUP, rounded
 from .runners import Halted, Runner
-from .step import MOST, REGIONS, Scratch
+from .step import MOST, Scratch
 from .vectors import ROWS, zeros
 
 SHORT = 16  # new tokens that go through the step, a few at a time; more are read in one pass
@@ -176,7 +176,7 @@ class Fused:
         groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
 
         return Scratch(
-            words=np.zeros(WORK + (REGIONS * w.norms.shape[0] + 1) * LINE, np.int64),
+            words=np.zeros(WORK + COUNTERS * team * LINE, np.int64),
             x=zeros(team, MOST, hidden),
             tokens=Tokens(zeros(MOST, ROWS * w.qkv.tiles), *(zeros(MOST, dtype=np.int64) for _ in range(3))),
             part=zeros(MOST, shape.kv_heads, room // SPAN + 1, group, _filled(size) + 2),

@@ -1,6 +1,7 @@
 """The arithmetic of a decoding step, compiled by numba: norms, activations, matrices shared out among threads.
 
-Slicing an array inside a loop would count references, which threads contend for: the hot loops only index.
+Slicing an array inside a loop would count references, which threads contend for: the hot loops only index, by unsigned
+numbers where an offset is added, for places that might be counted from an array's end do not become vector code.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from .atomics import LINE, fetch_add
+from .atomics import LINE, fetch_add, load, meet, store
 from .products import BATCH, multiply, unpack
 from .rounding import round_off
 from .tiles import times
 from .vectors import FAST, ROWS
 
 PIECE = 24  # whole batches of vectors: threads that round off to the same one would wait for each other's cache lines
-OWN = 75  # percent of a region that is given to the threads beforehand
-MET, GO, TOKENS, WORK = 0, LINE, 2 * LINE, 3 * LINE  # places in a team's words; from WORK on a counter for every region
+MET, GO, TOKENS, WORK = 0, LINE, 2 * LINE, 3 * LINE  # places in a team's words; from WORK on the counters of work
+COUNTERS = 3  # of each thread: regions take them in turn, so that one is free to be set back while the next is used
+PARTS = 32  # parts that a thread's stretch of a region is taken in, at most
 
 
 @intrinsic
@@ -65,13 +67,13 @@ def act(a: float, gelu: bool) -> float:
 @njit(**FAST)
 def norm(x: Any, m: int, at: int, weights: Any, layer: int, kind: int, epsilon: float, y: Any, n: int, to: int) -> None:
     """y[n, to..] = x[m, at..] / sqrt(mean(x²) + ε) · weights[layer, kind]."""
-    size = weights.shape[2]
+    size, begin, target = weights.shape[2], np.uint64(at), np.uint64(to)
     total = np.float32(0.0)
     for k in range(size):
-        total += x[m, at + k] * x[m, at + k]
+        total += x[m, begin + np.uint64(k)] * x[m, begin + np.uint64(k)]
     factor = np.float32(1.0 / math.sqrt(total / size + epsilon))
     for k in range(size):
-        y[n, to + k] = x[m, at + k] * factor * weights[layer, kind, k]
+        y[n, target + np.uint64(k)] = x[m, begin + np.uint64(k)] * factor * weights[layer, kind, k]
 
 
 @njit(**FAST)
@@ -89,31 +91,36 @@ def add(norms: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row:
 @njit(**FAST)
 def gate(both: Any, m: int, gelu: bool, inner: Any, row: int, at: int) -> None:
     """inner[row, at..] = act(gate) · up, of which both[m] holds one behind the other."""
-    up = both.shape[1] // 2  # a number that the compiler does not know becomes vector code
+    up, target = both.shape[1] // 2, np.uint64(at)  # a number that the compiler does not know becomes vector code
     for r in range(up):
-        inner[row, at + r] = act(both[m, r], gelu) * both[m, up + r]
+        inner[row, target + np.uint64(r)] = act(both[m, r], gelu) * both[m, up + r]
 
 
 @njit(**FAST)
-def share(words: Any, region: int, chunk: int) -> int:
-    """The first of the next `chunk` pieces of a region that nobody has taken; past the end when none is left."""
-    return fetch_add(words, WORK + region * LINE, chunk)
+def take(words: Any, turn: int, rank: int, team: int, total: int) -> tuple[int, int]:
+    """The next pieces of a region of so many: of the thread's own stretch, then of others'; past the end at the end.
+
+    Its own come in their order, so that memory is read in its order, and are counted where no other thread writes
+    before it is done with its own. `turn` says which of the counters serves the region.
+    """
+    for step in range(team):
+        whose = (rank + step) % team
+        begin, end = whose * total // team, (whose + 1) * total // team
+        counter = WORK + (COUNTERS * whose + turn) * LINE
+        if begin + load(words, counter) < end:
+            size = max((end - begin) // PARTS, 1)
+            first = begin + fetch_add(words, counter, size)
+            if first < end:
+                return first, min(first + size, end)
+    return total, total
 
 
 @njit(**FAST)
-def own(total: int, rank: int, team: int) -> tuple[int, int]:
-    """The pieces of a region that a thread begins with: one stretch, so that memory is read in its order."""
-    size = total * OWN // (100 * team)
-    return rank * size, (rank + 1) * size
-
-
-@njit(**FAST)
-def more(words: Any, region: int, total: int, team: int) -> tuple[int, int]:
-    """The next pieces that nobody has taken yet; past the end when there are none."""
-    begin = total * OWN // (100 * team) * team
-    size = max((total - begin) // (4 * team), 1)
-    first = begin + fetch_add(words, WORK + region * LINE, size)
-    return first, min(first + size, total)
+def part(words: Any, turn: int, rank: int, team: int) -> None:
+    """Meet at the end of a region, and set the counter back that served it; the next region takes another one."""
+    if team > 1:  # one thread alone must not move the count of those that meet
+        meet(words, MET, team)
+    store(words, WORK + (COUNTERS * rank + turn) * LINE, 0)
 
 
 @njit(**FAST)
@@ -126,7 +133,7 @@ def round_off_all(x: Any, tokens: int, matrix: Any, r: Any, begin: int) -> None:
 @njit(**FAST)
 def project(
     words: Any,
-    region: int,
+    turn: int,
     rank: int,
     team: int,
     matrix: Any,
@@ -139,20 +146,21 @@ def project(
 ) -> None:
     """All rows of a matrix times x, shared out among the threads; each rounds x off for itself, from `begin` on."""
     round_off_all(x, tokens, matrix, r, begin)
-    first, last = own(matrix.tiles, rank, team)
+    first, last = take(words, turn, rank, team, matrix.tiles)
     while first < matrix.tiles:
         for tile in range(first, last):
             times(matrix, layer, tile, r, begin, tokens, y, tile * ROWS)
-        first, last = more(words, region, matrix.tiles, team)
+        first, last = take(words, turn, rank, team, matrix.tiles)
 
 
 @njit(**FAST)
-def round_many(words: Any, region: int, x: Any, matrix: Any, vectors: Any, tokens: int) -> None:
-    first = share(words, region, PIECE)
-    while first < tokens:
-        for m in range(first, min(first + PIECE, tokens)):
+def round_many(words: Any, turn: int, rank: int, team: int, x: Any, matrix: Any, vectors: Any, tokens: int) -> None:
+    pieces = (tokens + PIECE - 1) // PIECE
+    first, last = take(words, turn, rank, team, pieces)
+    while first < pieces:
+        for m in range(first * PIECE, min(last * PIECE, tokens)):
             round_in_batch(x, m, matrix, vectors, m)
-        first = share(words, region, PIECE)
+        first, last = take(words, turn, rank, team, pieces)
 
 
 @njit(**FAST)
@@ -164,17 +172,34 @@ def round_in_batch(x: Any, row: int, matrix: Any, r: Any, m: int) -> None:
 
 @njit(**FAST)
 def project_many(
-    words: Any, region: int, rank: int, tiles: Any, vectors: Any, matrix: Any, layer: int, tokens: int, y: Any
+    words: Any,
+    turn: int,
+    rank: int,
+    team: int,
+    tiles: Any,
+    vectors: Any,
+    matrix: Any,
+    layer: int,
+    tokens: int,
+    y: Any,
 ) -> None:
     """y = the rounded vectors times a matrix, two tiles at a time."""
-    pieces = (matrix.tiles + 1) // 2
-    piece = share(words, region, 1)
-    while piece < pieces:
-        count = min(2, matrix.tiles - 2 * piece)
+    pairs = (matrix.tiles + 1) // 2
+    first, last = take(words, turn, rank, team, pairs)
+    while first < pairs:
+        for pair in range(first, last):
+            _pair_of_tiles(rank, tiles, vectors, matrix, layer, pair, tokens, y)
+        first, last = take(words, turn, rank, team, pairs)
+
+
+@njit(**FAST)
+def _pair_of_tiles(
+    rank: int, tiles: Any, vectors: Any, matrix: Any, layer: int, pair: int, tokens: int, y: Any
+) -> None:
+    count = min(2, matrix.tiles - 2 * pair)
+    for one in range(count):
+        unpack(matrix, layer, 2 * pair + one, tiles, 2 * rank + one)
+    for batch in range((tokens + BATCH - 1) // BATCH):
         for one in range(count):
-            unpack(matrix, layer, 2 * piece + one, tiles, 2 * rank + one)
-        for batch in range((tokens + BATCH - 1) // BATCH):
-            for one in range(count):
-                at = ROWS * (2 * piece + one)
-                multiply(tiles, 2 * rank + one, matrix.groups, matrix.bits, vectors, batch, y, batch * BATCH, at)
-        piece = share(words, region, 1)
+            at = ROWS * (2 * pair + one)
+            multiply(tiles, 2 * rank + one, matrix.groups, matrix.bits, vectors, batch, y, batch * BATCH, at)

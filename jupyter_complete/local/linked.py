@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import binding
-from numba import cfunc, types
+from numba import types
 from numba.extending import intrinsic
 
+from .compiled import compiled_now
 from .vectors import FAST, pointer_to
 
 INTS, SHORTS, FLOATS = (types.CPointer(kind) for kind in (types.int32, types.int16, types.float32))
@@ -30,7 +31,7 @@ class Kernel:
     def link(self) -> None:
         """Compile it, or load it from numba's cache, before anything that calls it is compiled or loaded."""
         if not binding.address_of_symbol(self._name):
-            compiled = cfunc(self._signature, cache=True, **FAST)(self._function)
+            compiled = compiled_now(self._signature, self._function, **FAST)
             binding.add_symbol(self._name, compiled.address)
             self._kept = compiled
 

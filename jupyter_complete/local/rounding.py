@@ -17,7 +17,21 @@ from numba.extending import intrinsic
 
 from . import linked
 from .linked import Kernel, at
-from .vectors import FAST, FLOAT, FLOATS, INDEX, ROWS, WORD, WORDS, everywhere_of, function_of, load, store, zeros
+from .vectors import (
+    FAST,
+    FLOAT,
+    FLOATS,
+    INDEX,
+    ROWS,
+    WORD,
+    WORDS,
+    everywhere_of,
+    function_of,
+    load,
+    reduced,
+    store,
+    zeros,
+)
 
 GROUP = 32  # columns that share a scale
 PAIRS = GROUP // 2
@@ -62,12 +76,6 @@ def round_off(x: Any, row: int, groups: int, bits: int, r: Any, first: int, lane
     )
 
 
-def _reduced(builder: Any, name: str, *values: Any) -> Any:
-    """All sixteen numbers as one: their sum, or the largest."""
-    kind = ir.FunctionType(FLOAT, [value.type for value in values])
-    return builder.call(function_of(builder, kind, f"llvm.vector.reduce.{name}.v16f32"), values, fastmath=("fast",))
-
-
 def _unary(builder: Any, name: str, value: Any) -> Any:
     kind = ir.FunctionType(FLOATS, [FLOATS])
     return builder.call(function_of(builder, kind, f"llvm.{name}.v16f32"), [value])
@@ -77,8 +85,8 @@ def _emit_round(builder: Any, bits: int, x: Any, words: Any, scale: Any, sums: A
     """One group, whose first column is at x."""
     halves = [load(builder, builder.gep(x, [INDEX(half * ROWS)]), FLOATS) for half in range(2)]
     zero, one = FLOAT(0.0), FLOAT(1.0)
-    total = builder.fadd(*(_reduced(builder, "fadd", zero, half) for half in halves))
-    tops = [_reduced(builder, "fmax", _unary(builder, "fabs", half)) for half in halves]
+    total = builder.fadd(*(reduced(builder, "fadd", zero, half) for half in halves))
+    tops = [reduced(builder, "fmax", _unary(builder, "fabs", half)) for half in halves]
     most = builder.select(builder.fcmp_ordered(">", *tops), *tops)
     builder.store(total, sums)
     builder.store(builder.fmul(most, FLOAT(1.0 / MOST)), scale)

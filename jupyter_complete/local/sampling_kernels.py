@@ -10,24 +10,42 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
+from .compiled import compiled
 from .kernels import exp
-from .vectors import FAST
+from .vectors import FAST, FLOATS, INDEX, ROWS, load, pointer_to, reduced
 
 NEAR = 4.0  # nats below the largest logit, where the likeliest tokens are looked for first
 KEPT, TOP_K, TOP_P, MIN_P = 0, 1, 2, 3  # what cut a candidate
 BLOCK = 128  # logits that are looked at together, and skipped if the largest is too small
 
 
+@intrinsic
+def _largest_of_block(typing: Any, logits: Any, at: Any) -> Any:
+    """The largest of the BLOCK logits from flat place `at` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        first = pointer_to(context, builder, signature.args[0], args[0], args[1])
+        parts = [load(builder, builder.gep(first, [INDEX(part * ROWS)]), FLOATS) for part in range(BLOCK // ROWS)]
+        while len(parts) > 1:
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [builder.select(builder.fcmp_ordered(">", *pair), *pair) for pair in pairs]
+        return reduced(builder, "fmax", parts[0])
+
+    return types.float32(logits, types.intp), generate
+
+
 @njit(**FAST)
 def _largest_of_blocks(logits: Any, largest: Any) -> None:
-    for block in range(largest.shape[0]):
-        first = block * BLOCK
-        most = logits[first]
-        for place in range(first, min(first + BLOCK, logits.shape[0])):
-            most = max(most, logits[place])
-        largest[block] = most
+    whole = logits.shape[0] // BLOCK
+    for block in range(whole):
+        largest[block] = _largest_of_block(logits, block * BLOCK)
+    for block in range(whole, largest.shape[0]):
+        largest[block] = logits[whole * BLOCK]
+        for place in range(whole * BLOCK, logits.shape[0]):
+            largest[block] = max(largest[block], logits[place])
 
 
 @njit(**FAST)
@@ -44,9 +62,16 @@ def _first_place(logits: Any, largest: Any, value: float) -> int:
 def _mass_of(logits: Any, block: int, most: float, factor: float, floor: float) -> float:
     """Σ e**((l - most) · factor) of the logits of a block that reach the floor."""
     total = np.float32(0.0)
-    for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
-        mass = exp((logits[place] - most) * factor)
-        total += mass if logits[place] >= floor else np.float32(0.0)
+    if (block + 1) * BLOCK > logits.shape[0]:
+        for place in range(block * BLOCK, logits.shape[0]):
+            if logits[place] >= floor:
+                total += np.float32(math.exp((logits[place] - most) * factor))
+        return total
+    begin = np.uint64(block * BLOCK)
+    for item in range(BLOCK):  # places that cannot be negative, and so many as the compiler knows, become vector code
+        logit = logits[begin + np.uint64(item)]
+        mass = exp((logit - most) * factor)
+        total += mass if logit >= floor else np.float32(0.0)
     return total
 
 
@@ -119,7 +144,7 @@ def _head(logits: Any, largest: Any, most: float, least: int, factor: float, nee
     return places[_order(keys)]
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@compiled(nogil=True, error_model="numpy")
 def choose(
     logits: Any, candidates: int, greedy: bool, temperature: float, top_k: int, top_p: float, min_p: float, at: float
 ) -> Any:

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .atomics import LINE, fetch_add, load, meet, store, wait_for
+from .atomics import fetch_add, load, store, wait_for
 from .attention import Heads, Tokens, attention, first_seen, gather, prepare
-from .kernels import GO, MET, TOKENS, WORK, add, gate, more, norm, own, project, round_off_all, tanh
+from .compiled import compiled
+from .kernels import GO, TOKENS, add, gate, norm, part, project, round_off_all, take, tanh
 from .rounding import Rounded
 from .tiles import row_of, times
 from .vectors import FAST, ROWS
 
 MOST = 8  # tokens of one step
-REGIONS = 6  # of a layer, each with a counter of its own
 
 
 class Weights(NamedTuple):
@@ -79,45 +79,45 @@ def _begin(s: Any, rank: int, team: int) -> int:
 
 
 @njit(**FAST, inline="always")
-def _gated(w: Any, shape: Any, s: Any, layer: int, region: int, rank: int, team: int, tokens: int, x: Any) -> None:
+def _gated(w: Any, shape: Any, s: Any, layer: int, turn: int, rank: int, team: int, tokens: int, x: Any) -> None:
     """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
     both, begin = s.both[rank], _begin(s, rank, team)
     round_off_all(x, tokens, w.gate_up, s.rounded, begin)
     pairs = w.gate_up.tiles // 2
-    first, last = own(pairs, rank, team)
+    first, last = take(s.words, turn, rank, team, pairs)
     while first < pairs:
         for pair in range(first, last):
             for up in range(2):
                 times(w.gate_up, layer, 2 * pair + up, s.rounded, begin, tokens, both, up * ROWS)
             for m in range(tokens):
                 gate(both, m, shape.gelu, s.inner, m, pair * ROWS)
-        first, last = more(s.words, region, pairs, team)
+        first, last = take(s.words, turn, rank, team, pairs)
 
 
 @njit(**FAST, inline="always")
 def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
     x, local, words, begin = s.x[rank], s.local[rank], s.words, _begin(s, rank, team)
-    region, window = layer * REGIONS, w.heads.window[layer]
+    window = w.heads.window[layer]
     for m in range(tokens):
         norm(x, m, 0, w.norms, layer, 0, shape.epsilon, local, m, 0)
-    project(words, region, rank, team, w.qkv, layer, local, tokens, s.rounded, begin, s.tokens.qkv)
-    meet(words, MET, team)
-    prepare(w.heads, shape, s.tokens, words, region + 1, layer, tokens, keys, values)
-    meet(words, MET, team)
-    attention(window, shape, s.tokens, s.part, s.score[rank], words, region + 2, layer, tokens, keys, values)
-    meet(words, MET, team)
+    project(words, 0, rank, team, w.qkv, layer, local, tokens, s.rounded, begin, s.tokens.qkv)
+    part(words, 0, rank, team)
+    prepare(w.heads, shape, s.tokens, words, 1, rank, team, layer, tokens, keys, values)
+    part(words, 1, rank, team)
+    attention(window, shape, s.tokens, s.part, s.score[rank], words, 2, rank, team, layer, tokens, keys, values)
+    part(words, 2, rank, team)
     for m in range(tokens):
         place = s.tokens.places[m]
         gather(shape, s.part, first_seen(window, place), place, m, local)
-    project(words, region + 3, rank, team, w.out, layer, local, tokens, s.rounded, begin, s.branch)
-    meet(words, MET, team)
+    project(words, 0, rank, team, w.out, layer, local, tokens, s.rounded, begin, s.branch)
+    part(words, 0, rank, team)
     for m in range(tokens):
         add(w.norms, shape, s.branch, m, layer, 1, s.row, rank, x)
         norm(x, m, 0, w.norms, layer, 2, shape.epsilon, local, m, 0)
-    _gated(w, shape, s, layer, region + 4, rank, team, tokens, local)
-    meet(words, MET, team)
-    project(words, region + 5, rank, team, w.down, layer, s.inner, tokens, s.rounded, begin, s.branch)
-    meet(words, MET, team)
+    _gated(w, shape, s, layer, 1, rank, team, tokens, local)
+    part(words, 1, rank, team)
+    project(words, 2, rank, team, w.down, layer, s.inner, tokens, s.rounded, begin, s.branch)
+    part(words, 2, rank, team)
     for m in range(tokens):
         add(w.norms, shape, s.branch, m, layer, 3, s.row, rank, x)
 
@@ -127,7 +127,7 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
     """One thread's part of a step: logits [tokens, V] of the ids at their places, whose keys and values are remembered.
 
     `keys` are float32 [L, S, G, C / 16, D, 16], tiles of positions; `values` [L, S, G, D / 16, C, 16]. The counters in
-    s.words are 0 when a step begins.
+    s.words are 0 when a step begins, and when it has ended.
     """
     x, local = s.x[rank], s.local[rank]
     for m in range(tokens):
@@ -137,20 +137,9 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
         _layer(w, shape, s, layer, rank, team, tokens, keys, values)
     for m in range(tokens):
         norm(x, m, 0, w.last_norm, 0, 0, shape.epsilon, local, m, 0)
-    project(
-        s.words,
-        layers * REGIONS,
-        rank,
-        team,
-        w.head,
-        np.int64(0),
-        local,
-        tokens,
-        s.rounded,
-        _begin(s, rank, team),
-        s.logits,
-    )
-    meet(s.words, MET, team)
+    begin, zero = _begin(s, rank, team), np.int64(0)
+    project(s.words, 1, rank, team, w.head, zero, local, tokens, s.rounded, begin, s.logits)  # not 2, nor 0: see part
+    part(s.words, 1, rank, team)
     if rank == 0 and shape.logit_cap > 0:
         cap = np.float32(shape.logit_cap)
         for m in range(tokens):
@@ -158,15 +147,13 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
                 s.logits[m, r] = tanh(s.logits[m, r] / cap) * cap
 
 
-@njit(**FAST, cache=True)
+@compiled(**FAST)
 def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: int, keys: Any, values: Any) -> None:
     """As rank 0, call for a step of `tokens` and take part in it.
 
     As another, take part in every step after the one of that `number`, until one of 0 tokens is called.
     """
     if rank == 0:
-        for region in range((s.words.shape[0] - WORK) // LINE):
-            store(s.words, WORK + region * LINE, 0)
         store(s.words, TOKENS, tokens)
         fetch_add(s.words, GO, 1)
         _step(w, shape, s, rank, team, tokens, keys, values)
@@ -180,7 +167,7 @@ def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: i
         _step(w, shape, s, rank, team, called, keys, values)
 
 
-@njit(**FAST, cache=True)
+@compiled(**FAST)
 def dismiss(s: Any) -> None:
     """Let the threads in `run` go."""
     store(s.words, TOKENS, 0)

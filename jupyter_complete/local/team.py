@@ -18,8 +18,9 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from . import products, rounding, tiles
-from .atomics import LINE, fetch_add, load, meet, store, wait_for
-from .kernels import GO, MET, TOKENS, WORK, project, project_many, round_many
+from .atomics import LINE, fetch_add, load, store, wait_for
+from .compiled import compiled
+from .kernels import COUNTERS, GO, TOKENS, WORK, part, project, project_many, round_many
 from .products import BATCH
 from .rounding import GROUP, rounded
 from .tiles import COUNTS, Matrix, row_of
@@ -55,40 +56,34 @@ def _matrix(job: Any) -> Any:
 
 
 @njit(**FREE)
-def _part(words: Any, job: Any, r: Any, u: Any, rank: int, team: int) -> None:
-    """One thread's part of a job."""
-    count, matrix = job[_COUNT], _matrix(job)
+def _part(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: int) -> None:
+    """One thread's part of a job; one after the other they take another counter."""
+    count, matrix, turn = job[_COUNT], _matrix(job), number % 2
     filled = max(MOST, (count + BATCH - 1) // BATCH * BATCH)
     x = carray(_at(job[_X]), (filled, job[_X_WIDTH]), np.float32)
     y = carray(_at(job[_Y]), (filled, job[_Y_WIDTH]), np.float32)
     if count <= MOST:
         begin = rank * MOST * matrix.groups
-        project(words, 0, rank, team, matrix, np.int64(0), x, count, r, begin, y)
+        project(words, turn, rank, team, matrix, np.int64(0), x, count, r, begin, y)
+        part(words, turn, rank, team)
     else:
-        round_many(words, 0, x, matrix, r, count)
-        _wait_for_all(words, team)
-        project_many(words, 1, rank, u, r, matrix, np.int64(0), count, y)
-    _wait_for_all(words, team)
+        round_many(words, turn, rank, team, x, matrix, r, count)
+        part(words, turn, rank, team)
+        project_many(words, 2, rank, team, u, r, matrix, np.int64(0), count, y)
+        part(words, 2, rank, team)
 
 
-@njit(**FREE)
-def _wait_for_all(words: Any, team: int) -> None:
-    if team > 1:  # one thread alone must not move the count of those that meet
-        meet(words, MET, team)
-
-
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _call(words: Any, job: Any, r: Any, u: Any, team: int) -> None:
     """Have the team do a job, and take part in it."""
-    store(words, WORK, 0)
-    store(words, WORK + LINE, 0)
+    number = load(words, GO)
     if team > 1:
         store(words, TOKENS, job[_COUNT])
-        fetch_add(words, GO, 1)
-    _part(words, job, r, u, 0, team)
+        number = fetch_add(words, GO, 1) + 1
+    _part(words, job, r, u, 0, team, number)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _serve(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: int) -> None:
     """Take part in every job after the one of that `number`, until one of no vectors is called."""
     while True:
@@ -96,16 +91,16 @@ def _serve(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: i
         wait_for(words, GO, number)
         if load(words, TOKENS) == 0:
             return
-        _part(words, job, r, u, rank, team)
+        _part(words, job, r, u, rank, team, number)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _dismiss(words: Any) -> None:
     store(words, TOKENS, 0)
     fetch_add(words, GO, 1)
 
 
-@njit(**FREE, cache=True)
+@compiled(**FREE)
 def _rows_of(job: Any, rows: Any, y: Any) -> None:
     matrix = _matrix(job)
     for place in range(rows.shape[0]):
@@ -119,7 +114,7 @@ class Team:
         for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS):
             kernel.link()
         self.size = size
-        self._words = np.zeros(WORK + 2 * LINE, np.int64)
+        self._words = np.zeros(WORK + COUNTERS * size * LINE, np.int64)
         self._job = np.zeros(_SIZE, np.int64)
         self._rounded, self._tiles = rounded(0), products.unpacked(0, 0)
         self._lock = threading.Lock()

@@ -82,6 +82,12 @@ def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
     return builder.call(function_of(builder, kind, "llvm.fmuladd.v16f32"), [a, b, c])
 
 
+def reduced(builder: Any, name: str, *values: Any) -> Any:
+    """All sixteen numbers as one: their sum (fadd, after a number to begin with), or the largest (fmax)."""
+    kind = ir.FunctionType(FLOAT, [value.type for value in values])
+    return builder.call(function_of(builder, kind, f"llvm.vector.reduce.{name}.v16f32"), values, fastmath=("fast",))
+
+
 def dot(builder: Any, total: Any, w: Any, x: Any) -> Any:
     """total + the products of both halves of each word, as integers: one instruction where a processor has it."""
     wide = ir.VectorType(WORD, 2 * ROWS)

@@ -90,24 +90,40 @@ def measured(workers: dict[str, Worker], rounds: int, lengths: Sequence[int]) ->
     found["decode"] = {length: each["tokens_per_s"] for length, each in told.items()}
     found["first_token"] = {length: each["first_token_s"] for length, each in told.items()}
     found["prompt"] = in_turn(everyone, rounds, 1024, 2)["prompt_tokens_per_s"]
-    found["bandwidth"] = ours.ask("bandwidth")
+    found["limit"] = limit(ours, rounds)
     found["copies"] = {name: guessed(ours, text, rounds) for name, text in {**COPIES, "plain text": PLAIN}.items()}
     found["second_cell"] = second_cell(ours, rounds)
-    found["bare"] = bare(ours, rounds)
+    found["cell"] = cell(workers["kernel"], rounds)
     found["memory"] = ours.ask("memory")
     found["interrupt"] = max(ours.ask("interrupt", ids=prompt(4000))["idle_after_s"] for _ in range(rounds))
     return found
 
 
-def bare(ours: Worker, rounds: int) -> dict[str, float]:
-    """Tokens a second of the whole path, of steps and choices alone, and of steps alone, in turn."""
-    told: dict[str, list[float]] = {"whole": [], "bare": [], "steps": []}
-    for _ in range(rounds):
-        told["whole"].append(ours.ask("decode", ids=prompt(8), tokens=100)["tokens_per_s"])
-        answer = ours.ask("bare", ids=prompt(8), tokens=100)
+def cell(kernel: Worker, rounds: int) -> dict[str, float]:
+    """Tokens a second of a cell, of steps and choices alone, and of steps alone, in turn; and what is lost to these."""
+    told: dict[str, list[float]] = {"cell": [], "bare": [], "steps": []}
+    for _ in range(2 * rounds):
+        told["cell"].append(kernel.ask("cell", tokens=200)["tokens_per_s"])
+        answer = kernel.ask("bare", tokens=200)
         told["bare"].append(answer["tokens_per_s"])
         told["steps"].append(answer["steps_per_s"])
-    return {name: median(numbers) for name, numbers in told.items()}
+    lost = {
+        f"beside_{name}": median(1 - whole / other for whole, other in zip(told["cell"], told[name], strict=True))
+        for name in ("bare", "steps")
+    }
+    return {name: median(numbers) for name, numbers in told.items()} | lost
+
+
+def limit(ours: Worker, rounds: int) -> dict[str, float]:
+    """Tokens a second beside what two threads read in the same moment: memory has good and bad minutes."""
+    weights, told = ours.ask("memory"), []
+    for _ in range(2 * rounds):
+        before = ours.ask("bandwidth")["bytes_per_s"]
+        tokens = ours.ask("decode", ids=prompt(8), tokens=100)["tokens_per_s"]
+        read = (before + ours.ask("bandwidth")["bytes_per_s"]) / 2
+        told.append((tokens, read, tokens * weights["weight_bytes"] / read, tokens * weights["int8_bytes"] / read))
+    names = ("tokens_per_s", "bytes_per_s", "of_weights", "of_int8")
+    return dict(zip(names, map(median, zip(*told, strict=True)), strict=True))
 
 
 def loading(model: Path, rounds: int) -> dict[str, float]:
@@ -198,9 +214,10 @@ def main() -> None:
             model = done.value.path
             break
     started = time.perf_counter()
-    workers = {name: Worker(name, model) for name in ("ours", "llama.cpp", "transformers")}
+    workers = {name: Worker(name, model) for name in ("ours", "kernel", "llama.cpp", "transformers")}
     try:
         found = measured(workers, options.rounds, options.lengths)
+        workers["kernel"].ask("end")
     finally:
         for worker in workers.values():
             worker.end()

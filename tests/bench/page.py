@@ -12,12 +12,12 @@ WHO = ("ours", "transformers")
 
 def rows(found: dict[str, Any]) -> list[Row]:
     """Figure, what was wanted of it, what it is."""
-    decode, prompt, limit = found["decode"], found["prompt"], found["bandwidth"]
+    decode, prompt, limit = found["decode"], found["prompt"], found["limit"]
     short, long = decode["8"], decode.get("1024", {})
-    most = limit["bytes_per_s"] / limit["weight_bytes"]
     made = [
         ("decode, short context, ours / llama.cpp", "1.6", _ratio(short["ours"], short["llama.cpp"])),
-        ("decode, short context, ours / the bandwidth limit", "0.7", _ratio(short["ours"], most)),
+        ("decode, short context, ours / the bandwidth limit", "0.7", f"{limit['of_weights']:.2f}"),
+        ("the same, if every weight had 8 bits", "", f"{limit['of_int8']:.2f}"),
         ("decode, short context, ours / `model.generate` float32", "8", _ratio(short["ours"], short["transformers"])),
         ("prompt of 1,024 tokens, ours / llama.cpp", "2.3", _ratio(prompt["ours"], prompt["llama.cpp"])),
         ("prompt of 1,024 tokens, ours / transformers float32", "0.9", _ratio(prompt["ours"], prompt["transformers"])),
@@ -29,14 +29,14 @@ def rows(found: dict[str, Any]) -> list[Row]:
     for name, told in found["copies"].items():
         wanted = "1" if name == "plain text" else "1.5"
         made.append((f"{name}, with / without lookup", wanted, _ratio(told["with"], told["without"])))
-    second, memory, bare, loading = found["second_cell"], found["memory"], found["bare"], found["loading"]
+    second, memory, cell, loading = found["second_cell"], found["memory"], found["cell"], found["loading"]
     made += [
         ("second cell of a 1,024-token prefix, cold / warm", "20", _ratio(second["cold"], second["warm"])),
         ("fresh kernel to first token, transformers / ours", "12", _ratio(loading["transformers"], loading["ours"])),
         ("memory grown / bytes of the weights", "1.4 or less", _ratio(memory["grown_bytes"], memory["weight_bytes"])),
         ("memory grown / bytes of the weights as int8", "", _ratio(memory["grown_bytes"], memory["int8_bytes"])),
-        ("display and bookkeeping", "5 % or less", f"{1 - bare['whole'] / bare['bare']:.1%}"),
-        ("the same, and choosing the token", "", f"{1 - bare['whole'] / bare['steps']:.1%}"),
+        ("a cell's logprobs, candidates, text and display", "5 % or less", f"{cell['beside_bare']:.1%}"),
+        ("the same, and choosing the token", "", f"{cell['beside_steps']:.1%}"),
         ("stop to idle in a prompt of 4,000 tokens", "1 s or less", f"{found['interrupt']:.2f} s"),
     ]
     return made

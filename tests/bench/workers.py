@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -92,7 +94,25 @@ class Ours:
         return {"ids": self._engine._vocabulary.encode(text)}
 
     def bandwidth(self) -> Answer:
-        """Bytes a second that two threads read, and those of the weights a token needs."""
+        """Bytes a second that two threads read."""
+        import numpy as np
+
+        read, values = self._reading
+        rates = []
+        for _ in range(7):
+            parts = np.array_split(values, THREADS)
+            threads = [threading.Thread(target=read, args=(part,)) for part in parts]
+            start = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            rates.append(values.nbytes / (time.perf_counter() - start))
+        return {"bytes_per_s": sorted(rates)[3]}
+
+    @cached_property
+    def _reading(self) -> Any:
+        """A function that reads all of an array, and an array that fits no cache."""
         import numpy as np
         from numba import njit
 
@@ -105,17 +125,7 @@ class Ours:
 
         values = np.ones(1 << 27, np.float32)
         read(values[:8])
-        rates = []
-        for _ in range(7):
-            parts = np.array_split(values, THREADS)
-            threads = [threading.Thread(target=read, args=(part,)) for part in parts]
-            start = time.perf_counter()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            rates.append(values.nbytes / (time.perf_counter() - start))
-        return {"bytes_per_s": sorted(rates)[3], "weight_bytes": float(self._engine._fused.nbytes)}
+        return read, values
 
     def memory(self) -> Answer:
         return {
@@ -139,6 +149,47 @@ class Ours:
         while resident.worker.pending:
             time.sleep(0.001)
         return {"idle_after_s": time.perf_counter() - start}
+
+
+class Kernel:
+    """A real kernel: cells with %%complete, painted and sent, and the bare loop in the same process."""
+
+    CELL = "%%complete -t 0 -N {tokens} -o c\nThe three most important ideas in statistics are"
+
+    def __init__(self, path: str) -> None:
+        from jupyter_client.manager import start_new_kernel
+
+        self._manager, self._client = start_new_kernel(startup_timeout=120)
+        here = str(Path(__file__).parent)
+        self._run(f"import sys; sys.path.insert(0, {here!r})\nfrom workers import Ours\nours = Ours('')")
+        self._run("%load_ext jupyter_complete\n%config Complete.lookup = False")
+        self.cell(20)
+
+    def cell(self, tokens: int) -> Answer:
+        self._run(self.CELL.format(tokens=tokens))
+        return {"tokens_per_s": float(self._value("c.timing.decode_tokens_per_s"))}
+
+    def bare(self, tokens: int) -> Answer:
+        answer: Answer = json.loads(
+            self._value(f"__import__('json').dumps(ours.bare(list(range(300, 309)), {tokens}))")
+        )
+        return answer
+
+    def end(self) -> Answer:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        return {}
+
+    def _run(self, code: str, **expressions: str) -> Any:
+        reply = self._client.execute_interactive(
+            code, user_expressions=expressions, timeout=300, output_hook=lambda message: None
+        )["content"]
+        assert reply["status"] == "ok", reply
+        return reply["user_expressions"]
+
+    def _value(self, expression: str) -> str:
+        said = self._run("", value=f"str({expression})")["value"]["data"]["text/plain"]
+        return str(ast.literal_eval(said))
 
 
 class Llama:
@@ -330,6 +381,7 @@ def _draft(request: Any) -> Any:
 
 WORKERS: dict[str, Callable[[str], Any]] = {
     "ours": Ours,
+    "kernel": Kernel,
     "llama.cpp": Llama,
     "transformers": Generate,
     "sized": Sized,
