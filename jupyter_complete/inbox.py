@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-REST = 0.02  # seconds from one waking of the caller to the next: a fast model needs the cores and the interpreter
+REST = 0.05  # seconds from one waking of the caller to the next, which holds up the threads of a fast model each time
 
 
 class Empty(Exception):
