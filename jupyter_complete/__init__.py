@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .python import Model, complete, last, load, register, score, stream
     from .request import Request, Sampling
     from .session import Session, current
+    from .widgets.panel import panel
+    from .widgets.tokens import tokens
 
 __version__ = "0.1.0"
 
@@ -34,9 +36,11 @@ _PUBLIC = {
     "current": "session",
     "last": "python",
     "load": "python",
+    "panel": "widgets.panel",
     "register": "python",
     "score": "python",
     "stream": "python",
+    "tokens": "widgets.tokens",
 }
 
 __all__ = [
@@ -53,9 +57,11 @@ __all__ = [
     "last",
     "load",
     "load_ipython_extension",
+    "panel",
     "register",
     "score",
     "stream",
+    "tokens",
     "unload_ipython_extension",
 ]
 

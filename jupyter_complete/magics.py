@@ -17,13 +17,14 @@ from . import arguments, prompt
 from .completion import TOKENS, Completion
 from .display import paint, wait
 from .errors import BadOption, EmptyPrompt
-from .models import Resident
+from .models import Resident, named
 from .render import models as models_view
 from .render.page import count, size
 from .session import Session
 from .typed import Typed
 from .worker import Stream, holding_interrupts
 
+PANEL = "jupyter_complete.widgets.panel:open_panel"  # a room above this one, and a library that only panels need
 _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
 _KINDS = {
     "registered": "your own object",
@@ -35,7 +36,7 @@ _KINDS = {
 
 @magics_class
 class CompleteMagics(Magics):
-    """%%complete, %complete, %complete_more and %complete_model of one session."""
+    """%%complete, %complete, %complete_more, %complete_model and %complete_panel of one session."""
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)
@@ -91,6 +92,20 @@ class CompleteMagics(Magics):
         shown, *how = self._shown
         before, form = how if shown is last else ("", self.session.config.format)
         self._show(stream, names, before, form)
+
+    @no_var_expand
+    @line_magic
+    def complete_panel(self, line: str) -> None:
+        """%complete_panel [PROMPT]
+
+        Open the panel, where a text is written by you and the model in turn: complete, stop, look at what was weighed,
+        branch, undo. There is one a notebook; run this again to have it here.
+        """
+        from IPython.display import display
+
+        if not hasattr(self.shell, "kernel"):
+            raise UsageError("The panel is for notebooks; here %%complete and %complete do the same in text.")
+        display(named(PANEL)(self.session, line))
 
     @no_var_expand
     @line_magic

@@ -142,7 +142,7 @@ class Models:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
         if resident.engine is not None:
             return
-        opener = cast(Opener, _named(OPENER))
+        opener = cast(Opener, named(OPENER))
         try:
             resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
         finally:
@@ -188,7 +188,8 @@ def _same(resident: Resident, dtype: str, device: str) -> bool:
     return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))
 
 
-def _named(name: str) -> Any:
+def named(name: str) -> Any:
+    """What "module:attribute" names: a room that is opened by its name need not be known."""
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -197,7 +198,7 @@ def _release() -> None:
     import sys
 
     if RELEASE.partition(":")[0] in sys.modules:
-        _named(RELEASE)()
+        named(RELEASE)()
     else:
         gc.collect()
 

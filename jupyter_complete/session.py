@@ -33,6 +33,7 @@ class Session:
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     @property
     def last(self) -> Completion | None:

@@ -1,0 +1,23 @@
+"""What a panel leaves in the notebook for readers without a kernel: its text, and every token in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .page import BODY, QUIET, element, escape, fenced, visible
+
+HEAD = "What the panel shows, kept with the notebook"
+EMPTY = "The panel has no completion yet."
+
+
+def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
+    """MIME type to content: the panel's text and the bundle of its token view, None before the first completion."""
+    if tokens is None:
+        empty = element("div", QUIET, escape(EMPTY))
+        return {"text/html": empty, "text/markdown": f"*{EMPTY}*", "text/plain": EMPTY}
+    body = element("div", BODY, escape(text))
+    return {
+        "text/html": f"<details><summary>{HEAD}</summary>{body}{tokens['text/html']}</details>",
+        "text/markdown": "\n\n".join([fenced(text), tokens["text/markdown"]]),
+        "text/plain": "\n\n".join([visible(text), tokens["text/plain"]]),
+    }

@@ -1,0 +1,78 @@
+"""What the widgets share: a module put together of parts, one snapshot to draw from, messages that are numbered.
+
+The snapshot is a trait, so that a page that was loaded again draws the same as one that was there from the start.
+What comes in between, text while it streams, goes as messages; a view that misses one asks for the snapshot.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import anywidget
+from traitlets import Dict
+
+from ..errors import CompleteError
+
+STATIC = Path(__file__).parent / "static"
+
+
+def module(*parts: str) -> str:
+    """One ES module of these files, the last of which is the view; every widget sends it, so without what is for us."""
+    texts = [(STATIC / f"{part}.js").read_text(encoding="utf-8") for part in parts]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith("//")]
+    return "\n".join([*kept, f"export default {parts[-1]}View;"])
+
+
+def styles(*parts: str) -> str:
+    return "\n".join((STATIC / f"{part}.css").read_text(encoding="utf-8") for part in parts)
+
+
+class View(anywidget.AnyWidget):
+    """A widget that draws `shown`. A message {"do": name, ...} of its page calls `do_name`, which must return soon."""
+
+    shown = Dict().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self.lock = threading.RLock()
+        self._number = 0
+        self.on_msg(self._heard)
+
+    def tell(self, kind: str, **what: Any) -> None:
+        """A message to every page that shows this widget."""
+        with self.lock:
+            self._number += 1
+            self.send({"kind": kind, "number": self._number, **what})
+
+    def show(self, **what: Any) -> None:
+        """A new snapshot, which stands for all messages so far."""
+        with self.lock:
+            self._number += 1
+            self.shown = {"number": self._number, **what}
+
+    def refuse(self, error: CompleteError) -> None:
+        """Say in one sentence why something was not done."""
+        self.tell("refused", text=str(error))
+
+    def publish(self) -> None:
+        """Show what there is now."""
+        raise NotImplementedError
+
+    def do_again(self) -> None:
+        """A page has missed a message."""
+        self.publish()
+
+    def _heard(self, widget: Any, message: Any, buffers: Any) -> None:
+        if not isinstance(message, dict):
+            return
+        given = {str(name): value for name, value in message.items() if name != "do"}
+        wish = getattr(self, f"do_{message.get('do')}", None)
+        if wish is None:
+            return
+        try:
+            wish(**given)
+        except CompleteError as error:
+            self.refuse(error)

@@ -1,0 +1,36 @@
+"""The panel's controls, derived from the options that config.Complete declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from traitlets import Bool, Float, Int, List, TraitType
+
+from ..config import COMPLETE, Complete
+
+LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect")  # how a cell shows its result, or has none
+
+
+def names() -> list[str]:
+    return [name for name, _ in Complete.flagged(COMPLETE) if name not in LEFT_OUT]
+
+
+def of_panel(config: Complete, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every control: what the page asked for, else the session's."""
+    return {name: settings.get(name, getattr(config, name)) for name in names()}
+
+
+def _control(name: str, trait: TraitType[Any, Any]) -> dict[str, Any]:
+    """What a page needs to draw a control."""
+    kind = {Bool: "switch", Int: "whole", Float: "number", List: "texts"}.get(type(trait), "text")
+    return {
+        "name": name,
+        "kind": kind,
+        "help": trait.help,
+        "low": getattr(trait, "min", None),
+        "high": getattr(trait, "max", None),
+    }
+
+
+CONTROLS = [_control(name, Complete.class_traits()[name]) for name in names()]

@@ -1,0 +1,328 @@
+"""The completion panel: one text of the user's and the model's, and all that can be done with it, by the mouse.
+
+The panel owns what stands in it now, what stood in it before, and the request that runs; models, settings and history
+are the session's. A request is watched by a thread of its own, so that no call from a page ever waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from traitlets import Dict
+
+from ..ascode import as_code
+from ..branches import path
+from ..completion import Completion, Draft
+from ..display import Progress
+from ..errors import BadOption, CompleteError
+from ..render import frozen
+from ..request import Sampling
+from ..session import Session, current
+from ..worker import Stream
+from .base import View, module, styles
+from .controls import CONTROLS, of_panel
+from .kept import Kept
+from .tokens import sibling, told, weighed
+
+YOU, MODEL = "you", "model"
+INTERVAL = 0.1  # seconds between two messages while text streams
+STEPS_BACK = 100  # that can be undone
+RECENT = 50  # completions of the history that are listed
+LISTED = 60  # characters of each
+MEASURED = 2_000  # characters of a prompt that is measured token by token; a longer one takes long
+
+Piece = tuple[str, str]  # who wrote it, and the text
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What stands in the panel: the text before, by whom, and the completion that goes on from it, if there is one."""
+
+    before: tuple[Piece, ...] = ()
+    one: Completion | None = None
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return (*self.before, (MODEL, self.one.text)) if self.one is not None else self.before
+
+    @property
+    def text(self) -> str:
+        return "".join(text for _, text in self.pieces)
+
+
+class Panel(View):
+    """One panel. `completion` is what it shows, None before the first one."""
+
+    _esm = module("common", "urgent", "tokens", "panel")
+    _css = styles("common", "tokens", "panel")
+    controls = Dict().tag(sync=True)
+
+    def __init__(self, session: Session, prompt: str = "") -> None:
+        super().__init__(controls={"controls": CONTROLS})
+        self._session = session
+        self._scene = Scene(((YOU, prompt),) if prompt else ())
+        self._past: list[Scene] = []
+        self._future: list[Scene] = []
+        self._settings: dict[str, Any] = {}
+        self._stream: Stream | None = None
+        self._kept = Kept()
+        self.publish()
+
+    @property
+    def completion(self) -> Completion | None:
+        return self._scene.one
+
+    @property
+    def busy(self) -> bool:
+        return self._stream is not None
+
+    def close(self) -> None:
+        """Take the panel away; its request is stopped."""
+        self.do_stop()
+        super().close()
+
+    def begin(self, prompt: str) -> None:
+        """Have another text, of the user's; what stood there can be had again by Undo."""
+        self._see(Scene(((YOU, prompt),)))
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Wait until no request runs."""
+        end = time.monotonic() + timeout
+        while self.busy and time.monotonic() < end:
+            time.sleep(0.01)
+
+    def publish(self) -> None:
+        with self.lock:
+            one, config = self._scene.one, self._session.config
+            self.show(
+                pieces=list(self._scene.pieces),
+                busy=self.busy,
+                undo=bool(self._past),
+                redo=bool(self._future),
+                footer=one.footer() if one else "",
+                tokens=told(one) if one else {"parts": [], "forks": []},
+                cards=[_card(each) for each in (one, *one.alternatives)] if one and one.alternatives else [],
+                recent=self._recent(),
+                settings=of_panel(config, self._settings),
+                models=[source.name for source in self._session.models.sources()],
+                code=as_code(one, config) if one else "",
+            )
+
+    def do_complete(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
+        """Go on from the text as it stands: from the completion by its ids, where nothing of it was changed."""
+        scene = self._begun(pieces, settings)
+        one = scene.one
+        if one is not None and self._same_model(one):
+            self._run(self._session.more(one, **self._sampling(fresh=False)), scene.before)
+        else:
+            inspect = len(scene.text) <= MEASURED
+            options = {**self._settings, "inspect": inspect}
+            self._run(self._session.stream(scene.text, **options), scene.pieces)
+
+    def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
+        """Another text in the place of the model's last one."""
+        scene = self._begun(pieces, settings)
+        one = scene.one
+        if one is None:
+            raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
+        if not self._same_model(one):
+            self._run(self._session.stream(one.prompt, **self._settings), scene.before)
+            return
+        forced = len(one.request.forced) if one.request else 0
+        whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
+        self._run(self._session.branch(whose, at, **self._sampling(fresh=True)), scene.before)
+
+    def do_branch(self, at: int, token: int, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
+        """Go on from a place in the completion with another token; what was typed since is kept by Undo."""
+        one = self._scene.one
+        before = self._scene.before
+        if one is None:
+            raise BadOption("There is no completion to branch from.", "Complete the text first.")
+        self._begun(pieces, settings)
+        self._run(self._session.branch(one, at, token, **self._sampling(fresh=False)), before)
+
+    def do_stop(self) -> None:
+        """End the request that runs; its text stays."""
+        if (stream := self._stream) is not None:
+            stream.stop()
+
+    def do_undo(self, pieces: Sequence[Sequence[str]]) -> None:
+        self._turn(self._past, self._future, pieces)
+
+    def do_redo(self, pieces: Sequence[Sequence[str]]) -> None:
+        self._turn(self._future, self._past, pieces)
+
+    def do_sibling(self, at: int, step: int) -> None:
+        """Show the next branch at a fork, or the one before."""
+        if self._scene.one is not None:
+            self._see(Scene(self._scene.before, sibling(self._scene.one, at, step)))
+
+    def do_take(self, number: int) -> None:
+        """Show one of several continuations."""
+        if self._scene.one is not None:
+            first = self._scene.one
+            self._see(Scene(self._scene.before, first.alternatives[number - 1] if number else first))
+
+    def do_recall(self, number: int) -> None:
+        """Show a completion of the history again."""
+        one = self._session.history[number]
+        self._see(Scene(((YOU, one.prompt),), one))
+
+    def do_weigh(self, part: int, at: int) -> None:
+        if self._scene.one is not None:
+            self.tell("weighed", part=part, at=at, top=weighed(self._scene.one, part, at))
+
+    def _ipython_display_(self) -> None:
+        """The panel, and beside it a static output that says the same to whoever has no kernel."""
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        display(data, metadata=metadata, raw=True)
+        self._kept.place(self._static())
+
+    def _static(self) -> dict[str, str]:
+        one = self._scene.one
+        return dict(frozen.bundle(self._scene.text, one.view().bundle() if one else None))
+
+    def _begun(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> Scene:
+        """The text as a page has it, and the settings it has; refused while a request runs."""
+        if self.busy:
+            raise BadOption("A completion is being written.", "Stop it first.")
+        self._settings = {name: value for name, value in settings.items() if value is not None}
+        self._session.config.checked(self._settings)
+        return self._as_typed(pieces)
+
+    def _as_typed(self, pieces: Sequence[Sequence[str]]) -> Scene:
+        """What stands in the panel, with what was typed into it since."""
+        typed = tuple((YOU if who == YOU else MODEL, str(text)) for who, text in pieces if text)
+        if "".join(text for _, text in typed) != self._scene.text:
+            self._past.append(self._scene)
+            self._scene = Scene(typed)
+        return self._scene
+
+    def _run(self, stream: Stream, before: tuple[Piece, ...]) -> None:
+        with self.lock:
+            self._stream = stream
+        self.tell("begun")
+        threading.Thread(target=self._watch, args=(stream, before), daemon=True, name="jupyter_complete panel").start()
+
+    def _watch(self, stream: Stream, before: tuple[Piece, ...]) -> None:
+        """Tell the text as it grows, then show what has become of it."""
+        growing = Growing(self, before)
+        for _ in stream.ticks():
+            growing.look(stream.draft)
+        done = stream.completion()
+        with self.lock:
+            self._stream = None
+            if stream.error is None or done.text:
+                self._see(Scene(before, done))
+            else:
+                self.publish()
+        if isinstance(stream.error, CompleteError):
+            self.refuse(stream.error)
+        elif stream.error is not None:
+            self.tell("refused", text=f"{type(stream.error).__name__}: {stream.error}")
+
+    def _see(self, scene: Scene) -> None:
+        """Have another scene, which can be undone."""
+        with self.lock:
+            self._past = [*self._past, self._scene][-STEPS_BACK:]
+            self._future.clear()
+            self._scene = scene
+            self.publish()
+            self._kept.place_again(self._static())
+
+    def _turn(self, here: list[Scene], there: list[Scene], pieces: Sequence[Sequence[str]]) -> None:
+        with self.lock:
+            if self.busy:
+                return
+            self._as_typed(pieces)
+            if not here:
+                return
+            there.append(self._scene)
+            self._scene = here.pop()
+            self.publish()
+            self._kept.place_again(self._static())
+
+    def _sampling(self, fresh: bool) -> dict[str, Any]:
+        """The settings that a continuation may change; a `fresh` one has another seed, unless one was given."""
+        names = set(Sampling.__dataclass_fields__)
+        chosen = {name: value for name, value in self._settings.items() if name in names}
+        return chosen if fresh else {name: value for name, value in chosen.items() if name != "seed"}
+
+    def _same_model(self, one: Completion) -> bool:
+        """Whether a continuation can be by the model, and in the form, that the page now asks for."""
+        asked, config = one.request, self._session.config
+        model, chat = self._settings.get("model", config.model), self._settings.get("chat", config.chat)
+        return asked is not None and (asked.model, asked.chat) == (model, chat)
+
+    def _recent(self) -> list[dict[str, Any]]:
+        """The newest completions first: where in the history, how they begin, and by what settings."""
+        history = list(self._session.history)
+        found = [(number, one) for number, one in enumerate(history) if one.request and one.request.mode == "continue"]
+        return [
+            {
+                "number": number,
+                "prompt": one.prompt[-LISTED:],
+                "text": one.text[:LISTED],
+                "how": f"t {one.params.temperature:g}" + ("" if one.seed is None else f" · seed {one.seed}"),
+                "depth": len(path(one)) - 1,
+            }
+            for number, one in reversed(found[-RECENT:])
+        ]
+
+
+def panel(prompt: str = "") -> Panel:
+    """The completion panel of this kernel, with `prompt` in it if one is given; displays itself in a notebook."""
+    return open_panel(current(), prompt)
+
+
+def open_panel(session: Session, prompt: str = "") -> Panel:
+    """The session's panel, made on first use; with a `prompt` that is what stands in it."""
+    opened = session.panel
+    if not isinstance(opened, Panel) or opened.comm is None:
+        session.panel = opened = Panel(session, prompt)
+    elif prompt:
+        opened.begin(prompt)
+    return opened
+
+
+class Growing:
+    """Tells a page how the text grows: only what is new, and at most ten times a second."""
+
+    def __init__(self, panel: View, before: tuple[Piece, ...]) -> None:
+        self._panel = panel
+        self._before = before
+        self._told: list[str] = []
+        self._due = 0.0
+        self._progress = Progress()
+        self._waited = ""
+
+    def look(self, draft: Draft) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + INTERVAL
+        texts = list(draft.texts)
+        if not any(texts):
+            waiting = self._progress.text(draft, "")
+            if waiting != self._waited:
+                self._panel.tell("waiting", text=waiting)
+                self._waited = waiting
+        elif len(texts) == len(self._told) and all(map(str.startswith, texts, self._told)):
+            new = [text[len(told) :] for text, told in zip(texts, self._told, strict=True)]
+            if any(new):
+                self._panel.tell("more", texts=new)
+        else:
+            self._panel.tell("text", texts=texts, before=list(self._before))
+        self._told = texts if any(texts) else []
+
+
+def _card(one: Completion) -> dict[str, Any]:
+    """One of several continuations: its text, and its mean logprob a token."""
+    logprobs = [step.logprob for step in one.tokens if step.logprob is not None]
+    return {"text": one.text, "mean": round(sum(logprobs) / len(logprobs), 3) if logprobs else None}

@@ -1,0 +1,106 @@
+// What the views share. Text of a model only ever becomes text nodes and values: no markup is made of it.
+
+function make(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name.includes("-") || name === "role" || name === "for") node.setAttribute(name, value);
+    else node[name] = value;
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// Control, bidirectional and invisible characters, as the kernel's own views treat them.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
+
+function sign(character) {
+  const code = character.codePointAt(0);
+  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
+  return code === 0x7f ? "␡" : `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
+}
+
+const visible = (text) => text.replace(UNSEEN, sign);
+const glyphs = (text) => visible(text).replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "·";
+
+// In a text that can be edited those characters stand as private ones that are seen and that lead back to them.
+const PRIVATE = 0xf0000, TAGS = 0xe0000, OF_TAGS = 0xfe000;
+
+function shield(text) {
+  return text.replace(UNSEEN, (one) => {
+    const code = one.codePointAt(0);
+    return String.fromCodePoint(code < TAGS ? PRIVATE + code : OF_TAGS + code - TAGS);
+  });
+}
+
+function unshield(text) {
+  return text.replace(/[\u{f0000}-\u{fffff}]/gu, (one) => {
+    const code = one.codePointAt(0);
+    const meant = String.fromCodePoint(code < OF_TAGS ? code - PRIVATE : code - OF_TAGS + TAGS);
+    return visible(meant) === meant ? one : meant;
+  });
+}
+
+const percent = (share) => {
+  if (share > 0 && share < 0.0001) return "<0.01 %";
+  return `${(100 * share).toFixed(share >= 0.0995 ? 0 : share >= 0.00995 ? 1 : 2)} %`;
+};
+
+// The kernel's end of a view: the snapshot, and messages numbered without a gap.
+class Line {
+  constructor(model) {
+    this.model = model;
+    this.shown = model.get("shown") || {};
+    this.number = this.shown.number || 0;
+    this.views = new Set();
+    model.on("change:shown", () => {
+      this.shown = model.get("shown") || {};
+      this.number = this.shown.number || 0;
+      this.each("shown", this.shown);
+    });
+    model.on("msg:custom", (message) => this.heard(message));
+  }
+
+  heard(message) {
+    if (!message || message.number <= this.number) return;
+    if (message.number > this.number + 1) this.say("again");
+    this.number = message.number;
+    this.each(message.kind, message);
+  }
+
+  each(kind, message) {
+    for (const view of this.views) view[kind]?.(message);
+  }
+
+  say(wish, what = {}) {
+    this.model.send({ do: wish, ...what });
+  }
+
+  show(view) {
+    this.views.add(view);
+    view.shown(this.shown);
+    return () => this.views.delete(view);
+  }
+}
+
+// An anywidget definition of a view: one line to the kernel for all places where it is shown.
+function viewOf(draw) {
+  return () => {
+    let line = null;
+    const started = (model) => (line ??= new Line(model));
+    return {
+      initialize({ model }) {
+        started(model);
+      },
+      render({ model, el }) {
+        const view = draw(el, started(model));
+        const gone = line.show(view);
+        return () => {
+          gone();
+          view.gone?.();
+        };
+      },
+    };
+  };
+}

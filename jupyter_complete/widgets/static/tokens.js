@@ -1,0 +1,258 @@
+// The token view: running text in colours, and for the token that is looked at its numbers and candidates.
+
+const POWERS = 4, LEVELS = 8, THICKEST = 3, LEAST = 5;
+
+const levelOf = (logprob) =>
+  logprob === null ? 0 : Math.min(LEVELS, Math.round((-logprob / Math.LN10) * (LEVELS / POWERS)));
+const widthOf = (bits) => Math.min(THICKEST, Math.round(bits || 0));
+
+// All tokens of all parts in one row: those that share a character stand together.
+function placed(parts) {
+  const places = [];
+  parts.forEach((part, index) => {
+    part.groups.forEach((first, number) => {
+      const next = part.groups[number + 1] ?? part.texts.length;
+      const own = Array.from({ length: next - first }, (_, one) => first + one);
+      const sum = own.reduce((all, at) => (part.logprobs[at] === null ? null : all + part.logprobs[at]), 0);
+      const logprob = own.some((at) => part.logprobs[at] === null) ? null : sum;
+      places.push({ part: index, at: first, last: next - 1, own, logprob, text: own.map((at) => part.texts[at]).join("") });
+    });
+  });
+  return places;
+}
+
+// `wishes` are branch(at, token), sibling(at, step) and weigh(part, at); without the first, candidates are only read.
+function tokensPart(wishes) {
+  const body = make("div", { className: "jct-body", role: "group", "aria-label": "Tokens" });
+  const card = make("div", { className: "jct-card", hidden: true, role: "region", "aria-label": "The token looked at" });
+  const least = make("div", { className: "jct-least" });
+  const root = make("div", { className: "jct" }, body, card, least, legend());
+  let data = { parts: [], forks: [] }, places = [], spans = [], here = 0, pinned = false, asked = null;
+
+  function draw(told) {
+    data = { parts: told.parts || [], forks: told.forks || [] };
+    places = placed(data.parts);
+    spans = places.map((place, index) => spanOf(place, index));
+    here = Math.min(here, Math.max(0, places.length - 1));
+    const pieces = [];
+    places.forEach((place, index) => {
+      if (place.at === 0) pieces.push(make("div", { className: "jct-name" }, figures(data.parts[place.part])));
+      const fork = data.parts[place.part].name === "completion" && data.forks.find(([at]) => at === place.at);
+      if (fork) pieces.push(chip(fork));
+      pieces.push(spans[index]);
+    });
+    body.replaceChildren(...pieces);
+    if (spans.length) spans[here].tabIndex = 0;
+    least.replaceChildren(...jumps());
+    close();
+    root.hidden = !places.length;
+  }
+
+  function spanOf(place, index) {
+    const part = data.parts[place.part], [text] = [place.text];
+    const span = make("span", {
+      className: `jct-token jct-p${levelOf(place.logprob)} jct-e${widthOf(part.bits[place.last])}`,
+      tabIndex: -1,
+      role: "button",
+      "aria-expanded": "false",
+      "aria-label": `${glyphs(text)}${place.logprob === null ? "" : `, ${percent(Math.exp(place.logprob))}`}`,
+    });
+    span.dataset.index = index;
+    span.append(...shownText(text));
+    return span;
+  }
+
+  // A line break is seen, and breaks the line.
+  function shownText(text) {
+    const lines = (text === "" ? "·" : visible(text)).replaceAll("\t", "⇥\t").split("\n");
+    return lines.flatMap((line, number) => (number ? ["↵", make("br"), line] : [line]));
+  }
+
+  function chip([at, number, count]) {
+    return make("span", { className: "jct-chip", role: "group", "aria-label": `Branch ${number} of ${count}` },
+      make("button", { type: "button", title: "The branch before (Alt+Up)", "aria-label": "The branch before",
+        onclick: () => wishes.sibling(at, -1) }, "‹"),
+      `${number}/${count}`,
+      make("button", { type: "button", title: "The next branch (Alt+Down)", "aria-label": "The next branch",
+        onclick: () => wishes.sibling(at, 1) }, "›"));
+  }
+
+  function figures(part) {
+    const known = part.covered.filter((mass) => mass > 0);
+    const mass = known.reduce((all, one) => all + one, 0) / (known.length || 1);
+    const said = [`${part.name}: ${part.texts.length} token${part.texts.length === 1 ? "" : "s"}`];
+    if (part.perplexity !== null) said.push(`perplexity ${part.perplexity}`);
+    if (known.length) said.push(`candidates cover ${percent(mass)} on average`);
+    return said.join(" · ");
+  }
+
+  function jumps() {
+    const told = places.map((place, index) => [place.logprob, index]).filter(([logprob]) => logprob !== null);
+    if (!told.length) return [];
+    const first = told.sort((one, other) => one[0] - other[0]).slice(0, LEAST);
+    return ["Least likely: ", ...first.map(([logprob, index]) =>
+      make("button", { type: "button", className: "jct-jump", onclick: () => look(index, true, true) },
+        `${glyphs(places[index].text).slice(0, 16)} ${percent(Math.exp(logprob))}`))];
+  }
+
+  function look(index, pin, focus) {
+    if (!spans[index]) return;
+    spans[here]?.classList.remove("jct-here");
+    if (spans[here]) spans[here].tabIndex = -1;
+    here = index;
+    pinned = pin;
+    spans[here].tabIndex = 0;
+    spans[here].classList.add("jct-here");
+    spans.forEach((span, at) => span.setAttribute("aria-expanded", String(at === here)));
+    if (focus) spans[here].focus({ preventScroll: false });
+    fill(places[here]);
+    card.hidden = false;
+    setDown();
+  }
+
+  function setDown() {
+    const span = spans[here], most = root.clientWidth - card.offsetWidth;
+    card.style.top = `${span.offsetTop + span.offsetHeight + 4}px`;
+    card.style.left = `${Math.max(0, Math.min(span.offsetLeft, most))}px`;
+  }
+
+  function close() {
+    card.hidden = true;
+    pinned = false;
+    spans[here]?.classList.remove("jct-here");
+    spans[here]?.setAttribute("aria-expanded", "false");
+  }
+
+  function fill(place) {
+    const part = data.parts[place.part], at = place.last;
+    const several = place.own.length > 1 ? ` (${place.own.length} tokens of one character)` : "";
+    const before = places[here - 1];
+    const head = make("div", { className: "jct-head" },
+      before ? make("span", { className: "jct-before" }, `…${glyphs(before.text).slice(-16)} → `) : null,
+      make("b", {}, glyphs(place.text)), several);
+    const numbers = [`id ${place.own.map((one) => part.ids[one]).join(", ")}`];
+    if (part.logprobs[at] !== null) {
+      numbers.push(`rank ${part.ranks[at].toLocaleString("en")}`, percent(Math.exp(part.logprobs[at])),
+        `logprob ${part.logprobs[at].toFixed(2)}`);
+    } else numbers.push("not measured: nothing stands before it");
+    if (part.bits[at] !== null) numbers.push(`entropy ≥ ${part.bits[at].toFixed(1)} bits`);
+    card.replaceChildren(head, make("div", { className: "jct-numbers" }, numbers.join(" · ")));
+    const top = part.tops ? part.tops[at] : place.top;
+    if (top) card.append(...candidates(place, part, top));
+    else if (part.bits[at] !== null) {
+      asked = place;
+      card.append(make("div", { className: "jct-numbers" }, "asking the kernel for the candidates …"));
+      wishes.weigh(place.part, at);
+    }
+  }
+
+  function candidates(place, part, top) {
+    if (!top.length) return [];
+    const at = place.last, mine = part.name === "completion", sampled = mine;
+    const rows = top.map((one) => candidateRow(one, at, part.ids[at], mine, sampled));
+    const own = top.some(([, id]) => id === part.ids[at]);
+    if (!own && part.logprobs[at] !== null) {
+      rows.push(make("tr", { className: "jct-outside" },
+        make("td", {}, glyphs(part.texts[at])), make("td", {}, percent(Math.exp(part.logprobs[at]))),
+        sampled ? make("td", {}, "taken") : null));
+    }
+    const others = Math.max(0, 1 - part.covered[at]);
+    rows.push(make("tr", { className: "jct-others" }, make("td", {}, "all others"), make("td", {}, percent(others)),
+      sampled ? make("td", {}, "") : null));
+    const head = make("tr", {}, make("th", {}, "candidate"), make("th", {}, "raw"),
+      sampled ? make("th", {}, "after sampling") : null);
+    return [make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)),
+      make("div", { className: "jct-numbers" }, `${top.length} candidates cover ${percent(part.covered[at])}`)];
+  }
+
+  function candidateRow([text, id, raw, after, cut], at, taken, mine, sampled) {
+    const is = id === taken, name = glyphs(text);
+    const shown = mine && wishes.branch && !is
+      ? make("button", { type: "button", title: "Go on from here with this token",
+        onclick: () => wishes.branch(at, id) }, name)
+      : make(is ? "b" : "span", {}, name);
+    return make("tr", { className: is ? "jct-taken" : cut ? "jct-cut" : "" },
+      make("td", {}, shown),
+      make("td", {}, make("span", { className: "jct-bar", style: `width:${Math.round(60 * raw)}px` }), percent(raw)),
+      sampled ? make("td", {}, cut ? `cut by ${cut}` : percent(after)) : null);
+  }
+
+  body.addEventListener("pointerover", (event) => {
+    const index = event.target.closest?.(".jct-token")?.dataset.index;
+    if (index !== undefined && !pinned && event.pointerType !== "touch") look(Number(index), false, false);
+  });
+  root.addEventListener("pointerleave", () => !pinned && !root.contains(document.activeElement) && close());
+  body.addEventListener("click", (event) => {
+    const index = event.target.closest?.(".jct-token")?.dataset.index;
+    if (index !== undefined) look(Number(index), true, true);
+  });
+  body.addEventListener("focusin", (event) => {
+    const index = event.target.closest?.(".jct-token")?.dataset.index;
+    if (index !== undefined && Number(index) !== here) look(Number(index), pinned, false);
+  });
+  root.addEventListener("keydown", (event) => {
+    if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      const fork = nearestFork();
+      if (fork) wishes.sibling(fork[0], event.key === "ArrowUp" ? -1 : 1);
+    } else if (event.key === "Escape" && !card.hidden) {
+      close();
+      spans[here]?.focus();
+    } else if (event.target.closest(".jct-card")) {
+      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+      const buttons = [...card.querySelectorAll("button")], at = buttons.indexOf(event.target);
+      const next = at + (event.key === "ArrowDown" ? 1 : -1);
+      (next < 0 ? spans[here] : buttons[Math.min(next, buttons.length - 1)])?.focus();
+    } else if (event.target.closest(".jct-token")) {
+      const to = { ArrowRight: here + 1, ArrowLeft: here - 1, Home: 0, End: spans.length - 1 }[event.key];
+      if (to !== undefined) look(Math.max(0, Math.min(spans.length - 1, to)), true, true);
+      else if (event.key === "Enter" || event.key === " ") look(here, true, true);
+      else if (event.key === "ArrowDown" && !card.hidden) card.querySelector("button")?.focus();
+      else return;
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+
+  // The fork at the token looked at, or the last one before it.
+  function nearestFork() {
+    const at = data.parts[places[here]?.part]?.name === "completion" ? places[here].at : Infinity;
+    const before = data.forks.filter(([fork]) => fork <= at);
+    return before.at(-1) ?? data.forks[0];
+  }
+
+  return {
+    root, draw, nearestFork,
+    weighed({ part, at, top }) {
+      if (asked && asked.part === part && asked.last === at) {
+        asked.top = top;
+        if (places[here] === asked && !card.hidden) fill(asked);
+      }
+    },
+  };
+}
+
+function legend() {
+  const shares = Array.from({ length: POWERS + 1 }, (_, power) =>
+    make("span", { className: `jct-p${(power * LEVELS) / POWERS}` }, `${100 / 10 ** power} %`));
+  const bits = [1, 2, 3].map((one) => make("span", { className: `jct-e${one}` }, `${one}`));
+  return make("div", { className: "jct-legend" },
+    "Background: how likely the model held the token, ", ...spaced(shares), " or less; likely is not true. ",
+    "Underline: how open the choice was, ", ...spaced(bits), " bits or more.");
+}
+
+const spaced = (nodes) => nodes.flatMap((node, place) => (place ? [" ", node] : [node]));
+
+const tokensView = viewOf((el, line) => {
+  const part = tokensPart({
+    branch: (at, token) => line.say("branch", { at, token }),
+    sibling: (at, step) => line.say("sibling", { at, step }),
+    weigh: (index, at) => line.say("weigh", { part: index, at }),
+  });
+  const said = make("div", { className: "jct-numbers", role: "status" });
+  el.append(make("div", { className: "jc-view" }, part.root, said));
+  return {
+    shown: (told) => (part.draw(told), (said.textContent = "")),
+    weighed: part.weighed,
+    refused: ({ text }) => (said.textContent = text),
+  };
+});

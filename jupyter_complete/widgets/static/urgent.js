@@ -1,0 +1,1 @@
+const urgent = (model, payload) => model.send(payload);
