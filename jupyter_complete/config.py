@@ -72,6 +72,9 @@ class Complete(Configurable):
     inspect = Bool(
         False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
     ).tag(flag=("--inspect",))
+    background = Bool(False, help="Go on at once; the text is written under the cell meanwhile, with a Stop.").tag(
+        flag=("--background",), cell_only=True
+    )
 
     dtype = Enum(
         ("auto", "float32", "bfloat16", "float16", "int8"),

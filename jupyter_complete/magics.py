@@ -12,26 +12,23 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.display import display
 
-from . import arguments, prompt
+from . import arguments, prompt, status
 from .completion import TOKENS, Completion
 from .display import paint, wait
 from .errors import BadOption, EmptyPrompt
-from .models import Resident, named
+from .models import named
 from .render import models as models_view
-from .render.page import count, size
 from .session import Session
 from .typed import Typed
 from .worker import Stream, holding_interrupts
 
-PANEL = "jupyter_complete.widgets.panel:open_panel"  # a room above this one, and a library that only panels need
+# what is in a room above this one, and needs a library that only panels need
+PANEL = "jupyter_complete.widgets.panel:open_panel"
+MODELS = "jupyter_complete.widgets.models:Models"
+BEGIN = "jupyter_complete.widgets.background:begin"
 _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
-_KINDS = {
-    "registered": "your own object",
-    "directory": "a directory",
-    "gguf": "a GGUF file",
-    "hub": "from the model hub",
-}
 
 
 @magics_class
@@ -62,8 +59,15 @@ class CompleteMagics(Magics):
             out = arguments.out_name(settings.pop("out", defaults.out))
             echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
             form = TOKENS if settings.get("inspect") else form
+            behind = settings.pop("background", False)
+            if behind and not hasattr(self.shell, "kernel"):
+                raise UsageError("--background is for notebooks; leave it out here.")
             stream = self.session.stream(prompt.checked(text), mode=defaults.mode(settings), **settings)
-        self._show(stream, [out] if out else [], before=text if echo else "", form=form)
+        names, before = [out] if out else [], text if echo else ""
+        if behind:
+            named(BEGIN)(stream, before, form, lambda done: self.shell.user_ns.update(dict.fromkeys(names, done)))
+        else:
+            self._show(stream, names, before, form)
 
     @no_var_expand
     @line_magic
@@ -101,8 +105,6 @@ class CompleteMagics(Magics):
         Open the panel, where a text is written by you and the model in turn: complete, stop, look at what was weighed,
         branch, undo. There is one a notebook; run this again to have it here.
         """
-        from IPython.display import display
-
         if not hasattr(self.shell, "kernel"):
             raise UsageError("The panel is for notebooks; here %%complete and %complete do the same in text.")
         display(named(PANEL)(self.session, line))
@@ -116,6 +118,8 @@ class CompleteMagics(Magics):
                 raise UsageError(f"%complete_model {word} needs a name; %complete_model list shows them.")
             if word in ("list", "status") and name:
                 raise UsageError(f"%complete_model {word} takes no name.")
+            if not line.strip() and hasattr(self.shell, "kernel"):
+                display(named(MODELS)(self.session))
             getattr(self, f"_{word}")(name, self.session.config.checked(settings))
 
     def _show(self, stream: Stream, names: Sequence[str], before: str, form: str) -> None:
@@ -138,55 +142,22 @@ class CompleteMagics(Magics):
         self._status(name, settings)
 
     def _unload(self, name: str, settings: dict[str, Any]) -> None:
-        gone = self.session.models.unload(name, self.shell.user_ns)
-        said = (
-            f"{name} is unloaded: {size(gone.weight_bytes)} of weights, {size(gone.freed_bytes)} of memory given back."
-        )
-        if gone.held_by:
-            holders = " and ".join(gone.held_by) + (" still holds" if len(gone.held_by) == 1 else " still hold")
-            said = f"{name} is unloaded here, but {holders} {size(gone.weight_bytes)} of weights."
-        print(said)
+        print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))
 
     def _list(self, name: str, settings: dict[str, Any]) -> None:
-        rows = [
-            (source.name, "yes" if self.session.models.get(source.name) else "", source.about or _KINDS[source.kind])
-            for source in self.session.models.sources()
-        ]
-        self._table(("name", "resident", "what"), rows)
-        print("Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision).")
+        self._table(status.SOURCES, status.sources(self.session))
+        print(status.ALSO)
 
     def _status(self, name: str, settings: dict[str, Any]) -> None:
         residents = [one for one in self.session.models if not name or one is self.session.models.get(name)]
         if not residents:
             print(f"No model is resident; %%complete loads {self.session.config.model}.")
             return
-        rows = [self._status_row(resident) for resident in residents]
-        self._table(("model", "weights", "dtype", "device", "window", "KV cache", "requests"), rows)
-        for engine in (resident.engine for resident in residents):
-            if engine is not None and engine.info.note:
-                info = engine.info
-                how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
-                print(f"{info.name} {how}, which is slower: {info.note}.")
-
-    def _status_row(self, resident: Resident) -> tuple[str, ...]:
-        engine, held = resident.engine, self.session.models.footprint(resident)
-        pending = str(resident.worker.pending)
-        if engine is None or held is None:
-            return (resident.name, "not ready", "", "", "", "", pending)
-        info = engine.info
-        return (
-            info.name + (" (default)" if resident is self.session.models.get(self.session.config.model) else ""),
-            size(held.weight_bytes),
-            f"{info.dtype} (from {info.quantized})" if info.quantized else info.dtype,
-            info.device,
-            f"{info.window:,}" if info.window else "no bound",
-            f"{count(held.cache_tokens, 'token')}, {size(held.cache_bytes)}",
-            pending,
-        )
+        self._table(status.HEAD, [status.row(self.session, resident) for resident in residents])
+        for said in filter(None, map(status.note, residents)):
+            print(said)
 
     def _table(self, head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-        from IPython.display import display
-
         plain = models_view.table_plain(head, rows)
         if not hasattr(self.shell, "kernel"):
             print(plain)

@@ -27,7 +27,7 @@ FLOORS = {
     2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
-    5: ("arguments", "ascode", "typed", "display", "magics", "python"),
+    5: ("arguments", "ascode", "status", "typed", "display", "magics", "python"),
     6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }

@@ -9,7 +9,7 @@ from traitlets import Bool, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
-LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect")  # how a cell shows its result, or has none
+LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect", "background")  # of cells, and what is no text
 
 
 def names() -> list[str]:

@@ -16,20 +16,19 @@ from traitlets import Dict
 
 from ..ascode import as_code
 from ..branches import path
-from ..completion import Completion, Draft
-from ..display import Progress
-from ..errors import BadOption, CompleteError
+from ..completion import Completion
+from ..errors import BadOption
 from ..render import frozen
 from ..request import Sampling
 from ..session import Session, current
 from ..worker import Stream
 from .base import View, module, styles
 from .controls import CONTROLS, of_panel
+from .growing import Growing, sentence_of
 from .kept import Kept
 from .tokens import sibling, told, weighed
 
 YOU, MODEL = "you", "model"
-INTERVAL = 0.1  # seconds between two messages while text streams
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 LISTED = 60  # characters of each
@@ -212,20 +211,15 @@ class Panel(View):
 
     def _watch(self, stream: Stream, before: tuple[Piece, ...]) -> None:
         """Tell the text as it grows, then show what has become of it."""
-        growing = Growing(self, before)
-        for _ in stream.ticks():
-            growing.look(stream.draft)
-        done = stream.completion()
+        done = Growing(self, before).follow(stream)
         with self.lock:
             self._stream = None
             if stream.error is None or done.text:
                 self._see(Scene(before, done))
             else:
                 self.publish()
-        if isinstance(stream.error, CompleteError):
-            self.refuse(stream.error)
-        elif stream.error is not None:
-            self.tell("refused", text=f"{type(stream.error).__name__}: {stream.error}")
+        if stream.error is not None:
+            self.tell("refused", text=sentence_of(stream.error))
 
     def _see(self, scene: Scene) -> None:
         """Have another scene, which can be undone."""
@@ -289,37 +283,6 @@ def open_panel(session: Session, prompt: str = "") -> Panel:
     elif prompt:
         opened.begin(prompt)
     return opened
-
-
-class Growing:
-    """Tells a page how the text grows: only what is new, and at most ten times a second."""
-
-    def __init__(self, panel: View, before: tuple[Piece, ...]) -> None:
-        self._panel = panel
-        self._before = before
-        self._told: list[str] = []
-        self._due = 0.0
-        self._progress = Progress()
-        self._waited = ""
-
-    def look(self, draft: Draft) -> None:
-        now = time.monotonic()
-        if now < self._due:
-            return
-        self._due = now + INTERVAL
-        texts = list(draft.texts)
-        if not any(texts):
-            waiting = self._progress.text(draft, "")
-            if waiting != self._waited:
-                self._panel.tell("waiting", text=waiting)
-                self._waited = waiting
-        elif len(texts) == len(self._told) and all(map(str.startswith, texts, self._told)):
-            new = [text[len(told) :] for text, told in zip(texts, self._told, strict=True)]
-            if any(new):
-                self._panel.tell("more", texts=new)
-        else:
-            self._panel.tell("text", texts=texts, before=list(self._before))
-        self._told = texts if any(texts) else []
 
 
 def _card(one: Completion) -> dict[str, Any]:

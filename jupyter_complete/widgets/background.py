@@ -1,0 +1,71 @@
+"""A completion that is written while the user works on: its text as it grows, a Stop, and the finished output.
+
+The page's part goes when the text is done; what stays in the notebook is a static output, as of any other cell.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ..completion import Completion
+from ..worker import Stream
+from .base import View, module, styles
+from .growing import Growing, sentence_of
+from .kept import Kept
+
+WRITING = "This text is being written in the background."
+
+
+class Background(View):
+    """Follows one stream. `form` and `before` are those of Completion.bundle; `when_done` is told what came of it."""
+
+    _esm = module("common", "urgent", "background")
+    _css = styles("common", "background")
+
+    def __init__(self, stream: Stream, before: str, form: str, when_done: Callable[[Completion], None]) -> None:
+        super().__init__()
+        self._stream = stream
+        self._before = before
+        self._form = form
+        self._when_done = when_done
+        self._kept = Kept()
+        self._growing = Growing(self, [("you", before)] if before else [])
+        self.publish()
+
+    def publish(self) -> None:
+        self.show(done=self._stream.draft.finish is not None, before=self._before, texts=list(self._stream.draft.texts))
+
+    def begin(self) -> None:
+        """Show it under the cell that runs, and follow the stream."""
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        display(data, metadata=metadata, raw=True)
+        self._kept.place({"text/plain": WRITING})
+        threading.Thread(target=self._follow, daemon=True, name="jupyter_complete background").start()
+
+    def do_stop(self) -> None:
+        self._stream.stop()
+
+    def close(self) -> None:
+        """Take it away; the text that is being written ends."""
+        self.do_stop()
+        super().close()
+
+    def _follow(self) -> None:
+        done = self._growing.follow(self._stream)
+        self.publish()
+        error = self._stream.error
+        if error is None or done.text:
+            self._when_done(done)
+            self._kept.place_again(dict(done.bundle(self._before, self._form)))
+        if error is not None:
+            self.tell("refused", text=sentence_of(error))
+            if not done.text:
+                self._kept.place_again({"text/plain": sentence_of(error)})
+
+
+def begin(stream: Stream, before: str, form: str, when_done: Callable[[Completion], None]) -> None:
+    """Follow a stream under the cell that runs, which ends at once."""
+    Background(stream, before, form, when_done).begin()

@@ -1,0 +1,91 @@
+"""The model panel: what is resident, in measured bytes, what can be loaded, and how far a load is."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from .. import status
+from ..display import Progress
+from ..errors import CompleteError
+from ..session import Session
+from ..worker import Stream
+from .base import View, module, styles
+from .growing import sentence_of
+
+
+class Models(View):
+    """The models of a session. Loading and unloading are followed by threads of their own."""
+
+    _esm = module("common", "urgent", "models")
+    _css = styles("common", "models")
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._stream: Stream | None = None
+        self._said = ""
+        self.publish()
+
+    def publish(self) -> None:
+        session, residents = self._session, list(self._session.models)
+        self.show(
+            head=status.HEAD,
+            residents=[[one.name, *status.row(session, one)] for one in residents],
+            notes=[said for said in map(status.note, residents) if said],
+            sources=[[name, what] for name, resident, what in status.sources(session) if not resident],
+            also=status.ALSO,
+            default=session.config.model,
+            busy=self._stream is not None,
+            said=self._said,
+        )
+
+    def do_load(self, name: str, dtype: str = "auto", device: str = "auto") -> None:
+        """Get a model ready, and tell how far it is."""
+        if self._stream is not None:
+            return
+        settings = self._session.config.checked({"dtype": dtype, "device": device})
+        self._stream = self._session.models.load(name.strip(), settings["dtype"], settings["device"])
+        self._said = ""
+        self.publish()
+        self._aside(self._follow, self._stream)
+
+    def do_use(self, name: str) -> None:
+        """Make a model the one that is asked where none is named."""
+        self._session.config.model = name
+        self._said = f"{name} is the default now."
+        self.publish()
+
+    def do_unload(self, name: str) -> None:
+        self._aside(self._unload, name)
+
+    def do_stop(self) -> None:
+        """End the load that runs."""
+        if (stream := self._stream) is not None:
+            stream.stop()
+
+    def close(self) -> None:
+        self.do_stop()
+        super().close()
+
+    def _follow(self, stream: Stream) -> None:
+        progress = Progress()
+        for event in stream.ticks():
+            if event is None or stream.draft.loading is event:
+                self.tell("waiting", text=progress.text(stream.draft, ""))
+        self._stream = None
+        finish = stream.draft.finish
+        stopped = finish is not None and finish.reasons[0] == "interrupted"
+        self._said = sentence_of(stream.error) if stream.error else "Loading was stopped." if stopped else ""
+        self.publish()
+
+    def _unload(self, name: str) -> None:
+        try:
+            self._said = status.given_back(self._session.models.unload(name, self._session.namespace))
+        except CompleteError as error:
+            self._said = str(error)
+        self.publish()
+
+    @staticmethod
+    def _aside(work: Any, *given: Any) -> None:
+        threading.Thread(target=work, args=given, daemon=True, name="jupyter_complete models").start()
