@@ -28,6 +28,7 @@ FLOORS = {
     3: ("models", "worker"),
     4: ("session",),
     5: ("arguments", "typed", "display", "magics", "python"),
+    6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }
 
@@ -37,7 +38,7 @@ ROOMS = {
     "transformers": ("local/",),
     "numba": ("local/",),
     "huggingface_hub": ("sources/",),
-    "anywidget": (),
+    "anywidget": ("widgets/",),
 }
 
 # Rooms of one floor that stay apart.

@@ -1,0 +1,1 @@
+"""Panels: what the magics do, with the mouse."""
