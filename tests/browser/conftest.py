@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import chromium
-import frames
 import ipykernel6
 import pytest
 from lab import FRONTS, Lab, Page, running
@@ -58,8 +57,7 @@ def kernel(request: pytest.FixtureRequest, lab: Lab) -> Iterator[str]:
 @pytest.fixture
 def window(browser: Any) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1200, "height": 900})
-    page = context.new_page()
-    shown = Page(page, frames.watch(page))
+    shown = Page(context.new_page())
     shown.page.set_default_timeout(60_000)
     shown.page.on("request", lambda request: shown.hosts.add(request.url.split("/")[2].split(":")[0]))
     shown.page.on("dialog", lambda dialog: (shown.dialogs.append(dialog.message), dialog.dismiss()))

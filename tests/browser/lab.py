@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from frames import Frames
+from frames import Frames, watch
 
 LOAD = "%load_ext jupyter_complete"
 FRONTS = {"lab": "lab/workspaces/{workspace}/tree/{name}", "notebook": "notebooks/{name}"}
@@ -77,9 +77,12 @@ class Page:
     """A page of Chromium, where its requests went, and what it and its kernels said to each other."""
 
     page: Any
-    frames: Frames = field(default_factory=Frames)
     hosts: set[str] = field(default_factory=set)
     dialogs: list[str] = field(default_factory=list)
+    frames: Frames = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frames = watch(self.page)
 
 
 @contextmanager
@@ -107,8 +110,10 @@ def running(base: Path) -> Iterator[Lab]:
 
 def opened(window: Page, address: str) -> Any:
     """The notebook's page, with its kernel idle."""
+    before = len(window.frames)
     window.page.goto(address)
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    wait_for(lambda: _answered(window, before), 60, "the kernel's first answer")
     window.page.locator(IDLE).first.wait_for()
     return window.page
 
@@ -191,6 +196,12 @@ def wait_for(condition: Any, seconds: float, what: str) -> float:
 
 def footer(page: Any, cell: int) -> bool:
     return re.search(r"\d+ tokens? · ", text_of(page, cell)) is not None
+
+
+def _answered(window: Page, before: int) -> bool:
+    """Whether a kernel answered since; the front end calls one that it does not reach yet idle as well."""
+    window.page.wait_for_timeout(50)
+    return bool(window.frames.since(before).of("kernel_info_reply"))
 
 
 def _free_port() -> int:
