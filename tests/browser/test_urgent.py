@@ -80,3 +80,26 @@ def test_a_stop_button_is_heard_while_a_cell_sleeps_or_computes(
     delays = [float(delay) for delay in ended(page, 3).split()[1:]]
     assert len(delays) == 4, delays
     assert max(delays) < 1, delays
+
+
+SEND = """async ([source, kernel]) => {
+    const { urgent } = await import("data:text/javascript," + encodeURIComponent(source));
+    const sent = [];
+    const kernels = {
+        absent: undefined,
+        "another kind": {},
+        dead: { sendControlMessage() { throw new Error("Kernel is dead"); } },
+        deaf: { sendControlMessage() { sent.push("control"); } },
+    };
+    const widget_manager = kernel === "no manager" ? undefined : { kernel: kernels[kernel] };
+    const get = () => (kernel === "deaf" ? "" : "key");
+    urgent({ get, widget_manager, send: (content) => sent.push(content) }, { stop: 1 });
+    return sent;
+}"""
+
+
+@pytest.mark.parametrize("lent", ["no manager", "absent", "another kind", "dead", "deaf"])
+def test_where_the_control_channel_cannot_be_used_the_ordinary_message_is_sent(window: Page, lent: str) -> None:
+    (content,) = window.page.evaluate(SEND, [(STATIC / "urgent.js").read_text(), lent])
+    assert content["payload"] == {"stop": 1}
+    assert len(content["urgent"]) > 10
