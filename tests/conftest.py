@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import ipykernel6
 import pytest
 import tiny
 from IPython.core.interactiveshell import InteractiveShell
@@ -38,6 +39,16 @@ def real_session() -> Iterator[Session]:
     shared.models.load("smollm2", "float32", "auto").wait()
     yield shared
     shared.models.unload("smollm2")
+
+
+@pytest.fixture(scope="session")
+def ipykernel6_specs(request: pytest.FixtureRequest) -> Path:
+    """A folder with the kernelspec of ipykernel 6; where pip cannot fetch it the test skips, or fails if told to."""
+    try:
+        return ipykernel6.specs(request.config.cache.mkdir(f"ipykernel-{ipykernel6.VERSION}"))
+    except ipykernel6.NotThereError as error:
+        required = os.environ.get("JUPYTER_COMPLETE_REQUIRE_BROWSER")
+        return pytest.fail(str(error)) if required else pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -17,6 +17,20 @@ TEXTS = [
     "  leading spaces\tand tabs\n\n\nand newlines  ",
 ]
 
+SLOW = """
+import sys, time
+sys.path.insert(0, {tests!r})
+import tiny, torch
+import jupyter_complete as jc
+_model, _tokenizer = tiny.make("llama")
+_model.generation_config.eos_token_id = _model.config.eos_token_id = None
+def _slower(*_):
+    time.sleep({seconds})
+_model.register_forward_pre_hook(_slower)
+jc.register("tiny", _model, _tokenizer)
+jc.current().config.model = "tiny"
+"""
+
 
 @lru_cache
 def byte_level() -> Any:
@@ -267,3 +281,8 @@ def save(name: str, folder: Path) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def cell(seconds: float = 0.0) -> str:
+    """Code for a notebook: a tiny model as default that never ends, `seconds` slower a token."""
+    return SLOW.format(tests=str(Path(__file__).parent), seconds=seconds)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-from traitlets import Dict
+from traitlets import Dict, Unicode
 
 from ..errors import CompleteError
+from .urgent import Urgent
 
 STATIC = Path(__file__).parent / "static"
 
@@ -34,12 +35,18 @@ class View(anywidget.AnyWidget):
     """A widget that draws `shown`. A message {"do": name, ...} of its page calls `do_name`, which must return soon."""
 
     shown = Dict().tag(sync=True)
+    _urgent = Unicode().tag(sync=True)  # by which the page finds us on the kernel's control channel
 
     def __init__(self, **traits: Any) -> None:
-        super().__init__(**traits)
+        self._urgency = Urgent(self._grant)
+        super().__init__(**traits, _urgent=self._urgency.key)
         self.lock = threading.RLock()
         self._number = 0
         self.on_msg(self._heard)
+
+    def close(self) -> None:
+        self._urgency.close()
+        super().close()
 
     def tell(self, kind: str, **what: Any) -> None:
         """A message to every page that shows this widget."""
@@ -66,6 +73,11 @@ class View(anywidget.AnyWidget):
         self.publish()
 
     def _heard(self, widget: Any, message: Any, buffers: Any) -> None:
+        if not self._urgency.take(message):
+            self._grant(message)
+
+    def _grant(self, message: Any) -> None:
+        """Call what a page wishes for; urgent wishes come in the thread of the control channel."""
         if not isinstance(message, dict):
             return
         given = {str(name): value for name, value in message.items() if name != "do"}

@@ -1,4 +1,4 @@
-"""A real JupyterLab server on loopback, and a page of Chromium that shows it."""
+"""A real Jupyter server on loopback, and a page of Chromium that shows it in either front end, with either kernel."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import chromium
+import ipykernel6
 import pytest
-from lab import Lab, Page, running
+from lab import FRONTS, Lab, Page, running
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,21 @@ def browser(chromium_path: str) -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=chromium_path, args=list(chromium.FLAGS))
         yield started
         started.close()
+
+
+@pytest.fixture(params=FRONTS)
+def front(request: pytest.FixtureRequest) -> str:
+    """JupyterLab, then Notebook 7."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["python3", ipykernel6.NAME])
+def kernel(request: pytest.FixtureRequest, lab: Lab) -> Iterator[str]:
+    """The name of the environment's own kernel, then that of ipykernel 6; what ran is shut down afterwards."""
+    if request.param == ipykernel6.NAME:
+        lab.adopt(request.getfixturevalue("ipykernel6_specs"))
+    yield str(request.param)
+    lab.stop_kernels()
 
 
 @pytest.fixture

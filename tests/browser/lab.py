@@ -1,4 +1,4 @@
-"""A JupyterLab server and a page of Chromium, as the tests speak of them."""
+"""A Jupyter server that shows JupyterLab and Notebook 7, and a page of Chromium, as the tests speak of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,8 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from frames import Frames, watch
 
 LOAD = "%load_ext jupyter_complete"
+FRONTS = {"lab": "lab/workspaces/{workspace}/tree/{name}", "notebook": "notebooks/{name}"}
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 
 
 @dataclass
@@ -31,17 +35,21 @@ class Lab:
     token: str
     root: Path
 
-    def notebook(self, name: str, *cells: str) -> str:
-        """Write a notebook of code cells; its address in Lab."""
+    def notebook(self, name: str, *cells: str, front: str = "lab", kernel: str = "python3") -> str:
+        """Write a notebook of code cells; its address in a front end."""
         node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        node.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        node.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         nbformat.write(node, self.root / name)
-        return self.address(name)
+        return self.address(name, front)
 
-    def address(self, name: str) -> str:
-        """Where Lab shows this notebook alone, in a workspace of its own."""
-        workspace = secrets.token_hex(4)
-        return f"{self.url}/lab/workspaces/{workspace}/tree/{name}?token={self.token}"
+    def address(self, name: str, front: str = "lab") -> str:
+        """Where a front end shows this notebook alone; Lab in a workspace of its own."""
+        path = FRONTS[front].format(workspace=secrets.token_hex(4), name=name)
+        return f"{self.url}/{path}?token={self.token}"
+
+    def adopt(self, specs: Path) -> None:
+        """Offer the kernels of this folder of kernelspecs too."""
+        shutil.copytree(specs, self.root.parent / "data" / "kernels", dirs_exist_ok=True)
 
     def saved(self, name: str) -> Any:
         return nbformat.read(self.root / name, as_version=4)
@@ -66,11 +74,15 @@ class Lab:
 
 @dataclass
 class Page:
-    """A page of Chromium and where its requests went."""
+    """A page of Chromium, where its requests went, and what it and its kernels said to each other."""
 
     page: Any
     hosts: set[str] = field(default_factory=set)
     dialogs: list[str] = field(default_factory=list)
+    frames: Frames = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.frames = watch(self.page)
 
 
 @contextmanager
@@ -98,9 +110,11 @@ def running(base: Path) -> Iterator[Lab]:
 
 def opened(window: Page, address: str) -> Any:
     """The notebook's page, with its kernel idle."""
+    before = len(window.frames)
     window.page.goto(address)
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")
-    window.page.locator(".jp-StatusBar-TextItem", has_text="| Idle").wait_for()
+    wait_for(lambda: _answered(window, before), 60, "the kernel's first answer")
+    window.page.locator(IDLE).first.wait_for()
     return window.page
 
 
@@ -125,6 +139,42 @@ def text_of(page: Any, cell: int) -> str:
     return "\n".join(outputs.nth(n).inner_text() for n in range(outputs.count()))
 
 
+def output_of(page: Any, cell: int) -> Any:
+    """Where a cell's outputs and widgets stand."""
+    return cells(page).nth(cell).locator(".jp-Cell-outputArea")
+
+
+def click(page: Any, cell: int, selector: str) -> None:
+    """Click on a part of what a cell shows."""
+    output_of(page, cell).locator(selector).first.click()
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def ended(page: Any, cell: int, seconds: float = 60) -> str:
+    """What a cell shows once it has run to its end."""
+    wait_for(lambda: re.search(r"\[\d+\]", prompt_of(page, cell)), seconds, f"the end of cell {cell}")
+    return text_of(page, cell)
+
+
+def shows(page: Any, cell: int, text: str, seconds: float = 60) -> float:
+    """Seconds until a cell's outputs showed this text."""
+    return wait_for(lambda: text in text_of(page, cell), seconds, f"{text!r} under cell {cell}")
+
+
+def status_of(page: Any) -> str:
+    """What the front end says the kernel does: idle, busy, …"""
+    return str(page.locator(IDLE.partition("[")[0]).first.get_attribute("data-status"))
+
+
+def picture_of(page: Any, cell: int, path: Path) -> None:
+    """A picture of what a cell shows."""
+    output_of(page, cell).screenshot(path=path)
+
+
 def type_into(page: Any, cell: int, text: str) -> None:
     cells(page).nth(cell).locator(".cm-content").click()
     lines = text.split("\n")
@@ -146,6 +196,12 @@ def wait_for(condition: Any, seconds: float, what: str) -> float:
 
 def footer(page: Any, cell: int) -> bool:
     return re.search(r"\d+ tokens? · ", text_of(page, cell)) is not None
+
+
+def _answered(window: Page, before: int) -> bool:
+    """Whether a kernel answered since; the front end calls one that it does not reach yet idle as well."""
+    window.page.wait_for_timeout(50)
+    return bool(window.frames.since(before).of("kernel_info_reply"))
 
 
 def _free_port() -> int:

@@ -10,23 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tiny
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-TESTS = Path(__file__).parent.parent
 DEADLINE = 60.0
-SLOW = """
-import sys, time
-sys.path.insert(0, {tests!r})
-import tiny, torch
-import jupyter_complete as jc
-_model, _tokenizer = tiny.make("llama")
-_model.generation_config.eos_token_id = _model.config.eos_token_id = None
-def _slower(*_):
-    time.sleep({seconds})
-_model.register_forward_pre_hook(_slower)
-jc.register("tiny", _model, _tokenizer)
-jc.current().config.model = "tiny"
-"""
 
 
 @dataclass
@@ -66,8 +54,10 @@ class Ran:
 class Kernel:
     """A kernel and its client."""
 
-    def __init__(self) -> None:
-        self.manager = KernelManager(kernel_name="python3")
+    def __init__(self, name: str = "python3", specs: Path | None = None) -> None:
+        """The kernel called `name`, from the kernelspecs in `specs` where that is given."""
+        folders = {} if specs is None else {"kernel_spec_manager": KernelSpecManager(kernel_dirs=[str(specs)])}
+        self.manager = KernelManager(kernel_name=name, **folders)
         self.manager.start_kernel()
         self.client = self.manager.client()
         self.client.start_channels()
@@ -106,6 +96,10 @@ class Kernel:
     def interrupt(self) -> None:
         self.manager.interrupt_kernel()
 
+    def control(self, kind: str, content: dict[str, Any]) -> None:
+        """Send a message on the control channel."""
+        self.client.control_channel.send(self.client.session.msg(kind, content))
+
     def interrupted_at(self, code: str, moment: Callable[[dict[str, Any]], bool], times: int = 1) -> Ran:
         """Run a cell and interrupt it when a message says that the `moment` has come."""
         done = [False]
@@ -129,7 +123,7 @@ class Kernel:
     def load_tiny(self, seconds: float = 0.0) -> None:
         """Load the extension with a tiny model as default that never ends, `seconds` slower a token."""
         self.good("%load_ext jupyter_complete")
-        self.good(SLOW.format(tests=str(TESTS), seconds=seconds))
+        self.good(tiny.cell(seconds))
 
 
 def text_begins(message: dict[str, Any]) -> bool:

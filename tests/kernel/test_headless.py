@@ -8,7 +8,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from kernels import SLOW, TESTS
+import tiny
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, MarkdownExporter
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.kernel
 
 CELLS = [
     "%load_ext jupyter_complete",
-    SLOW.format(tests=str(TESTS), seconds=0.01),
+    tiny.cell(0.01),
     "%%complete -N 40 -t 0 -o c\nThe mean of a sample",
     "print(c.text)",
     "%%complete -N 8 -n 2 --seed 1\nThe mean",
@@ -65,7 +65,7 @@ def test_as_markdown_it_reads(executed: Any) -> None:
 
 
 TERMINAL = (
-    SLOW.format(tests=str(TESTS), seconds=0.02)
+    tiny.cell(0.02)
     + """
 escape = _tokenizer.convert_ids_to_tokens(range(len(_tokenizer))).index("ě")  # byte-level for \\x1b
 def _escaping(module, args, output):

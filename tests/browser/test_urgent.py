@@ -1,0 +1,105 @@
+"""A click in a widget reaches Python within a second, whatever the kernel does, in both front ends, by both kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lab import Lab, Page, click, ended, opened, run, shows, status_of
+
+import jupyter_complete.widgets
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+STATIC = Path(jupyter_complete.widgets.__file__).parent / "static"
+PROBE = f"""
+import time
+from pathlib import Path
+import anywidget, traitlets
+from jupyter_complete.widgets.urgent import Urgent
+
+class Probe(anywidget.AnyWidget):
+    _esm = Path({str(STATIC / "urgent.js")!r}).read_text() + \"\"\"
+        export default {{ render({{ model, el }}) {{
+            const button = document.createElement("button");
+            button.className = "probe";
+            button.textContent = "Stop";
+            button.onclick = () => urgent(model, {{ clicked: Date.now() / 1000 }});
+            const note = document.createElement("span");
+            model.on("change:note", () => (note.textContent = model.get("note")));
+            el.append(button, note);
+        }} }};
+    \"\"\"
+    _urgent = traitlets.Unicode().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self):
+        self.came = []
+        self.urgent = Urgent(self.called)
+        super().__init__(_urgent=self.urgent.key)
+        self.on_msg(self.urgent.ordinary)
+
+    def called(self, payload):
+        self.came.append(time.time() - payload["clicked"])
+        self.note = f"stopped {{len(self.came)}}"
+
+probe = Probe()
+"""
+RUNNING = {
+    "asleep": "print('begun', flush=True); time.sleep(6)",
+    "busy": "print('begun', flush=True); end = time.time() + 6\nwhile time.time() < end: pass",
+}
+DELAYS = "print('delays', ' '.join(f'{delay:.3f}' for delay in probe.came))"
+
+
+def server_says(lab: Lab) -> list[str]:
+    """What the server, which may shut idle kernels down, holds the kernels for."""
+    return [one["execution_state"] for one in lab.ask("api/kernels")]
+
+
+def test_a_stop_button_is_heard_while_a_cell_sleeps_or_computes(
+    lab: Lab, window: Page, front: str, kernel: str
+) -> None:
+    # the widget is shown by a cell that goes on running, too
+    shown = PROBE + "display(probe)\n" + RUNNING["asleep"]
+    name = f"urgent-{front}-{kernel}.ipynb"
+    page = opened(window, lab.notebook(name, shown, *RUNNING.values(), DELAYS, front=front, kernel=kernel))
+    for cell in (0, 1, 2):
+        run(page, cell)
+        shows(page, cell, "begun")
+        click(page, 0, ".probe")
+        assert shows(page, 0, f"stopped {cell + 1}", 5) < 1
+        assert status_of(page) == "busy"
+        # when the widget is new, the front end's own request for a subshell makes the server think so
+        assert cell == 0 or server_says(lab) == ["busy"]
+        ended(page, cell)
+    click(page, 0, ".probe")
+    shows(page, 0, "stopped 4", 5)
+
+    run(page, 3)
+    delays = [float(delay) for delay in ended(page, 3).split()[1:]]
+    assert len(delays) == 4, delays
+    assert max(delays) < 1, delays
+
+
+SEND = """async ([source, kernel]) => {
+    const { urgent } = await import("data:text/javascript," + encodeURIComponent(source));
+    const sent = [];
+    const kernels = {
+        absent: undefined,
+        "another kind": {},
+        dead: { sendControlMessage() { throw new Error("Kernel is dead"); } },
+        deaf: { sendControlMessage() { sent.push("control"); } },
+    };
+    const widget_manager = kernel === "no manager" ? undefined : { kernel: kernels[kernel] };
+    const get = () => (kernel === "deaf" ? "" : "key");
+    urgent({ get, widget_manager, send: (content) => sent.push(content) }, { stop: 1 });
+    return sent;
+}"""
+
+
+@pytest.mark.parametrize("lent", ["no manager", "absent", "another kind", "dead", "deaf"])
+def test_where_the_control_channel_cannot_be_used_the_ordinary_message_is_sent(window: Page, lent: str) -> None:
+    (content,) = window.page.evaluate(SEND, [(STATIC / "urgent.js").read_text(), lent])
+    assert content["payload"] == {"stop": 1}
+    assert len(content["urgent"]) > 10
