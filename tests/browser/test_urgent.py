@@ -100,6 +100,7 @@ SEND = """async ([source, kernel]) => {
 
 @pytest.mark.parametrize("lent", ["no manager", "absent", "another kind", "dead", "deaf"])
 def test_where_the_control_channel_cannot_be_used_the_ordinary_message_is_sent(window: Page, lent: str) -> None:
-    (content,) = window.page.evaluate(SEND, [(STATIC / "urgent.js").read_text(), lent])
+    source = (STATIC / "urgent.js").read_text() + "export { urgent };"
+    (content,) = window.page.evaluate(SEND, [source, lent])
     assert content["payload"] == {"stop": 1}
     assert len(content["urgent"]) > 10

@@ -1,0 +1,265 @@
+"""The panels as a user of JupyterLab and Notebook 7 sees them, by both kernels: written in, stopped, branched, undone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import tiny
+from lab import LOAD, Lab, Page, ended, opened, output_of, press, run, text_of, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+SLOW = LOAD + "\n" + tiny.cell(0.03)
+FIELD, STATUS = ".jcp-field", ".jcp-status"
+
+
+def panel(window: Page, address: str) -> Any:
+    """The page of a notebook whose first cell loads, and whose second one opens the panel, both run."""
+    page = opened(window, address)
+    run(page, 0)
+    ended(page, 0, 90)
+    run(page, 1)
+    page.locator(FIELD).wait_for()
+    return page
+
+
+def field(page: Any) -> str:
+    return str(page.locator(FIELD).input_value())
+
+
+def button(page: Any, name: str) -> Any:
+    return page.locator(".jcp-bar button", has_text=name)
+
+
+def complete(page: Any, settings: dict[str, Any]) -> None:
+    """Set controls, complete, and wait for the end."""
+    page.locator(".jcp summary", has_text="Settings").click()
+    for name, value in settings.items():
+        page.locator(f"[id^=jcp-{name}-]").fill(str(value))
+    page.locator(".jcp summary", has_text="Settings").click()
+    button(page, "Complete").click()
+    done(page)
+
+
+def done(page: Any) -> None:
+    wait_for(lambda: "prompt token" in page.locator(STATUS).inner_text(), 60, "the panel's footer")
+
+
+def stopped(page: Any) -> float:
+    """Seconds from a click on Stop until the panel says that the completion was interrupted."""
+    wait_for(lambda: len(field(page)) > 30, 30, "text in the panel")
+    start = time.monotonic()
+    button(page, "Stop").click()
+    wait_for(lambda: "interrupted" in page.locator(STATUS).inner_text(), 10, "the end of a stopped completion")
+    return time.monotonic() - start
+
+
+def test_a_text_is_completed_stopped_branched_undone_and_walked(
+    lab: Lab, window: Page, front: str, kernel: str
+) -> None:
+    name = f"panel-{front}-{kernel}.ipynb"
+    page = panel(window, lab.notebook(name, SLOW, "%complete_panel The mean", front=front, kernel=kernel))
+    before = len(window.frames)
+    complete(page, {"max_new_tokens": 40, "seed": 3})
+    text = field(page)
+    assert text.startswith("The mean")
+    assert len(text) > 40
+    told = window.frames.since(before).of("comm_msg", sent=False, channel="iopub")
+    assert len(told) >= 4
+    assert told.most_a_second <= 20
+
+    page.locator(".jcp summary", has_text="Tokens").click()
+    token = page.locator(".jct-body .jct-token").nth(6)
+    token.click()
+    page.locator(".jct-card td button").first.click()
+    page.locator(".jct-chip").wait_for()
+    done(page)
+    branch = field(page)
+    assert branch != text
+
+    page.locator(".jct-chip button").first.click()
+    wait_for(lambda: field(page) == text, 10, "the sibling")
+    button(page, "Undo").click()
+    wait_for(lambda: field(page) == branch, 10, "the branch again, by Undo")
+    assert window.hosts <= {"127.0.0.1", ""}
+    assert not window.dialogs
+
+
+@pytest.mark.parametrize("running", ["", "import time; time.sleep(12)", "x = 0\nwhile x < 10**9: x += 1"])
+def test_stop_is_heard_within_a_second_whatever_the_kernel_does(
+    lab: Lab, window: Page, front: str, kernel: str, running: str
+) -> None:
+    name = f"stop-{front}-{kernel}-{len(running)}.ipynb"
+    cells = (SLOW, "%complete_panel The mean", running or "pass", "print(p.completion.finish_reason)")
+    page = panel(window, lab.notebook(name, *cells, front=front, kernel=kernel))
+    page.locator(".jcp summary", has_text="Settings").click()
+    page.locator("[id^=jcp-max_new_tokens-]").fill("2000")
+    button(page, "Complete").click()
+    wait_for(lambda: len(field(page)) > 12, 30, "the first text")
+    run(page, 2)
+    if running:
+        wait_for(lambda: "[*]" in page.locator(".jp-Notebook .jp-Cell").nth(2).inner_text(), 10, "the running cell")
+        before = len(window.frames)
+        start = time.monotonic()
+        button(page, "Stop").click()
+        wait_for(lambda: "interrupted" in page.locator(STATUS).inner_text(), 10, "the end of a stopped completion")
+        took = time.monotonic() - start
+        assert window.frames.since(before)
+        assert "[*]" in page.locator(".jp-Notebook .jp-Cell").nth(2).inner_text(), "the user's cell goes on"
+    else:
+        ended(page, 2)
+        took = stopped(page)
+    assert took < 1.5, f"{took:.2f} s, of which the test's own looking is some tenths"
+
+
+def test_everything_is_reached_by_keyboard_alone(lab: Lab, window: Page) -> None:
+    page = panel(window, lab.notebook("keys.ipynb", SLOW, "%complete_panel The mean"))
+    page.locator(FIELD).focus()
+    press(page, "Control+End")
+    page.keyboard.type(" of")
+    press(page, "Control+Enter")
+    wait_for(lambda: len(field(page)) > 30, 30, "text in the panel")
+    press(page, "Escape")
+    wait_for(lambda: "interrupted" in page.locator(STATUS).inner_text(), 10, "the end of a stopped completion")
+    text = field(page)
+
+    while page.evaluate("document.activeElement.textContent") != "Tokens":
+        press(page, "Tab")
+    press(page, "Enter", "Tab")
+    assert page.evaluate("document.activeElement.className").startswith("jct-token")
+    press(page, *["ArrowRight"] * 6, "Enter")
+    assert page.locator(".jct-card").is_visible()
+    press(page, "ArrowDown", "Enter")
+    page.locator(".jct-chip").wait_for()
+    press(page, "Escape")
+    wait_for(
+        lambda: "interrupted" in page.locator(STATUS).inner_text() or "length" in page.locator(STATUS).inner_text(),
+        60,
+        "the branch's end",
+    )
+    page.locator(FIELD).focus()
+    press(page, "Alt+ArrowUp")
+    wait_for(lambda: field(page) == text, 10, "the sibling")
+    press(page, "Control+Alt+z")
+    wait_for(lambda: field(page) != text, 10, "the branch again, by Undo")
+
+
+def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_static_text(
+    lab: Lab, window: Page
+) -> None:
+    page = panel(window, lab.notebook("again.ipynb", SLOW, "%complete_panel The mean"))
+    complete(page, {"max_new_tokens": 12, "seed": 5})
+    text = field(page)
+    press(page, "Control+s")
+    wait_for(lambda: len(lab.saved("again.ipynb").cells[1].outputs) == 2, 20, "the saved outputs")
+    page.reload()
+    page.locator(FIELD).wait_for()
+    wait_for(lambda: field(page) == text, 20, "the same text")
+
+    outputs = lab.saved("again.ipynb").cells[1].outputs
+    kept = outputs[1].data
+    assert text in "".join(kept["text/plain"])
+    assert "probability" in kept["text/plain"]
+    lab.stop_kernels()
+    window.page.goto("about:blank")
+    window.page.goto(lab.address("again.ipynb"))
+    window.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    wait_for(lambda: "kept with the notebook" in text_of(window.page, 1), 30, "the static output")
+    window.page.locator("summary", has_text="kept with the notebook").click()
+    assert text.split()[-1] in text_of(window.page, 1)
+
+
+HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)> [31mred[0m ]52;c;aGk= ‮gnp.exe
+<button data-commandlinker-command="filebrowser:open">press</button>"""
+
+
+def test_hostile_text_in_a_panel_is_shown_and_inert(lab: Lab, window: Page) -> None:
+    opening = f"import jupyter_complete as jc; jc.panel({HOSTILE!r})"
+    page = panel(window, lab.notebook("hostile-panel.ipynb", SLOW, opening))
+    complete(page, {"max_new_tokens": 4, "seed": 5})
+    for name in ("Tokens", "As code", "History"):
+        page.locator(".jcp summary", has_text=name).click()
+    shown = output_of(page, 1)
+    assert shown.locator("script, img, a[href], button[data-commandlinker-command]").count() == 0
+    assert "<script>alert(1)</script>" in field(page)
+    assert "‮" not in field(page)
+    assert "U+202E" in shown.inner_text()
+    assert not window.dialogs
+    button(page, "Undo").click()
+    wait_for(lambda: "Redo" in button(page, "Redo").inner_text() and button(page, "Redo").is_enabled(), 10, "Undo")
+
+
+def test_a_cell_in_the_background_goes_on_under_its_own_cell_and_stops(
+    lab: Lab, window: Page, front: str, kernel: str
+) -> None:
+    cells = (SLOW, "%%complete --background -N 2000 -o c\nThe mean", "print('meanwhile')", "print(c.finish_reason)")
+    name = f"background-{front}-{kernel}.ipynb"
+    page = opened(window, lab.notebook(name, *cells, front=front, kernel=kernel))
+    run(page, 0)
+    ended(page, 0, 90)
+    run(page, 1)
+    run(page, 2)
+    assert "meanwhile" in ended(page, 2)
+    first = len(page.locator(".jcb-text").inner_text())
+    wait_for(lambda: len(page.locator(".jcb-text").inner_text()) > first, 20, "text that grows")
+    output_of(page, 1).locator(".jcb button").click()
+    wait_for(lambda: "interrupted · " in text_of(page, 1), 10, "the finished output")
+    assert "interrupted" not in text_of(page, 2)
+    run(page, 3)
+    assert "interrupted" in ended(page, 3)
+
+
+def test_models_are_loaded_used_and_unloaded_by_mouse(lab: Lab, window: Page) -> None:
+    page = opened(window, lab.notebook("models.ipynb", SLOW, "%complete_model"))
+    run(page, 0)
+    ended(page, 0, 90)
+    run(page, 1)
+    page.locator(".jcm").wait_for()
+    page.locator(".jcm input").fill("tiny")
+    page.locator(".jcm button", has_text="Load").click()
+    page.locator(".jcm td", has_text="tiny").first.wait_for()
+    page.locator(".jcm button", has_text="Unload").click()
+    wait_for(lambda: "tiny is unloaded" in page.locator(".jcm-said").inner_text(), 20, "what the unload came to")
+    page.locator(".jcm input").fill("no-such-model")
+    page.locator(".jcm button", has_text="Load").click()
+    wait_for(lambda: "no-such-model" in page.locator(".jcm-said").inner_text(), 20, "why it was not loaded")
+
+
+LARGE = """
+from jupyter_complete.completion import Completion
+from jupyter_complete.events import Candidate, Step, Timing, Usage
+from jupyter_complete.request import Sampling
+top = tuple(Candidate(n, f" word{n}", -1.0 - n, 0.1) for n in range(8))
+steps = tuple(Step(n % 8, f" word{n % 8}", -1.0 - n % 8, 1 + n % 8, top) for n in range(2000))
+sampling = jc.current().config.sampling(jc.current().config.checked({}))
+c = Completion("The mean", "".join(s.text for s in steps), steps, "length", Usage(2, 0, 2000), Timing(1, 1, 1), None, sampling)
+view = jc.tokens(c)
+view
+"""
+DRAWN = """async () => {
+    const view = document.querySelector('.jct'), body = view.querySelector('.jct-body');
+    const times = [];
+    for (let round = 0; round < 5; round += 1) {
+        const start = performance.now();
+        body.replaceChildren(...[...body.childNodes].map((one) => one.cloneNode(true)));
+        body.getBoundingClientRect();
+        times.push(performance.now() - start);
+    }
+    return [body.querySelectorAll('.jct-token').length, times.sort((a, b) => a - b)[2]];
+}"""
+
+
+def test_two_thousand_tokens_are_all_there_and_each_tells_its_candidates(lab: Lab, window: Page) -> None:
+    page = opened(window, lab.notebook("large.ipynb", SLOW, "import jupyter_complete as jc" + LARGE))
+    run(page, 0)
+    ended(page, 0, 90)
+    run(page, 1)
+    page.locator(".jct-token").first.wait_for()
+    count, milliseconds = page.evaluate(DRAWN)
+    assert count == 2000
+    print(f"2,000 tokens laid out in {milliseconds:.0f} ms")
+    page.locator(".jct-jump").first.click()
+    page.locator(".jct-card table").wait_for()
+    assert page.locator(".jct-card tbody tr").count() >= 8
