@@ -1,9 +1,6 @@
-/**
- * Send a message that the kernel takes at once, while a cell runs too: see urgent.py.
- *
- * On the control channel where the front end lends a widget its kernel connection, and as an ordinary message always:
- * Python takes whichever comes first.
- */
+// Send a message that the kernel takes at once, while a cell runs too: see urgent.py.
+// On the control channel where the front end lends a widget its kernel connection, and as an ordinary message always:
+// Python takes whichever comes first.
 export function urgent(model, payload) {
   const unique = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
   const content = { urgent: unique(), payload };
