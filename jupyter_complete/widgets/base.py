@@ -77,7 +77,7 @@ class View(anywidget.AnyWidget):
             self._grant(message)
 
     def _grant(self, message: Any) -> None:
-        """Call what a page wishes for; urgent wishes come in the thread of the control channel."""
+        """Call what a page wishes for; while a cell runs that is in the thread of the control channel."""
         if not isinstance(message, dict):
             return
         given = {str(name): value for name, value in message.items() if name != "do"}

@@ -22,7 +22,7 @@ DETAILED = 400  # tokens whose candidates are in the snapshot; of more they are 
 class Tokens(View):
     """The token view of one completion; a candidate that is clicked becomes a branch of it, which is shown instead."""
 
-    _esm = module("common", "tokens")
+    _esm = module("common", "urgent", "tokens")
     _css = styles("common", "tokens")
 
     def __init__(self, one: Completion, session: Session) -> None:

@@ -5,7 +5,7 @@ const backgroundView = viewOf((el, line) => {
   const heard = make("span", { className: "jcb-status", role: "status" });
   const stop = make("button", {
     type: "button", title: "End here and keep the text",
-    onclick: () => { urgent(line.model, { do: "stop" }); heard.textContent = "stopping …"; },
+    onclick: () => { line.say("stop"); heard.textContent = "stopping …"; },
   }, "Stop");
   const root = make("div", { className: "jc-view jcb", role: "group", "aria-label": "Completion in the background" },
     make("div", { className: "jcb-bar" }, stop, heard), text);

@@ -74,7 +74,7 @@ class Line {
   }
 
   say(wish, what = {}) {
-    this.model.send({ do: wish, ...what });
+    urgent(this.model, { do: wish, ...what });
   }
 
   show(view) {

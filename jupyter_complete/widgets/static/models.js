@@ -9,7 +9,7 @@ const modelsView = viewOf((el, line) => {
   name.setAttribute("list", names.id);
   const dtype = choice("Type of the weights", ["auto", "int8", "float32", "bfloat16", "float16"]);
   const load = button("Load", "Get this model ready", () => name.value.trim() && ask("load", { name: name.value, dtype: dtype.value }));
-  const stop = button("Stop", "End the loading", () => urgent(line.model, { do: "stop" }));
+  const stop = button("Stop", "End the loading", () => line.say("stop"));
   const form = make("div", { className: "jcm-bar" }, name, names, dtype, load, stop,
     button("Refresh", "Measure again", () => line.say("again")));
   name.addEventListener("keydown", (event) => {

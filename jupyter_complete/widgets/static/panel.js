@@ -83,7 +83,7 @@ function panelPart(line, controls) {
   }
 
   function stop() {
-    urgent(line.model, { do: "stop" });
+    line.say("stop");
     if (busy) say("stopping …");
   }
 

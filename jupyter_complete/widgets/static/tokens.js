@@ -97,13 +97,14 @@ function tokensPart(wishes) {
 
   function look(index, pin, focus) {
     if (!spans[index]) return;
-    spans[here]?.classList.remove("jct-here");
-    if (spans[here]) spans[here].tabIndex = -1;
+    spans[here].classList.remove("jct-here");
+    spans[here].tabIndex = -1;
+    spans[here].setAttribute("aria-expanded", "false");
     here = index;
     pinned = pin;
     spans[here].tabIndex = 0;
     spans[here].classList.add("jct-here");
-    spans.forEach((span, at) => span.setAttribute("aria-expanded", String(at === here)));
+    spans[here].setAttribute("aria-expanded", "true");
     if (focus) spans[here].focus({ preventScroll: false });
     fill(places[here]);
     card.hidden = false;
