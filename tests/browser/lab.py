@@ -114,7 +114,7 @@ def opened(window: Page, address: str) -> Any:
     window.page.goto(address)
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")
     wait_for(lambda: _answered(window, before), 60, "the kernel's first answer")
-    window.page.locator(IDLE).first.wait_for()
+    window.page.locator(IDLE).first.wait_for(state="attached")  # a narrow toolbar hides it
     return window.page
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import chromium
-from lab import LOAD, Lab, Page, cells, footer, opened, run, running, wait_for
+from lab import LOAD, Lab, Page, cells, footer, opened, output_of, picture_of, run, running, wait_for
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -17,6 +17,11 @@ CELLS = (
     "%%complete -N 60 -t 0.7 --seed 3 -o c\nThe three most important ideas in statistics are",
     "%%complete -n 3 -N 16 -t 0.9 --seed 1\nThe quickest way to check a dataset for errors is",
     "%%complete --score\nThe capital of France is Paris.",
+)
+PANELS = (
+    LOAD,
+    "%complete_panel The three most important ideas in statistics are",
+    "%complete_model",
 )
 
 
@@ -28,6 +33,7 @@ def main() -> None:
             lab.set("@jupyterlab/apputils-extension:themes", {"theme": theme})
             context = browser.new_context(viewport={"width": 900, "height": 1000}, device_scale_factor=1.5)
             picture(lab, Page(context.new_page()), suffix)
+            panels(lab, Page(context.new_page()), suffix)
             context.close()
         browser.close()
 
@@ -43,6 +49,31 @@ def picture(lab: Lab, window: Page, suffix: str) -> None:
     top, bottom = _box(page, 1), _box(page, 3)
     clip = {"x": top["x"], "y": top["y"], "width": top["width"], "height": bottom["y"] + bottom["height"] - top["y"]}
     page.screenshot(path=IMAGES / f"complete{suffix}.png", clip=clip)
+
+
+def panels(lab: Lab, window: Page, suffix: str) -> None:
+    page = opened(window, lab.notebook(f"panels{suffix}.ipynb", *PANELS))
+    page.keyboard.press("Control+b")
+    run(page, 0)
+    run(page, 1)
+    page.locator(".jcp summary", has_text="Settings").click()
+    page.locator("[id^=jcp-max_new_tokens-]").fill("60")
+    page.locator("[id^=jcp-seed-]").fill("3")
+    page.locator(".jcp-bar button", has_text="Complete").click()
+    wait_for(lambda: "tokens/s" in page.locator(".jcp-status").inner_text(), 180, "the panel's footer")
+    picture_of(page, 1, IMAGES / f"panel{suffix}.png")
+    page.locator(".jcp summary", has_text="Settings").click()
+    page.locator(".jcp summary", has_text="Tokens").click()
+    page.locator(".jct-token").nth(14).click()
+    page.locator(".jct-card td button").first.click()
+    page.locator(".jct-chip").wait_for()
+    wait_for(lambda: "tokens/s" in page.locator(".jcp-status").inner_text(), 60, "the branch's footer")
+    page.locator(".jct-token").nth(20).click()
+    output_of(page, 1).locator(".jct").screenshot(path=IMAGES / f"panel-tokens{suffix}.png")
+    page.keyboard.press("Escape")
+    run(page, 2)
+    page.locator(".jcm table").wait_for()
+    output_of(page, 2).locator(".jcm").screenshot(path=IMAGES / f"models{suffix}.png")
 
 
 def _box(page: Any, cell: int) -> Any:

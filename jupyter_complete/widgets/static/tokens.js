@@ -115,6 +115,8 @@ function tokensPart(wishes) {
     const span = spans[here], most = root.clientWidth - card.offsetWidth;
     card.style.top = `${span.offsetTop + span.offsetHeight + 4}px`;
     card.style.left = `${Math.max(0, Math.min(span.offsetLeft, most))}px`;
+    const needed = card.offsetTop + card.offsetHeight + 8;
+    if (needed > root.offsetHeight) root.style.minHeight = `${needed}px`;
   }
 
   function close() {
