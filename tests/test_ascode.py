@@ -58,6 +58,7 @@ STOPS = [
     "%",
     "\r",
     "\u2028",
+    "\xa0",
 ]
 
 prompts = st.sampled_from(PROMPTS) | st.text(
@@ -81,7 +82,7 @@ options = st.fixed_dictionaries(
 ways = st.lists(
     st.tuples(st.sampled_from(["more", "anew", "token", "other"]), st.integers(0, 10), options), min_size=0, max_size=3
 )
-shared = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+shared = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def ids(one: Completion | None) -> list[int]:
