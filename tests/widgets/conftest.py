@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tiny
 from pages import Page, Wire
 
+from jupyter_complete import session as sessions
 from jupyter_complete.session import Session
 from jupyter_complete.widgets.panel import Panel
 
@@ -33,8 +35,10 @@ def model() -> Any:
 
 
 @pytest.fixture
-def tiny_session(session: Session) -> Session:
-    """A session whose default model is a tiny one, six tokens at a time."""
+def tiny_session(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session whose default model is a tiny one, six tokens at a time; its seeds are 1, 2, 3 and so on."""
+    seeds = itertools.count(1)
+    monkeypatch.setattr(sessions.secrets, "randbelow", lambda below: next(seeds))
     session.models.register("tiny", *tiny.make("qwen2"))
     session.config.model = "tiny"
     session.config.max_new_tokens = 6
