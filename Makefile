@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help setup demo test bench lab lint types notebooks pictures chromium clean
+JSDOM := tests/widgets/js/node_modules/.package-lock.json
+
+.PHONY: help setup demo test bench lab lint types notebooks pictures chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -28,11 +30,17 @@ setup: $(INSTALLED)
 demo: setup
 	@$(BIN)/jupyter-complete demo
 
-test: setup chromium
+test: setup chromium node
 	$(BIN)/python -m pytest
 
 chromium: $(INSTALLED)
 	@$(BIN)/python tests/browser/chromium.py
+
+node: $(JSDOM)
+
+$(JSDOM): tests/widgets/js/package-lock.json
+	@if command -v npm > /dev/null; then cd $(<D) && npm ci --silent && touch ../../../$@; \
+	else echo "npm is not there, so the widgets' modules are not tested: install Node.js 20 or newer."; fi
 
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py

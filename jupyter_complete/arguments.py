@@ -70,6 +70,12 @@ class Parser(MagicArgumentParser):
     def flags(self) -> list[str]:
         return sorted(self._option_string_actions, key=lambda flag: flag.lstrip("-").lower())
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """An option's value; argparse drops one that is two dashes, which only a quoted one can be."""
+        if arg_strings == ["--"] and action.option_strings:
+            return self._get_value(action, "--")
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """One sentence, without argparse's usage block."""
         raise UsageError(message.removeprefix("argument ").rstrip(".") + f". {self.name}? lists the options.")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from itertools import pairwise
 from typing import Any
 
+from IPython.core.error import UsageError
 from traitlets import Bool, List
 
+from .arguments import cell_settings
 from .branches import path
 from .completion import Completion
 from .config import Complete
@@ -16,44 +20,56 @@ from .request import Sampling
 
 def as_code(one: Completion, settings: Complete) -> str:
     """A `%%complete` cell, or lines of Python, whose result has the same tokens where `settings` are in force."""
-    way = path(one)
-    if len(way) == 1:
-        return as_cell(one, settings)
-    root, *rest = way
-    options = ", ".join(f"{name}={value!r}" for name, value in _options(root, settings))
-    lines = ["import jupyter_complete as jc", "", f"c = jc.complete({root.prompt!r}, {options})"]
-    for before, after in zip(way, rest, strict=False):
+    root, *rest = path(one)
+    options = dict(_options(root, settings))
+    if not rest and (cell := _cell(root.prompt, options)):
+        return cell
+    given = [repr(root.prompt), *(f"{name}={value!r}" for name, value in options.items())]
+    lines = ["import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)})"]
+    for before, after in pairwise((root, *rest)):
         lines.append(f"c = c.{_step(before, after)}")
     return "\n".join(lines)
 
 
-def as_cell(one: Completion, settings: Complete) -> str:
-    """The `%%complete` cell of a completion that no other one went before."""
-    words = ["%%complete", *(word for name, value in _options(one, settings) for word in _words(name, value))]
-    return " ".join(words) + "\n" + one.prompt
+def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:
+    """The `%%complete` cell that is read as this prompt and these options; None where there is none."""
+    line = " ".join(word for name, value in options.items() for word in _words(name, value))
+    try:
+        read = cell_settings(line)
+    except UsageError:
+        return None
+    if read != options or len(line.splitlines()) > 1 or not prompt.strip("\n"):
+        return None
+    return " ".join(["%%complete", line] if line else ["%%complete"]) + "\n" + prompt
 
 
 def _options(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
     """Every option of a root that is not as in `settings`."""
-    request = one.request
+    request, params = one.request, _params(one)
     if request is not None and request.model != settings.model:
         yield "model", request.model
     for field in fields(Sampling):
-        value = getattr(one.params, field.name)
-        value = one.seed if field.name == "seed" else list(value) if isinstance(value, tuple) else value
-        if value != getattr(settings, field.name) and field.name not in ("num", "candidates"):
+        value = getattr(params, field.name)
+        value = list(value) if isinstance(value, tuple) else value
+        if value != getattr(settings, field.name) and field.name != "candidates":
             yield field.name, value
     if request is not None and request.chat != settings.chat:
         yield "chat", request.chat
 
 
+def _params(one: Completion) -> Sampling:
+    """The settings that give a completion by itself, and end it where it was ended."""
+    ended = one.finish_reason in ("interrupted", "error") and one.usage.completion_tokens
+    return replace(one.params, num=1, seed=one.seed, max_new_tokens=ended or one.params.max_new_tokens)
+
+
 def _step(before: Completion, after: Completion) -> str:
     """The call by which one completion was made of the one before it."""
+    old, new = _params(before), _params(after)
     changed = {
-        field.name: getattr(after.params, field.name)
+        field.name: getattr(new, field.name)
         for field in fields(Sampling)
-        if field.name not in ("num", "seed", "candidates")
-        and getattr(after.params, field.name) != getattr(before.params, field.name)
+        if field.name not in ("seed", "candidates") and getattr(new, field.name) != getattr(old, field.name)
     }
     forced = after.request.forced if after.request else ()
     if after.seed is not None and (after.seed != before.seed or not forced):
@@ -78,7 +94,7 @@ def _words(name: str, value: Any) -> list[str]:
 def _quoted(text: str) -> str:
     """A text as one word of a magic's line."""
     escaped = text.replace("\\", r"\\").replace("\n", r"\n").replace("\t", r"\t")
-    plain = escaped and not any(sign in escaped for sign in " \"'") and not escaped.startswith("-")
+    plain = escaped and not re.search(r"[\s\"']|^-", escaped)
     if plain:
         return escaped
     return f"'{escaped}'" if '"' in escaped else f'"{escaped}"'

@@ -48,6 +48,7 @@ OPTIONS = [
     ("--stop a --stop 'b c'", {"stop": ["a", "b c"]}),
     ("--stop='b c'", {"stop": ["b c"]}),
     ('--stop ""', {"stop": [""]}),
+    ('--stop "--" -N 5', {"stop": ["--"], "max_new_tokens": 5}),
     ("--stop {x}", {"stop": ["{x}"]}),
     ("--stop $x", {"stop": ["$x"]}),
     ("--stop '}'", {"stop": ["}"]}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .page import BODY, QUIET, element, escape, fenced, visible
+from .page import BODY, QUIET, element, escape, fenced, unmath, visible
 
 HEAD = "What the panel shows, kept with the notebook"
 EMPTY = "The panel has no completion yet."
@@ -15,7 +15,7 @@ def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
     if tokens is None:
         empty = element("div", QUIET, escape(EMPTY))
         return {"text/html": empty, "text/markdown": f"*{EMPTY}*", "text/plain": EMPTY}
-    body = element("div", BODY, escape(text))
+    body = element("div", BODY, unmath(escape(text)))
     return {
         "text/html": f"<details><summary>{HEAD}</summary>{body}{tokens['text/html']}</details>",
         "text/markdown": "\n\n".join([fenced(text), tokens["text/markdown"]]),

@@ -31,6 +31,11 @@ def styles(*parts: str) -> str:
     return "\n".join((STATIC / f"{part}.css").read_text(encoding="utf-8") for part in parts)
 
 
+def sendable(text: str) -> str:
+    """`text` with halves of characters, which no message can carry, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 class View(anywidget.AnyWidget):
     """A widget that draws `shown`. A message {"do": name, ...} of its page calls `do_name`, which must return soon."""
 
@@ -87,4 +92,5 @@ class View(anywidget.AnyWidget):
         try:
             wish(**given)
         except CompleteError as error:
+            self.publish()  # what of it was done all the same
             self.refuse(error)

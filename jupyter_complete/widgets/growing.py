@@ -15,7 +15,7 @@ INTERVAL = 0.1  # seconds between two messages
 
 
 class Growing:
-    """Tells a page how the text grows: only what is new, and at most ten times a second."""
+    """Tells a page how the text grows: at most ten times a second, and only what is new since the last snapshot."""
 
     def __init__(self, view: View, before: Sequence[tuple[str, str]] = ()) -> None:
         self._view = view
@@ -24,6 +24,7 @@ class Growing:
         self._due = 0.0
         self._progress = Progress()
         self._waited = ""
+        self._since = 0
 
     def follow(self, stream: Stream) -> Completion:
         """Tell of a stream until it ends; what came of it."""
@@ -37,6 +38,8 @@ class Growing:
             return
         self._due = now + INTERVAL
         texts = list(draft.texts)
+        if self._since != (snapshot := self._view.shown["number"]):  # which has nothing of a text that is written
+            self._since, self._told, self._waited = snapshot, [], ""
         if not any(texts):
             waiting = self._progress.text(draft, "")
             if waiting != self._waited:

@@ -7,7 +7,6 @@ are the session's. A request is watched by a thread of its own, so that no call 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from ..render import frozen
 from ..request import Sampling
 from ..session import Session, current
 from ..worker import Stream
-from .base import View, module, styles
+from .base import View, module, sendable, styles
 from .controls import CONTROLS, of_panel
 from .growing import Growing, sentence_of
 from .kept import Kept
@@ -63,11 +62,12 @@ class Panel(View):
     def __init__(self, session: Session, prompt: str = "") -> None:
         super().__init__(controls={"controls": CONTROLS})
         self._session = session
-        self._scene = Scene(((YOU, prompt),) if prompt else ())
+        self._scene = Scene(((YOU, sendable(prompt)),) if prompt else ())
         self._past: list[Scene] = []
         self._future: list[Scene] = []
         self._settings: dict[str, Any] = {}
         self._stream: Stream | None = None
+        self._watching: threading.Thread | None = None
         self._kept = Kept()
         self.publish()
 
@@ -86,13 +86,12 @@ class Panel(View):
 
     def begin(self, prompt: str) -> None:
         """Have another text, of the user's; what stood there can be had again by Undo."""
-        self._see(Scene(((YOU, prompt),)))
+        self._see(Scene(((YOU, sendable(prompt)),)))
 
     def wait(self, timeout: float = 60.0) -> None:
-        """Wait until no request runs."""
-        end = time.monotonic() + timeout
-        while self.busy and time.monotonic() < end:
-            time.sleep(0.01)
+        """Wait until no request runs, and what has become of it is shown."""
+        if self._watching is not None:
+            self._watching.join(timeout)
 
     def publish(self) -> None:
         with self.lock:
@@ -167,8 +166,10 @@ class Panel(View):
             self._see(Scene(self._scene.before, first.alternatives[number - 1] if number else first))
 
     def do_recall(self, number: int) -> None:
-        """Show a completion of the history again."""
-        one = self._session.history[number]
+        """Show a completion of the history again, by the number it was listed with."""
+        one = next((one for one in list(self._session.history) if id(one) == number), None)
+        if one is None:
+            raise BadOption("That completion is no longer in the history.", "Take another one.")
         self._see(Scene(((YOU, one.prompt),), one))
 
     def do_weigh(self, part: int, at: int) -> None:
@@ -192,12 +193,13 @@ class Panel(View):
         if self.busy:
             raise BadOption("A completion is being written.", "Stop it first.")
         self._settings = {name: value for name, value in settings.items() if value is not None}
+        scene = self._as_typed(pieces)
         self._session.config.checked(self._settings)
-        return self._as_typed(pieces)
+        return scene
 
     def _as_typed(self, pieces: Sequence[Sequence[str]]) -> Scene:
         """What stands in the panel, with what was typed into it since."""
-        typed = tuple((YOU if who == YOU else MODEL, str(text)) for who, text in pieces if text)
+        typed = tuple((YOU if who == YOU else MODEL, sendable(text)) for who, text in pieces if text)
         if "".join(text for _, text in typed) != self._scene.text:
             self._past.append(self._scene)
             self._scene = Scene(typed)
@@ -207,7 +209,10 @@ class Panel(View):
         with self.lock:
             self._stream = stream
         self.tell("begun")
-        threading.Thread(target=self._watch, args=(stream, before), daemon=True, name="jupyter_complete panel").start()
+        self._watching = threading.Thread(
+            target=self._watch, args=(stream, before), daemon=True, name="jupyter_complete panel"
+        )
+        self._watching.start()
 
     def _watch(self, stream: Stream, before: tuple[Piece, ...]) -> None:
         """Tell the text as it grows, then show what has become of it."""
@@ -255,18 +260,18 @@ class Panel(View):
         return asked is not None and (asked.model, asked.chat) == (model, chat)
 
     def _recent(self) -> list[dict[str, Any]]:
-        """The newest completions first: where in the history, how they begin, and by what settings."""
+        """The newest completions first: a number of each, how they begin, and by what settings."""
         history = list(self._session.history)
-        found = [(number, one) for number, one in enumerate(history) if one.request and one.request.mode == "continue"]
+        found = [one for one in history if one.request and one.request.mode == "continue"]
         return [
             {
-                "number": number,
+                "number": id(one),  # its place changes once the history is full
                 "prompt": one.prompt[-LISTED:],
                 "text": one.text[:LISTED],
                 "how": f"t {one.params.temperature:g}" + ("" if one.seed is None else f" · seed {one.seed}"),
                 "depth": len(path(one)) - 1,
             }
-            for number, one in reversed(found[-RECENT:])
+            for one in reversed(found[-RECENT:])
         ]
 
 

@@ -24,22 +24,31 @@ function sign(character) {
 const visible = (text) => text.replace(UNSEEN, sign);
 const glyphs = (text) => visible(text).replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "·";
 
-// In a text that can be edited those characters stand as private ones that are seen and that lead back to them.
-const PRIVATE = 0xf0000, TAGS = 0xe0000, OF_TAGS = 0xfe000;
+// In a text that can be edited those characters stand as private ones that are seen and that lead back to them;
+// a private one that is meant as itself has a mark before it.
+const PRIVATE = 0xf0000, TAGS = 0xe0000, OF_TAGS = 0x100000, MARK = "\u{100fff}";
+const STANDING = /\u{100fff}?[\u{f0000}-\u{fffff}\u{100000}-\u{10007f}\u{100fff}]/gu;
 
 function shield(text) {
-  return text.replace(UNSEEN, (one) => {
+  const marked = text.replace(STANDING, (all) => [...all].map((one) => (one === MARK || meant(one) ? MARK + one : one)).join(""));
+  return marked.replace(UNSEEN, (one) => {
     const code = one.codePointAt(0);
     return String.fromCodePoint(code < TAGS ? PRIVATE + code : OF_TAGS + code - TAGS);
   });
 }
 
 function unshield(text) {
-  return text.replace(/[\u{f0000}-\u{fffff}]/gu, (one) => {
-    const code = one.codePointAt(0);
-    const meant = String.fromCodePoint(code < OF_TAGS ? code - PRIVATE : code - OF_TAGS + TAGS);
-    return visible(meant) === meant ? one : meant;
+  return text.replace(STANDING, (all) => {
+    const [one, marked] = all;
+    return marked ?? (meant(one) || one);
   });
+}
+
+// The unseen character that a private one stands for; none for most.
+function meant(one) {
+  const code = one.codePointAt(0);
+  const other = String.fromCodePoint(code < OF_TAGS ? code - PRIVATE : code - OF_TAGS + TAGS);
+  return visible(other) === other ? "" : other;
 }
 
 const percent = (share) => {

@@ -184,11 +184,7 @@ function panelPart(line, controls) {
       speak(texts[0], false);
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
-    refused({ text }) {
-      busy = false;
-      say(text, true);
-      refresh();
-    },
+    refused: ({ text }) => say(text, true),
     weighed: tokens.weighed,
   };
 }
@@ -206,7 +202,7 @@ function paperPart(onchange, onkeys) {
   let pieces = [];
 
   field.addEventListener("input", () => {
-    pieces = edited(pieces, unshield(field.value));
+    pieces = edited(pieces, unshield(field.value), unshield(field.value.slice(0, field.selectionEnd)).length);
     tint();
     onchange();
   });
@@ -239,18 +235,27 @@ function paperPart(onchange, onkeys) {
   };
 }
 
-// Pieces of a text that has become `text`: what was put in is the user's.
-function edited(pieces, text) {
-  const old = joined(pieces);
-  let head = 0, tail = 0;
-  while (head < Math.min(old.length, text.length) && old[head] === text[head]) head += 1;
-  while (tail < Math.min(old.length, text.length) - head && old.at(-1 - tail) === text.at(-1 - tail)) tail += 1;
+// Pieces of a text that has become `text`: what was put in, which ends at the caret, is the user's.
+function edited(pieces, text, caret = text.length) {
+  const old = joined(pieces), here = kept(old, text, text.length - caret), any = kept(old, text, text.length);
+  const [head, tail] = here[0] + here[1] < any[0] + any[1] ? any : here;
   const made = [...part(pieces, 0, head), ["you", text.slice(head, text.length - tail)], ...part(pieces, old.length - tail, old.length)];
   return made.filter(([, one]) => one).reduce((all, [who, one]) => {
     if (all.length && all.at(-1)[0] === who) all.at(-1)[1] += one;
     else all.push([who, one]);
     return all;
   }, []);
+}
+
+// How much at its head and, up to `most`, at its tail a text has kept of the old one, in whole characters.
+function kept(old, text, most) {
+  const least = Math.min(old.length, text.length);
+  let head = 0, tail = 0;
+  while (tail < Math.min(least, most) && old.at(-1 - tail) === text.at(-1 - tail)) tail += 1;
+  if (tail && /[\udc00-\udfff]/.test(old[old.length - tail])) tail -= 1;
+  while (head < least - tail && old[head] === text[head]) head += 1;
+  if (head && /[\ud800-\udbff]/.test(old[head - 1])) head -= 1;
+  return [head, tail];
 }
 
 function part(pieces, from, to) {
@@ -288,9 +293,11 @@ function settingsPart(controls) {
     });
   }
 
-  const escaped = (text) => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t").replaceAll("|", "\\|");
-  const stops = (text) => (text.match(/(\\.|[^|\\])+/gs) || []).map((one) =>
-    one.replace(/\\(.)/gs, (_, sign) => ({ n: "\n", t: "\t" })[sign] ?? sign));
+  // Several texts in one field: divided by |, with \n, \t and \r for what a field cannot hold.
+  const signs = { n: "\n", t: "\t", r: "\r" }, lettersOf = new Map(Object.entries(signs).map(([letter, sign]) => [sign, letter]));
+  const escaped = (text) => text.replace(/[\\|\n\t\r]/g, (one) => `\\${lettersOf.get(one) ?? one}`);
+  const stops = (text) => (text.match(/(\\.|[^|\\]|\\$)+/gs) || []).map((one) =>
+    one.replace(/\\(.)/gs, (_, letter) => signs[letter] ?? letter));
 
   return {
     root,

@@ -37,15 +37,20 @@ function tokensPart(wishes) {
     const pieces = [];
     places.forEach((place, index) => {
       if (place.at === 0) pieces.push(make("div", { className: "jct-name" }, figures(data.parts[place.part])));
-      const fork = data.parts[place.part].name === "completion" && data.forks.find(([at]) => at === place.at);
-      if (fork) pieces.push(chip(fork));
-      pieces.push(spans[index]);
+      pieces.push(...forksFrom(place, place.last), spans[index]);
     });
+    const last = places.at(-1);
+    if (last) pieces.push(...forksFrom({ ...last, at: last.last + 1 }, Infinity));
     body.replaceChildren(...pieces);
     if (spans.length) spans[here].tabIndex = 0;
     least.replaceChildren(...jumps());
     close();
     root.hidden = !places.length;
+  }
+
+  function forksFrom({ part, at }, to) {
+    if (data.parts[part].name !== "completion") return [];
+    return data.forks.filter(([fork]) => at <= fork && fork <= to).map(chip);
   }
 
   function spanOf(place, index) {
@@ -194,6 +199,7 @@ function tokensPart(wishes) {
     if (index !== undefined && Number(index) !== here) look(Number(index), pinned, false);
   });
   root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey) return;
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       const fork = nearestFork();
       if (fork) wishes.sibling(fork[0], event.key === "ArrowUp" ? -1 : 1);

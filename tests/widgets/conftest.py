@@ -1,0 +1,59 @@
+"""What the tests of the widgets share: comms that are looked into, a tiny model, a panel and its page."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import comm
+import pytest
+import tiny
+from pages import Page, Wire
+
+from jupyter_complete import session as sessions
+from jupyter_complete.session import Session
+from jupyter_complete.widgets.panel import Panel
+
+
+@pytest.fixture(autouse=True)
+def wires(monkeypatch: pytest.MonkeyPatch) -> list[Wire]:
+    """Every comm that is opened."""
+    opened: list[Wire] = []
+
+    def create(**given: Any) -> Wire:
+        opened.append(Wire(**given))
+        return opened[-1]
+
+    monkeypatch.setattr(comm, "create_comm", create)
+    return opened
+
+
+@pytest.fixture(scope="session")
+def model() -> Any:
+    return tiny.make("qwen2")[0]
+
+
+@pytest.fixture
+def tiny_session(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session whose default model is a tiny one, six tokens at a time; its seeds are 1, 2, 3 and so on."""
+    seeds = itertools.count(1)
+    monkeypatch.setattr(sessions.secrets, "randbelow", lambda below: next(seeds))
+    session.models.register("tiny", *tiny.make("qwen2"))
+    session.config.model = "tiny"
+    session.config.max_new_tokens = 6
+    return session
+
+
+@pytest.fixture
+def panel(tiny_session: Session) -> Iterator[Panel]:
+    """A panel with a beginning in it."""
+    opened = Panel(tiny_session, "The mean")
+    yield opened
+    opened.close()
+    opened.wait()
+
+
+@pytest.fixture
+def page(panel: Panel) -> Page:
+    return Page(panel)

@@ -1,0 +1,63 @@
+"""The panel's controls: every option that says what is asked of the model, as config.Complete declares it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from jupyter_complete.config import COMPLETE, Complete
+from jupyter_complete.widgets.base import module
+from jupyter_complete.widgets.controls import CONTROLS, LEFT_OUT, names, of_panel
+
+BY_NAME = {control["name"]: control for control in CONTROLS}
+
+
+def test_there_is_a_control_for_every_option_but_those_of_cells() -> None:
+    declared = [name for name, _ in Complete.flagged(COMPLETE)]
+    assert [control["name"] for control in CONTROLS] == [name for name in declared if name not in LEFT_OUT]
+
+
+def test_what_is_left_out_is_an_option() -> None:
+    assert set(LEFT_OUT) <= {name for name, _ in Complete.flagged(COMPLETE)}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("model", "text"),
+        ("num", "whole"),
+        ("temperature", "number"),
+        ("stop", "texts"),
+        ("chat", "switch"),
+        ("seed", "whole"),
+    ],
+)
+def test_the_kind_of_a_control_is_its_traits(name: str, kind: str) -> None:
+    assert BY_NAME[name]["kind"] == kind
+
+
+@pytest.mark.parametrize("name", names())
+def test_help_and_bounds_are_the_traits(name: str) -> None:
+    trait, control = Complete.class_traits()[name], BY_NAME[name]
+    assert control["help"] == trait.help
+    assert (control["low"], control["high"]) == (getattr(trait, "min", None), getattr(trait, "max", None))
+
+
+def test_the_value_of_a_control_is_the_sessions() -> None:
+    config = Complete(temperature=0.3)
+    assert of_panel(config, {}) == {name: getattr(config, name) for name in names()}
+
+
+def test_what_the_page_asked_for_comes_before_the_sessions() -> None:
+    assert of_panel(Complete(temperature=0.3), {"temperature": 1.5, "nonsense": 1})["temperature"] == 1.5
+
+
+def test_controls_and_their_values_can_be_sent() -> None:
+    assert json.loads(json.dumps([CONTROLS, of_panel(Complete(), {})], allow_nan=False))
+
+
+def test_the_page_knows_no_option_by_name_but_the_model_whose_names_it_offers() -> None:
+    made = module("common", "urgent", "tokens", "panel")
+    wishes = {"stop"}
+    assert [name for name in names() if f'"{name}"' in made and name not in wishes] == ["model"]
