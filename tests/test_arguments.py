@@ -40,6 +40,7 @@ OPTIONS = [
     ("--dry-run", {"dry_run": True}),
     ("--score", {"score": True}),
     ("--inspect", {"inspect": True}),
+    ("--background", {"background": True}),
     ("-t 1 -t 2", {"temperature": 2.0}),
     (r'--stop "\n"', {"stop": ["\n"]}),
     (r"--stop \n\t", {"stop": ["\n\t"]}),

@@ -18,7 +18,7 @@ from jupyter_complete.widgets.controls import CONTROLS, of_panel
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": ("common", "urgent", "tokens", "panel"), "tokens": ("common", "tokens")}
+VIEWS = {"panel": ("common", "urgent", "tokens", "panel"), "tokens": ("common", "urgent", "tokens")}
 INSIDE = {"panel": "edited, shield, unshield, visible, settingsPart", "tokens": "placed"}  # tested by themselves
 MOST = 30_000  # bytes of a module, which every widget of a notebook carries
 

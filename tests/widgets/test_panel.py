@@ -16,7 +16,8 @@ from jupyter_complete.errors import OutOfMemory
 from jupyter_complete.events import Loading, Step, Token
 from jupyter_complete.session import Session
 from jupyter_complete.widgets import panel as panels
-from jupyter_complete.widgets.panel import Growing, Panel, open_panel
+from jupyter_complete.widgets.growing import Growing
+from jupyter_complete.widgets.panel import Panel, open_panel
 
 
 def ids(one: Completion | None) -> list[int]:
@@ -570,7 +571,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(panels.time, "monotonic", lambda: now)
+    monkeypatch.setattr("jupyter_complete.widgets.growing.time.monotonic", lambda: now)
     return passing
 
 

@@ -38,7 +38,7 @@ export class Model {
     this.handlers.set(name, (this.handlers.get(name) ?? []).filter((one) => one !== handler));
   }
   send(content) {
-    this.sent.push(structuredClone(content));
+    this.sent.push(structuredClone(content.payload ?? content)); // urgent.js wraps a wish up
   }
   save_changes() {}
   tell(message) {
