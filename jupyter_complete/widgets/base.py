@@ -58,9 +58,10 @@ class View(anywidget.AnyWidget):
             self._number += 1
             self.shown = {"number": self._number, **what}
 
-    def refuse(self, error: CompleteError) -> None:
+    def refuse(self, error: BaseException) -> None:
         """Say in one sentence why something was not done."""
-        self.tell("refused", text=str(error))
+        ours = isinstance(error, CompleteError)
+        self.tell("refused", text=str(error) if ours else f"{type(error).__name__}: {error}")
 
     def publish(self) -> None:
         """Show what there is now."""
@@ -82,3 +83,5 @@ class View(anywidget.AnyWidget):
         except CompleteError as error:
             self.publish()  # what of it was done all the same
             self.refuse(error)
+        except LookupError:  # the page speaks of what was there before
+            self.publish()

@@ -18,7 +18,7 @@ from ..ascode import as_code
 from ..branches import path
 from ..completion import Completion, Draft
 from ..display import Progress
-from ..errors import BadOption, CompleteError
+from ..errors import BadOption
 from ..render import frozen
 from ..request import Sampling
 from ..session import Session, current
@@ -228,10 +228,8 @@ class Panel(View):
                 self._see(Scene(before, done))
             else:
                 self.publish()
-        if isinstance(stream.error, CompleteError):
+        if stream.error is not None:
             self.refuse(stream.error)
-        elif stream.error is not None:
-            self.tell("refused", text=f"{type(stream.error).__name__}: {stream.error}")
 
     def _see(self, scene: Scene) -> None:
         """Have another scene, which can be undone."""
