@@ -22,12 +22,12 @@ def as_code(one: Completion, settings: Complete) -> str:
     """A `%%complete` cell, or lines of Python, whose result has the same tokens where `settings` are in force."""
     root, *rest = path(one)
     options = dict(_options(root, settings))
-    if not rest and (cell := _cell(root.prompt, options)):
+    if not (rest or _one_of_beams(root)) and (cell := _cell(root.prompt, options)):
         return cell
     given = [repr(root.prompt), *(f"{name}={value!r}" for name, value in options.items())]
-    lines = ["import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)})"]
+    lines = ["import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)}){_one_of_beams(root)}"]
     for before, after in pairwise((root, *rest)):
-        lines.append(f"c = c.{_step(before, after)}")
+        lines.append(f"c = c.{_step(before, after)}{_one_of_beams(after)}")
     return "\n".join(lines)
 
 
@@ -60,7 +60,13 @@ def _options(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
 def _params(one: Completion) -> Sampling:
     """The settings that give a completion by itself, and end it where it was ended."""
     ended = one.finish_reason in ("interrupted", "error") and one.usage.completion_tokens
-    return replace(one.params, num=1, seed=one.seed, max_new_tokens=ended or one.params.max_new_tokens)
+    num = one.params.num if _one_of_beams(one) else 1
+    return replace(one.params, num=num, seed=one.seed, max_new_tokens=ended or one.params.max_new_tokens)
+
+
+def _one_of_beams(one: Completion) -> str:
+    """How one of several that beams found is had of them; one that was drawn has a seed of its own."""
+    return f".alternatives[{one.number - 1}]" if one.number and one.params.beams > 1 else ""
 
 
 def _step(before: Completion, after: Completion) -> str:
@@ -69,8 +75,10 @@ def _step(before: Completion, after: Completion) -> str:
     changed = {
         field.name: getattr(new, field.name)
         for field in fields(Sampling)
-        if field.name not in ("seed", "candidates") and getattr(new, field.name) != getattr(old, field.name)
+        if field.name not in ("num", "seed", "candidates") and getattr(new, field.name) != getattr(old, field.name)
     }
+    if new.num > 1:
+        changed["num"] = new.num
     forced = after.request.forced if after.request else ()
     if after.seed is not None and (after.seed != before.seed or not forced):
         changed["seed"] = after.seed

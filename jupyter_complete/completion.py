@@ -47,6 +47,7 @@ class Completion:
     continue_with: Callable[..., Completion] | None = field(default=None, repr=False)
     parent: Completion | None = field(default=None, repr=False)
     at: int | None = None
+    number: int = field(default=0, repr=False)  # of the request's continuations, from 0
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
@@ -290,4 +291,5 @@ class Draft:
             continue_with=continue_with,
             parent=self._earlier,
             at=self._kept if self._earlier else None,
+            number=index,
         )

@@ -175,6 +175,14 @@ def test_the_best_of_a_beam_search_is_found_again(shell: InteractiveShell, sessi
     assert ids(run(shell, session, as_code(one, session.config))) == ids(one)
 
 
+def test_one_of_several_beams_is_found_again(shell: InteractiveShell, session: Session) -> None:
+    other = session.complete("The mean", max_new_tokens=6, beams=3, num=3).alternatives[1]
+    again = session.more(other, num=2, max_new_tokens=3).result().alternatives[0]
+    for one in (other, again):
+        shell.run_cell(as_code(one, session.config)).raise_error()
+        assert ids(shell.user_ns["c"]) == ids(one)
+
+
 def test_what_was_interrupted_ends_at_the_same_token(shell: InteractiveShell, session: Session) -> None:
     stream = session.stream("The mean", max_new_tokens=200, seed=3)
     for _ in stream:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from ..completion import Completion
 from ..worker import Stream
-from .base import View, module, styles
-from .growing import Growing, sentence_of
+from .base import View, module, sentence_of, styles
+from .growing import Growing
 from .kept import Kept
 
 WRITING = "This text is being written in the background."
@@ -61,7 +61,7 @@ class Background(View):
             self._when_done(done)
             self._kept.place_again(dict(done.bundle(self._before, self._form)))
         if error is not None:
-            self.tell("refused", text=sentence_of(error))
+            self.refuse(error)
             if not done.text:
                 self._kept.place_again({"text/plain": sentence_of(error)})
 

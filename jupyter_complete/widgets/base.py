@@ -36,6 +36,11 @@ def sendable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def sentence_of(error: BaseException) -> str:
+    """What a page says of an error."""
+    return str(error) if isinstance(error, CompleteError) else f"{type(error).__name__}: {error}"
+
+
 class View(anywidget.AnyWidget):
     """A widget that draws `shown`. A message {"do": name, ...} of its page calls `do_name`, which must return soon."""
 
@@ -65,9 +70,9 @@ class View(anywidget.AnyWidget):
             self._number += 1
             self.shown = {"number": self._number, **what}
 
-    def refuse(self, error: CompleteError) -> None:
+    def refuse(self, error: BaseException) -> None:
         """Say in one sentence why something was not done."""
-        self.tell("refused", text=str(error))
+        self.tell("refused", text=sentence_of(error))
 
     def publish(self) -> None:
         """Show what there is now."""
@@ -94,3 +99,5 @@ class View(anywidget.AnyWidget):
         except CompleteError as error:
             self.publish()  # what of it was done all the same
             self.refuse(error)
+        except LookupError:  # the page speaks of what was there before
+            self.publish()

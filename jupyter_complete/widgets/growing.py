@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from ..completion import Completion, Draft
 from ..display import Progress
-from ..errors import CompleteError
 from ..worker import Stream
 from .base import View
 
@@ -52,8 +51,3 @@ class Growing:
         else:
             self._view.tell("text", texts=texts, before=list(self._before))
         self._told = texts if any(texts) else []
-
-
-def sentence_of(error: BaseException) -> str:
-    """What a page says of an error."""
-    return str(error) if isinstance(error, CompleteError) else f"{type(error).__name__}: {error}"

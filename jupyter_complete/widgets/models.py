@@ -10,8 +10,7 @@ from ..display import Progress
 from ..errors import CompleteError
 from ..session import Session
 from ..worker import Stream
-from .base import View, module, styles
-from .growing import sentence_of
+from .base import View, module, sentence_of, styles
 
 
 class Models(View):

@@ -23,7 +23,7 @@ from ..session import Session, current
 from ..worker import Stream
 from .base import View, module, sendable, styles
 from .controls import CONTROLS, of_panel
-from .growing import Growing, sentence_of
+from .growing import Growing
 from .kept import Kept
 from .tokens import sibling, told, weighed
 
@@ -224,7 +224,7 @@ class Panel(View):
             else:
                 self.publish()
         if stream.error is not None:
-            self.tell("refused", text=sentence_of(stream.error))
+            self.refuse(stream.error)
 
     def _see(self, scene: Scene) -> None:
         """Have another scene, which can be undone."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..branches import forks, siblings, taken
 from ..completion import Completion
-from ..errors import CompleteError
 from ..events import Candidate, Step
 from ..measures import characters, covered, entropy, own, perplexity
 from ..session import Session, current
@@ -38,11 +37,11 @@ class Tokens(View):
 
     def _show(self, stream: Stream) -> None:
         done = stream.completion()
-        if isinstance(stream.error, CompleteError):
-            self.refuse(stream.error)
-        if done.text:
+        if stream.error is None or done.text:
             self.one = done
             self.publish()
+        if stream.error is not None:
+            self.refuse(stream.error)
 
     def publish(self) -> None:
         self.show(**told(self.one))

@@ -408,6 +408,17 @@ def test_a_message_that_means_nothing_does_nothing(page: Page, panel: Panel, mes
     assert not panel.busy
 
 
+@pytest.mark.parametrize(
+    ("wish", "what"),
+    [("take", {"number": 9}), ("weigh", {"part": 9, "at": 0}), ("weigh", {"part": 0, "at": 99})],
+)
+def test_a_page_that_speaks_of_what_is_gone_gets_the_snapshot(page: Page, wish: str, what: dict[str, int]) -> None:
+    act(page, "complete")
+    before = page.shown
+    page.say(wish, **what)
+    assert page.shown == {**before, "number": before["number"] + 1}
+
+
 # -- closing, and several panels -----------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from hostile import TEXTS
-from pages import Page, until
+from pages import Page, before_pass, until
 
 import jupyter_complete as jc
 from jupyter_complete.completion import Completion, Draft
@@ -158,6 +158,21 @@ def test_a_branch_that_failed_leaves_the_view_as_it_was(
     page.say("branch", at=1, token=1)
     assert page.refusals == ["It cannot be. Do this."]
     assert view.one is first
+
+
+def test_an_error_of_the_model_is_told_behind_what_there_is_of_the_branch(view: Tokens, model: Any) -> None:
+    page, first = Page(view), view.one
+
+    def fail(step: int) -> None:
+        if step == 3:
+            raise RuntimeError("the card is gone")
+
+    with before_pass(model, fail):
+        page.say("branch", at=1, token=first.tokens[1].top[-1].id)
+        until(lambda: page.refusals)
+    assert page.refusals == ["RuntimeError: the card is gone"]
+    assert page.messages[-1]["number"] > page.shown["number"]
+    assert view.one.parent is first
 
 
 def test_a_page_that_missed_a_message_gets_the_snapshot(view: Tokens) -> None:
