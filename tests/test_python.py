@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,11 @@ def test_stream_gives_the_text_in_pieces(model: jc.Model) -> None:
 
 
 def test_leaving_the_stream_stops_the_model_and_keeps_the_text(model: jc.Model) -> None:
+    slower = model.model.register_forward_pre_hook(lambda *given: time.sleep(0.02))  # it would be done at once
     pieces = jc.stream(PROMPT, model="tiny", temperature=0, max_new_tokens=200)
     begun = next(iter(pieces))
     pieces.close()  # type: ignore[attr-defined]
+    slower.remove()
     done = jc.last()
     assert done is not None
     assert done.finish_reason == "interrupted"
