@@ -21,7 +21,7 @@ from .request import Sampling
 def as_code(one: Completion, settings: Complete) -> str:
     """A `%%complete` cell, or lines of Python, whose result has the same tokens where `settings` are in force."""
     root, *rest = path(one)
-    options = dict(_options(root, settings))
+    options = dict(changed(root, settings))
     if not (rest or _one_of_beams(root)) and (cell := _cell(root.prompt, options)):
         return cell
     given = [repr(root.prompt), *(f"{name}={value!r}" for name, value in options.items())]
@@ -43,8 +43,8 @@ def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:
     return " ".join(["%%complete", line] if line else ["%%complete"]) + "\n" + prompt
 
 
-def _options(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
-    """Every option of a root that is not as in `settings`."""
+def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
+    """Every option of a completion that is not as in `settings`, by its name."""
     request, params = one.request, _params(one)
     if request is not None and request.model != settings.model:
         yield "model", request.model
@@ -72,20 +72,20 @@ def _one_of_beams(one: Completion) -> str:
 def _step(before: Completion, after: Completion) -> str:
     """The call by which one completion was made of the one before it."""
     old, new = _params(before), _params(after)
-    changed = {
+    other = {
         field.name: getattr(new, field.name)
         for field in fields(Sampling)
         if field.name not in ("num", "seed", "candidates") and getattr(new, field.name) != getattr(old, field.name)
     }
     if new.num > 1:
-        changed["num"] = new.num
+        other["num"] = new.num
     forced = after.request.forced if after.request else ()
     if after.seed is not None and (after.seed != before.seed or not forced):
-        changed["seed"] = after.seed
+        other["seed"] = after.seed
     given = [f"at={after.at}"]
     if forced and after.at is not None:
         given.append(f"token={after.tokens[after.at].id if after.at < len(after.tokens) else forced[0]!r}")
-    given += [f"{name}={list(value) if isinstance(value, tuple) else value!r}" for name, value in changed.items()]
+    given += [f"{name}={list(value) if isinstance(value, tuple) else value!r}" for name, value in other.items()]
     return f"branch({', '.join(given)})"
 
 

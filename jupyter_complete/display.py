@@ -17,6 +17,7 @@ from .render.page import count, numbered, size, visible
 from .worker import Stream, stopping_on_interrupt
 
 SHORT = 128  # prompt tokens that are read at once, with no progress to tell
+A_LITTLE_MORE = 1.02  # than an interval: woken before its end, a screen would wait for another one
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
 
 
@@ -47,8 +48,10 @@ def paint(stream: Stream, before: str = "", form: str = "text", updates_per_seco
     """
     with stopping_on_interrupt(stream):
         screen = screen_here(updates_per_second)
+        stream.inbox.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
-            screen.live(stream.draft, before)
+            if not stream.inbox:  # all that has come is in the draft
+                screen.live(stream.draft, before)
         done = stream.completion()
         if stream.error is None or any(stream.draft.texts):
             screen.final(done, before, form)

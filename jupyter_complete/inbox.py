@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-REST = 0.05  # seconds from one waking of the caller to the next, which holds up the threads of a fast model each time
+REST = 0.05  # seconds from one waking of the caller to the next
 
 
 class Empty(Exception):
@@ -17,9 +17,13 @@ class Empty(Exception):
 
 
 class Inbox(Generic[T]):
-    """One thread puts in, one takes out. The last item is put in by `end`, and is waited for no longer than needed."""
+    """One thread puts in, one takes out. The last item is put in by `end`, and is waited for no longer than needed.
+
+    `rest` is the least time from one waking of the caller to the next: each holds up the threads of a fast model.
+    """
 
     def __init__(self) -> None:
+        self.rest = REST
         self._items: deque[T] = deque()
         self._some = threading.Event()
         self._ended = threading.Event()
@@ -46,7 +50,7 @@ class Inbox(Generic[T]):
         return self._items.popleft()
 
     def _wait(self, timeout: float) -> None:
-        rest = self._woken + REST - time.monotonic()
+        rest = self._woken + self.rest - time.monotonic()
         if rest > 0:
             self._ended.wait(min(rest, timeout))
         self._some.clear()

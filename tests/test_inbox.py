@@ -70,9 +70,9 @@ def test_a_caller_of_a_fast_worker_is_woken_a_few_times_only() -> None:
     assert woken <= 2 + (time.monotonic() - begun) / REST
 
 
-def test_the_end_does_not_wait_for_the_callers_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyter_complete.inbox.REST", 60.0)
+def test_the_end_does_not_wait_for_the_callers_rest() -> None:
     inbox: Inbox[int] = Inbox()
+    inbox.rest = 60.0
     inbox.put(0)
     assert inbox.get(1.0) == 0
     threading.Timer(0.05, inbox.end, (1,)).start()

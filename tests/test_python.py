@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from pathlib import Path
 
@@ -34,12 +35,14 @@ def test_stream_gives_the_text_in_pieces(model: jc.Model) -> None:
     assert "".join(pieces) == jc.complete(PROMPT, model="tiny", **GREEDY).text
 
 
-def test_leaving_the_stream_stops_the_model_and_keeps_the_text(model: jc.Model) -> None:
-    slower = model.model.register_forward_pre_hook(lambda *given: time.sleep(0.02))  # it would be done at once
-    pieces = jc.stream(PROMPT, model="tiny", temperature=0, max_new_tokens=200)
+def test_leaving_the_stream_stops_the_model_and_keeps_the_text(session: Session) -> None:
+    endless, tokenizer = copy.deepcopy(tiny.make("llama"))
+    endless.generation_config.eos_token_id = endless.config.eos_token_id = None
+    endless.register_forward_pre_hook(lambda *given: time.sleep(0.01))  # else it is done before anybody can leave
+    jc.register("endless", endless, tokenizer)
+    pieces = jc.stream(PROMPT, model="endless", temperature=0, max_new_tokens=1000)
     begun = next(iter(pieces))
     pieces.close()  # type: ignore[attr-defined]
-    slower.remove()
     done = jc.last()
     assert done is not None
     assert done.finish_reason == "interrupted"

@@ -13,7 +13,7 @@ from typing import Any
 
 from traitlets import Dict
 
-from ..ascode import as_code
+from ..ascode import as_code, changed
 from ..branches import path
 from ..completion import Completion
 from ..errors import BadOption
@@ -268,7 +268,7 @@ class Panel(View):
                 "number": id(one),  # its place changes once the history is full
                 "prompt": one.prompt[-LISTED:],
                 "text": one.text[:LISTED],
-                "how": f"t {one.params.temperature:g}" + ("" if one.seed is None else f" · seed {one.seed}"),
+                "how": " · ".join(f"{name} {value}" for name, value in changed(one, self._session.config)),
                 "depth": len(path(one)) - 1,
             }
             for one in reversed(found[-RECENT:])

