@@ -48,7 +48,7 @@ def paint(stream: Stream, before: str = "", form: str = "text", updates_per_seco
     """
     with stopping_on_interrupt(stream):
         screen = screen_here(updates_per_second)
-        stream.inbox.rest = A_LITTLE_MORE / updates_per_second
+        stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
             if not stream.inbox:  # all that has come is in the draft
                 screen.live(stream.draft, before)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-REST = 0.05  # seconds from one waking of the caller to the next
 
 
 class Empty(Exception):
@@ -19,15 +18,17 @@ class Empty(Exception):
 class Inbox(Generic[T]):
     """One thread puts in, one takes out. The last item is put in by `end`, and is waited for no longer than needed.
 
-    `rest` is the least time from one waking of the caller to the next: each holds up the threads of a fast model.
+    `rest` is the least time in seconds from one waking of the caller to the next, none at first: each waking holds up
+    the threads of a fast model.
     """
 
     def __init__(self) -> None:
-        self.rest = REST
+        self.rest = 0.0
         self._items: deque[T] = deque()
         self._some = threading.Event()
         self._ended = threading.Event()
-        self._woken = 0.0
+        self._woken = -math.inf
+        self._awake = False  # the caller takes out what has come, item by item
 
     def __len__(self) -> int:
         return len(self._items)
@@ -43,17 +44,23 @@ class Inbox(Generic[T]):
 
     def get(self, timeout: float) -> T:
         """The next item, waited for up to `timeout` seconds; raises Empty after that."""
-        if not self._items:
-            self._wait(timeout)
-        if not self._items:
+        self._awake = self._awake and bool(self._items)
+        if not self._awake:
+            self._awake = self._wait(time.monotonic() + timeout)
+        if not self._awake:
             raise Empty
         return self._items.popleft()
 
-    def _wait(self, timeout: float) -> None:
-        rest = self._woken + self.rest - time.monotonic()
-        if rest > 0:
-            self._ended.wait(min(rest, timeout))
+    def _wait(self, until: float) -> bool:
+        """Rest, and wait for an item; whether there is one and the rest is over."""
+        rested = self._woken + self.rest
+        while not self._ended.is_set() and (now := time.monotonic()) < rested:
+            if now >= until:
+                return False
+            self._ended.wait(min(rested, until) - now)
         self._some.clear()
         if not self._items:
-            self._some.wait(timeout)
-        self._woken = time.monotonic()
+            self._some.wait(max(0.0, until - time.monotonic()))
+        if self._items:
+            self._woken = time.monotonic()
+        return bool(self._items)

@@ -21,6 +21,7 @@ from .events import Event, Finish, Loading, Token
 from .inbox import Empty, Inbox
 
 TICK = 0.05  # seconds between two looks of a waiting caller
+REST = 0.05  # seconds a caller lets pass between two looks while tokens come
 GRACE = 0.5  # seconds a stopped request is waited for; then the caller goes on with what it has
 
 Job = Callable[[threading.Event], Iterator[Event]]
@@ -37,6 +38,7 @@ class Stream:
         self.continue_with: Callable[..., Completion] | None = None
         self.when_done: Callable[[Completion], None] = lambda completion: None
         self.inbox: Inbox[Event | BaseException] = Inbox()
+        self.rest = REST
         self._alive = alive
         self._stopped_at: float | None = None
         self._done: Completion | None = None
@@ -55,6 +57,8 @@ class Stream:
                 self._fail(item)
             else:
                 self.draft.take(item)
+                if isinstance(item, Token):  # the first one is told at once
+                    self.inbox.rest = self.rest
                 yield item
 
     def __iter__(self) -> Iterator[Event]:

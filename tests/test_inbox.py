@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from jupyter_complete.inbox import REST, Empty, Inbox
+from jupyter_complete.inbox import Empty, Inbox
+
+REST = 0.02
 
 
 def test_items_come_out_in_the_order_they_went_in() -> None:
@@ -50,8 +52,30 @@ def test_nothing_is_lost_between_a_fast_worker_and_its_caller() -> None:
     assert got == list(range(count + 1))
 
 
+def test_without_a_rest_every_item_is_had_at_once() -> None:
+    inbox: Inbox[int] = Inbox()
+    for item in range(3):
+        threading.Timer(0.02, inbox.put, (item,)).start()
+        assert inbox.get(60.0) == item
+
+
+def test_what_came_during_a_rest_waits_for_its_end() -> None:
+    inbox: Inbox[int] = Inbox()
+    inbox.rest = 60.0
+    inbox.put(0)
+    assert inbox.get(1.0) == 0
+    for come in ([], [1]):
+        for item in come:
+            inbox.put(item)
+        with pytest.raises(Empty):
+            inbox.get(0.01)
+    inbox.rest = 0.0
+    assert inbox.get(1.0) == 1
+
+
 def test_a_caller_of_a_fast_worker_is_woken_a_few_times_only() -> None:
     inbox: Inbox[int] = Inbox()
+    inbox.rest = REST
     begun, woken = time.monotonic(), 0
 
     def work() -> None:

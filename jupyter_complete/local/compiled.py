@@ -6,16 +6,21 @@ numba itself looks only at the file of a kept function for changes, not at those
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import cfunc, njit
+from numba import njit
 from numba.core import config
+from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 
 from ..sources.cache import root
+
+_LOCK = threading.Lock()
 
 
 def compiled(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -29,20 +34,24 @@ def compiled(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 def compiled_now(signature: Any, function: Callable[..., Any], **flags: Any) -> Any:
-    """numba's cfunc, kept likewise."""
+    """numba's cfunc, kept likewise; it is compiled outside the block, for that takes seconds."""
     with _kept():
-        return cfunc(signature, cache=True, **flags)(function)
+        made = CFunc(function, normalize_signature(signature), locals={}, options=flags)
+        made.enable_caching()
+    made.compile()
+    return made
 
 
 @contextmanager
 def _kept() -> Iterator[None]:
-    """Functions that are decorated inside the block are kept in a place of their own."""
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str((Path(before) if before else root() / "compiled") / _digest())
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before
+    """Functions that are decorated inside the block are kept in a place of their own; numba's setting is for all."""
+    with _LOCK:
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str((Path(before) if before else root() / "compiled") / _digest())
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = before
 
 
 @cache

@@ -128,7 +128,7 @@ class Fused:
         self._call(cache, team)
         begun = time.perf_counter()
         step.run(self._weights, self.shape, s, 0, team, 0, tokens, cache.keys, cache.values)
-        self._pace.took(time.perf_counter() - begun, tokens)
+        self._pace.took(time.perf_counter() - begun, tokens, cache.length)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
     def read(self, ids: Sequence[int], cache: Slots, every: bool, stop: StopEvent | None) -> Tensor:

@@ -10,6 +10,7 @@ SLOW = 1.7  # times the quickest step of late: the cores are not ours
 SURE = 3  # slow steps in a row
 TRIED = 16  # steps with fewer threads before more are tried again, at first
 LONGEST = 512
+ALIKE = 512  # tokens of context, up to which steps take about as long
 DRIFT = 1.001  # by which the quickest is forgotten, step by step: contexts grow
 
 
@@ -22,15 +23,16 @@ class Pace:
         self._slow = 0
         self._left = 0
         self._patience = TRIED
-        self._quickest: dict[int, float] = {}
+        self._quickest: dict[tuple[int, int], float] = {}
 
     @property
     def threads(self) -> int:
         return max(1, self._most >> self._halved)
 
-    def took(self, seconds: float, tokens: int) -> None:
-        """A step of so many tokens, with the threads that were said."""
-        quickest = self._quickest[tokens] = min(seconds, DRIFT * self._quickest.get(tokens, seconds))
+    def took(self, seconds: float, tokens: int, context: int = 0) -> None:
+        """A step of so many tokens behind so many others, with the threads that were said."""
+        kind = (tokens, context // ALIKE)
+        quickest = self._quickest[kind] = min(seconds, DRIFT * self._quickest.get(kind, seconds))
         self._slow = self._slow + 1 if seconds > SLOW * quickest * 2**self._halved else 0
         if self._slow == SURE and self.threads > 1:
             self._halved, self._slow, self._left = self._halved + 1, 0, self._patience

@@ -8,6 +8,7 @@ hold it to the ordinary one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from .runners import CausalRunner
 
 LEAST = 1024  # positions of the smallest recording; a larger one has twice as many, and so on
 TOLERANCE = 0.05  # of the largest logit, by which 16-bit passes in another order may differ
+MASKED = ("sdpa", "eager")  # kinds of attention that leave places unseen which nothing was written to yet
 WARM = 3  # passes before one is recorded: libraries choose their kernels in the first ones
 
 
@@ -34,16 +36,18 @@ class Recording:
         self._graph: Any = None
         self._logits = self._pass()
         if self._token.is_cuda:
-            self._record()
+            with torch.cuda.device(model.device), suppress(RuntimeError):  # without a graph passes start one by one
+                self._record()
 
     @torch.inference_mode()
     def begin(self, cache: Any, length: int) -> None:
-        """Hold what a DynamicCache of `length` holds."""
+        """Hold what a DynamicCache of `length` holds, and nothing behind it."""
         for own, other in zip(self._cache.layers, cache.layers, strict=True):
             own.cumulative_length.fill_(length)
-            if length:
-                own.keys[:, :, :length].copy_(other.keys)
-                own.values[:, :, :length].copy_(other.values)
+            for mine, theirs in ((own.keys, other.keys), (own.values, other.values)):
+                mine[:, :, length:].zero_()
+                if length:
+                    mine[:, :, :length].copy_(theirs)
 
     @torch.inference_mode()
     def end(self, cache: Any, length: int) -> None:
@@ -65,7 +69,8 @@ class Recording:
         if self._graph is None:
             self._logits = self._pass()
         else:
-            self._graph.replay()
+            with torch.cuda.device(self._token.device):
+                self._graph.replay()
         return self._logits
 
     @torch.inference_mode()
@@ -76,19 +81,6 @@ class Recording:
 
     @torch.inference_mode()
     def _record(self) -> None:
-        """Record the pass; where that fails, or comes to other logits, passes are started one by one."""
-        self._rewind()
-        expected = self._pass().float().clone()
-        try:
-            graph, logits = self._recorded()
-        except RuntimeError:
-            return
-        self._rewind()
-        graph.replay()
-        if bool((logits.float() - expected).abs().max() <= TOLERANCE * expected.abs().max()):
-            self._graph, self._logits = graph, logits
-
-    def _recorded(self) -> tuple[Any, Tensor]:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -100,7 +92,7 @@ class Recording:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go on as they like
             logits = self._pass()
-        return graph, logits
+        self._graph, self._logits = graph, logits
 
     def _rewind(self) -> None:
         for layer in self._cache.layers:
@@ -116,19 +108,39 @@ class Recordings:
 
         ours, theirs = DynamicCache(config=model.config), StaticCache(config=model.config, max_cache_len=8)
         plain = all(type(layer) is DynamicLayer for layer in ours.layers)
-        self.useful = plain and bool(ours.layers) and all(type(layer) is StaticLayer for layer in theirs.layers)
+        masked = getattr(model.config, "_attn_implementation", None) in MASKED
+        self.useful = plain and masked and all(type(layer) is StaticLayer for layer in theirs.layers)
+        self.useful = self.useful and bool(ours.layers)
         self._model = model
         self._newest: Recording | None = None
 
-    def of(self, positions: int) -> Recording:
-        """One with room for so many."""
+    def of(self, positions: int) -> Recording | None:
+        """One with room for so many; None, and never another one, where it does not come to what the model does."""
         room = LEAST
         while room < positions:
             room *= 2
-        if self._newest is None or self._newest.room < room:
+        if self.useful and (self._newest is None or self._newest.room < room):
             self._newest = None  # its memory first
-            self._newest = Recording(self._model, room)
+            try:
+                made = Recording(self._model, room)
+                self.useful = self._is_true(made)
+            except Exception:  # a model's own code fails in ways of its own, or there is no memory left
+                self.useful = False
+            self._newest = made if self.useful else None
         return self._newest
+
+    def _is_true(self, made: Recording) -> bool:
+        """Whether tokens that are played, behind others, have the logits of the ordinary pass."""
+        plain = CausalRunner(self._model)
+        tokens = [place * 7 % self._model.config.get_text_config(decoder=True).vocab_size for place in range(3, 15)]
+        plain.forward([tokens[:-2]])
+        made.begin(plain.cache, len(tokens) - 2)
+        for token in tokens[-2:]:
+            expected = plain.forward([[token]]).float()
+            off = (made.step(token).float() - expected).abs().max()
+            if not bool(off <= TOLERANCE * expected.abs().max()):
+                return False
+        return True
 
     def clear(self) -> None:
         self._newest = None
@@ -161,7 +173,8 @@ class RecordedRunner(CausalRunner):
             return super().forward(ids, every)
         if self._playing is None or self._length == self._playing.room:
             self._play()
-        assert self._playing is not None
+        if self._playing is None:
+            return super().forward(ids, every)
         logits = self._playing.step(ids[0][0])
         self._length += 1
         return logits[:, None] if every else logits
@@ -170,7 +183,8 @@ class RecordedRunner(CausalRunner):
         cache = self.cache
         self._length = int(cache.get_seq_length())
         self._playing = self._recordings.of(self._length + 1)
-        self._playing.begin(cache, self._length)
+        if self._playing is not None:
+            self._playing.begin(cache, self._length)
 
     def _stop_playing(self) -> None:
         if self._playing is not None:

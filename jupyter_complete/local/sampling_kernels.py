@@ -17,7 +17,7 @@ from .compiled import compiled
 from .kernels import exp
 from .vectors import FAST, FLOATS, INDEX, ROWS, load, pointer_to, reduced
 
-NEAR = 4.0  # nats below the largest logit, where the likeliest tokens are looked for first
+NEAR = 2.0  # nats below the largest logit, where more tokens are looked for at least
 KEPT, TOP_K, TOP_P, MIN_P = 0, 1, 2, 3  # what cut a candidate
 BLOCK = 128  # logits that are looked at together, and skipped if the largest is too small
 
@@ -95,6 +95,17 @@ def _above(logits: Any, largest: Any, value: float) -> int:
 
 
 @njit(nogil=True, error_model="numpy")
+def _reaching(logits: Any, largest: Any, value: float) -> int:
+    """How many logits are not smaller than a value; what is no number is among them."""
+    count = 0
+    for block in range(largest.shape[0]):
+        if not largest[block] < value:
+            for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
+                count += not logits[place] < value
+    return count
+
+
+@njit(nogil=True, error_model="numpy")
 def _order(keys: Any) -> Any:
     """Where the smallest of `keys` stands, the next, and so on, equal ones in their order: a merge sort.
 
@@ -122,22 +133,24 @@ def _order(keys: Any) -> Any:
 @njit(nogil=True, error_model="numpy")
 def _head(logits: Any, largest: Any, most: float, least: int, factor: float, needed: float) -> Any:
     """Places of the likeliest tokens, the likeliest first: at least `least`, and of the mass `needed`."""
-    near = NEAR / factor
+    limit, few = np.float32(-np.inf), largest.shape[0]
+    if least <= few:  # as many blocks, each with one at least
+        limit = largest[_order(-largest.astype(np.float64))[least - 1]]
+    near = float(most - limit)
     while True:
-        limit = most - near if near < 1e4 else -np.inf
-        count = _above(logits, largest, limit)
-        if count >= least or limit == -np.inf:
-            places, filled, mass = np.empty(count, np.int64), 0, 0.0
-            for block in range(largest.shape[0]):
-                if largest[block] > limit:
-                    for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
-                        if logits[place] > limit:
-                            places[filled] = place
-                            filled += 1
-                            mass += math.exp((logits[place] - most) * factor)
-            if mass >= needed or limit == -np.inf:
-                break
-        near *= 2.0
+        count = _reaching(logits, largest, limit)
+        places, filled, mass = np.empty(count, np.int64), 0, 0.0
+        for block in range(largest.shape[0]):
+            if not largest[block] < limit:
+                for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
+                    if not logits[place] < limit:
+                        places[filled] = place
+                        filled += 1
+                        mass += math.exp((logits[place] - most) * factor)
+        if mass >= needed or count == logits.shape[0]:
+            break
+        near = max(2.0 * near, NEAR / factor)
+        limit = np.float32(most - near) if near < 1e4 else np.float32(-np.inf)
     keys = np.empty(places.shape[0])
     for one in range(places.shape[0]):
         keys[one] = -logits[places[one]]

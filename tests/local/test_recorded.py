@@ -54,7 +54,8 @@ def test_a_text_that_outgrows_its_recording_goes_on_in_a_larger_one(small: int) 
     mine = ask(made, temperature=0, max_new_tokens=3 * small)
     assert chosen(mine) == chosen(ask(engine("llama"), temperature=0, max_new_tokens=3 * small))
     assert made._recordings is not None
-    assert made._recordings.of(1).room > small
+    assert made._recordings._newest is not None
+    assert made._recordings._newest.room > small
 
 
 def test_what_was_played_is_kept_for_the_next_request() -> None:
@@ -79,6 +80,31 @@ def test_a_recording_serves_one_request_after_the_other() -> None:
 @pytest.mark.parametrize("name", ["mistral", "gemma2", "gemma3"])
 def test_a_model_whose_layers_forget_has_no_recording(name: str) -> None:
     assert not Recordings(engine(name).model).useful
+
+
+def test_a_model_that_a_recording_gets_wrong_goes_on_without_one() -> None:
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+
+    torch.manual_seed(3)
+    config = GPTNeoConfig(
+        vocab_size=400, hidden_size=32, num_layers=2, num_heads=2, attention_types=[[["global", "local"], 1]],
+        window_size=8, max_position_embeddings=256, intermediate_size=64,
+    )  # fmt: skip
+    model = GPTNeoForCausalLM(config).eval()
+    recordings = Recordings(model)
+    played, plain = RecordedRunner(model, recordings), CausalRunner(model)
+    for ids in ([IDS], [[3]], [[17]]):
+        torch.testing.assert_close(played.forward(ids), plain.forward(ids))
+    assert not recordings.useful
+
+
+def test_a_model_that_fails_on_a_recording_goes_on_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(self: Recording) -> None:
+        raise RuntimeError("The size of tensor a (64) must match b (11)")
+
+    monkeypatch.setattr(Recording, "_pass", failing)
+    made = recording("llama")
+    assert chosen(ask(made, temperature=0)) == chosen(ask(engine("llama"), temperature=0))
 
 
 def test_on_a_cpu_nothing_is_recorded() -> None:
