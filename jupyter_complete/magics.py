@@ -120,6 +120,7 @@ class CompleteMagics(Magics):
                 raise UsageError(f"%complete_model {word} takes no name.")
             if not line.strip() and hasattr(self.shell, "kernel"):
                 display(named(MODELS)(self.session))
+                return
             getattr(self, f"_{word}")(name, self.session.config.checked(settings))
 
     def _show(self, stream: Stream, names: Sequence[str], before: str, form: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from .page import BODY, QUIET, element, escape, fenced, unmath, visible
 
 HEAD = "What the panel shows, kept with the notebook"
+BEGINNING = 80  # characters of the text that are seen without opening it
 EMPTY = "The panel has no completion yet."
 
 
@@ -16,8 +17,10 @@ def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
         empty = element("div", QUIET, escape(EMPTY))
         return {"text/html": empty, "text/markdown": f"*{EMPTY}*", "text/plain": EMPTY}
     body = element("div", BODY, unmath(escape(text)))
+    start = " ".join((text[:BEGINNING] + "…" * (len(text) > BEGINNING)).split())
+    head = f"<summary>{HEAD}: {unmath(escape(start))}</summary>"
     return {
-        "text/html": f"<details><summary>{HEAD}</summary>{body}{tokens['text/html']}</details>",
+        "text/html": f"<details>{head}{body}{tokens['text/html']}</details>",
         "text/markdown": "\n\n".join([fenced(text), tokens["text/markdown"]]),
         "text/plain": "\n\n".join([visible(text), tokens["text/plain"]]),
     }

@@ -20,6 +20,8 @@ WRITING = "This text is being written in the background."
 class Background(View):
     """Follows one stream. `form` and `before` are those of Completion.bundle; `when_done` is told what came of it."""
 
+    said = "A text that was written in the background; it follows."
+
     _esm = module("common", "urgent", "background")
     _css = styles("common", "background")
 
@@ -40,8 +42,7 @@ class Background(View):
         """Show it under the cell that runs, and follow the stream."""
         from IPython.display import display
 
-        data, metadata = self._repr_mimebundle_() or ({}, {})
-        display(data, metadata=metadata, raw=True)
+        display(self.alone(), raw=True)
         self._kept.place({"text/plain": WRITING})
         threading.Thread(target=self._follow, daemon=True, name="jupyter_complete background").start()
 

@@ -44,6 +44,8 @@ def sentence_of(error: BaseException) -> str:
 class View(anywidget.AnyWidget):
     """A widget that draws `shown`. A message {"do": name, ...} of its page calls `do_name`, which must return soon."""
 
+    said = "A view of jupyter_complete, for a notebook with a kernel."  # where no widget can be shown
+
     shown = Dict().tag(sync=True)
     _urgent = Unicode().tag(sync=True)  # by which the page finds us on the kernel's control channel
 
@@ -57,6 +59,11 @@ class View(anywidget.AnyWidget):
     def close(self) -> None:
         self._urgency.close()
         super().close()
+
+    def alone(self) -> dict[str, Any]:
+        """The widget as an output, and what stands there without one."""
+        data = dict((self._repr_mimebundle_() or ({}, {}))[0])
+        return {**data, "text/plain": self.said}
 
     def tell(self, kind: str, **what: Any) -> None:
         """A message to every page that shows this widget."""

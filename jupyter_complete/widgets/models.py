@@ -8,13 +8,17 @@ from typing import Any
 from .. import status
 from ..display import Progress
 from ..errors import CompleteError
+from ..render import models as models_view
 from ..session import Session
 from ..worker import Stream
 from .base import View, module, sentence_of, styles
+from .kept import Kept
 
 
 class Models(View):
     """The models of a session. Loading and unloading are followed by threads of their own."""
+
+    said = "The model panel, which a notebook with a kernel shows here; what was resident follows."
 
     _esm = module("common", "urgent", "models")
     _css = styles("common", "models")
@@ -24,7 +28,23 @@ class Models(View):
         self._session = session
         self._stream: Stream | None = None
         self._said = ""
+        self._kept = Kept()
         self.publish()
+
+    def _ipython_display_(self) -> None:
+        """The panel, and beside it a static output that says the same to whoever has no kernel."""
+        from IPython.display import display
+
+        display(self.alone(), raw=True)
+        self._kept.place(self._static())
+
+    def _static(self) -> dict[str, str]:
+        rows = [status.row(self._session, one) for one in self._session.models]
+        if not rows:
+            return {"text/plain": f"No model is resident; %%complete loads {self._session.config.model}."}
+        table = models_view.table_html(status.HEAD, rows)
+        html = f"<details><summary>{len(rows)} resident, kept with the notebook</summary>{table}</details>"
+        return {"text/plain": models_view.table_plain(status.HEAD, rows), "text/html": html}
 
     def publish(self) -> None:
         session, residents = self._session, list(self._session.models)
@@ -38,6 +58,7 @@ class Models(View):
             busy=self._stream is not None,
             said=self._said,
         )
+        self._kept.place_again(self._static())
 
     def do_load(self, name: str, dtype: str = "auto", device: str = "auto") -> None:
         """Get a model ready, and tell how far it is."""

@@ -55,6 +55,8 @@ class Scene:
 class Panel(View):
     """One panel. `completion` is what it shows, None before the first one."""
 
+    said = "The completion panel, which a notebook with a kernel shows here; what was in it follows."
+
     _esm = module("common", "urgent", "tokens", "panel")
     _css = styles("common", "tokens", "panel")
     controls = Dict().tag(sync=True)
@@ -132,7 +134,10 @@ class Panel(View):
             return
         forced = len(one.request.forced) if one.request else 0
         whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
-        self._run(self._session.branch(whose, at, **self._sampling(fresh=True)), scene.before)
+        asked = self._sampling(fresh=True)
+        if asked.get("seed") == one.seed:  # another text is wanted
+            asked.pop("seed", None)
+        self._run(self._session.branch(whose, at, **asked), scene.before)
 
     def do_branch(self, at: int, token: int, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
         """Go on from a place in the completion with another token; what was typed since is kept by Undo."""
@@ -154,23 +159,22 @@ class Panel(View):
     def do_redo(self, pieces: Sequence[Sequence[str]]) -> None:
         self._turn(self._future, self._past, pieces)
 
-    def do_sibling(self, at: int, step: int) -> None:
-        """Show the next branch at a fork, or the one before."""
-        if self._scene.one is not None:
-            self._see(Scene(self._scene.before, sibling(self._scene.one, at, step)))
+    def do_sibling(self, at: int, step: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
+        """Show the next branch at a fork, or the one before; what was typed since is kept by Undo."""
+        if (one := self._scene.one) is not None:
+            self._see_instead(Scene(self._scene.before, sibling(one, at, step)), pieces)
 
-    def do_take(self, number: int) -> None:
+    def do_take(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show one of several continuations."""
-        if self._scene.one is not None:
-            first = self._scene.one
-            self._see(Scene(self._scene.before, first.alternatives[number - 1] if number else first))
+        if (first := self._scene.one) is not None:
+            self._see_instead(Scene(self._scene.before, first.alternatives[number - 1] if number else first), pieces)
 
-    def do_recall(self, number: int) -> None:
+    def do_recall(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show a completion of the history again, by the number it was listed with."""
         one = next((one for one in list(self._session.history) if id(one) == number), None)
         if one is None:
             raise BadOption("That completion is no longer in the history.", "Take another one.")
-        self._see(Scene(((YOU, one.prompt),), one))
+        self._see_instead(Scene(((YOU, one.prompt),), one), pieces)
 
     def do_weigh(self, part: int, at: int) -> None:
         if self._scene.one is not None:
@@ -180,8 +184,7 @@ class Panel(View):
         """The panel, and beside it a static output that says the same to whoever has no kernel."""
         from IPython.display import display
 
-        data, metadata = self._repr_mimebundle_() or ({}, {})
-        display(data, metadata=metadata, raw=True)
+        display(self.alone(), raw=True)
         self._kept.place(self._static())
 
     def _static(self) -> dict[str, str]:
@@ -225,6 +228,14 @@ class Panel(View):
                 self.publish()
         if stream.error is not None:
             self.refuse(stream.error)
+
+    def _see_instead(self, scene: Scene, pieces: Sequence[Sequence[str]] | None) -> None:
+        """Have another scene, which is not written now."""
+        if self.busy:
+            raise BadOption("A completion is being written.", "Stop it first.")
+        if pieces is not None:
+            self._as_typed(pieces)
+        self._see(scene)
 
     def _see(self, scene: Scene) -> None:
         """Have another scene, which can be undone."""

@@ -34,7 +34,7 @@ def test_it_has_the_text_and_the_tokens() -> None:
 
 
 def test_html_is_folded_under_what_it_is() -> None:
-    assert bundle("x", tokens())["text/html"].startswith(f"<details><summary>{HEAD}</summary>")
+    assert bundle("x", tokens())["text/html"].startswith(f"<details><summary>{HEAD}: x</summary>")
 
 
 def test_markdown_has_the_text_in_a_fence_of_its_own() -> None:

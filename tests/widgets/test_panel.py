@@ -637,3 +637,16 @@ def test_a_snapshot_of_a_long_text_is_not_much_larger_than_a_page_can_draw(page:
 def test_the_module_is_sent_once_a_panel(wires: list[Wire], page: Page) -> None:
     act(page, "complete")
     assert [("_esm" in sent.get("state", {})) for sent, _ in wires[-1].sent].count(True) == 1
+
+
+@pytest.mark.parametrize("wish", ["sibling", "take", "recall"])
+def test_what_was_typed_can_be_had_again_after_another_text_was_looked_at(
+    page: Page, panel: Panel, tiny_session: Session, wish: str
+) -> None:
+    act(page, "complete")
+    act(page, "branch", at=1, token=panel.completion.tokens[1].top[-1].id)  # type: ignore[union-attr]
+    number = id(tiny_session.history[0]) if wish == "recall" else 0
+    given = {"sibling": {"at": 1, "step": 1}, "take": {"number": 0}, "recall": {"number": number}}[wish]
+    page.say(wish, **given, pieces=page.typed(" and mine"))
+    turn(page, "undo")
+    assert page.text.endswith(" and mine")

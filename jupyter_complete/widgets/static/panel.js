@@ -7,7 +7,7 @@ function panelPart(line, controls) {
   const settings = settingsPart(controls);
   const tokens = tokensPart({
     branch: (at, token) => act("branch", { at, token }),
-    sibling: (at, step) => line.say("sibling", { at, step }),
+    sibling: (at, step) => see("sibling", { at, step }),
     weigh: (part, at) => line.say("weigh", { part, at }),
   });
   const cards = make("div", { className: "jcp-cards" });
@@ -22,7 +22,7 @@ function panelPart(line, controls) {
   };
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
   const recentBox = box("History", recent);
-  const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
+  const root = make("div", { className: "jc-view jcp", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), status),
     paper.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
   let shown = {}, busy = false, spoken = "";
@@ -82,6 +82,12 @@ function panelPart(line, controls) {
     line.say(wish, { ...what, pieces: paper.pieces(), settings: settings.values() });
   }
 
+  // Show another text; what was typed into this one can be had again by Undo.
+  function see(wish, what) {
+    if (busy) return say("A completion is being written. Stop it first.", true);
+    line.say(wish, { ...what, pieces: paper.pieces() });
+  }
+
   function stop() {
     line.say("stop");
     if (busy) say("stopping …");
@@ -91,16 +97,23 @@ function panelPart(line, controls) {
     const modified = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
     if (modified && key === "enter") act("complete");
     else if (key === "escape" && busy) stop();
-    else if (modified && event.altKey && key === "z") buttons.undo.click();
-    else if (modified && event.altKey && key === "y") buttons.redo.click();
+    else if (modified && event.altKey && (key === "z" || event.code === "KeyZ")) buttons.undo.click();
+    else if (modified && event.altKey && (key === "y" || event.code === "KeyY")) buttons.redo.click();
     else if (event.altKey && (key === "arrowup" || key === "arrowdown") && tokens.nearestFork()) {
-      line.say("sibling", { at: tokens.nearestFork()[0], step: key === "arrowup" ? -1 : 1 });
+      see("sibling", { at: tokens.nearestFork()[0], step: key === "arrowup" ? -1 : 1 });
     } else return;
     event.preventDefault();
     event.stopPropagation();
   }
 
+  // A button that goes off would take the keyboard with it.
   function refresh() {
+    const held = document.activeElement;
+    switchAll();
+    if (held?.disabled && root.contains(held)) (busy ? buttons.stop : buttons.complete).focus();
+  }
+
+  function switchAll() {
     const any = paper.pieces().length > 0, changed = paper.text() !== joined(shown.pieces);
     buttons.complete.disabled = busy || !any;
     buttons.complete.textContent = shown.code && !changed ? "Continue" : "Complete";
@@ -108,6 +121,7 @@ function panelPart(line, controls) {
     buttons.regenerate.disabled = busy || !shown.code || changed;
     buttons.undo.disabled = busy || !(shown.undo);
     buttons.redo.disabled = busy || !shown.redo;
+    paper.lock(busy);
     tokenBox.firstChild.textContent = shown.code && changed ? "Tokens (of the text before your changes)" : "Tokens";
   }
 
@@ -116,7 +130,7 @@ function panelPart(line, controls) {
     const fresh = text.startsWith(spoken) ? text.slice(spoken.length) : text;
     const end = whole ? fresh.length : Math.max(...[". ", "! ", "? ", "\n"].map((sign) => fresh.lastIndexOf(sign) + 1));
     if (end <= 0) return;
-    heard.append(make("p", {}, fresh.slice(0, end)));
+    heard.append(make("p", {}, visible(fresh.slice(0, end))));
     while (heard.childElementCount > 20) heard.firstChild.remove();
     spoken = text.slice(0, text.length - fresh.length + end);
   }
@@ -127,13 +141,13 @@ function panelPart(line, controls) {
         make("div", { className: "jcp-card-head" }, `${number + 1}`,
           card.mean === null || card.mean === undefined ? "" : ` · mean logprob ${card.mean.toFixed(2)}`,
           live ? null : make("button", { type: "button", "aria-label": `Use continuation ${number + 1}`,
-            onclick: () => line.say("take", { number }) }, "Use")),
+            onclick: () => see("take", { number }) }, "Use")),
         make("div", { className: "jcp-card-text" }, visible(card.text)))));
   }
 
   function drawRecent(items) {
     recent.replaceChildren(...items.map((item) => make("li", {},
-      make("button", { type: "button", className: "jcp-old", onclick: () => line.say("recall", { number: item.number }) },
+      make("button", { type: "button", className: "jcp-old", onclick: () => see("recall", { number: item.number }) },
         make("span", { className: "jcp-quiet" }, visible(item.prompt).replaceAll("\n", "↵")), " ",
         make("b", {}, visible(item.text).replaceAll("\n", "↵")), " ",
         make("span", { className: "jcp-quiet" }, ` ${item.how}${item.depth ? ` · branch, ${item.depth} deep` : ""}`)))));
@@ -173,6 +187,8 @@ function panelPart(line, controls) {
     },
     text(message) {
       texts = message.texts;
+      const before = joined(shown.pieces?.slice(-1));
+      if (!spoken && texts[0].startsWith(before)) spoken = before;
       paper.grow(message.before, texts[0]);
       say("writing");
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
@@ -224,6 +240,7 @@ function paperPart(onchange, onkeys) {
   return {
     root,
     set,
+    lock: (busy) => (field.readOnly = busy),
     pieces: () => pieces,
     text: () => joined(pieces),
     grow: (before, text) => set([...before, ["model", text]]),
@@ -269,13 +286,14 @@ function part(pieces, from, to) {
 
 // The settings, a control for each option that the kernel declares.
 function settingsPart(controls) {
-  const fields = new Map();
+  const fields = new Map(), changed = new Set(); // names of controls that were set since the kernel last heard of them
   const names = make("datalist", { id: `jcp-models-${Math.random().toString(36).slice(2)}` });
   const root = make("div", { className: "jcp-settings" }, names);
   for (const control of controls) {
     const id = `jcp-${control.name}-${Math.random().toString(36).slice(2)}`;
     const field = fieldOf(control, id);
     fields.set(control.name, { control, field });
+    field.addEventListener("input", () => changed.add(control.name));
     const label = make("label", { htmlFor: id, title: control.help }, control.name.replaceAll("_", " "));
     root.append(make("div", { className: "jcp-control", title: control.help }, label, field));
   }
@@ -304,7 +322,7 @@ function settingsPart(controls) {
     set(values, models) {
       names.replaceChildren(...models.map((name) => make("option", { value: name })));
       for (const [name, { control, field }] of fields) {
-        if (!(name in values) || document.activeElement === field) continue;
+        if (!(name in values) || changed.has(name) || document.activeElement === field) continue;
         if (control.kind === "switch") field.checked = Boolean(values[name]);
         else if (control.kind === "texts") field.value = values[name].map(escaped).join("|");
         else field.value = values[name] ?? "";
@@ -312,6 +330,7 @@ function settingsPart(controls) {
     },
     values() {
       const found = {};
+      changed.clear();
       for (const [name, { control, field }] of fields) {
         if (control.kind === "switch") found[name] = field.checked;
         else if (control.kind === "texts") found[name] = stops(field.value);

@@ -30,6 +30,7 @@ function tokensPart(wishes) {
   let data = { parts: [], forks: [] }, places = [], spans = [], here = 0, pinned = false, asked = null;
 
   function draw(told) {
+    const held = root.contains(document.activeElement); // what is drawn anew keeps the keyboard
     data = { parts: told.parts || [], forks: told.forks || [] };
     places = placed(data.parts);
     spans = places.map((place, index) => spanOf(place, index));
@@ -46,6 +47,7 @@ function tokensPart(wishes) {
     least.replaceChildren(...jumps());
     close();
     root.hidden = !places.length;
+    if (held) spans[here]?.focus({ preventScroll: true });
   }
 
   function forksFrom({ part, at }, to) {
@@ -121,11 +123,12 @@ function tokensPart(wishes) {
     card.style.top = `${span.offsetTop + span.offsetHeight + 4}px`;
     card.style.left = `${Math.max(0, Math.min(span.offsetLeft, most))}px`;
     const needed = card.offsetTop + card.offsetHeight + 8;
-    if (needed > root.offsetHeight) root.style.minHeight = `${needed}px`;
+    if (pinned && needed > root.offsetHeight) root.style.minHeight = `${needed}px`;
   }
 
   function close() {
     card.hidden = true;
+    root.style.minHeight = "";
     pinned = false;
     spans[here]?.classList.remove("jct-here");
     spans[here]?.setAttribute("aria-expanded", "false");
@@ -258,7 +261,7 @@ const tokensView = viewOf((el, line) => {
     weigh: (index, at) => line.say("weigh", { part: index, at }),
   });
   const said = make("div", { className: "jct-numbers", role: "status" });
-  el.append(make("div", { className: "jc-view" }, part.root, said));
+  el.append(make("div", { className: "jc-view", "data-lm-suppress-shortcuts": "true" }, part.root, said));
   return {
     shown: (told) => (part.draw(told), (said.textContent = "")),
     weighed: part.weighed,

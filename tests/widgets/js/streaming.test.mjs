@@ -96,7 +96,7 @@ test("several texts are written into cards", () => {
 test("one of several is taken by its number", () => {
   const page = new Shown(panel, snapshot({ cards: [{ text: "a", mean: -1 }, { text: "b", mean: null }] }));
   page.all(".jcp-card button")[1].click();
-  assert.deepEqual(page.sent, [{ do: "take", number: 1 }]);
+  assert.deepEqual(page.sent, [{ do: "take", number: 1, pieces: [["you", "The mean"], ["model", " is low"]] }]);
 });
 
 test("a refusal is told as one", () => {
@@ -114,18 +114,18 @@ test("a refusal while a text is written leaves Stop in reach", () => {
   assert.deepEqual(page.wishes, ["stop"]);
 });
 
-test("what is written is read out by sentences", () => {
+test("what is written is read out by sentences, without what stood there before", () => {
   const page = writing();
   page.tell("more", { texts: [". And th"] });
   page.tell("more", { texts: ["is too"] });
-  assert.deepEqual(page.all("[role=log] p").map((one) => one.textContent), [" is low."]);
+  assert.deepEqual(page.all("[role=log] p").map((one) => one.textContent), ["."]);
   page.show(snapshot({ pieces: [["you", "The mean"], ["model", " is low. And this too"]] }));
-  assert.deepEqual(page.all("[role=log] p").map((one) => one.textContent), [" is low.", " And this too"]);
+  assert.deepEqual(page.all("[role=log] p").map((one) => one.textContent), [".", " And this too"]);
 });
 
 test("the history is listed, and recalled by its number", () => {
   const recent = [{ number: 12345678901, prompt: "The", text: " mean", how: "t 0.7", depth: 1 }];
   const page = new Shown(panel, snapshot({ recent }));
   page.find(".jcp-old").click();
-  assert.deepEqual(page.sent, [{ do: "recall", number: 12345678901 }]);
+  assert.deepEqual(page.sent, [{ do: "recall", number: 12345678901, pieces: [["you", "The mean"], ["model", " is low"]] }]);
 });

@@ -62,7 +62,8 @@ test("Alt+Up and Alt+Down show the branches of the nearest fork", () => {
   const page = new Shown(panel, snapshot({ tokens: FORKED }));
   press(page.field, "ArrowUp", { altKey: true });
   press(page.field, "ArrowDown", { altKey: true });
-  assert.deepEqual(page.sent, [{ do: "sibling", at: 1, step: -1 }, { do: "sibling", at: 1, step: 1 }]);
+  const pieces = [["you", "The mean"], ["model", " is low"]];
+  assert.deepEqual(page.sent, [-1, 1].map((step) => ({ do: "sibling", at: 1, step, pieces })));
 });
 
 test("without a fork Alt+Up is left to the page", () => {
