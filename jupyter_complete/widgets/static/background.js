@@ -7,7 +7,7 @@ const backgroundView = viewOf((el, line) => {
     type: "button", title: "End here and keep the text",
     onclick: () => { line.say("stop"); heard.textContent = "stopping …"; },
   }, "Stop");
-  const root = make("div", { className: "jc-view jcb", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Completion in the background" },
+  const root = make("div", { className: "jc-view jcb", role: "group", "aria-label": "Completion in the background" },
     make("div", { className: "jcb-bar" }, stop, heard), text);
   let before = "", texts = [];
 

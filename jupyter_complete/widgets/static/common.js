@@ -93,6 +93,17 @@ class Line {
   }
 }
 
+// In JupyterLab a letter typed anywhere but into a field is a command (b makes a cell): not so inside a view, where only
+// those with Ctrl or Cmd stay the notebook's.
+function guard(el) {
+  const keep = (on) => (on ? el.setAttribute("data-lm-suppress-shortcuts", "true") : el.removeAttribute("data-lm-suppress-shortcuts"));
+  const modifies = (event) => event.key === "Control" || event.key === "Meta";
+  keep(true);
+  el.addEventListener("keydown", (event) => modifies(event) && keep(false), true);
+  el.addEventListener("keyup", (event) => modifies(event) && keep(true), true);
+  el.addEventListener("focusin", () => keep(true));
+}
+
 // An anywidget definition of a view: one line to the kernel for all places where it is shown.
 function viewOf(draw) {
   return () => {
@@ -103,6 +114,7 @@ function viewOf(draw) {
         started(model);
       },
       render({ model, el }) {
+        guard(el);
         const view = draw(el, started(model));
         const gone = line.show(view);
         return () => {

@@ -17,7 +17,7 @@ const modelsView = viewOf((el, line) => {
     if (event.key === "Enter") load.click();
   });
   const also = make("div", { className: "jcm-quiet" });
-  el.append(make("div", { className: "jc-view jcm", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Models" }, resident, notes, form, said, also));
+  el.append(make("div", { className: "jc-view jcm", role: "group", "aria-label": "Models" }, resident, notes, form, said, also));
 
   function button(text, title, onclick) {
     return make("button", { type: "button", title, onclick }, text);

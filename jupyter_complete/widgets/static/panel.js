@@ -22,7 +22,7 @@ function panelPart(line, controls) {
   };
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
   const recentBox = box("History", recent);
-  const root = make("div", { className: "jc-view jcp", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "Completion panel", onkeydown: keys },
+  const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), status),
     paper.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
   let shown = {}, busy = false, spoken = "";

@@ -261,7 +261,7 @@ const tokensView = viewOf((el, line) => {
     weigh: (index, at) => line.say("weigh", { part: index, at }),
   });
   const said = make("div", { className: "jct-numbers", role: "status" });
-  el.append(make("div", { className: "jc-view", "data-lm-suppress-shortcuts": "true" }, part.root, said));
+  el.append(make("div", { className: "jc-view" }, part.root, said));
   return {
     shown: (told) => (part.draw(told), (said.textContent = "")),
     weighed: part.weighed,
