@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 SHORTEST, LONGEST = 2, 6  # tokens at the end of the text that are compared with an earlier place
 COST = 0.2  # of one more token in a pass, where a pass for one costs 1
-WORTH = 1.15  # least gain for which guesses are made
+WORTH = 1.05  # least gain for which guesses are made
 RATE = 0.15  # at which trust follows what it is given for
 
 

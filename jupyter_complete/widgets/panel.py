@@ -42,6 +42,7 @@ class Scene:
 
     before: tuple[Piece, ...] = ()
     one: Completion | None = None
+    several: tuple[Completion, ...] = ()  # among which `one` was taken
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
@@ -105,7 +106,8 @@ class Panel(View):
                 redo=bool(self._future),
                 footer=one.footer() if one else "",
                 tokens=told(one) if one else {"parts": [], "forks": []},
-                cards=[_card(each) for each in (one, *one.alternatives)] if one and one.alternatives else [],
+                cards=[{**_card(each), "taken": each is one} for each in self._several()],
+                ended=one is not None and one.end is not None,
                 recent=self._recent(),
                 settings=of_panel(config, self._settings),
                 models=[source.name for source in self._session.models.sources()],
@@ -166,8 +168,9 @@ class Panel(View):
 
     def do_take(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show one of several continuations."""
-        if (first := self._scene.one) is not None:
-            self._see_instead(Scene(self._scene.before, first.alternatives[number - 1] if number else first), pieces)
+        if (one := self._scene.one) is not None:
+            several = self._several()
+            self._see_instead(Scene(self._scene.before, (several or (one,))[number], several), pieces)
 
     def do_recall(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show a completion of the history again, by the number it was listed with."""
@@ -228,6 +231,11 @@ class Panel(View):
                 self.publish()
         if stream.error is not None:
             self.refuse(stream.error)
+
+    def _several(self) -> tuple[Completion, ...]:
+        """The continuations of one request, if there is more than one."""
+        one = self._scene.one
+        return self._scene.several or ((one, *one.alternatives) if one is not None and one.alternatives else ())
 
     def _see_instead(self, scene: Scene, pieces: Sequence[Sequence[str]] | None) -> None:
         """Have another scene, which is not written now."""

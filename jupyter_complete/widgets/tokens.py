@@ -65,7 +65,7 @@ def told(one: Completion) -> dict[str, Any]:
     many = sum(len(steps) for _, steps, _ in parts) > DETAILED
     return {
         "parts": [_columns(name, steps, end, many) for name, steps, end in parts if steps or end],
-        "forks": [[at, *_place_among(one, at)] for at in forks(one)],
+        "forks": [[at, *_place_among(one, at)] for at in forks(one) if not _only_longer(one, at)],
     }
 
 
@@ -79,6 +79,12 @@ def sibling(one: Completion, at: int, step: int) -> Completion:
     """The completion `step` further among those that fork at a place, round and round."""
     among = siblings(one, at)
     return among[(among.index(taken(one, at)) + step) % len(among)]
+
+
+def _only_longer(one: Completion, at: int) -> bool:
+    """Whether a completion that ended at a place was continued once: there is no other text to see."""
+    first, *others = siblings(one, at)
+    return len(others) == 1 and len(first.tokens) == at
 
 
 def _place_among(one: Completion, at: int) -> tuple[int, int]:

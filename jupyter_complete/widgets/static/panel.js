@@ -1,5 +1,7 @@
 // The completion panel: a text that user and model write in turn, with the model's part tinted.
 
+const PATIENCE = 4000; // milliseconds that the kernel is given to answer
+
 function panelPart(line, controls) {
   const status = make("span", { className: "jcp-status", role: "status", "aria-live": "polite" });
   const heard = make("div", { className: "jc-hidden", role: "log", "aria-live": "polite", "aria-label": "Text as it is written" });
@@ -25,7 +27,7 @@ function panelPart(line, controls) {
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), status),
     paper.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
-  let shown = {}, busy = false, spoken = "";
+  let shown = {}, busy = false, spoken = "", unanswered = 0;
 
   function button(text, title, onclick) {
     return make("button", { type: "button", title, onclick }, text);
@@ -79,7 +81,14 @@ function panelPart(line, controls) {
 
   function act(wish, what = {}) {
     if (busy) return say("A completion is being written. Stop it first.", true);
+    if (wish === "complete" && shown.ended && paper.text() === joined(shown.pieces)) {
+      return say("The model ended its text here. Write on yourself, or Regenerate.", true);
+    }
     line.say(wish, { ...what, pieces: paper.pieces(), settings: settings.values() });
+    say("asking the kernel …");
+    clearTimeout(unanswered);
+    unanswered = setTimeout(() => say("No answer yet. After a restart of the kernel, run this cell again.", true), PATIENCE);
+    unanswered.unref?.();
   }
 
   // Show another text; what was typed into this one can be had again by Undo.
@@ -141,7 +150,8 @@ function panelPart(line, controls) {
         make("div", { className: "jcp-card-head" }, `${number + 1}`,
           card.mean === null || card.mean === undefined ? "" : ` · mean logprob ${card.mean.toFixed(2)}`,
           live ? null : make("button", { type: "button", "aria-label": `Use continuation ${number + 1}`,
-            onclick: () => see("take", { number }) }, "Use")),
+            "aria-pressed": String(Boolean(card.taken)), disabled: Boolean(card.taken),
+            onclick: () => see("take", { number }) }, card.taken ? "Used" : "Use")),
         make("div", { className: "jcp-card-text" }, visible(card.text)))));
   }
 
@@ -158,6 +168,7 @@ function panelPart(line, controls) {
   return {
     root,
     shown(snapshot) {
+      clearTimeout(unanswered);
       shown = snapshot;
       const was = busy;
       busy = Boolean(snapshot.busy);
@@ -176,6 +187,7 @@ function panelPart(line, controls) {
       refresh();
     },
     begun() {
+      clearTimeout(unanswered);
       busy = true;
       texts = [];
       spoken = "";
@@ -200,7 +212,10 @@ function panelPart(line, controls) {
       speak(texts[0], false);
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
-    refused: ({ text }) => say(text, true),
+    refused({ text }) {
+      clearTimeout(unanswered);
+      say(text, true);
+    },
     weighed: tokens.weighed,
   };
 }
