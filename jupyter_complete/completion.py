@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .composed import Turn
 from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Settled, Step, Timing, Token, Usage
 from .measures import perplexity
 from .render import completion as view
 from .render import tokens as token_view
-from .render.page import count
+from .render.page import count, size
 from .render.tokens import Part, TokensView
 from .request import Request, Sampling
 
 if TYPE_CHECKING:
     import pandas
+
+    from .trace import Trace
 
 TOKENS = "tokens"  # the form of a bundle that shows every token
 
@@ -53,6 +55,7 @@ class Completion:
     turns: tuple[Turn, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
     ahead: int = field(default=0, repr=False)  # characters of the prompt that were put before the text
+    trace: Trace | None = field(default=None, repr=False)  # what every token was chosen from, where it was recorded
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
@@ -135,6 +138,9 @@ class Completion:
         parts.append(self._model_line())
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
+        if self.trace is not None:
+            kept = f" of {len(self.trace)} steps, the rest is over trace_bytes" if self.trace.left_out else ""
+            parts.append(f"trace {size(self.trace.nbytes)}{kept}")
         parts += self.notes
         return " · ".join(part for part in parts if part)
 
@@ -315,4 +321,13 @@ class Draft:
             turns=composed.turns if composed else (),
             notes=composed.notes if composed else (),
             ahead=composed.ahead if composed else 0,
+            trace=self._traced(),
         )
+
+    def _traced(self) -> Trace | None:
+        """The trace from the first token on, where what this goes on from has one up to that place."""
+        new: Any = self.finish.found if self.finish else None
+        held = self._earlier.trace if self._earlier else None
+        if new is None or held is None or held.first + len(held) < new.first:
+            return cast("Trace | None", new)
+        return held.cut(new.first - held.first).joined(new)

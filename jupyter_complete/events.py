@@ -133,7 +133,10 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The one terminal event: why each continuation ended, and text still held back when it did."""
+    """The one terminal event: why each continuation ended, and text still held back when it did.
+
+    `found` is what was recorded beside the text (a trace.Trace) or asked for in its place (one of findings).
+    """
 
     reasons: tuple[Reason, ...]
     tails: tuple[str, ...]
@@ -142,6 +145,7 @@ class Finish:
     model: ModelInfo | None = None
     prompt_ids: tuple[int, ...] = ()
     prompt_steps: tuple[Step, ...] = ()
+    found: object = None
 
 
 Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Finish

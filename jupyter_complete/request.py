@@ -71,7 +71,7 @@ class Request:
     `prompt`; `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the
     tokens it begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own
     tokens, "preview" only encodes it; `inspect` measures them and continues. `lookup` allows guesses at tokens that
-    repeat the text.
+    repeat the text. `trace` is how many bytes may be used to record what every token was chosen from.
     """
 
     prompt: str
@@ -85,3 +85,4 @@ class Request:
     forced: tuple[int | str, ...] = ()
     inspect: bool = False
     lookup: bool = True
+    trace: int = 0

@@ -75,6 +75,7 @@ class Session:
             model=settings["model"],
             inspect=settings["inspect"],
             lookup=settings["lookup"],
+            trace=self._traced(settings, mode),
         )
         return self._submit(request, Draft(request))
 
@@ -83,6 +84,15 @@ class Session:
         framing = self.config.framing(settings)
         of_cells = {"raw": True, "context": 0, "error": False}
         return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
+
+    @staticmethod
+    def _traced(settings: Mapping[str, Any], mode: Mode) -> int:
+        """The bytes a trace may take; raises BadOption where there would be several continuations to trace."""
+        if not settings["trace"] or mode != "continue":
+            return 0
+        if settings["num"] > 1 or settings["beams"] > 1:
+            raise BadOption("A trace is of one continuation.", "Leave out num (-n) and beams (--beams).")
+        return int(settings["trace_bytes"])
 
     def _composed(self, text: Text, framing: Framing, excerpts: tuple[Excerpt, ...]) -> Composed | None:
         """What a text is put to the model as; None where it is the text as it stands."""
@@ -138,8 +148,14 @@ class Session:
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
             lookup=self.config.lookup,
+            trace=self._trace_on(completion, changed),
         )
         return self._submit(request, Draft(request, completion, at))
+
+    def _trace_on(self, completion: Completion, changed: Mapping[str, Any]) -> int:
+        """The bytes a trace may take of what goes on from a completion: none where that has none."""
+        several = changed.get("num", 1) > 1 or changed.get("beams", completion.params.beams) > 1
+        return 0 if completion.trace is None or several else self.config.trace_bytes
 
     def _submit(self, request: Request, draft: Draft) -> Stream:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)

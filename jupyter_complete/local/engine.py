@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,13 @@ from ..prompt import settled
 from ..render.page import count
 from ..request import Request
 from ..textstream import TextStream
+from ..trace import Pieces, Trace
 from . import memory
 from .answer import Answer, step_of
 from .decode import prefill, score
 from .linears import team_of
 from .prefix import PrefixCache, rewind
+from .recorder import Recorder, pieces
 from .recorded import RecordedRunner, Recordings
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
@@ -58,6 +61,7 @@ class LocalEngine:
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
+        self._pieces: Pieces | None = None
         self._prefix = PrefixCache()
         self._recordings = _recordings(model)
         self._weights = _stamp(model)
@@ -189,14 +193,44 @@ class LocalEngine:
         config = self.model.generation_config
         rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
         answer = Answer(self._vocabulary, self._ends, request, prompt, forced)
+        trace: Trace | None = None
         if not stop.is_set():
-            sampler = Sampler(request.sampling, rules, compiled=self._threads is not None)
+            sampler = self._sampler(request, rules)
             yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
+            trace = self._traced(sampler, request, prompt)
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
-        yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt), tuple(steps))
+        yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt), tuple(steps), trace)
+
+    def _sampler(self, request: Request, rules: list[tuple[str, Any]]) -> Sampler:
+        """What chooses the tokens, and records the steps where that is asked for."""
+        compiled = self._threads is not None
+        if request.trace:
+            return Recorder(request.sampling, rules, compiled, request.trace)
+        return Sampler(request.sampling, rules, compiled)
+
+    def _traced(self, sampler: Sampler, request: Request, prompt: Sequence[int]) -> Trace | None:
+        """What was recorded of the steps, if it was."""
+        if not isinstance(sampler, Recorder):
+            return None
+        if self._pieces is None:
+            self._pieces = pieces(self._vocabulary, self._size)
+        made = sampler.trace(
+            self.decode(prompt) if request.composed else request.prompt,
+            prompt,
+            request.sampling.seed,
+            first=len(request.prefix),
+            model=self.info,
+            ends=tuple(sorted(self._ends)),
+            pieces=self._pieces,
+            text="",
+        )
+        if made is None:
+            return None
+        ids = [*request.prefix, *made.ids.tolist()]
+        return replace(made, text=self.decode([id for id in ids if id not in self._ends], prompt))
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""

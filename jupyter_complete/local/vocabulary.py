@@ -81,6 +81,16 @@ class Vocabulary:
     def _specials(self) -> frozenset[int]:
         return frozenset(token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special)
 
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token adds inside a text; of a control token, its name."""
+        if self.is_special(token):
+            return self._name(token).encode()
+        if self._byte_level:
+            return self._token_bytes(token)
+        if self._is_byte(token):
+            return bytes([int(self._name(token)[3:5], 16)])
+        return self.token_text(token).encode("utf-8", errors="replace")
+
     def _token_text(self, token: int) -> str:
         """One token by itself, as it would stand inside a text."""
         if self._byte_level:
