@@ -72,21 +72,13 @@ def masked(row: Row, ids: np.ndarray, keeps: bool) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """What the settings leave of a row: the first `in_k` of its head by top_k, of these the first `in_p` by top_p (V
-    where nothing is cut), and of these what reaches the `floor` of min_p. `factor` is 1 / temperature."""
+    """What the settings leave of a row: the tokens `left`, ids that rise, or all where that is None; of these those
+    whose score reaches the `floor` of min_p. What is below `lowest` was cut by top_k. `factor` is 1 / temperature."""
 
-    in_k: int
-    in_p: int
+    left: np.ndarray | None
+    lowest: float
     floor: float
     factor: float
-
-    @property
-    def few(self) -> bool:
-        """Whether what is left are ids of the head."""
-        return self.in_p < np.iinfo(np.int64).max
-
-
-ALL = int(np.iinfo(np.int64).max)
 
 
 def masses(row: Row, ids: np.ndarray | slice, factor: float) -> np.ndarray:
@@ -96,39 +88,47 @@ def masses(row: Row, ids: np.ndarray | slice, factor: float) -> np.ndarray:
 
 def cuts(row: Row, asked: Sampling) -> Cuts:
     """What `asked` cuts, for a draw; see Cuts."""
-    factor, size = 1.0 / max(COLDEST, asked.temperature), len(row.scores)
-    in_k = in_p = ALL
-    if 0 < asked.top_k < size:
-        in_k = _with_ties(row, asked.top_k)
-        in_p = in_k
+    factor, left, lowest = 1.0 / max(COLDEST, asked.temperature), None, -math.inf
+    if 0 < asked.top_k < len(row.scores):
+        left = _with_ties(row, asked.top_k)
+        lowest = float(row.scores[left[-1]])
     if asked.top_p < 1.0:
-        ids: np.ndarray | slice = row.head[:in_k] if in_k < ALL else slice(None)
-        whole = masses(row, ids, factor).sum(dtype=np.float64)
-        in_p = _within(row, asked.top_p * float(whole), factor, min(in_k, size))
+        left = _likeliest(row, left, asked.top_p, factor)
     floor = row.most + math.log(asked.min_p) / factor if asked.min_p > 0.0 else -math.inf
-    return Cuts(in_k, in_p, float(np.float32(floor)), factor)
+    return Cuts(None if left is None else np.sort(left), lowest, float(np.float32(floor)), factor)
 
 
-def _with_ties(row: Row, number: int) -> int:
-    """How many scores are at least as large as the one in place `number`."""
+def _with_ties(row: Row, number: int) -> np.ndarray:
+    """The ids of the `number` largest scores, in order, and of all that equal the last of them."""
     wanted = number + 1
     while True:
         row.grow(wanted)
-        last = row.scores[row.head[number - 1]]
-        found = int(np.count_nonzero(row.scores[row.head] >= last))
+        found = int(np.count_nonzero(row.scores[row.head] >= row.scores[row.head[number - 1]]))
         if found < len(row.head) or len(row.head) == len(row.scores):
-            return found
+            return row.head[:found]
         wanted = 2 * len(row.head)
 
 
-def _within(row: Row, needed: float, factor: float, most: int) -> int:
-    """How many of the head, up to `most`, have before them less than the mass that is `needed`; one at least."""
-    while True:
-        mass = masses(row, row.head[:most], factor).astype(np.float64)
-        found = int(np.count_nonzero(np.cumsum(mass) - mass < needed))
-        if found < len(mass) or len(mass) >= most:
-            return max(1, found)
-        row.grow(min(most, 8 * len(row.head)))
+def _likeliest(row: Row, among: np.ndarray | None, share: float, factor: float) -> np.ndarray:
+    """The ids, of those `among` (in order) or of all, that have less than `share` before them; one at least."""
+    if among is not None:
+        return among[: _reached(masses(row, among, factor), share)]
+    mass = masses(row, slice(None), factor)
+    needed = share * float(mass.sum(dtype=np.float64))
+    found = _reached(mass[row.head], needed=needed)
+    if found < len(row.head) or len(row.head) == len(mass):
+        return row.head[:found]
+    falling = np.sort(mass)[::-1]  # numbers alone are sorted in a fraction of the time that their places are
+    found = _reached(falling, needed=needed)
+    more, equal = np.flatnonzero(mass > falling[found - 1]), np.flatnonzero(mass == falling[found - 1])
+    return np.concatenate([more, equal[: found - len(more)]])
+
+
+def _reached(mass: np.ndarray, share: float = 0.0, needed: float = 0.0) -> int:
+    """How many of a falling mass have less before them than is `needed`, or than a `share` of it all."""
+    reached = np.cumsum(mass, dtype=np.float64)
+    before = int(np.searchsorted(reached, needed or share * float(reached[-1]), side="left"))
+    return min(1 + before, len(mass))
 
 
 def pick(row: Row, asked: Sampling, draw: float) -> int:
@@ -136,9 +136,8 @@ def pick(row: Row, asked: Sampling, draw: float) -> int:
     if asked.greedy or math.isnan(draw):
         return int(row.head[0])
     cut = cuts(row, asked)
-    if cut.few:
-        ids = np.sort(row.head[: cut.in_p])
-        ids = ids[row.scores[ids] >= cut.floor]
+    if cut.left is not None:
+        ids = cut.left[row.scores[cut.left] >= cut.floor]
         return int(ids[_place(masses(row, ids, cut.factor), draw)])
     mass = masses(row, slice(None), cut.factor)
     if cut.floor > -math.inf:
@@ -147,10 +146,9 @@ def pick(row: Row, asked: Sampling, draw: float) -> int:
     reached = np.cumsum(blocks)
     at = draw * float(reached[-1])
     block = min(int(np.searchsorted(reached, at, side="right")), int(np.flatnonzero(blocks)[-1]))
-    begin = block * BLOCK
-    within = np.cumsum(mass[begin : begin + BLOCK], dtype=np.float64) + (reached[block] - blocks[block])
-    place = min(int(np.searchsorted(within, at, side="right")), int(np.flatnonzero(mass[begin : begin + BLOCK])[-1]))
-    return begin + place
+    inside = mass[block * BLOCK : (block + 1) * BLOCK]
+    within = np.cumsum(inside, dtype=np.float64) + (reached[block] - blocks[block])
+    return block * BLOCK + min(int(np.searchsorted(within, at, side="right")), int(np.flatnonzero(inside)[-1]))
 
 
 def _place(mass: np.ndarray, draw: float) -> int:
@@ -161,42 +159,28 @@ def _place(mass: np.ndarray, draw: float) -> int:
 
 def reasons(row: Row, asked: Sampling, ids: np.ndarray) -> list[str | None]:
     """What cut each of `ids`; None for those that could be drawn."""
+    scores = row.scores[ids]
+    gone, best = np.isneginf(scores), ids == row.head[0]
     if asked.greedy:
-        return [RULE if _gone(row, id) else None if id == row.head[0] else GREEDY for id in ids]
+        return [RULE if no else None if one else GREEDY for no, one in zip(gone, best, strict=True)]
     cut = cuts(row, asked)
-    rank = {int(id): place for place, id in enumerate(row.head[: min(cut.in_k, len(row.head))])} if cut.few else {}
-    found: list[str | None] = []
-    for id in ids:
-        place = rank.get(int(id), ALL) if cut.few else 0
-        if _gone(row, id):
-            found.append(RULE)
-        elif place >= cut.in_k:
-            found.append(TOP_K)
-        elif place >= cut.in_p and cut.few:
-            found.append(TOP_P)
-        else:
-            found.append(MIN_P if row.scores[id] < cut.floor else None)
-    return found
-
-
-def _gone(row: Row, id: int) -> bool:
-    return bool(row.scores[id] == -np.inf)
+    left = np.full(len(ids), True) if cut.left is None else np.isin(ids, cut.left)
+    order = ((RULE, gone), (TOP_K, scores < cut.lowest), (TOP_P, ~left), (MIN_P, scores < cut.floor))
+    return [next((why for why, which in order if which[place]), None) for place in range(len(ids))]
 
 
 def probabilities(row: Row, asked: Sampling) -> np.ndarray:
     """The distribution that is drawn from, float64 [V]; 0 for what is cut."""
+    probs = np.zeros(len(row.scores))
     if asked.greedy:
-        probs = np.zeros(len(row.scores))
         probs[row.head[0]] = 1.0
         return probs
     cut = cuts(row, asked)
-    mass = masses(row, slice(None), cut.factor).astype(np.float64)
-    if cut.few:
-        left = np.zeros(len(mass), bool)
-        left[row.head[: cut.in_p]] = True
-        mass[~left] = 0.0
-    mass[row.scores < cut.floor] = 0.0
-    return mass / mass.sum()
+    ids = np.arange(len(probs)) if cut.left is None else cut.left
+    ids = ids[row.scores[ids] >= cut.floor]
+    mass = masses(row, ids, cut.factor).astype(np.float64)
+    probs[ids] = mass / mass.sum()
+    return probs
 
 
 def draws(seed: int, number: int, skip: int = 0) -> np.ndarray:

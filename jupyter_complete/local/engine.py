@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ..events import Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
 from ..prompt import settled
+from ..questions import Question, Text
 from ..render.page import count
 from ..request import Request
 from ..textstream import TextStream
@@ -23,6 +25,7 @@ from ..trace import Pieces, Trace
 from . import memory
 from .answer import Answer, step_of
 from .decode import prefill, score
+from .inside import Inside
 from .linears import team_of
 from .prefix import PrefixCache, rewind
 from .recorder import Recorder, pieces
@@ -51,8 +54,10 @@ class LocalEngine:
         quantized: str | None = None,
         fused: Fused | None = None,
         note: str = "",
+        folder: Path | None = None,
     ) -> None:
-        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's."""
+        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's; `folder` holds
+        the weights as they were before they became int8."""
         self.model = model
         self.tokenizer = tokenizer
         self._fused = fused
@@ -64,7 +69,7 @@ class LocalEngine:
         self._pieces: Pieces | None = None
         self._prefix = PrefixCache()
         self._recordings = _recordings(model)
-        self._weights = _stamp(model)
+        self._weights = memory.stamp(model)
         self.info = ModelInfo(
             name=name,
             source=origin,
@@ -78,15 +83,18 @@ class LocalEngine:
             note=note,
             kind=_kind(model, tokenizer),
         )
+        self._inside = Inside(model, self._vocabulary, name, self._begun, folder if self._threads else None)
 
     def footprint(self) -> Footprint:
         weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
         recorded = self._recordings.bytes if self._recordings else 0
+        weights += self._inside.nbytes
         return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
 
     def _forget(self) -> None:
         """Let go of everything but the weights."""
         self._prefix.clear()
+        self._inside.forget()
         if self._recordings:
             self._recordings.clear()
 
@@ -96,14 +104,36 @@ class LocalEngine:
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
-        started, training = time.perf_counter(), self.model.training
+        self._inside.forget(old=True)
+        started = time.perf_counter()
+        yield from self._working(lambda: self._answer(request, stop, started), f"generating with {self.info.name}")
+
+    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+        """Answer a question about the inside of the model: Loading*, then a Finish with what was `found`.
+
+        Raises BadOption, Stopped or OutOfMemory.
+        """
+        yield from self._working(lambda: self._looked(question, stop), f"looking into {self.info.name}")
+
+    def _looked(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+        started = time.perf_counter()
+        text = getattr(question, "text", None)
+        if text is not None:
+            self._check_window(len(text.source), len(text.ids), new=0)
+        found = yield from self._inside.answer(question, stop)
+        timing = Timing(total_s=time.perf_counter() - started)
+        yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
+
+    def _working(self, work: Callable[[], Iterator[Event]], doing: str) -> Iterator[Event]:
+        """Do it with the model as it must be, and free what can be freed where memory runs out."""
+        training = self.model.training
         self.model.eval()
         failure: CompleteError | None = None
         try:
             with self._threads.awake() if self._threads else nullcontext():
-                yield from self._answer(request, stop, started)
+                yield from work()
         except (RuntimeError, MemoryError) as error:
-            failure = memory.exhausted(error, f"generating with {self.info.name}")
+            failure = memory.exhausted(error, doing)
             if failure is None:
                 raise
         finally:
@@ -246,13 +276,20 @@ class LocalEngine:
             return head, self._fused.runner(cache, stop), cached
         if not takes_cache(self.model):
             return head, RereadingRunner(self.model), 0
-        if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model
+        if (stamp := memory.stamp(self.model)) != self._weights:  # the user has trained or changed the model
             self._weights = stamp
             self._forget()
         cache, cached = self._prefix.take(head)
         if self._recordings is not None:
             return head, RecordedRunner(self.model, self._recordings, cache), cached
         return head, CausalRunner(self.model, cache), cached
+
+    def _begun(self, text: Text, stop: StopEvent) -> Runner:
+        """A runner that holds all of a text but its last id."""
+        runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
+        for _ in prefill(runner, text.ids, 0, stop):
+            pass
+        return runner
 
     def _fresh(self) -> Runner:
         """A runner that holds nothing yet."""
@@ -338,9 +375,3 @@ def _recordings(model: Any) -> Recordings | None:
         return None
     made = Recordings(model)
     return made if made.useful else None
-
-
-def _stamp(model: Any) -> tuple[int, int, torch.dtype]:
-    """What changes when weights are written in place, moved or retyped."""
-    tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]
-    return sum(p._version for p in tensors), sum(p.data_ptr() for p in tensors), model.dtype
