@@ -13,6 +13,7 @@ from .render import tokens as token_view
 from .render.page import count
 from .render.tokens import Part, TokensView
 from .request import Request, Sampling
+from .structure import ChoiceScore, read
 
 if TYPE_CHECKING:
     import pandas
@@ -27,7 +28,9 @@ class Completion:
     `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
     `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
     request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
-    for its `parent`, and shares with it the first `at` tokens.
+    for its `parent`, and shares with it the first `at` tokens. Where a form was asked for, `met` says whether the text
+    has it, and `value` is what it means then: the choice, the text, the object that was read. `choices` are the scores
+    of all choices, in the order they were given.
     """
 
     prompt: str
@@ -48,6 +51,10 @@ class Completion:
     parent: Completion | None = field(default=None, repr=False)
     at: int | None = None
     number: int = field(default=0, repr=False)  # of the request's continuations, from 0
+    met: bool | None = None
+    value: Any = None
+    choices: tuple[ChoiceScore, ...] = field(default=(), repr=False)
+    unmet: str = field(default="", repr=False)  # why the form was not met
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
@@ -108,7 +115,13 @@ class Completion:
             return "length (the window is full)"
         if self.finish_reason != "stop":
             return self.finish_reason
-        return "stop (end of text)" if self.end is not None else "stop (stop string)"
+        if self.choices:
+            return f"best of {len(self.choices)} choices"
+        if self.end is not None:
+            return "stop (end of text)"
+        if self.met is not None and not self.params.stop:
+            return "stop (whole)" if self.met else "stop (no token goes on)"
+        return "stop (stop string)"
 
     def footer(self) -> str:
         """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
@@ -116,7 +129,7 @@ class Completion:
         endings = [c.ending() for c in (self, *self.alternatives)]
         several = len(set(endings)) > 1
         ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
-        parts = [ended, count(decoded, "token")]
+        parts = [ended, *self._unmet(), count(decoded, "token")]
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
         if self.timing.decode_tokens_per_s is not None:
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
@@ -137,7 +150,13 @@ class Completion:
         if self.request is not None and self.request.mode != "continue":
             return token_view.bundle(self.prompt_tokens, self._measure_line())
         texts = [c.text for c in (self, *self.alternatives)]
-        return view.bundle(view.CompletionView(texts, self.footer(), before, form))
+        return view.bundle(view.CompletionView(texts, self.footer(), before, form, self.choices))
+
+    def _unmet(self) -> list[str]:
+        """In words, why continuations have not the form that was asked for."""
+        every = (self, *self.alternatives)
+        told = [(f"({n}) " * (len(every) > 1), c.unmet) for n, c in enumerate(every, 1) if c.unmet]
+        return ["; ".join(number + why for number, why in told)] if told else []
 
     def _continued(self, **options: Any) -> Completion:
         if self.continue_with is None:
@@ -274,6 +293,9 @@ class Draft:
         assert request is not None
         assert finish is not None
         seed = request.sampling.seed
+        met = finish.met[index] if finish.met else None
+        form = request.structure if request.mode == "continue" else None
+        met, value, unmet = read(form, self.texts[index], met, finish.choices)
         return Completion(
             prompt=request.prompt,
             text=self.texts[index],
@@ -292,4 +314,8 @@ class Draft:
             parent=self._earlier,
             at=self._kept if self._earlier else None,
             number=index,
+            met=met,
+            value=value,
+            choices=finish.choices,
+            unmet=unmet,
         )

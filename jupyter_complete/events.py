@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from .structure import ChoiceScore
+
 Reason = Literal["stop", "length", "interrupted", "error"]
 
 
@@ -119,7 +121,10 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The one terminal event: why each continuation ended, and text still held back when it did."""
+    """The one terminal event: why each continuation ended, and text still held back when it did.
+
+    `met` tells of each whether it has the form that was asked for, `choices` how likely each choice was.
+    """
 
     reasons: tuple[Reason, ...]
     tails: tuple[str, ...]
@@ -128,6 +133,8 @@ class Finish:
     model: ModelInfo | None = None
     prompt_ids: tuple[int, ...] = ()
     prompt_steps: tuple[Step, ...] = ()
+    met: tuple[bool, ...] = ()
+    choices: tuple[ChoiceScore, ...] = ()
 
 
 Event: TypeAlias = Loading | Prefill | Token | Leading | Finish

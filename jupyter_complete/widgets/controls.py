@@ -9,7 +9,7 @@ from traitlets import Bool, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
-LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect", "background")  # of cells, and what is no text
+LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect", "background", "choices", "regex", "json")
 
 
 def names() -> list[str]:

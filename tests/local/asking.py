@@ -31,7 +31,7 @@ def ask(
     """The completion of `prompt`; what is no option of the sampling is a field of the Request."""
     fields = {
         name: options.pop(name)
-        for name in ("chat", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup")
+        for name in ("chat", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup", "structure")
         if name in options
     }
     return answer(engine, Request(prompt=prompt, sampling=sampling(**options), **fields), stop_event)
