@@ -135,13 +135,19 @@ def _record(kind: Any, names: dict[Any, str], defined: dict[str, Any]) -> dict[s
         required = [one.name for one in fields if one.default is missing and one.default_factory is missing]
         hints = {one.name: hints[one.name] for one in fields}
     else:
-        required = [name for name in hints if name in kind.__required_keys__]
+        marked = typing.get_type_hints(kind, include_extras=True)
+        required = [name for name in hints if _must_be_there(kind, name, typing.get_origin(marked[name]))]
     return {
         "type": "object",
         "properties": {name: _schema(hint, names, defined) for name, hint in hints.items()},
         "required": required,
         "additionalProperties": False,
     }
+
+
+def _must_be_there(kind: Any, name: str, marked: Any) -> bool:
+    """Whether a TypedDict requires an item; where annotations are texts, it knows only of what marks it."""
+    return marked is typing.Required or (name in kind.__required_keys__ and marked is not typing.NotRequired)
 
 
 def _is_record(kind: Any) -> bool:
