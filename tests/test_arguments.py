@@ -68,6 +68,17 @@ OPTIONS = [
     ("--stop '}'", {"stop": ["}"]}),
     ("--stop ，", {"stop": ["，"]}),
     (r"-m C:\models\tiny", {"model": r"C:\models\tiny"}),
+    ("--choices yes,no", {"choices": ["yes", "no"]}),
+    ("--choices 'yes, no, not sure'", {"choices": ["yes", "no", "not sure"]}),
+    ("""--choices '"yes, indeed",no'""", {"choices": ["yes, indeed", "no"]}),
+    ("""--choices yes,no,"not, I think" -N 5""", {"choices": ["yes", "no", "not, I think"], "max_new_tokens": 5}),
+    ("--choices a,b --choices c", {"choices": ["a,b", "c"]}),
+    (r"--choices 'a\nb,c'", {"choices": ["a\nb", "c"]}),
+    (r"--regex \d{4}-\d\d", {"regex": r"\d{4}-\d\d"}),
+    ("""--regex '"[a-z]+"'""", {"regex": '"[a-z]+"'}),
+    ("--json Person", {"json": "Person"}),
+    ("""--json '{"type": "integer"}'""", {"json": '{"type": "integer"}'}),
+    ("--json None", {"json": "None"}),
     ("", {}),
 ]
 
