@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .composed import Kind, Turn
+from .structure import ChoiceScore
 
 Reason = Literal["stop", "length", "interrupted", "error"]
 
@@ -136,6 +137,7 @@ class Finish:
     """The one terminal event: why each continuation ended, and text still held back when it did.
 
     `found` is what was recorded beside the text (a trace.Trace) or asked for in its place (one of findings).
+    `met` tells of each whether it has the form that was asked for, `choices` how likely each choice was.
     """
 
     reasons: tuple[Reason, ...]
@@ -145,6 +147,8 @@ class Finish:
     model: ModelInfo | None = None
     prompt_ids: tuple[int, ...] = ()
     prompt_steps: tuple[Step, ...] = ()
+    met: tuple[bool, ...] = ()
+    choices: tuple[ChoiceScore, ...] = ()
     found: object = None
 
 

@@ -21,6 +21,8 @@ from .errors import BadOption, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
+from .schemas import structure_of
+from .structure import Choices
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
@@ -64,8 +66,11 @@ class Session:
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
         sampling = self._seeded(self.config.sampling(settings))
+        structure = structure_of(settings, self.namespace)
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
+        if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
+            sampling = replace(sampling, num=1, beams=1, seed=None)
         request = Request(
             prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
@@ -76,6 +81,7 @@ class Session:
             inspect=settings["inspect"],
             lookup=settings["lookup"],
             trace=self._traced(settings, mode),
+            structure=structure,
         )
         return self._submit(request, Draft(request))
 
@@ -149,6 +155,7 @@ class Session:
             forced=forced,
             lookup=self.config.lookup,
             trace=self._trace_on(completion, changed),
+            structure=asked.structure if asked and not isinstance(asked.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 

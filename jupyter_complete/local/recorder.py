@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import replay
 from ..request import Sampling
 from ..trace import Pieces, Trace, restored
-from .sampling import Choice, Draws, Sampler
+from .sampling import Choice, Draws, Sampler, processed
 from .vocabulary import Vocabulary
 
 HEAD = 256  # logits of a step that are kept exactly, the largest
@@ -40,21 +40,23 @@ class Recorder(Sampler):
     ) -> None:
         super().__init__(sampling, rules, compiled)
         self.asked, self.left_out = sampling, 0
-        self._rules = [processor for name, processor in self.processors if name not in SHAPING]
+        self._rules = [(name, processor) for name, processor in self.processors if name not in SHAPING]
         self._left = limit
         self._first: tuple[int, ...] = ()
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self._whole: dict[int, np.ndarray] = {}
 
-    def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None) -> Choice:
+    def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None) -> Choice:
         heard = Heard(draws) if draws is not None else None
-        choice = super().choose(ids, logits, heard)  # type: ignore[arg-type]  # it is asked for `next` alone
+        choice = super().choose(ids, logits, heard, allowed)  # type: ignore[arg-type]  # of which `next` is asked alone
         draw = math.nan if heard is None else heard.last
-        self._keep(ids, logits, choice.id, draw)
+        self._keep(ids, logits, choice.id, draw, allowed)
         return choice
 
-    def take(self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None) -> Choice:
-        choice = super().take(token, ids, logits, draws)
+    def take(
+        self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
+    ) -> Choice:
+        choice = super().take(token, ids, logits, draws, allowed)
         if not self.left_out:  # the place was measured by what would have been chosen in it
             self._columns["ids"][-1], self._columns["forced"][-1] = token, True
         return choice
@@ -86,7 +88,9 @@ class Recorder(Sampler):
             **of,
         )
 
-    def _keep(self, ids: Sequence[int], logits: Tensor, chosen: int, draw: float) -> None:
+    def _keep(
+        self, ids: Sequence[int], logits: Tensor, chosen: int, draw: float, allowed: Tensor | None = None
+    ) -> None:
         scores = logits.detach().float().cpu().numpy()
         needed = 2 * scores.nbytes if not self._columns["ids"] else 0  # room for one whole row, if it comes to that
         self._left -= scores.nbytes // 2 + 8 * min(HEAD, len(scores)) + 64
@@ -95,7 +99,7 @@ class Recorder(Sampler):
             return
         if not self._columns["ids"]:
             self._first = tuple(ids)
-        mask, keeps = self._mask(ids, logits)
+        mask, keeps = self._mask(ids, logits, allowed)
         head = _largest(scores)
         half = np.clip(scores, *_HALF).astype(np.float16)
         half[np.isneginf(scores)] = -np.inf
@@ -131,14 +135,13 @@ class Recorder(Sampler):
         penalised = replay.penalised(row, ids, self.asked.repetition_penalty)
         return replay.masked(penalised, mask.astype(np.int64), keeps)
 
-    def _mask(self, ids: Sequence[int], logits: Tensor) -> tuple[np.ndarray, bool]:
-        """The ids that the model's rules forbid, or those they allow where these are fewer (and True)."""
-        if not self._rules:
+    def _mask(self, ids: Sequence[int], logits: Tensor, allowed: Tensor | None) -> tuple[np.ndarray, bool]:
+        """The ids that a form or the model's rules forbid, or those they leave where these are fewer (and True)."""
+        if not self._rules and allowed is None:
             return np.empty(0, np.int32), False
         before, scores = torch.as_tensor(ids, device=logits.device)[None], logits.float()[None]
-        for processor in self._rules:
-            scores = processor(before, scores)
-        gone = (torch.isneginf(scores) & ~torch.isneginf(logits.float()[None]))[0].cpu().numpy()
+        shaped, _ = processed(self._rules, before, scores, torch.empty(0, dtype=torch.long), allowed)
+        gone = (torch.isneginf(shaped) & ~torch.isneginf(logits.float())).cpu().numpy()
         keeps = bool(2 * gone.sum() > len(gone))
         return np.flatnonzero(~gone if keeps else gone).astype(np.int32), keeps
 
