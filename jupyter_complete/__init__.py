@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from .completion import Completion
     from .config import Complete
     from .errors import CompleteError
-    from .python import Model, complete, last, load, register, score, stream
+    from .python import Model, compare, complete, inside, last, load, register, score, stream
     from .request import Request, Sampling
     from .session import Session, current
+    from .trace import Trace, open_trace
     from .widgets.panel import panel
     from .widgets.tokens import tokens
 
@@ -32,10 +33,14 @@ _PUBLIC = {
     "Request": "request",
     "Sampling": "request",
     "Session": "session",
+    "Trace": "trace",
+    "compare": "python",
     "complete": "python",
     "current": "session",
+    "inside": "python",
     "last": "python",
     "load": "python",
+    "open_trace": "trace",
     "panel": "widgets.panel",
     "register": "python",
     "score": "python",
@@ -51,12 +56,16 @@ __all__ = [
     "Request",
     "Sampling",
     "Session",
+    "Trace",
     "__version__",
+    "compare",
     "complete",
     "current",
+    "inside",
     "last",
     "load",
     "load_ipython_extension",
+    "open_trace",
     "panel",
     "register",
     "score",

@@ -138,13 +138,14 @@ class HeadSteps:
 class Lens:
     """What every layer would say next: `ids`, `texts` and `probs` [L+1, T, top], the likeliest first.
 
-    Row 0 is of the embeddings, row l of the state after layer l, each put through the model's last norm and its head;
+    The T positions are those from `begin` on, whose tokens are `tokens`. Row 0 is of the embeddings, row l of the state after layer l, each put through the model's last norm and its head;
     the last row is the model's own answer.
     """
 
     ids: np.ndarray
     texts: np.ndarray
     probs: np.ndarray
+    begin: int
     tokens: tuple[str, ...]
 
 

@@ -34,8 +34,11 @@ class AskHead:
 
 @dataclass(frozen=True, slots=True)
 class AskLens:
+    """What every layer would say next, at the positions from `begin` on."""
+
     text: Text
     top: int = 5
+    begin: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,4 @@ class AskChange:
     top: int
 
 
-Question: TypeAlias = (
-    AskAttention | AskHead | AskLens | AskPath | AskEmbedding | AskOcclusion | AskFutures | AskChange
-)
+Question: TypeAlias = AskAttention | AskHead | AskLens | AskPath | AskEmbedding | AskOcclusion | AskFutures | AskChange

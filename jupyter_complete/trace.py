@@ -5,7 +5,7 @@ S steps, V tokens in the vocabulary, H tokens of every step kept exactly.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from os import PathLike
@@ -17,7 +17,10 @@ from . import replay
 from .config import Complete
 from .errors import BadOption
 from .events import ModelInfo
-from .findings import Distribution, Weight
+from .findings import Distribution, Embedding, Finding, Weight
+from .render import stations
+from .render.inside import InsideView
+from .render.page import count, size
 from .request import Sampling
 
 KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -36,6 +39,15 @@ class Pieces:
         """What a token adds to a text; of a control token, its name."""
         begin = int(self.ends[id - 1]) if id else 0
         return self.blob[begin : int(self.ends[id])].tobytes()
+
+    def find(self, text: str) -> int:
+        """The id of the one token that is `text`; raises BadOption where there is none."""
+        wanted = text.encode()
+        begins = np.concatenate([[0], self.ends[:-1]])
+        for id in np.flatnonzero(self.ends - begins == len(wanted)).tolist():
+            if id not in self.special and self.bytes(id) == wanted:
+                return int(id)
+        raise BadOption(f"{text[:60]!r} is not one token of this model.", "Give one by its id.")
 
     def text(self, id: int) -> str:
         """The same as text; the sign � for bytes that are no whole character."""
@@ -79,6 +91,7 @@ class Trace:
     mask_ends: np.ndarray
     mask_keeps: np.ndarray
     pieces: Pieces = field(repr=False)
+    found: Mapping[str, Finding] = field(default_factory=dict, repr=False)  # what a file held beside it, by question
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -157,11 +170,29 @@ class Trace:
         ]
         return np.array(picked, np.int64)
 
-    def save(self, path: str | PathLike[str], findings: Mapping[str, Any] | None = None) -> None:
-        """Write one file that `open_trace` reads without the model, with `findings` beside it (see `jc.inside`)."""
+    def view(self, steps: Sequence[int] = (0,), vectors: Embedding | None = None) -> InsideView:
+        """The stations that need no model, with the distributions of some `steps`; displays itself in a notebook."""
+        source = self.prompt_ids
+        blocks = [stations.preprocess(self.prompt, self._pieces(source), vectors)]
+        for step in steps:
+            before = "".join(map(self.pieces.text, [*source, *self.ids[: self._step(step)].tolist()][-8:]))
+            blocks.append(stations.distribution(self.distribution(step), before))
+        blocks.append(stations.postprocess(self._pieces(self.ids.tolist()), self.pieces.special))
+        return InsideView(blocks, self.footer())
+
+    def footer(self) -> str:
+        """One quiet line: steps, size, model, seed."""
+        parts = [count(len(self), "step"), f"trace {size(self.nbytes)}"]
+        parts += [f"{self.left_out:,} more over trace_bytes"] * (self.left_out > 0)
+        stored = f" from {self.model.quantized}" if self.model.quantized else ""
+        parts.append(f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})")
+        return " · ".join(parts + [f"seed {self.seed}"] * (self.seed is not None))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one file that `open_trace` reads without the model, what was found inside it included."""
         from .tracefile import write
 
-        write(self, path, findings or {})
+        write(self, path)
 
     def cut(self, steps: int) -> Trace:
         """The first steps of it."""
@@ -175,6 +206,7 @@ class Trace:
             exact_logits=self.exact_logits[few],
             mask_ids=self.mask_ids[: int(ends[-1]) if len(ends) else 0],
             left_out=0,
+            found={},
         )
 
     def joined(self, later: Trace) -> Trace:
@@ -182,7 +214,13 @@ class Trace:
         both = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}
         both["exact_steps"] = np.concatenate([self.exact_steps, later.exact_steps + len(self)])
         both["mask_ends"] = np.concatenate([self.mask_ends, later.mask_ends + len(self.mask_ids)])
-        return replace(later, **both, before=self.before, first=self.first, text=later.text)
+        return replace(later, **both, found={}, before=self.before, first=self.first, text=later.text)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+        return self.view().bundle()
+
+    def _pieces(self, ids: Sequence[int]) -> list[stations.Piece]:
+        return [(id, self.pieces.bytes(id)) for id in ids]
 
     @cached_property
     def _exact(self) -> dict[int, int]:
@@ -231,4 +269,4 @@ def open_trace(path: str | PathLike[str]) -> Trace:
     """The trace that a file holds; needs neither the model nor torch. Raises NotATrace."""
     from .tracefile import read
 
-    return read(path)[0]
+    return read(path)

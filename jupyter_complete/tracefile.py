@@ -6,13 +6,12 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from . import findings as kinds
 from .errors import NotATrace
 from .events import ModelInfo
 from .findings import Finding
@@ -22,11 +21,11 @@ from .trace import ARRAYS, Pieces, Trace
 VERSION = 1
 HEAD = "trace.json"
 PLAIN = ("prompt", "text", "prompt_ids", "before", "first", "seed", "ends", "left_out")
-SAVED = {one.__name__: one for one in (*kinds.Finding.__args__,)}
+SAVED: dict[str, Any] = {one.__name__: one for one in get_args(Finding)}
 
 
-def write(trace: Trace, path: str | PathLike[str], found: Mapping[str, Finding]) -> None:
-    """Write `trace` and what was `found`, by the questions' names."""
+def write(trace: Trace, path: str | PathLike[str]) -> None:
+    """Write `trace` and what was found beside it."""
     head: dict[str, Any] = {
         "version": VERSION,
         **{name: getattr(trace, name) for name in PLAIN},
@@ -40,7 +39,7 @@ def write(trace: Trace, path: str | PathLike[str], found: Mapping[str, Finding])
             _put(file, name, getattr(trace, name))
         _put(file, "pieces.blob", trace.pieces.blob)
         _put(file, "pieces.ends", trace.pieces.ends)
-        for number, (question, one) in enumerate(found.items()):
+        for number, (question, one) in enumerate(trace.found.items()):
             values = {part.name: getattr(one, part.name) for part in fields(one)}
             arrays = [name for name, value in values.items() if isinstance(value, np.ndarray)]
             for name in arrays:
@@ -49,8 +48,8 @@ def write(trace: Trace, path: str | PathLike[str], found: Mapping[str, Finding])
         file.writestr(HEAD, json.dumps(head))
 
 
-def read(path: str | PathLike[str]) -> tuple[Trace, dict[str, Finding]]:
-    """The trace of a file, and what was found. Raises NotATrace, or OSError where there is no such file."""
+def read(path: str | PathLike[str]) -> Trace:
+    """The trace of a file, with what was found. Raises NotATrace, or OSError where there is no such file."""
     try:
         with zipfile.ZipFile(path) as file:
             head = json.loads(file.read(HEAD))
@@ -58,7 +57,7 @@ def read(path: str | PathLike[str]) -> tuple[Trace, dict[str, Finding]]:
                 raise NotATrace(
                     f"{fspath(path)} is of version {head['version']}, which is not read here.", "Record it again."
                 )
-            return _trace(file, head), _findings(file, head)
+            return replace(_trace(file, head), found=_findings(file, head))
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError):
         raise NotATrace(f"{fspath(path)} holds no trace.", "Give a file that Trace.save wrote.") from None
 

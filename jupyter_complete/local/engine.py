@@ -10,8 +10,6 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from ..composed import Kind
 from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
@@ -30,8 +28,8 @@ from .decode import prefill, score
 from .inside import Inside
 from .linears import team_of
 from .prefix import PrefixCache, rewind
-from .recorder import Recorder, pieces
 from .recorded import RecordedRunner, Recordings
+from .recorder import Recorder, pieces
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
 from .vocabulary import Vocabulary
@@ -241,7 +239,7 @@ class LocalEngine:
             else:
                 yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
-            trace = self._traced(sampler, request, prompt)
+            trace = self._traced(sampler, request, prompt, shown)
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
@@ -255,14 +253,14 @@ class LocalEngine:
             return Recorder(request.sampling, rules, compiled, request.trace)
         return Sampler(request.sampling, rules, compiled)
 
-    def _traced(self, sampler: Sampler, request: Request, prompt: Sequence[int]) -> Trace | None:
+    def _traced(self, sampler: Sampler, request: Request, prompt: Sequence[int], shown: str) -> Trace | None:
         """What was recorded of the steps, if it was."""
         if not isinstance(sampler, Recorder):
             return None
         if self._pieces is None:
             self._pieces = pieces(self._vocabulary, self._size)
         made = sampler.trace(
-            self.decode(prompt) if request.composed else request.prompt,
+            shown,
             prompt,
             request.sampling.seed,
             first=len(request.prefix),
@@ -275,6 +273,7 @@ class LocalEngine:
             return None
         ids = [*request.prefix, *made.ids.tolist()]
         return replace(made, text=self.decode([id for id in ids if id not in self._ends], prompt))
+
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
         return () if self._encodes else prompt

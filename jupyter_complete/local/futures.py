@@ -36,7 +36,9 @@ def futures(runner: Runner, asked: AskFutures, vocabulary: Vocabulary, stop: Sto
             share = float(shares[row, id])
             rests[leaves[row]] -= share
             for column, value in zip(
-                (ids, parents, depths, probs, joints), (id, leaves[row], depth, share, float(together[place])), strict=True
+                (ids, parents, depths, probs, joints),
+                (id, leaves[row], depth, share, float(together[place])),
+                strict=True,
             ):
                 column.append(value)  # type: ignore[arg-type]
             rests[len(ids) - 1] = 1.0

@@ -141,7 +141,9 @@ class Inside:
         heads, groups = met.query.shape[1], met.key.shape[1]
         head = placed(asked.head, heads, "head")
         shared = head // (heads // groups)
-        query, key, value = (of[0, one].float() for of, one in ((met.query, head), (met.key, shared), (met.value, shared)))
+        query, key, value = (
+            of[0, one].float() for of, one in ((met.query, head), (met.key, shared), (met.value, shared))
+        )
         scale = met.options.get("scaling")
         scale = float(query.shape[-1] ** -0.5 if scale is None else scale)
         cap, bias = float(met.options.get("softcap") or 0.0), met.options.get("position_bias")
@@ -174,18 +176,19 @@ class Inside:
 
     @torch.inference_mode()
     def _lens(self, lens: Lensing, asked: AskLens, stop: StopEvent) -> Generator[Loading, None, findings.Lens]:
+        begin = placed(asked.begin, len(asked.text.ids), "position")
         ids, probs = [], []
         for layer in range(lens.layers):
             if stop.is_set():
                 raise Stopped("The look through the layers was stopped.", "Run it again.")
-            top = torch.softmax(lens.logits(layer), -1).topk(asked.top, dim=-1)
+            top = torch.softmax(lens.logits(layer, slice(begin, None)), -1).topk(asked.top, dim=-1)
             ids.append(top.indices.cpu().numpy())
             probs.append(top.values.cpu().numpy())
             yield Loading("looking through the layers", layer + 1, 0)
         places = np.stack(ids)
         names = {int(id): self._vocabulary.token_text(int(id)) for id in np.unique(places)}
         texts = np.array([names[id] for id in places.ravel().tolist()]).reshape(places.shape)
-        return findings.Lens(places, texts, np.stack(probs), self._texts(asked.text.ids))
+        return findings.Lens(places, texts, np.stack(probs), begin, self._texts(asked.text.ids[begin:]))
 
     @torch.inference_mode()
     def _path(self, lens: Lensing, asked: AskPath) -> findings.Path:
@@ -264,7 +267,8 @@ class Lensing:
             own = self._finished(read.into_head[-1:])
         if not torch.allclose(own, read.logits[-1:], atol=1e-3, rtol=1e-3):
             raise BadOption(
-                f"A {type(model).__name__} has more than a norm and a head behind its layers.", "There is no lens for it."
+                f"A {type(model).__name__} has more than a norm and a head behind its layers.",
+                "There is no lens for it.",
             )
 
     @property
@@ -272,9 +276,8 @@ class Lensing:
         """The embeddings, and every layer."""
         return len(self._read.states)
 
-    def logits(self, layer: int, position: int | None = None) -> Tensor:
-        """What the state after `layer` would say [T, V], or at one position [V]; 0 is the embeddings."""
-        which = slice(None) if position is None else position
+    def logits(self, layer: int, which: int | slice) -> Tensor:
+        """What the states after `layer` would say at some positions [T, V], or at one [V]; 0 is the embeddings."""
         if layer == self.layers - 1:
             return self._read.logits[which].float()
         state = self._read.states[layer][which]

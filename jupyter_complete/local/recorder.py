@@ -164,4 +164,3 @@ def pieces(vocabulary: Vocabulary, size: int) -> Pieces:
     ends = np.cumsum([len(piece) for piece in found]).astype(np.int64)
     special = frozenset(id for id in range(size) if vocabulary.is_special(id))
     return Pieces(blob, ends, special)
-
