@@ -41,8 +41,8 @@ class Weight:
 class Distribution:
     """What a step chose from: the likeliest tokens, and those that were and would be picked, the likeliest first.
 
-    `kept` tokens of `size` could be drawn; `draw` is u, None where nothing was drawn; `chosen` the id recorded, `picked`
-    the one that these settings pick.
+    `kept` tokens of `size` could be drawn; `draw` is u, None where nothing was drawn; `chosen` the id recorded,
+    `picked` the one that these settings pick.
     """
 
     step: int
@@ -138,8 +138,8 @@ class HeadSteps:
 class Lens:
     """What every layer would say next: `ids`, `texts` and `probs` [L+1, T, top], the likeliest first.
 
-    The T positions are those from `begin` on, whose tokens are `tokens`. Row 0 is of the embeddings, row l of the state after layer l, each put through the model's last norm and its head;
-    the last row is the model's own answer.
+    The T positions are those from `begin` on, whose tokens are `tokens`. Row 0 is of the embeddings, row l of the state
+    after layer l, each put through the model's last norm and its head; the last row is the model's own answer.
     """
 
     ids: np.ndarray
@@ -186,7 +186,8 @@ class Occlusion:
     @property
     def change(self) -> np.ndarray:
         """Δ log P: below 0 where the hidden token had helped."""
-        return self.after - self.before
+        less: np.ndarray = self.after - self.before
+        return less
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,6 +233,14 @@ class Change:
 
 
 Finding: TypeAlias = Attention | HeadSteps | Lens | Path | Embedding | Occlusion | Futures | Change
+
+
+def labelled(raw: bytes) -> str:
+    """A token's bytes as text, and as numbers where they are no whole characters."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"⟨{raw.hex(' ')}⟩"
 
 
 def placed(place: int, length: int, what: str) -> int:

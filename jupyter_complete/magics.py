@@ -212,6 +212,7 @@ class CompleteMagics(Magics):
                 self._write(done, showing)
         if stream.error is not None:
             raise stream.error
+        return done
 
     def _bind(self, names: Sequence[str], done: Completion) -> None:
         self.shell.user_ns.update(dict.fromkeys(names, done))

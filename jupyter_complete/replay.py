@@ -83,7 +83,8 @@ class Cuts:
 
 def masses(row: Row, ids: np.ndarray | slice, factor: float) -> np.ndarray:
     """e**((score - largest) / temperature) of `ids`, float32."""
-    return np.exp((row.scores[ids] - np.float32(row.most)) * np.float32(factor))
+    mass: np.ndarray = np.exp((row.scores[ids] - np.float32(row.most)) * np.float32(factor))
+    return mass
 
 
 def cuts(row: Row, asked: Sampling) -> Cuts:
@@ -186,7 +187,7 @@ def probabilities(row: Row, asked: Sampling) -> np.ndarray:
 def draws(seed: int, number: int, skip: int = 0) -> np.ndarray:
     """The uniform draws of a seed, float64 [number]: the same as local/sampling's, whose generator is this one."""
     generator = np.random.MT19937()
-    generator._legacy_seeding(seed & 0xFFFFFFFF)  # type: ignore[attr-defined]  # as torch seeds it
+    generator._legacy_seeding(seed & 0xFFFFFFFF)  # as torch seeds it
     raw = generator.random_raw(2 * (skip + number)).astype(np.uint64)
     bits = (raw[0::2] << np.uint64(32) | raw[1::2]) & np.uint64((1 << 53) - 1)
     return (bits * 2.0**-53)[skip:]

@@ -17,10 +17,11 @@ from . import replay
 from .config import Complete
 from .errors import BadOption
 from .events import ModelInfo
-from .findings import Distribution, Embedding, Finding, Weight
+from .findings import Distribution, Embedding, Finding, Weight, labelled
 from .render import stations
 from .render.inside import InsideView
 from .render.page import count, size
+from .replay import Row
 from .request import Sampling
 
 KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
@@ -50,8 +51,8 @@ class Pieces:
         raise BadOption(f"{text[:60]!r} is not one token of this model.", "Give one by its id.")
 
     def text(self, id: int) -> str:
-        """The same as text; the sign � for bytes that are no whole character."""
-        return self.bytes(id).decode("utf-8", errors="replace")
+        """The same as text; its bytes where they are no whole characters."""
+        return labelled(self.bytes(id))
 
     @property
     def nbytes(self) -> int:
@@ -119,14 +120,14 @@ class Trace:
         """Whether an encoder read the prompt, so that the decoder began with a start token of its own."""
         return self.before[: len(self.prompt_ids)] != self.prompt_ids
 
-    def row(self, step: int) -> replay.Row:
+    def row(self, step: int) -> Row:
         """The logits of a step, float32."""
         exact = self._exact.get(step)
         if exact is not None:
             scores = self.exact_logits[exact].copy()
         else:
             scores = restored(self.logits[step], self.head_ids[step], self.head_logits[step])
-        return replay.Row(scores, self.head_ids[step].astype(np.int64))
+        return Row(scores, self.head_ids[step].astype(np.int64))
 
     def distribution(self, step: int, top: int = SHOWN, **knobs: Any) -> Distribution:
         """What step `step` chooses from under `knobs` (temperature, top_k, top_p, min_p, repetition_penalty), each as
@@ -175,7 +176,8 @@ class Trace:
         source = self.prompt_ids
         blocks = [stations.preprocess(self.prompt, self._pieces(source), vectors)]
         for step in steps:
-            before = "".join(map(self.pieces.text, [*source, *self.ids[: self._step(step)].tolist()][-8:]))
+            ids = [*source, *self.ids[: self._step(step)].tolist()][-8:]
+            before = b"".join(map(self.pieces.bytes, ids)).decode("utf-8", errors="replace")
             blocks.append(stations.distribution(self.distribution(step), before))
         blocks.append(stations.postprocess(self._pieces(self.ids.tolist()), self.pieces.special))
         return InsideView(blocks, self.footer())
@@ -211,7 +213,7 @@ class Trace:
 
     def joined(self, later: Trace) -> Trace:
         """This one and a later one that goes on right behind it, by the same model."""
-        both = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}
+        both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}
         both["exact_steps"] = np.concatenate([self.exact_steps, later.exact_steps + len(self)])
         both["mask_ends"] = np.concatenate([self.mask_ends, later.mask_ends + len(self.mask_ids)])
         return replace(later, **both, found={}, before=self.before, first=self.first, text=later.text)
@@ -226,7 +228,7 @@ class Trace:
     def _exact(self) -> dict[int, int]:
         return {int(step): place for place, step in enumerate(self.exact_steps)}
 
-    def _scored(self, step: int, asked: Sampling) -> replay.Row:
+    def _scored(self, step: int, asked: Sampling) -> Row:
         """The row of a step after the penalty and the model's own rules."""
         seen = [*self.before, *self.ids[:step].tolist()] if asked.repetition_penalty != 1.0 else ()
         row = replay.penalised(self.row(step), seen, asked.repetition_penalty)

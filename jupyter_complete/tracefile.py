@@ -63,9 +63,10 @@ def read(path: str | PathLike[str]) -> Trace:
 
 
 def _trace(file: zipfile.ZipFile, head: Mapping[str, Any]) -> Trace:
-    sampling, plain = dict(head["sampling"]), {name: _frozen(head[name]) for name in PLAIN}
+    sampling = dict(head["sampling"])
+    plain: dict[str, Any] = {name: _frozen(head[name]) for name in PLAIN}
     pieces = Pieces(_get(file, "pieces.blob"), _get(file, "pieces.ends"), frozenset(head["special"]))
-    arrays = {name: _get(file, name) for name in ARRAYS}
+    arrays: dict[str, Any] = {name: _get(file, name) for name in ARRAYS}
     steps, size = arrays["logits"].shape
     if len(pieces.ends) != size or any(len(arrays[name]) != steps for name in ("ids", "drawn", "head_ids")):
         raise ValueError("the arrays do not belong together")

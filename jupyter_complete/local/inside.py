@@ -16,7 +16,7 @@ from torch import Tensor
 from .. import findings
 from ..errors import BadOption, Stopped
 from ..events import Loading
-from ..findings import Finding, placed
+from ..findings import Finding, labelled, placed
 from ..questions import (
     AskAttention,
     AskChange,
@@ -115,7 +115,7 @@ class Inside:
         return self._last[1]
 
     def _texts(self, ids: Sequence[int]) -> tuple[str, ...]:
-        return tuple(self._vocabulary.token_text(id) for id in ids)
+        return tuple(labelled(self._vocabulary.piece(id)) for id in ids)
 
     def _sides(self, text: Text, part: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The texts of the tokens that look, and of those looked at."""
@@ -162,16 +162,12 @@ class Inside:
             raise BadOption(
                 f"A head of {self._name} does more than softmax(QKᵀ/√d_k)·V.", "Look at its attention instead."
             )
-        arrays = (query, key, value, scores, scaled, masked, made, made @ value)
+        q, k, v, met_scores, shaped, hidden, paid, output = (
+            array.cpu().numpy() for array in (query, key, value, scores, scaled, masked, made, made @ value)
+        )
+        sides = self._sides(asked.text, asked.part)
         return findings.HeadSteps(
-            layer,
-            head,
-            shared,
-            asked.part,
-            scale,
-            cap,
-            *(array.cpu().numpy() for array in arrays),  # type: ignore[arg-type]  # mypy takes them for the texts too
-            *self._sides(asked.text, asked.part),
+            layer, head, shared, asked.part, scale, cap, q, k, v, met_scores, shaped, hidden, paid, output, *sides
         )
 
     @torch.inference_mode()
@@ -186,7 +182,7 @@ class Inside:
             probs.append(top.values.cpu().numpy())
             yield Loading("looking through the layers", layer + 1, 0)
         places = np.stack(ids)
-        names = {int(id): self._vocabulary.token_text(int(id)) for id in np.unique(places)}
+        names = {int(id): labelled(self._vocabulary.piece(int(id))) for id in np.unique(places)}
         texts = np.array([names[id] for id in places.ravel().tolist()]).reshape(places.shape)
         return findings.Lens(places, texts, np.stack(probs), begin, self._texts(asked.text.ids[begin:]))
 
@@ -213,7 +209,7 @@ class Inside:
         if 0 in targets:
             raise BadOption("Nothing says how likely the first token is.", "Give targets from 1 on.")
         before, after = (self._logprobs(model, text, targets, hidden) for hidden in (None, position))
-        word = self._vocabulary.token_text(looked_at[position])
+        (word,) = self._texts([looked_at[position]])
         texts = self._texts([text.ids[target] for target in targets])
         return findings.Occlusion(position, word, targets, texts, before, after)
 
@@ -236,16 +232,10 @@ class Inside:
         top = torch.cat([one.topk(asked.top).indices for one in (before, after)]).unique()
         top = top[(before + after)[top].argsort(descending=True)]
         nats = (before * (before.clamp_min(1e-30).log() - after.clamp_min(1e-30).log())).sum()
-        return findings.Change(
-            position,
-            *self._texts([word, asked.token]),
-            top.cpu().numpy(),
-            self._texts(top.tolist()),
-            before[top].cpu().numpy(),
-            after[top].cpu().numpy(),
-            float(nats) / math.log(2),
-            self._texts(asked.text.source or asked.text.ids),
-        )
+        old, new, *texts = self._texts([word, asked.token, *top.tolist()])
+        was, is_now = (one[top].cpu().numpy() for one in (before, after))
+        bits, whole = float(nats) / math.log(2), self._texts(asked.text.source or asked.text.ids)
+        return findings.Change(position, old, new, top.cpu().numpy(), tuple(texts), was, is_now, bits, whole)
 
     @torch.inference_mode()
     def _next(self, model: Any, text: Text) -> Tensor:

@@ -40,7 +40,8 @@ class Met:
         """The attention [heads, T, S] that the architecture makes of it."""
         given = (self.module, self.query, self.key, self.value, self.mask)
         _, weights = _eager(self.module)(*given, **self.options)
-        return weights[0].float()
+        found: Tensor = weights[0].float()
+        return found
 
 
 @dataclass
@@ -113,7 +114,7 @@ def attending(model: Any, take: Callable[[Met], None]) -> Iterator[None]:
 
     AttentionInterface.register(NAME, _attend)
     AttentionMaskInterface.register(NAME, eager_mask)
-    found = (getattr(module, "config", None) for module in model.modules())
+    found: list[Any] = [getattr(module, "config", None) for module in model.modules()]
     configs = {id(config): config for config in found if hasattr(config, "_attn_implementation")}.values()
     before = [config._attn_implementation for config in configs]
     _watcher.take = take

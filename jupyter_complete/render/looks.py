@@ -45,12 +45,12 @@ def head_steps(steps: HeadSteps) -> list[Block]:
     blocks = []
     for name, matrix in zip(names, (steps.scores, steps.scaled, steps.masked, steps.weights), strict=True):
         part, share = matrix[first:, begin:], name == "softmax"
-        cells = [
+        cells: list[list[Cell | str]] = [
             [token(text), *(number(float(value), share=float(value) if share else 0.0) for value in line)]
             for text, line in zip(rows, part, strict=True)
         ]
         blocks.append(tabled(f"Layer {steps.layer}, head {steps.head}: {name}", ["", *map(token, columns)], cells))
-    outputs = [
+    outputs: list[list[Cell | str]] = [
         [token(text), *map(number, line[:8].tolist())] for text, line in zip(rows, steps.output[first:], strict=True)
     ]
     head = ["", *map(str, range(min(8, size)))]
@@ -88,7 +88,7 @@ def path(found: Path) -> Block:
 def occlusion(found: Occlusion) -> Block:
     """How likely tokens are with a word and without it."""
     head = ["at", "token", "P", "P with it hidden", "Δ log P"]
-    rows = [
+    rows: list[list[Cell | str]] = [
         [
             number(at, "d"),
             token(text),
@@ -106,7 +106,7 @@ def occlusion(found: Occlusion) -> Block:
 def change(found: Change) -> Block:
     """What comes next, before and after one word is changed."""
     head = ["token", "P", "P after the change", ""]
-    rows = [
+    rows: list[list[Cell | str]] = [
         [token(text), Cell(percent(one), True, one), Cell(percent(other), True, other), bar(other)]
         for text, one, other in zip(found.texts, found.before.tolist(), found.after.tolist(), strict=True)
     ]
