@@ -1,10 +1,15 @@
-"""What an engine yields, in order: Loading*, Prefill*, Leading*, Token*, one Finish; a blocking call folds them."""
+"""What an engine yields, in order: Loading*, Prefill*, Leading*, Token*, one Finish; a blocking call folds them.
+
+Of many requests: Loading*, then Advance and Answered as they come, one Finish.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from .errors import CompleteError
 
 Reason = Literal["stop", "length", "interrupted", "error"]
 
@@ -130,4 +135,22 @@ class Finish:
     prompt_steps: tuple[Step, ...] = ()
 
 
-Event: TypeAlias = Loading | Prefill | Token | Leading | Finish
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far many requests are: tokens of prompts read and tokens decoded so far, and rows that are being answered."""
+
+    read: int
+    decoded: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of many requests, which is known by `key`, done: its own events, up to its Finish, or an error instead."""
+
+    key: int
+    events: tuple[Event, ...] = ()
+    error: CompleteError | None = None
+
+
+Event: TypeAlias = Loading | Prefill | Token | Leading | Advance | Answered | Finish

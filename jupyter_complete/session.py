@@ -14,15 +14,17 @@ from operator import index
 from typing import Any, SupportsIndex
 
 from . import prompt as prompts
+from .answers import Answers, Done
 from .completion import Completion, Draft
 from .config import Complete
-from .errors import BadOption, CompleteError
+from .errors import BadOption, BadPrompt, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Mode, Request, Sampling
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
+SEEDS = 2**63  # of which the last is the largest that an option takes
 
 
 class Session:
@@ -33,6 +35,7 @@ class Session:
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     @property
@@ -53,7 +56,35 @@ class Session:
         sampling = self._seeded(self.config.sampling(settings))
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
-        request = Request(
+        request = self._request(prompt, settings, sampling, mode)
+        return self._submit(request, Draft(request))
+
+    def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
+        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
+        plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
+        settings = self.config.checked(options)
+        sampling = self._seeded(self.config.sampling(settings))
+        self.models.find(settings["model"])
+        made: dict[int, Request | CompleteError] = {}
+        for key, text in texts.items():
+            own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
+            try:
+                made[key] = self._request(text, settings, own)
+            except BadPrompt as error:
+                made[key] = error
+        return made
+
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+        """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
+        followed. The longest come first: the last ones to run shall be short."""
+        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
+        model = next(iter(requests.values())).model
+        resident = self.models.resident(model, self.config.dtype, self.config.device)
+        return self.models.submit_many(resident, longest_first, Answers(requests, done))
+
+    @staticmethod
+    def _request(prompt: str, settings: Mapping[str, Any], sampling: Sampling, mode: Mode = "continue") -> Request:
+        return Request(
             prompt=prompts.checked(prompt),
             sampling=sampling,
             chat=settings["chat"],
@@ -62,7 +93,6 @@ class Session:
             inspect=settings["inspect"],
             lookup=settings["lookup"],
         )
-        return self._submit(request, Draft(request))
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""

@@ -53,13 +53,22 @@ class Answer:
         """Tokens decoded, over all continuations."""
         return sum(self._counts)
 
+    @property
+    def open(self) -> bool:
+        """Whether the first continuation goes on."""
+        return self._reasons[0] is None
+
+    def add(self, choice: Choice, limit: int) -> Token:
+        """One more token of the only continuation, of `limit` in all."""
+        return self._take(0, choice, last=self._counts[0] + 1 == limit)
+
     def tokens(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
         """Every token after `head`, of which the runner holds all ids but the last."""
         ids = list(head)
         if self._forced:
-            self._taken = list(take(runner, ids, self._forced[:limit], sampler, self._draws(0), stop))
+            self._taken = list(take(runner, ids, self._forced[:limit], sampler, self.draws(0), stop))
         if self._sampling.beams > 1:
             yield from self._searched(runner, ids, sampler, limit, stop)
         else:
@@ -90,7 +99,7 @@ class Answer:
         left = limit - len(self._taken)
         if left == 0 or self._reasons[0] is not None:  # a forced token ends all of them or none
             return
-        rows = [Row(index, list(head), self._draws(index)) for index in range(self._sampling.num)]
+        rows = [Row(index, list(head), self.draws(index)) for index in range(self._sampling.num)]
         if self._request.lookup and runner.at_once > 1 and len(rows) == 1:
             steps = decode_guessing(runner, rows[0], sampler, left, stop, Lookup(head))
         else:
@@ -132,7 +141,8 @@ class Answer:
         made._taken = self._taken
         return made
 
-    def _draws(self, index: int) -> Draws | None:
+    def draws(self, index: int) -> Draws | None:
+        """The random numbers of a continuation; none where nothing is drawn."""
         seed = self._sampling.seed
         return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
 
