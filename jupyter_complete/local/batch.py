@@ -29,10 +29,11 @@ PASS = 96  # tokens of prompts that are read along with a pass
 class Rows(Protocol):
     """Rows of different lengths behind one model, each in its seat.
 
-    `seats` is how many there are at most; R rows take part in a pass.
+    `seats` is how many there are at most; R rows take part in a pass. Up to `lanes` tokens cost a pass as much as one.
     """
 
     seats: int
+    lanes: int
 
     def share(self, cache: Any, tokens: int) -> int:
         """Let rows begin with a copy of the first `tokens` of a cache; how many of them they can have."""
@@ -168,7 +169,7 @@ class Batch:
         """One pass of all rows; those that end with it."""
         assert self._rows is not None
         steps = [number for number, seat in self._seats.items() if not seat.unread]
-        chunks = self._chunks()
+        chunks = self._chunks(len(steps))
         logits = self._rows.forward(chunks, [(number, self._seats[number].ids[-1]) for number in steps])
         for number, ids in chunks:
             self._seats[number].held += len(ids)
@@ -179,9 +180,12 @@ class Batch:
                 self._free.append(number)
                 yield self._seats.pop(number).answered(self._stop, self._info)
 
-    def _chunks(self) -> list[tuple[int, list[int]]]:
-        """What is read of prompts in this pass."""
-        chunks, room = [], PASS
+    def _chunks(self, steps: int) -> list[tuple[int, list[int]]]:
+        """What is read of prompts in this pass, beside so many steps: lanes are filled, and none begun for a few."""
+        assert self._rows is not None
+        chunks, lanes = [], self._rows.lanes
+        asked = steps + min(PASS, sum(seat.unread for seat in self._seats.values()))
+        room = max(asked // lanes, -(-max(steps, 1) // lanes)) * lanes - steps
         for number, seat in self._seats.items():
             ids = seat.prompt[seat.held : seat.held + min(seat.unread, room)]
             if ids:

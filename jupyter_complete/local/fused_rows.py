@@ -18,6 +18,8 @@ BUDGET = 2**30  # bytes of the rows' cache
 class FusedRows:
     """See batch.Rows. `longest` is the number of tokens that a row may come to."""
 
+    lanes = BATCH
+
     def __init__(self, fused: Fused, longest: int) -> None:
         one = fused.slots(1)
         a_row = one.nbytes // one.room * -(-longest // SPAN) * SPAN

@@ -20,6 +20,7 @@ class PaddedRows:
     """See batch.Rows. A prompt is read by itself, as that of a single request is; then its row joins the others."""
 
     seats = SEATS
+    lanes = 1
 
     def __init__(self, model: Any) -> None:
         self._model = model
