@@ -165,7 +165,7 @@ class TestAgain:
         assert 0 < len(done) < 60
         capsys.readouterr()
         made = values(given.complete(TEMPLATE, into="text", **options), "text")
-        assert f"{len(done)} there before" in capsys.readouterr().err
+        assert f"{len(done)} done before" in capsys.readouterr().err
         assert [made[key] for key in done] == [row.values[""] for row in done.values()]
         assert None not in made
         assert not session.unfinished

@@ -10,7 +10,7 @@ from .page import QUIET, count, element, escape
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """Rows done of all; of those done, the ones that failed, and the ones that were there before. `tokens` were decoded
+    """Rows done of all; of those done, the ones that failed, and the ones that were done before. `tokens` were decoded
     and `finished` rows done in `seconds`; `ended` says that no more will come, `stage` what is waited for."""
 
     rows: int
@@ -38,7 +38,7 @@ def line(view: ProgressView) -> str:
     elif view.finished and view.done < view.rows:
         parts.append(f"{_time(view.seconds * (view.rows - view.done) / view.finished)} left")
     if view.before:
-        parts.append(f"{view.before:,} there before")
+        parts.append(f"{view.before:,} done before")
     if view.failed:
         parts.append(count(view.failed, "error"))
     return " · ".join(parts)
