@@ -8,7 +8,6 @@ from typing import Any
 
 from .config import near
 from .errors import BadOption, BadPrompt
-from .render.page import count
 
 _NAME = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 FEW = 8  # columns that are named where one is not found
@@ -34,7 +33,7 @@ class Template:
         gone = [name for name in self.names if missing(row[name])]
         if gone:
             noun = "is" if len(gone) == 1 else "are"
-            raise BadPrompt(f"{' and '.join(gone)} {noun} missing.", f"Fill {count(len(gone), 'value')} in.")
+            raise BadPrompt(f"{' and '.join(gone)} {noun} missing.", "Fill it in, or drop the row.")
         return "".join(str(row[part]) if place % 2 else part for place, part in enumerate(self._parts))
 
 

@@ -40,6 +40,7 @@ class Column:
 
     requests: dict[int, Request]
     filled: dict[int, Filled]
+    refused: int = 0  # rows whose prompt is none
 
     @property
     def left(self) -> dict[int, Request]:
@@ -94,6 +95,7 @@ def _begun(session: Session, texts: Sequence[str | CompleteError], options: Mapp
     return Column(
         {key: one for key, one in made.items() if isinstance(one, Request)},
         {key: Filled(error=str(error)) for key, error in refused.items()},
+        len(refused),
     )
 
 
@@ -165,7 +167,7 @@ class Clock:
         self.interval = 1 / updates_per_second
         self.tokens = 0
         self._column = column
-        self._before = len(column.filled)
+        self._first = len(column.filled)
         self._rows = len(column.requests.keys() | column.filled.keys())
         self._line = line_here(updates_per_second)
         self._waiting = Progress()
@@ -185,7 +187,8 @@ class Clock:
             rows=self._rows,
             done=len(self._column.filled),
             failed=self._column.failed,
-            before=self._before,
+            before=self._first - self._column.refused,
+            finished=len(self._column.filled) - self._first,
             tokens=tokens,
             seconds=time.monotonic() - self._begun,
             **more,

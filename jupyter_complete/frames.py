@@ -102,13 +102,3 @@ def _with_columns(table: Any, columns: Mapping[str, list[Any]]) -> Any:
         index = nw.maybe_get_index(table)
         made = [nw.maybe_set_index(series, index=index) for series in made]
     return table.with_columns(*made)
-
-
-class Completer:
-    """`df.complete(template, into="…", …)`: see complete_frame, which gives a new frame."""
-
-    def __init__(self, frame: Any) -> None:
-        self._frame = frame
-
-    def __call__(self, template: Prompts, into: str = "completion", **options: Any) -> Any:
-        return complete_frame(self._frame, template, into, **options)

@@ -10,26 +10,23 @@ from .page import QUIET, count, element, escape
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """Rows done of all; of those done, the ones that failed, and the ones that were there before. `tokens` were decoded
-    and `finished` rows done in `seconds`; `ended` says that no more will come."""
+    """Rows done of all; of those done, the ones that failed, and the ones that were done before. `tokens` were decoded
+    and `finished` rows done in `seconds`; `ended` says that no more will come, `stage` what is waited for."""
 
     rows: int
     done: int = 0
     failed: int = 0
     before: int = 0
+    finished: int = 0
     tokens: int = 0
     seconds: float = 0.0
     ended: bool = False
     stage: str = ""
 
-    @property
-    def finished(self) -> int:
-        return self.done - self.before
-
 
 def line(view: ProgressView) -> str:
     """Rows, rates, time left or taken, errors."""
-    if view.stage and not view.done:
+    if view.stage and not view.finished:
         return view.stage
     parts = [count(view.rows, "row") if view.done == view.rows else f"{view.done:,} of {count(view.rows, 'row')}"]
     if view.finished and view.seconds > 0:
@@ -41,7 +38,7 @@ def line(view: ProgressView) -> str:
     elif view.finished and view.done < view.rows:
         parts.append(f"{_time(view.seconds * (view.rows - view.done) / view.finished)} left")
     if view.before:
-        parts.append(f"{view.before:,} there before")
+        parts.append(f"{view.before:,} done before")
     if view.failed:
         parts.append(count(view.failed, "error"))
     return " · ".join(parts)
