@@ -10,12 +10,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .accessors import register as _give_frames_the_verb
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .completion import Completion
     from .config import Complete
     from .errors import CompleteError
+    from .frames import complete_frame
     from .python import Model, compare, complete, inside, last, load, register, score, stream
     from .request import Request, Sampling
     from .session import Session, current
@@ -36,6 +39,7 @@ _PUBLIC = {
     "Trace": "trace",
     "compare": "python",
     "complete": "python",
+    "complete_frame": "frames",
     "current": "session",
     "inside": "python",
     "last": "python",
@@ -60,6 +64,7 @@ __all__ = [
     "__version__",
     "compare",
     "complete",
+    "complete_frame",
     "current",
     "inside",
     "last",
@@ -73,6 +78,9 @@ __all__ = [
     "tokens",
     "unload_ipython_extension",
 ]
+
+
+_give_frames_the_verb()
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event as StopEvent
 from typing import Protocol
@@ -44,6 +44,11 @@ class Engine(Protocol):
     def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
         """Answer a question about the model's inside, with a Finish that holds what was found. Raises BadOption where
         that cannot be seen."""
+        ...
+
+    def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
+        """Answer many requests, each known by its key, as fast as they can be together: an Answered for each, as it is
+        done. `stop` is read at every step; those that are not done then get none. The last event is a Finish."""
         ...
 
     def footprint(self) -> Footprint: ...

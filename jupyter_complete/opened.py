@@ -161,7 +161,9 @@ class Inside:
         text, place = self._until(0), len(self.trace.prompt_ids) // 2
         ids = text.source or text.ids
         guesses = self.trace.row(0).head.tolist()
-        return self.change(place, next(id for id in guesses if id != ids[place] and id not in self.trace.ends))
+        return self.change(
+            place, next(id for id in guesses if id != ids[place] and id not in self.trace.pieces.special)
+        )
 
     def __repr__(self) -> str:
         return f"<Inside {self.trace!r}>"

@@ -76,9 +76,7 @@ class Trace:
     before: tuple[int, ...]
     first: int
     sampling: Sampling
-    seed: int | None
     model: ModelInfo
-    ends: tuple[int, ...]
     left_out: int
     ids: np.ndarray
     forced: np.ndarray
@@ -93,6 +91,11 @@ class Trace:
     mask_keeps: np.ndarray
     pieces: Pieces = field(repr=False)
     found: Mapping[str, Finding] = field(default_factory=dict, repr=False)  # what a file held beside it, by question
+
+    @property
+    def seed(self) -> int | None:
+        """Of the draws; None where nothing was drawn."""
+        return self.sampling.seed
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -20,7 +20,7 @@ from .trace import ARRAYS, Pieces, Trace
 
 VERSION = 1
 HEAD = "trace.json"
-PLAIN = ("prompt", "text", "prompt_ids", "before", "first", "seed", "ends", "left_out")
+PLAIN = ("prompt", "text", "prompt_ids", "before", "first", "left_out")
 SAVED: dict[str, Any] = {one.__name__: one for one in get_args(Finding)}
 
 

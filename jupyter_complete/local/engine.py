@@ -3,42 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
-from ..composed import Kind
 from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
-from ..events import Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
+from ..events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
 from ..prompt import settled
 from ..questions import Question, Text
 from ..render.page import count
 from ..request import Request
 from ..structure import Choices
 from ..textstream import TextStream
-from ..trace import Pieces, Trace
 from . import choices, memory
 from .answer import Answer, step_of
-from .constrain import Constraints
-from .decode import prefill, score
+from .batch import Batch, Rows, Seat, shares_passes
+from .constrain import Constraints, Grammar
+from .decode import Row, prefill, score
+from .facts import kind, recordings, stamp, window
 from .inside import Inside
 from .linears import team_of
+from .padded import PaddedRows, paddable
 from .prefix import PrefixCache, rewind
-from .recorded import RecordedRunner, Recordings
-from .recorder import Recorder, pieces
+from .recorded import RecordedRunner
+from .recorder import sampler_of, trace_of
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
 from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it brings numba, which only int8 needs
     from .fused import Fused
-
-TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
-RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
 
 
 class LocalEngine:
@@ -66,12 +65,11 @@ class LocalEngine:
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
-        self._pieces: Pieces | None = None
         first = model.generation_config.forced_bos_token_id if self._encodes else None
         self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
-        self._recordings = _recordings(model)
-        self._weights = memory.stamp(model)
+        self._recordings = recordings(model)
+        self._weights = stamp(model)
         self.info = ModelInfo(
             name=name,
             source=origin,
@@ -79,13 +77,13 @@ class LocalEngine:
             dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
             device="cpu" if fused else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
-            window=_window(model),
+            window=window(model),
             quantized=quantized,
             architecture=type(model).__name__,
             note=note,
-            kind=_kind(model, tokenizer),
+            kind=kind(model, tokenizer),
         )
-        self._inside = Inside(model, self._vocabulary, name, self._begun, folder if self._threads else None)
+        self._inside = Inside(model, self._vocabulary, name, self._reading, folder if self._threads else None)
 
     def footprint(self) -> Footprint:
         weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
@@ -107,35 +105,34 @@ class LocalEngine:
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
         self._inside.forget(old=True)
-        started = time.perf_counter()
-        yield from self._working(lambda: self._answer(request, stop, started), f"generating with {self.info.name}")
+        yield from self._guarded(self._answer(request, stop, time.perf_counter()))
+
+    def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
+        """Answer many requests; see engine.Engine. Raises OutOfMemory."""
+        yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
 
     def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
-        """Answer a question about the inside of the model: Loading*, then a Finish with what was `found`.
+        """Answer a question about the inside; see engine.Engine. Raises BadOption, Stopped or OutOfMemory."""
+        yield from self._guarded(self._looked(question, stop, time.perf_counter()))
 
-        Raises BadOption, Stopped or OutOfMemory.
-        """
-        yield from self._working(lambda: self._looked(question, stop), f"looking into {self.info.name}")
-
-    def _looked(self, question: Question, stop: StopEvent) -> Iterator[Event]:
-        started = time.perf_counter()
+    def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
         text = getattr(question, "text", None)
         if text is not None:
-            self._check_window(len(text.source), len(text.ids), new=0)
+            self._check_window(max(len(text.source), len(text.ids)), 0, new=0)
         found = yield from self._inside.answer(question, stop)
         timing = Timing(total_s=time.perf_counter() - started)
         yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
 
-    def _working(self, work: Callable[[], Iterator[Event]], doing: str) -> Iterator[Event]:
-        """Do it with the model as it must be, and free what can be freed where memory runs out."""
+    def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, while threads are awake and the model is not in training; memory that ran out is given back."""
         training = self.model.training
         self.model.eval()
         failure: CompleteError | None = None
         try:
             with self._threads.awake() if self._threads else nullcontext():
-                yield from work()
+                yield from events
         except (RuntimeError, MemoryError) as error:
-            failure = memory.exhausted(error, doing)
+            failure = memory.exhausted(error, f"generating with {self.info.name}")
             if failure is None:
                 raise
         finally:
@@ -167,6 +164,58 @@ class LocalEngine:
         if request.composed is None or request.prompt_ids is not None:
             return None
         return settled(request.composed, self.info.kind, self.info.name, self._vocabulary.count)
+
+    def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
+        waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
+        while not longest and (came := next(waiting, None)):  # one that cannot be answered tells nothing
+            first.append(came)
+            longest = self._longest(came[1])
+        rows, kept = self._rows(longest), list[tuple[Runner, Sequence[int]]]()
+        seated = partial(self._seated, together=rows is not None, stop=stop)
+        batch = Batch(rows, seated, partial(self._read, kept=kept, stop=stop), self.info, stop)
+        yield from batch.answers(chain(first, waiting))
+        for runner, ids in kept:
+            self._keep(runner, ids)
+        reason: Reason = "interrupted" if stop.is_set() else "stop"
+        yield Finish((reason,), ("",), Usage(), Timing(total_s=time.perf_counter() - started), self.info)
+
+    def _longest(self, request: Request) -> int:
+        """Tokens that a request may come to; 0 for one that will not be answered."""
+        try:
+            length = len(self._encode(request, self._settled(request)))
+            self._check_window(length, 0, new=1)
+        except CompleteError:
+            return 0
+        return length + self._limit(request.sampling.max_new_tokens, length)
+
+    def _rows(self, longest: int) -> Rows | None:
+        """Rows of up to so many tokens; None where each request has to be answered by itself."""
+        if self._fused is not None:
+            from .fused_rows import FusedRows
+
+            return FusedRows(self._fused, longest)
+        return PaddedRows(self.model) if not self._encodes and paddable(self.model) else None
+
+    def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
+        started = time.perf_counter()
+        if not (together and shares_passes(request)):
+            return Answered(key, tuple(self._answer(request, stop, started)))
+        composed = self._settled(request)
+        prompt = self._encode(request, composed)
+        self._check_window(len(prompt), 0, new=1)
+        grammar, _ = self._constraints.of(request, [])
+        answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
+        row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
+        return Seat(row, prompt, answer, sampler, limit, started, composed)
+
+    def _read(self, ids: Sequence[int], kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
+        """A cache of `ids`, kept for the next request when the rows that copy it are done."""
+        head = [*ids, ids[-1]]  # of which the last one is left out
+        runner, cached = self._resumed(head, stop)
+        for _ in prefill(runner, head, cached, stop):
+            pass
+        kept.append((runner, ids))
+        return runner.cache
 
     def _encode(self, request: Request, composed: Settled | None) -> list[int]:
         if request.prompt_ids is not None:
@@ -227,52 +276,19 @@ class LocalEngine:
             read = len(steps) - 1
         for done in prefill(runner, head, read, stop):
             yield Prefill(done, total, cached)
-        limit = self._limit(request.sampling.max_new_tokens, len(head))
-        config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
-        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
-        trace: Trace | None = None
+        answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
-            sampler = self._sampler(request, rules)
             if paths:
                 yield from answer.chosen(runner, head, paths, sampler, stop)
             else:
                 yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
-            trace = self._traced(sampler, request, prompt, shown)
+        trace = trace_of(sampler, request, prompt, shown, self.info, self._vocabulary)
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
         yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
-
-    def _sampler(self, request: Request, rules: list[tuple[str, Any]]) -> Sampler:
-        """What chooses the tokens, and records the steps where that is asked for."""
-        compiled = self._threads is not None
-        if request.trace:
-            return Recorder(request.sampling, rules, compiled, request.trace)
-        return Sampler(request.sampling, rules, compiled)
-
-    def _traced(self, sampler: Sampler, request: Request, prompt: Sequence[int], shown: str) -> Trace | None:
-        """What was recorded of the steps, if it was."""
-        if not isinstance(sampler, Recorder):
-            return None
-        if self._pieces is None:
-            self._pieces = pieces(self._vocabulary, self._size)
-        made = sampler.trace(
-            shown,
-            prompt,
-            request.sampling.seed,
-            first=len(request.prefix),
-            model=self.info,
-            ends=tuple(sorted(self._ends)),
-            pieces=self._pieces,
-            text="",
-        )
-        if made is None:
-            return None
-        ids = [*request.prefix, *made.ids.tolist()]
-        return replace(made, text=self.decode([id for id in ids if id not in self._ends], prompt))
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -287,6 +303,21 @@ class LocalEngine:
         self._check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
         return paths
 
+    def _begun(
+        self,
+        request: Request,
+        prompt: list[int],
+        length: int,
+        forced: Sequence[int] = (),
+        grammar: Grammar | None = None,
+    ) -> tuple[Answer, Sampler, int]:
+        """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
+        limit = self._limit(request.sampling.max_new_tokens, length)
+        config = self.model.generation_config
+        rules = model_rules(config, 1 if self._encodes else length, limit, self.info.device)
+        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        return answer, sampler_of(request, rules, compiled=self._threads is not None), limit
+
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
@@ -296,20 +327,24 @@ class LocalEngine:
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
             return head, self._fresh(), 0
+        return head, *self._resumed(head, stop)
+
+    def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
+        """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
         if self._fused is not None:
             cache, cached = self._prefix.take(head)
-            return head, self._fused.runner(cache, stop), cached
+            return self._fused.runner(cache, stop), cached
         if not takes_cache(self.model):
-            return head, RereadingRunner(self.model), 0
-        if (stamp := memory.stamp(self.model)) != self._weights:  # the user has trained or changed the model
-            self._weights = stamp
+            return RereadingRunner(self.model), 0
+        if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
+            self._weights = now
             self._forget()
         cache, cached = self._prefix.take(head)
         if self._recordings is not None:
-            return head, RecordedRunner(self.model, self._recordings, cache), cached
-        return head, CausalRunner(self.model, cache), cached
+            return RecordedRunner(self.model, self._recordings, cache), cached
+        return CausalRunner(self.model, cache), cached
 
-    def _begun(self, text: Text, stop: StopEvent) -> Runner:
+    def _reading(self, text: Text, stop: StopEvent) -> Runner:
         """A runner that holds all of a text but its last id."""
         runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
         for _ in prefill(runner, text.ids, 0, stop):
@@ -384,26 +419,3 @@ def _shown(request: Request, composed: Settled | None) -> str:
     if composed is None:
         return request.prompt
     return "" if composed.turns else composed.prompt
-
-
-def _kind(model: Any, tokenizer: Any) -> Kind:
-    if model.config.is_encoder_decoder:
-        return "text_to_text" if model.config.model_type in TEXT_TO_TEXT else "seq2seq"
-    return "instruct" if getattr(tokenizer, "chat_template", None) else "base"
-
-
-def _window(model: Any) -> int | None:
-    """Most tokens the model can attend to; None where its positions have no bound."""
-    if model.config.model_type in RELATIVE:
-        return None
-    config = model.config.get_text_config(decoder=True)
-    window = getattr(config, "max_position_embeddings", None)
-    return int(window) if window else None
-
-
-def _recordings(model: Any) -> Recordings | None:
-    """For a model on a graphics card whose cache can have fixed places."""
-    if model.device.type != "cuda" or model.config.is_encoder_decoder or not takes_cache(model):
-        return None
-    made = Recordings(model)
-    return made if made.useful else None

@@ -30,6 +30,7 @@ from ..questions import (
     Text,
 )
 from . import memory, weights
+from .facts import stamp
 from .futures import futures
 from .runners import Runner
 from .vocabulary import Vocabulary
@@ -108,7 +109,7 @@ class Inside:
 
     def _pass(self, model: Any, text: Text) -> Pass:
         """One pass of the text; the last one's is kept for the next head or layer, while the weights are the same."""
-        of = (text, memory.stamp(model))
+        of = (text, stamp(model))
         if self._last is None or self._last[0] != of:
             self._last = None
             self._last = (of, watched(model, text))

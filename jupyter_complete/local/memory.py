@@ -63,12 +63,6 @@ def weight_bytes(model: Any) -> int:
     return sum(storages.values())
 
 
-def stamp(model: Any) -> tuple[int, int, torch.dtype]:
-    """What changes when weights are written in place, moved or retyped."""
-    tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]
-    return sum(p._version for p in tensors), sum(p.data_ptr() for p in tensors), model.dtype
-
-
 def release() -> None:
     """Give freed memory back to the device and to the operating system."""
     gc.collect()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from .. import replay
-from ..request import Sampling
+from ..events import ModelInfo
+from ..request import Request, Sampling
 from ..trace import Pieces, Trace, restored
 from .sampling import Choice, Draws, Sampler, processed
 from .vocabulary import Vocabulary
@@ -61,18 +63,26 @@ class Recorder(Sampler):
             self._columns["ids"][-1], self._columns["forced"][-1] = token, True
         return choice
 
-    def trace(self, prompt: str, prompt_ids: Sequence[int], seed: int | None, **of: Any) -> Trace | None:
-        """What was kept, without its texts; None where that is nothing."""
+    def __len__(self) -> int:
+        return len(self._columns["ids"])
+
+    @property
+    def size(self) -> int:
+        """V, of what was kept."""
+        return len(self._columns["logits"][0])
+
+    def trace(self, prompt: str, prompt_ids: tuple[int, ...], first: int, model: ModelInfo, pieces: Pieces) -> Trace:
+        """What was kept, which is one step at least."""
         found = self._columns
-        if not found["ids"]:
-            return None
         ends = np.cumsum([len(ids) for ids in found["mask_ids"]])
         return Trace(
             prompt=prompt,
-            prompt_ids=tuple(prompt_ids),
+            text="",
+            prompt_ids=prompt_ids,
             before=self._first,
+            first=first,
             sampling=self.asked,
-            seed=seed,
+            model=model,
             left_out=self.left_out,
             ids=np.array(found["ids"], np.int64),
             forced=np.array(found["forced"], bool),
@@ -81,11 +91,11 @@ class Recorder(Sampler):
             head_logits=np.stack(found["head_logits"]),
             drawn=np.array(found["drawn"], np.float64),
             exact_steps=np.array(list(self._whole), np.int64),
-            exact_logits=np.array(list(self._whole.values()), np.float32).reshape(-1, len(found["logits"][0])),
+            exact_logits=np.array(list(self._whole.values()), np.float32).reshape(-1, self.size),
             mask_ids=np.concatenate(found["mask_ids"]),
             mask_ends=ends.astype(np.int64),
             mask_keeps=np.array(found["mask_keeps"], bool),
-            **of,
+            pieces=pieces,
         )
 
     def _keep(
@@ -157,10 +167,20 @@ def _largest(scores: np.ndarray) -> np.ndarray:
     return replay.ordered(scores, np.sort(ids)).astype(np.int32)
 
 
-def pieces(vocabulary: Vocabulary, size: int) -> Pieces:
-    """The bytes of every token; ids that the tokenizer does not know have none."""
-    found = [vocabulary.piece(id) for id in range(size)]
-    blob = np.frombuffer(b"".join(found), np.uint8)
-    ends = np.cumsum([len(piece) for piece in found]).astype(np.int64)
-    special = frozenset(id for id in range(size) if vocabulary.is_special(id))
-    return Pieces(blob, ends, special)
+def sampler_of(request: Request, rules: list[tuple[str, Any]], compiled: bool) -> Sampler:
+    """What chooses a request's tokens, and records the steps where that is asked for."""
+    if request.trace:
+        return Recorder(request.sampling, rules, compiled, request.trace)
+    return Sampler(request.sampling, rules, compiled)
+
+
+def trace_of(
+    sampler: Sampler, request: Request, prompt: Sequence[int], shown: str, info: ModelInfo, vocabulary: Vocabulary
+) -> Trace | None:
+    """What was recorded behind `prompt`, which stands there as the text `shown`; None where nothing was."""
+    if not isinstance(sampler, Recorder) or not len(sampler):
+        return None
+    pieces = vocabulary.pieces(sampler.size)
+    made = sampler.trace(shown, tuple(prompt), len(request.prefix), info, pieces)
+    ids = [id for id in (*request.prefix, *made.ids.tolist()) if not vocabulary.is_special(id)]
+    return replace(made, text=vocabulary.decode(ids, () if made.encodes else prompt))
