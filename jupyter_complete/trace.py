@@ -6,18 +6,20 @@ S steps, V tokens in the vocabulary, H tokens of every step kept exactly.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
-from os import PathLike
+from os import PathLike, fspath
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from . import replay
+from . import replay, tracefile
 from .config import Complete
-from .errors import BadOption
+from .errors import BadOption, NotATrace
 from .events import ModelInfo
-from .findings import Distribution, Embedding, Finding, Weight, labelled
+from .findings import Distribution, Embedding, Finding, Weight
+from .pieces import Pieces
 from .render import stations
 from .render.inside import InsideView
 from .render.page import count, size
@@ -26,37 +28,6 @@ from .request import Sampling
 
 KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 SHOWN = 20  # rows of a distribution
-
-
-@dataclass(frozen=True, eq=False)
-class Pieces:
-    """The bytes of every token of a vocabulary: `blob` uint8, and where each ends in it, int64 [V]."""
-
-    blob: np.ndarray
-    ends: np.ndarray
-    special: frozenset[int] = frozenset()
-
-    def bytes(self, id: int) -> bytes:
-        """What a token adds to a text; of a control token, its name."""
-        begin = int(self.ends[id - 1]) if id else 0
-        return self.blob[begin : int(self.ends[id])].tobytes()
-
-    def find(self, text: str) -> int:
-        """The id of the one token that is `text`; raises BadOption where there is none."""
-        wanted = text.encode()
-        begins = np.concatenate([[0], self.ends[:-1]])
-        for id in np.flatnonzero(self.ends - begins == len(wanted)).tolist():
-            if id not in self.special and self.bytes(id) == wanted:
-                return int(id)
-        raise BadOption(f"{text[:60]!r} is not one token of this model.", "Give one by its id.")
-
-    def text(self, id: int) -> str:
-        """The same as text; its bytes where they are no whole characters."""
-        return labelled(self.bytes(id))
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.blob.nbytes + self.ends.nbytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,9 +166,15 @@ class Trace:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one file that `open_trace` reads without the model, what was found inside it included."""
-        from .tracefile import write
-
-        write(self, path)
+        plain = {name: getattr(self, name) for name in PLAIN}
+        plain |= {
+            "sampling": asdict(self.sampling),
+            "model": asdict(self.model),
+            "special": sorted(self.pieces.special),
+        }
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        arrays |= {"blob": self.pieces.blob, "ends": self.pieces.ends}
+        tracefile.write(path, plain, arrays, self.found)
 
     def cut(self, steps: int) -> Trace:
         """The first steps of it."""
@@ -257,6 +234,7 @@ class Trace:
         return step % len(self)
 
 
+PLAIN = ("prompt", "text", "prompt_ids", "before", "first", "left_out")
 ARRAYS = tuple(one.name for one in fields(Trace) if one.type == "np.ndarray")
 PER_STEP = ("ids", "forced", "logits", "head_ids", "head_logits", "drawn", "mask_ends", "mask_keeps")
 
@@ -271,7 +249,15 @@ def restored(logits: np.ndarray, head_ids: np.ndarray, head_logits: np.ndarray) 
 
 
 def open_trace(path: str | PathLike[str]) -> Trace:
-    """The trace that a file holds; needs neither the model nor torch. Raises NotATrace."""
-    from .tracefile import read
-
-    return read(path)
+    """The trace that a file holds; needs neither the model nor torch. Raises NotATrace, or OSError for no file."""
+    try:
+        plain, read, found = tracefile.read(path)
+        arrays: dict[str, Any] = dict(read)
+        pieces = Pieces(arrays.pop("blob"), arrays.pop("ends"), frozenset(plain.pop("special")))
+        sampling, model = Sampling(**plain.pop("sampling")), ModelInfo(**plain.pop("model"))
+        trace = Trace(**plain, sampling=sampling, model=model, pieces=pieces, found=found, **arrays)
+        if len({len(getattr(trace, name)) for name in PER_STEP}) != 1 or len(pieces.ends) != trace.size:
+            raise ValueError("its parts do not belong together")
+        return trace
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError):
+        raise NotATrace(f"{fspath(path)} holds no trace that can be read.", "Give a file that save wrote.") from None

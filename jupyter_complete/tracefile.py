@@ -1,4 +1,4 @@
-"""A trace in one file: a zip of numpy arrays and JSON, with what was found inside the model beside it. No pickle."""
+"""Plain values, numpy arrays and findings in one file: a zip of .npy and JSON. No pickle, neither model nor torch."""
 
 from __future__ import annotations
 
@@ -6,81 +6,51 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
-from os import PathLike, fspath
+from dataclasses import fields
+from os import PathLike
 from typing import Any, get_args
 
 import numpy as np
 
-from .errors import NotATrace
-from .events import ModelInfo
 from .findings import Finding
-from .request import Sampling
-from .trace import ARRAYS, Pieces, Trace
 
 VERSION = 1
 HEAD = "trace.json"
-PLAIN = ("prompt", "text", "prompt_ids", "before", "first", "left_out")
-SAVED: dict[str, Any] = {one.__name__: one for one in get_args(Finding)}
+KINDS: dict[str, Any] = {one.__name__: one for one in get_args(Finding)}
+
+Plain = Mapping[str, Any]  # what JSON can hold
+Arrays = Mapping[str, np.ndarray]
 
 
-def write(trace: Trace, path: str | PathLike[str]) -> None:
-    """Write `trace` and what was found beside it."""
-    head: dict[str, Any] = {
-        "version": VERSION,
-        **{name: getattr(trace, name) for name in PLAIN},
-        "sampling": asdict(trace.sampling),
-        "model": asdict(trace.model),
-        "special": sorted(trace.pieces.special),
-        "findings": [],
-    }
+def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Mapping[str, Finding]) -> None:
+    """Write it all; `found` are findings by their questions."""
+    told = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file:
-        for name in ARRAYS:
-            _put(file, name, getattr(trace, name))
-        _put(file, "pieces.blob", trace.pieces.blob)
-        _put(file, "pieces.ends", trace.pieces.ends)
-        for number, (question, one) in enumerate(trace.found.items()):
+        for name, array in arrays.items():
+            _put(file, name, array)
+        for number, (question, one) in enumerate(found.items()):
             values = {part.name: getattr(one, part.name) for part in fields(one)}
-            arrays = [name for name, value in values.items() if isinstance(value, np.ndarray)]
-            for name in arrays:
+            names = [name for name, value in values.items() if isinstance(value, np.ndarray)]
+            for name in names:
                 _put(file, f"findings/{number}.{name}", values.pop(name))
-            head["findings"].append([question, type(one).__name__, values, arrays])
-        file.writestr(HEAD, json.dumps(head))
+            told.append([question, type(one).__name__, values, names])
+        file.writestr(HEAD, json.dumps({"version": VERSION, "plain": plain, "arrays": list(arrays), "findings": told}))
 
 
-def read(path: str | PathLike[str]) -> Trace:
-    """The trace of a file, with what was found. Raises NotATrace, or OSError where there is no such file."""
-    try:
-        with zipfile.ZipFile(path) as file:
-            head = json.loads(file.read(HEAD))
-            if head["version"] != VERSION:
-                raise NotATrace(
-                    f"{fspath(path)} is of version {head['version']}, which is not read here.", "Record it again."
-                )
-            return replace(_trace(file, head), found=_findings(file, head))
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError):
-        raise NotATrace(f"{fspath(path)} holds no trace.", "Give a file that Trace.save wrote.") from None
-
-
-def _trace(file: zipfile.ZipFile, head: Mapping[str, Any]) -> Trace:
-    sampling = dict(head["sampling"])
-    plain: dict[str, Any] = {name: _frozen(head[name]) for name in PLAIN}
-    pieces = Pieces(_get(file, "pieces.blob"), _get(file, "pieces.ends"), frozenset(head["special"]))
-    arrays: dict[str, Any] = {name: _get(file, name) for name in ARRAYS}
-    steps, size = arrays["logits"].shape
-    if len(pieces.ends) != size or any(len(arrays[name]) != steps for name in ("ids", "drawn", "head_ids")):
-        raise ValueError("the arrays do not belong together")
-    asked = Sampling(**{**sampling, "stop": tuple(sampling["stop"])})
-    return Trace(**plain, sampling=asked, model=ModelInfo(**head["model"]), pieces=pieces, **arrays)
-
-
-def _findings(file: zipfile.ZipFile, head: Mapping[str, Any]) -> dict[str, Finding]:
-    found: dict[str, Finding] = {}
-    for number, (question, kind, values, arrays) in enumerate(head["findings"]):
-        given = {name: _frozen(value) for name, value in values.items()}
-        given |= {name: _get(file, f"findings/{number}.{name}") for name in arrays}
-        found[question] = SAVED[kind](**given)
-    return found
+def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Finding]]:
+    """What `write` wrote, lists as tuples. Raises ValueError, KeyError, TypeError or BadZipFile for another file."""
+    with zipfile.ZipFile(path) as file:
+        head = json.loads(file.read(HEAD))
+        if head["version"] != VERSION:
+            raise ValueError(f"version {head['version']}")
+        plain = {name: _frozen(value) for name, value in head["plain"].items()}
+        arrays = {name: _get(file, name) for name in head["arrays"]}
+        found: dict[str, Finding] = {}
+        for number, (question, kind, values, names) in enumerate(head["findings"]):
+            given = {name: _frozen(value) for name, value in values.items()}
+            given |= {name: _get(file, f"findings/{number}.{name}") for name in names}
+            found[question] = KINDS[kind](**given)
+        return plain, arrays, found
 
 
 def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from .. import replay
 from ..events import ModelInfo
+from ..pieces import Pieces
 from ..request import Request, Sampling
-from ..trace import Pieces, Trace, restored
+from ..trace import Trace, restored
 from .sampling import Choice, Draws, Sampler, processed
 from .vocabulary import Vocabulary
 

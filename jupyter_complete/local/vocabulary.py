@@ -12,8 +12,8 @@ import numpy as np
 
 from ..composed import Turn
 from ..errors import BadOption
+from ..pieces import Pieces
 from ..textstream import REPLACEMENT, ByteDetokenizer, Detokenizer, WindowDetokenizer
-from ..trace import Pieces
 
 _BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
 _SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
