@@ -66,4 +66,6 @@ def _get(file: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def _frozen(value: Any) -> Any:
     """JSON's lists as tuples."""
+    if isinstance(value, dict):
+        return {name: _frozen(one) for name, one in value.items()}
     return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -120,7 +120,7 @@ def change(found: Change) -> Block:
 
 
 def _span(text: str, share: float, weight: float) -> str:
-    shown = escape(token(text)).replace("↵", "↵<br>")
+    shown = unmath(escape(token(text))).replace("↵", "↵<br>")
     back = painted(share)
     line = f"border-bottom:{round(4 * share)}px solid #888"
     return f'<span style="{back};{line}" title="{percent(weight)}">{shown}</span><wbr>'
