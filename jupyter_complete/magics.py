@@ -47,7 +47,8 @@ class Showing:
 
 @magics_class
 class CompleteMagics(Magics):
-    """%%complete, %complete, %complete_more, %complete_thread, %complete_model and %complete_panel of one session."""
+    """%%complete, %complete, %%complete_inside, %complete_more, %complete_thread, %complete_model and %complete_panel
+    of one session."""
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)

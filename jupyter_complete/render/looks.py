@@ -8,7 +8,7 @@ import numpy as np
 
 from ..findings import AttentionRow, Change, HeadSteps, Lens, Occlusion, Path
 from .inside import BLOCKS, Block, Cell, bar, number, painted, percent, tabled, token
-from .page import BODY, element, escape, unmath
+from .page import BODY, count, element, escape, unmath
 
 MOST = 24  # tokens that a table has room for: the last ones
 STRONG = 5  # weights that are named
@@ -112,7 +112,7 @@ def change(found: Change) -> Block:
     ]
     away = len(found.tokens) - 1 - found.position
     lines = [
-        f"{token(found.word)} → {token(found.other)}, {away} tokens before the end: KL {found.divergence:.3f} bits.",
+        f"{token(found.word)} → {token(found.other)}, {count(away, 'token')} before the end: KL {found.divergence:.3f} bits.",
         "P(w | all before it) = softmax(W·h), and h, the last layer's state, is made of the whole prefix; a formula of "
         "the previous word alone would give 0 bits.",
     ]
