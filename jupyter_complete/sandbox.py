@@ -1,0 +1,201 @@
+"""Expressions of a prompt, evaluated by Jinja2 in its sandbox: no assignment, no private attribute, no outside world.
+
+Objects of the notebook are read and their methods called, as a cell would. Not to be had are attributes with an
+underscore, methods that change lists and dicts, and functions of the standard library that reach beyond the values
+(files, processes, the network, the shell itself), so that a text pasted into a cell cannot call them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .config import near
+from .errors import BadPrompt
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (abs, all, any, bool, dict, enumerate, float, int, len, list, max, min, range, repr, reversed)
+    + (round, set, sorted, str, sum, tuple, zip)
+}
+_HARMLESS = frozenset(
+    ("__main__", "_collections", "calendar", "cmath", "collections", "dataclasses", "datetime", "decimal", "enum")
+    + ("fractions", "itertools", "json", "math", "numbers", "operator", "re", "statistics", "string", "textwrap")
+    + ("time", "typing", "types", "unicodedata", "uuid", "zoneinfo", "_json", "_operator", "_datetime", "_decimal")
+)
+_REACHING = frozenset(("IPython", "ipykernel", "jupyter_complete"))
+_BITS = 100_000  # of the largest whole number that is computed
+_ITEMS = 10_000_000  # of the longest text or list that is multiplied
+
+
+class NotAnExpressionError(ValueError):
+    """A text is no expression; the message says why, in a few words."""
+
+
+class Expression:
+    """An expression that can be evaluated. Raises NotAnExpressionError for a text that is none."""
+
+    def __init__(self, source: str) -> None:
+        from jinja2 import nodes
+        from jinja2.exceptions import TemplateAssertionError
+        from jinja2.parser import Parser
+
+        self.source = source
+        try:
+            parser = Parser(_environment(), source, state="variable")
+            tree = parser.parse_expression()
+            if not parser.stream.eos:
+                raise NotAnExpressionError(f"it does not end before {parser.stream.current.value!s:.40}")
+            tree = nodes.Tuple([tree], "load")  # for what is found in a tree is not its root
+            self._names, self._excused = _names(tree)
+            for name in tree.find_all(nodes.Name):
+                name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
+            tree.set_environment(_environment())
+            body = nodes.Assign(nodes.Name("value", "store", lineno=1), tree, lineno=1)
+            self._template = _environment().from_string(nodes.Template([body], lineno=1))
+        except NotAnExpressionError:
+            raise
+        except TemplateAssertionError as error:
+            raise BadPrompt(_unknown_filter(source, str(error)), _hint_for(str(error))) from None
+        except Exception as error:  # Jinja's own errors, and Python's of what is nested too deep or too long a number
+            raise NotAnExpressionError(_brief(error)) from None
+
+    def value(self, namespace: Mapping[str, Any]) -> object:
+        """What it comes to with the names of `namespace`; raises BadPrompt with one sentence."""
+        known = {name: namespace[name] for name in self._names if not name.startswith("__") and name in namespace}
+        known = {name: _FUNCTIONS[name] for name in self._names if name in _FUNCTIONS} | known
+        for name in self._names:
+            if name not in known and name not in self._excused:
+                raise BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
+        try:
+            context = self._template.new_context({f"the_{name}": value for name, value in known.items()})
+            for _ in self._template.root_render_func(context):
+                pass
+            (value,) = context.vars["value"]
+            _refuse_undefined(value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a SystemExit of the user's object among them
+            raise BadPrompt(*self._said(error)) from None
+        return value
+
+    def __str__(self) -> str:
+        source = " ".join(self.source.split())
+        return f"{{{{ {source if len(source) <= 60 else source[:59] + '…'} }}}}"
+
+    def _said(self, error: BaseException) -> tuple[str, str]:
+        from jinja2.exceptions import SecurityError, UndefinedError
+
+        if isinstance(error, SecurityError):
+            return (
+                f"{self} is not allowed in a prompt: {_brief(error)}.",
+                "Compute it in a cell of its own, and name the result.",
+            )
+        if isinstance(error, UndefinedError):
+            return f"{self} has no value: {_brief(error)}.", "Look at the object in a cell of its own."
+        return f"{self} raised {type(error).__name__}: {_brief(error)}.", "Try the expression in a cell of its own."
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    """Jinja's sandbox, without its globals, and with bounds on the numbers and texts that an expression can make."""
+    from jinja2 import StrictUndefined
+    from jinja2.exceptions import SecurityError
+    from jinja2.runtime import Context
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset(("*", "**"))
+
+        def is_safe_callable(self, obj: Any) -> bool:
+            return super().is_safe_callable(obj) and not _reaches_out(obj)
+
+        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+            if _too_large(operator, left, right):
+                raise SecurityError("the result would be too large")
+            return super().call_binop(context, operator, left, right)
+
+    sandbox = Sandbox(undefined=StrictUndefined)
+    sandbox.globals.clear()
+    return sandbox
+
+
+def _names(tree: Any) -> tuple[tuple[str, ...], set[str]]:
+    """The names that an expression reads, and those of them that may be undefined: `x|default(0)`, `x is defined`."""
+    from jinja2 import nodes
+
+    excused = {
+        node.node.name
+        for node in tree.find_all((nodes.Filter, nodes.Test))
+        if node.name in ("default", "d", "defined", "undefined") and isinstance(node.node, nodes.Name)
+    }
+    return tuple(dict.fromkeys(name.name for name in tree.find_all(nodes.Name))), excused
+
+
+def _reaches_out(function: Any) -> bool:
+    """Whether a function, class or method is of the standard library and does more than compute, or of the shell."""
+    owner = getattr(function, "__self__", None)
+    if owner is None or isinstance(owner, type(sys)):
+        module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
+        if module == "builtins":
+            return function not in _FUNCTIONS.values()
+    else:
+        module = (owner if isinstance(owner, type) else type(owner)).__module__
+        if module == "builtins":
+            return False
+    top = str(module).partition(".")[0]
+    return top in _REACHING or (top in sys.stdlib_module_names and top not in _HARMLESS)
+
+
+def _too_large(operator: str, left: Any, right: Any) -> bool:
+    if operator == "**":
+        whole = isinstance(left, int) and isinstance(right, int)
+        return whole and abs(right) * max(abs(left).bit_length(), 1) > _BITS and abs(left) > 1
+    for one, times in ((left, right), (right, left)):
+        if isinstance(one, (str, bytes, list, tuple)) and isinstance(times, int):
+            return len(one) * times > _ITEMS
+    return isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 2 * _BITS
+
+
+def _refuse_undefined(value: object) -> None:
+    """Raise what Jinja's strict undefined has to say, if `value` is one."""
+    from jinja2 import StrictUndefined
+
+    if isinstance(value, StrictUndefined):
+        str(value)
+
+
+def _instead(name: str, namespace: Mapping[str, Any]) -> str:
+    own = [one for one in namespace if not one.startswith("_")]
+    return near(name, [*own, *_FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
+
+
+def _unknown_filter(source: str, said: str) -> str:
+    return f"{{{{ {' '.join(source.split())[:60]} }}}} is no expression: {_sentence(said)}."
+
+
+def _hint_for(said: str) -> str:
+    """A near filter or test for the one that Jinja does not know, which it names in quotes."""
+    environment = _environment()
+    name = said.split("'")[1] if said.count("'") > 1 else ""
+    known: Iterator[str] = iter([*environment.filters, *environment.tests])
+    return near(name, known) or "Jinja's documentation lists its filters; round, join and length are some."
+
+
+def _brief(error: BaseException) -> str:
+    """What an error says, in a line of at most 200 characters."""
+    try:
+        said = str(error) or type(error).__name__
+    except Exception:
+        said = "no message"
+    return _sentence(said)
+
+
+def _sentence(said: str) -> str:
+    said = " ".join(said[:2000].split()).rstrip(".")
+    return said if len(said) <= 200 else said[:199] + "…"
