@@ -21,6 +21,7 @@ class Notebook:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
+        self._history: Any = shell.history_manager
         self._completed: dict[int, str] = {}  # prompt and completion of a cell, by its number
         self._error: BaseException | None = None
 
@@ -33,8 +34,8 @@ class Notebook:
         self._shell.events.unregister("post_run_cell", self._see)
 
     def names(self) -> Mapping[str, Any]:
-        """The variables of the notebook, `In` with the cells as typed, and `err`, the last exception, if there is one."""
-        own = {"In": list(self._shell.history_manager.input_hist_raw)} if self._shell.history_manager else {}
+        """The variables of the notebook, `In` with the cells as typed, and `err`, the last exception, if any."""
+        own = {"In": list(self._history.input_hist_raw)}
         return ChainMap(own, self._shell.user_ns, {"err": self.error} if self.error is not None else {})
 
     @property
@@ -59,14 +60,13 @@ class Notebook:
 
     def _now(self) -> int:
         """The number of the cell that runs; IPython has counted it already."""
-        return len(self._shell.history_manager.input_hist_raw) - 1 if self._shell.history_manager else 0
+        return len(self._history.input_hist_raw) - 1
 
     def _text(self, number: int) -> str:
         """A cell as text: what was typed and what came of it, or a prompt with its completion."""
         if number in self._completed:
             return self._completed[number]
-        history = self._shell.history_manager
-        source = history.input_hist_raw[number].strip("\n") if history else ""
+        source = self._history.input_hist_raw[number].strip("\n")
         if not source.strip():
             return ""
         outputs = "".join(f"{text}\n" for text in self._outputs(number))
@@ -74,7 +74,7 @@ class Notebook:
 
     def _outputs(self, number: int) -> Iterator[str]:
         """The texts that a cell printed, returned or failed with."""
-        history = self._shell.history_manager
+        history = self._history
         recorded = getattr(history, "outputs", {})  # since IPython 9
         printed = [one.bundle.get("stream", ()) for one in recorded.get(number, ()) if one.output_type == "out_stream"]
         if text := "".join(map(str, (part for stream in printed for part in stream))).strip("\n"):

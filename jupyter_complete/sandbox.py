@@ -8,6 +8,7 @@ underscore, methods that change lists and dicts, and functions of the standard l
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (abs, all, any, bool, dict, enumerate, float, int, len, list, max, min, range, repr, reversed)
-    + (round, set, sorted, str, sum, tuple, zip)
+    for function in (
+        *(abs, all, any, bool, dict, enumerate, float, int, len, list, max, min, range, repr, reversed),
+        *(round, set, sorted, str, sum, tuple, zip),
+    )
 }
 _HARMLESS = frozenset(
-    ("__main__", "_collections", "calendar", "cmath", "collections", "dataclasses", "datetime", "decimal", "enum")
-    + ("fractions", "itertools", "json", "math", "numbers", "operator", "re", "statistics", "string", "textwrap")
-    + ("time", "typing", "types", "unicodedata", "uuid", "zoneinfo", "_json", "_operator", "_datetime", "_decimal")
+    (
+        *("__main__", "_collections", "_datetime", "_decimal", "calendar", "cmath", "collections", "dataclasses"),
+        *("datetime", "decimal", "enum", "fractions", "itertools", "json", "math", "numbers", "random", "re"),
+        *("statistics", "textwrap", "time", "unicodedata", "uuid", "zoneinfo"),
+    )
 )
+_UNBOUND = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
 _REACHING = frozenset(("IPython", "ipykernel", "jupyter_complete"))
 _BITS = 100_000  # of the largest whole number that is computed
 _ITEMS = 10_000_000  # of the longest text or list that is multiplied
@@ -61,7 +67,7 @@ class Expression:
         except NotAnExpressionError:
             raise
         except TemplateAssertionError as error:
-            raise BadPrompt(_unknown_filter(source, str(error)), _hint_for(str(error))) from None
+            raise BadPrompt(f"{self} is no expression: {_sentence(str(error))}.", _hint_for(str(error))) from None
         except Exception as error:  # Jinja's own errors, and Python's of what is nested too deep or too long a number
             raise NotAnExpressionError(_brief(error)) from None
 
@@ -139,8 +145,10 @@ def _names(tree: Any) -> tuple[tuple[str, ...], set[str]]:
 
 def _reaches_out(function: Any) -> bool:
     """Whether a function, class or method is of the standard library and does more than compute, or of the shell."""
+    if isinstance(function, _UNBOUND):  # str.format and list.append, which are watched only as methods of a value
+        return True
     owner = getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, type(sys)):
+    if owner is None or isinstance(owner, types.ModuleType):
         module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
         if module == "builtins":
             return function not in _FUNCTIONS.values()
@@ -173,10 +181,6 @@ def _refuse_undefined(value: object) -> None:
 def _instead(name: str, namespace: Mapping[str, Any]) -> str:
     own = [one for one in namespace if not one.startswith("_")]
     return near(name, [*own, *_FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
-
-
-def _unknown_filter(source: str, said: str) -> str:
-    return f"{{{{ {' '.join(source.split())[:60]} }}}} is no expression: {_sentence(said)}."
 
 
 def _hint_for(said: str) -> str:

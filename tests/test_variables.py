@@ -161,6 +161,8 @@ def test_a_missing_item_is_told() -> None:
             "{{ 999999999 * [0] }}",
             "{{ f.__code__ }}",
             "{{ g.gi_frame }}",
+            "{{ str.format('{0.__class__}', x) }}",
+            "{{ list.append(x, 2) }}",
         ),
     ],
 )

@@ -7,7 +7,7 @@ import sysconfig
 import traceback
 
 from ..composed import Form
-from .writing import both, line
+from .writing import line
 
 _LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _AROUND = 2  # lines shown before and after the one that failed
@@ -36,17 +36,18 @@ def _brief(frames: list[traceback.FrameSummary], own: list[traceback.FrameSummar
     """Some of the frames that are the user's own, and the innermost one of all."""
     shown = own if own[-1] is frames[-1] else [*own, frames[-1]]
     lines = [*map(_frame, shown), *([_around(own[-1])] if around else []), last]
-    return Form(
-        "\n".join(lines), both(f"{len(frames) - len(shown)} of {len(frames)} steps" * (len(shown) < len(frames)))
-    )
+    left = len(frames) - len(shown)
+    return Form("\n".join(lines), f"{left} of {len(frames)} steps" if left else "")
 
 
 def _chain(told: traceback.TracebackException) -> list[traceback.TracebackException]:
     """The exception and those that led to it, the first cause first; of a long chain the last three."""
     chain = [told]
-    while len(chain) < 3 and (
-        before := chain[0].__cause__ or (None if chain[0].__suppress_context__ else chain[0].__context__)
-    ):
+    while len(chain) < 3:
+        first = chain[0]
+        before = first.__cause__ or (None if first.__suppress_context__ else first.__context__)
+        if before is None:
+            break
         chain.insert(0, before)
     return chain
 
@@ -65,11 +66,7 @@ def _frame(frame: traceback.FrameSummary) -> str:
     """ "line 2 of the cell: df.mean()", or the function and file of a frame elsewhere."""
     cell = frame.filename.startswith("<ipython-input") or "ipykernel_" in frame.filename
     file = "the cell" if cell else os.path.basename(frame.filename)
-    place = (
-        file
-        if frame.name in ("<module>", "<cell line: 1>") or frame.name.startswith("<cell")
-        else f"{frame.name} in {file}"
-    )
+    place = file if frame.name.startswith("<") else f"{frame.name} in {file}"
     return f"line {frame.lineno} of {place}: {line(frame.line or '?', 200)}"
 
 

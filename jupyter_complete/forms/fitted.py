@@ -42,13 +42,8 @@ def _estimator(model: Any) -> list[Form]:
 def _learned(model: Any) -> Iterator[tuple[str, Any]]:
     """What a fit left: scalars, texts and arrays, and not the models inside."""
     for name, one in vars(model).items():
-        simple = isinstance(one, (int, float, str, dict)) or hasattr(one, "tolist")
-        if (
-            name.endswith("_")
-            and not name.startswith("_")
-            and simple
-            and not name.startswith(("n_features", "feature_names"))
-        ):
+        of_the_fit = name.endswith("_") and not name.startswith(("_", "n_features", "feature_names"))
+        if of_the_fit and (isinstance(one, (int, float, str, dict)) or hasattr(one, "tolist")):
             yield name, one
 
 
@@ -56,7 +51,7 @@ def _attribute(model: Any, name: str, value: Any, few: int) -> str:
     names = getattr(model, "feature_names_in_", None)
     if not hasattr(value, "tolist"):
         return Nested(few, 100, 3, most=1_000).write(value)
-    if names is not None and getattr(value, "ndim", 0) and value.shape[-1] == len(names) and value.size == len(names):
+    if names is not None and _size(value) == len(names) and value.shape[-1:] == (len(names),):
         return _by_size(list(names), value.reshape(-1).tolist(), few)
     if _size(value) > few:
         return f"{' × '.join(map(str, value.shape))} values"
@@ -77,8 +72,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _size(value: Any) -> int:
-    size = getattr(value, "size", 1)
-    return size if isinstance(size, int) else 1
+    return int(getattr(value, "size", 1))
 
 
 def _result(result: Any) -> list[Form]:
@@ -90,12 +84,9 @@ def _result(result: Any) -> list[Form]:
     parts = [f"{word} {number(one)}" for word, name in measures if (one := _scalar(result, name)) is not None]
     head += ", " + ", ".join(parts)
     rows = list(_coefficients(result))
+    columns = "name | coefficient | standard error | p"
     made = [
-        Form(
-            "\n".join([head, "name | coefficient | standard error | p", *rows[:few]]),
-            share(few, len(rows), "coefficients"),
-        )
-        for few in (100, *_FEW)
+        Form("\n".join([head, columns, *rows[:few]]), share(few, len(rows), "coefficients")) for few in (100, *_FEW)
     ]
     return [*made, Form(head, "its coefficients"), Form(type(model).__name__ + " result", "all its numbers")]
 

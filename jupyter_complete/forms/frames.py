@@ -78,7 +78,7 @@ def _first(frame: Any, columns: int) -> list[tuple[str, Any]]:
 
 
 def _table(frame: Any, rows: int, columns: int) -> str:
-    """A head line and one line a row, with vertical bars between cells; labels of rows come first where there are some."""
+    """A head line and one line a row, with bars between cells; labels of rows come first where there are some."""
     head = [name for name, _ in _first(frame, columns)]
     if module_of(frame) == "polars":
         cells = [list(map(number, row)) for row in frame[:, :columns].head(rows).rows()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import islice
 
 from ..composed import Form
@@ -71,14 +72,10 @@ def _function(value: object) -> list[Form]:
     """A function's source where it can be had, its signature, its name."""
     name = getattr(value, "__qualname__", type(value).__name__)
     made = []
-    try:
+    with suppress(OSError, TypeError):
         made += text_forms(inspect.getsource(value))[:1]  # type: ignore[arg-type]
-    except (OSError, TypeError):
-        pass
-    try:
+    with suppress(ValueError, TypeError):
         made.append(Form(f"{name}{inspect.signature(value)}", "its source"))  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        pass
     return [*made, Form(str(name), "its source")]
 
 

@@ -1,4 +1,4 @@
-"""What every form shares: numbers and nested values written in bounded space, and a row of forms that only get shorter."""
+"""What every form shares: numbers and nested values in bounded space, and a row of forms that only get shorter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def falling(forms: Iterable[Form]) -> tuple[Form, ...]:
 
 
 def number(value: Any) -> str:
-    """A number with six significant digits; other values as they write themselves, in a line of at most 40 characters."""
+    """A number with six significant digits; other values as they write themselves, in at most 40 characters."""
     if value is None:
         return "missing"
     if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
@@ -61,8 +61,8 @@ def _whole(value: object) -> str:
 
 
 class Nested:
-    """Writes lists, dicts and what they hold as Python does, at most `items` of each, `deep` levels and `most` characters
-    in all; `cut` tells whether anything was left out inside."""
+    """Writes lists, dicts and what they hold as Python does: at most `items` of each, `chars` of a text, `deep` levels,
+    `most` characters in all. `cut` tells whether anything was left out inside."""
 
     def __init__(self, items: int, chars: int, deep: int, most: int) -> None:
         self.items, self.chars, self.deep, self.room = items, chars, deep, most
