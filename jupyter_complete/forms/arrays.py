@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..composed import Form
-from .writing import Nested, both, module_of, number, share
+from .writing import Nested, module_of, number, share
 
 _MEASURED = 50_000_000  # numbers of which the range is still worth computing
 _SIZES = (1_000, 300, 100, 30, 10, 3)
@@ -18,7 +18,7 @@ def forms(value: Any) -> list[Form]:
     if str(value.dtype) == "object":
         nested = Nested(20, 100, 3, most=4_000)
         text = nested.write(value.reshape(-1)[:20].tolist())
-        return [Form(f"{_head(value)}: {text}", share(20, value.size, "items")), Form(_head(value), "its items")]
+        return [Form(f"{_head(value)}: {text}", share(20, value.size, "items")), Form(_head(value), "shape only")]
     size = int(value.numel() if module_of(value) == "torch" else value.size)
     head, measured = _head(value), _measured(value, size)
     whole = [Form(f"{head}{measured}, values: {_values(value)}", "")] if size <= _SIZES[0] else []
@@ -28,7 +28,7 @@ def forms(value: Any) -> list[Form]:
         for few in _SIZES
         if few < size
     ]
-    return [*whole, *parts, Form(head + measured, "its values"), Form(head, both("its values", "their range"))]
+    return [*whole, *parts, Form(head + measured, "none of its values"), Form(head, "shape only")]
 
 
 _KINDS = ("ndarray", "Tensor", "Parameter", "matrix", "MaskedArray", "memmap")

@@ -29,7 +29,7 @@ def forms(value: object) -> list[Form]:
             *(_brief(frames, own[-few:], last, around=True) for few in (len(own), 3, 1)),
             _brief(frames, own[-1:], said[-1], around=False),
         ]
-    return [*made, *(Form(text, "where it was raised") for text in (last, said[-1], line(said[-1], 200)))]
+    return [*made, *(Form(text, "message only") for text in (last, said[-1], line(said[-1], 200)))]
 
 
 def _brief(frames: list[traceback.FrameSummary], own: list[traceback.FrameSummary], last: str, around: bool) -> Form:
@@ -37,7 +37,7 @@ def _brief(frames: list[traceback.FrameSummary], own: list[traceback.FrameSummar
     shown = own if own[-1] is frames[-1] else [*own, frames[-1]]
     lines = [*map(_frame, shown), *([_around(own[-1])] if around else []), last]
     left = len(frames) - len(shown)
-    return Form("\n".join(lines), f"{left} of {len(frames)} steps" if left else "")
+    return Form("\n".join(lines), f"{len(shown)} of {len(frames)} steps" if left else "")
 
 
 def _chain(told: traceback.TracebackException) -> list[traceback.TracebackException]:

@@ -18,7 +18,7 @@ def forms(value: Any) -> list[Form]:
         return _figure(value)
     if callable(getattr(value, "get_xlabel", None)) and callable(getattr(value, "get_legend_handles_labels", None)):
         made = [Form(f"plot {_axes(value, lines)}", share(lines, len(value.lines), "lines")) for lines in _FEW]
-        return [*made, Form(f"plot {_labels(value)}", "what is drawn"), Form("plot", "all but its name")]
+        return [*made, Form(f"plot {_labels(value)}", "labels only"), Form("plot", "its kind only")]
     return []
 
 
@@ -30,8 +30,8 @@ def _figure(figure: Any) -> list[Form]:
         Form("\n".join([f"{head}:", *(f"plot {_axes(one, 20)}" for one in axes[:few])]), share(few, len(axes), "plots"))
         for few in _FEW
     ]
-    made.append(Form("\n".join([f"{head}:", *(f"plot {_labels(one)}" for one in axes[:8])]), "what is drawn"))
-    return [*made, Form(head, "its plots")]
+    made.append(Form("\n".join([f"{head}:", *(f"plot {_labels(one)}" for one in axes[:8])]), "labels only"))
+    return [*made, Form(head, "title only")]
 
 
 def _labels(axes: Any) -> str:

@@ -26,7 +26,7 @@ def _estimator(model: Any) -> list[Form]:
     head = line(model, 300)
     learned = dict(_learned(model))
     if not learned and not hasattr(model, "steps"):
-        return [Form(f"{head}, not fitted", ""), Form(f"{type(model).__name__}, not fitted", "its settings")]
+        return [Form(f"{head}, not fitted", ""), Form(f"{type(model).__name__}, not fitted", "type only")]
     fitted = f"{head}, fitted"
     if features := getattr(model, "n_features_in_", None):
         fitted += f" on {features:,} features"
@@ -34,9 +34,9 @@ def _estimator(model: Any) -> list[Form]:
     made = []
     for few in _FEW:
         parts = [f"{name}: {_attribute(model, name, one, few)}" for name, one in learned.items()]
-        cut = "" if few == _FEW[0] and all(_size(one) <= few for one in learned.values()) else "long attributes"
+        cut = "" if few == _FEW[0] and all(_size(one) <= few for one in learned.values()) else "long attributes shortened"
         made.append(Form("\n".join([fitted, *steps, *parts]), cut))
-    return [*made, Form(fitted, "what it learned"), Form(f"{type(model).__name__}, fitted", "its settings")]
+    return [*made, Form(fitted, "settings only"), Form(f"{type(model).__name__}, fitted", "type only")]
 
 
 def _learned(model: Any) -> Iterator[tuple[str, Any]]:
@@ -88,7 +88,7 @@ def _result(result: Any) -> list[Form]:
     made = [
         Form("\n".join([head, columns, *rows[:few]]), share(few, len(rows), "coefficients")) for few in (100, *_FEW)
     ]
-    return [*made, Form(head, "its coefficients"), Form(type(model).__name__ + " result", "all its numbers")]
+    return [*made, Form(head, "none of its coefficients"), Form(type(model).__name__ + " result", "type only")]
 
 
 def _coefficients(result: Any) -> Iterator[str]:

@@ -42,7 +42,7 @@ def _frame(frame: Any) -> list[Form]:
     for columns in (width, _WIDE, 12, 5):
         if columns <= min(width, 500):
             made.append(_columns(frame, head, columns))
-    return [*made, Form(head, "its columns and rows")]
+    return [*made, Form(head, "shape only")]
 
 
 def _rows(frame: Any, head: str, rows: int, columns: int) -> Form:
@@ -60,14 +60,14 @@ def _summary(frame: Any, head: str, rows: int, columns: int) -> Form:
     lines += [f"{name}: {described(column)}" for name, column in _first(frame, columns)]
     if rows:
         lines += [f"Its first {rows} rows:", _table(frame, rows, columns)]
-    left_out = share(rows, total, "rows") if rows else f"{total:,} rows"
+    left_out = share(rows, total, "rows") if rows else f"none of {total:,} rows"
     return Form("\n".join(lines), both(left_out, share(columns, width, "columns")))
 
 
 def _columns(frame: Any, head: str, columns: int) -> Form:
     """The shape and the names and types of columns."""
     names = ", ".join(f"{name} ({dtype(column)})" for name, column in _first(frame, columns))
-    return Form(f"{head}: {names}", both("its rows", share(columns, frame.shape[1], "columns")))
+    return Form(f"{head}: {names}", both("names and types only", share(columns, frame.shape[1], "columns")))
 
 
 def _first(frame: Any, columns: int) -> list[tuple[str, Any]]:
@@ -110,7 +110,7 @@ def _series(series: Any) -> list[Form]:
             made.append(Form(f"{summary}\nThe first {few}: {_entries(series, few)}", share(few, size, "values")))
         elif not made:
             made.append(Form(f"{head}: {_entries(series, size)}", ""))
-    return [*made, Form(summary, "its values"), Form(head, both("its values", "their summary"))]
+    return [*made, Form(summary, "summary only"), Form(head, "length and type only")]
 
 
 def _entries(series: Any, few: int) -> str:

@@ -24,7 +24,7 @@ def forms(value: object) -> list[Form]:
     if isinstance(value, (dict, list, tuple, set, frozenset)) and not hasattr(value, "_fields"):
         return _held(value)
     if isinstance(value, Iterator) or inspect.iscoroutine(value):
-        return [Form(f"{type(value).__name__}, not read", "its items")]
+        return [Form(f"{type(value).__name__}, not read", "none of its items")]
     if inspect.isroutine(value):
         return _function(value)
     if isinstance(value, type) or inspect.ismodule(value):
@@ -55,8 +55,8 @@ def _held(value: Collection[object]) -> list[Form]:
     for items, chars, deep in _BOUNDS:
         nested = Nested(items, chars, deep, most=_WHOLE)
         text = nested.write(_builtin(value))
-        made.append(Form(text, share(items, len(value), noun) or ("long parts of it" if nested.cut else "")))
-    return [*made, Form(f"{type(value).__name__} of {len(value):,} {noun}", f"its {noun}")]
+        made.append(Form(text, share(items, len(value), noun) or ("long parts shortened" if nested.cut else "")))
+    return [*made, Form(f"{type(value).__name__} of {len(value):,} {noun}", f"none of its {noun}")]
 
 
 def _builtin(value: Collection[object]) -> object:
@@ -75,8 +75,8 @@ def _function(value: object) -> list[Form]:
     with suppress(OSError, TypeError):
         made += text_forms(inspect.getsource(value))[:1]  # type: ignore[arg-type]
     with suppress(ValueError, TypeError):
-        made.append(Form(f"{name}{inspect.signature(value)}", "its source"))  # type: ignore[arg-type]
-    return [*made, Form(str(name), "its source")]
+        made.append(Form(f"{name}{inspect.signature(value)}", "signature only"))  # type: ignore[arg-type]
+    return [*made, Form(str(name), "name only")]
 
 
 def _documented(value: object) -> list[Form]:
@@ -84,7 +84,7 @@ def _documented(value: object) -> list[Form]:
     kind = "class" if isinstance(value, type) else "module"
     name = f"{kind} {getattr(value, '__name__', '')}"
     first = next(iter((inspect.getdoc(value) or "").splitlines()), "")
-    return [Form(f"{name}: {line(first, 200)}", "all but its first line")] * bool(first) + [Form(name, "its contents")]
+    return [Form(f"{name}: {line(first, 200)}", "first line only")] * bool(first) + [Form(name, "name only")]
 
 
 def _attributes(value: object) -> list[Form]:
@@ -95,6 +95,6 @@ def _attributes(value: object) -> list[Form]:
     for items, chars, deep in _BOUNDS if own else ():
         nested = Nested(items, chars, deep, most=20_000)
         parts = ", ".join(f"{name}={nested.write(one, 1)}" for name, one in islice(own.items(), items))
-        left_out = share(items, len(own), "attributes") or ("long parts of it" if nested.cut else "")
+        left_out = share(items, len(own), "attributes") or ("long parts shortened" if nested.cut else "")
         made.append(Form(f"{kind}({parts})", left_out))
-    return [*made, Form(f"{kind} object", "its attributes" if own else "")]
+    return [*made, Form(f"{kind} object", "type only" if own else "")]
