@@ -23,11 +23,12 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
     0: ("errors", "request", "events"),
-    1: ("config", "prompt", "textstream", "engine", "measures", "render/"),
+    1: ("config", "composed", "prompt", "textstream", "engine", "measures", "render/")
+    + ("braces", "sandbox", "variables", "forms/"),
     2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
-    5: ("arguments", "ascode", "status", "typed", "display", "magics", "python"),
+    5: ("arguments", "ascode", "status", "typed", "notebook", "display", "magics", "python"),
     6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }
@@ -39,12 +40,13 @@ ROOMS = {
     "numba": ("local/",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
+    "jinja2": ("sandbox",),
 }
 
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas")
+LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "jinja2")
 
 
 def rooms() -> list[str]:

@@ -36,7 +36,8 @@ _KINDS = ("ndarray", "Tensor", "Parameter", "matrix", "MaskedArray", "memmap")
 
 def _head(value: Any) -> str:
     kind = "tensor" if module_of(value) == "torch" else "array"
-    return f"{kind} of {str(value.dtype).removeprefix('torch.')}, shape {' × '.join(map(str, value.shape))}"
+    held = "text" if getattr(value.dtype, "kind", "") == "U" else str(value.dtype).removeprefix("torch.")
+    return f"{kind} of {held}, shape {' × '.join(map(str, value.shape))}"
 
 
 def _measured(value: Any, size: int) -> str:
@@ -48,7 +49,8 @@ def _measured(value: Any, size: int) -> str:
             value = value.detach().float()
         missing = int((value != value).sum())
         known = value[value == value] if missing else value
-        text = f", from {number(known.min())} to {number(known.max())}, mean {number(known.mean())}"
+        low, high, mean = (one.item() for one in (known.min(), known.max(), known.mean()))
+        text = f", from {number(low)} to {number(high)}, mean {number(mean)}"
     except (TypeError, ValueError, RuntimeError):
         return ""
     return text + (f", {missing:,} missing" if missing else "")

@@ -18,7 +18,7 @@ def forms(value: object) -> list[Form]:
     if not isinstance(value, BaseException):
         return []
     told = traceback.TracebackException.from_exception(value, lookup_lines=True)
-    said = [_said(one) for one in _chain(told)]
+    said = list(dict.fromkeys(map(_said, _chain(told))))
     last = "\n".join(said)
     frames = list(told.stack)
     own = [frame for frame in frames if not _of_a_library(frame.filename)] or frames[-1:]
@@ -81,4 +81,4 @@ def _around(frame: traceback.FrameSummary) -> str:
         f"{'>' if place == number else ' '} {place} {text.rstrip()[:200]}"
         for place, text in enumerate(lines[first - 1 : number + _AROUND], first)
     ]
-    return "\n".join(["In that cell or file:", *shown]) if shown else ""
+    return "\n".join([f"Around line {number}:", *shown]) if shown else ""

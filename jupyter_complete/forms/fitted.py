@@ -9,6 +9,8 @@ from ..composed import Form
 from .writing import Nested, line, module_of, number, share
 
 _FEW = (30, 10, 5, 3)  # coefficients shown
+_ROWS = 10  # classes whose coefficients are
+_INNER = ("n_features", "feature_names", "cv_results", "refit_time", "n_outputs", "n_classes", "singular", "rank")
 
 
 def forms(value: Any) -> list[Form]:
@@ -23,39 +25,55 @@ def forms(value: Any) -> list[Form]:
 
 def _estimator(model: Any) -> list[Form]:
     """Its settings (those that are no default), what it was fitted on, and its attributes that end in an underscore."""
-    head = line(model, 300)
-    learned = dict(_learned(model))
-    if not learned and not hasattr(model, "steps"):
-        return [Form(f"{head}, not fitted", ""), Form(f"{type(model).__name__}, not fitted", "type only")]
-    fitted = f"{head}, fitted"
-    if features := getattr(model, "n_features_in_", None):
-        fitted += f" on {features:,} features"
-    steps = [f"{name}: {forms(step)[0].text}" for name, step in getattr(model, "steps", ()) if forms(step)]
-    made = []
-    for few in _FEW:
-        parts = [f"{name}: {_attribute(model, name, one, few)}" for name, one in learned.items()]
-        cut = "" if few == _FEW[0] and all(_size(one) <= few for one in learned.values()) else "long attributes shortened"
-        made.append(Form("\n".join([fitted, *steps, *parts]), cut))
-    return [*made, Form(fitted, "settings only"), Form(f"{type(model).__name__}, fitted", "type only")]
+    kind = type(model).__name__
+    if not dict(_learned(model)) and not hasattr(model, "steps"):
+        return [Form(f"{line(model, 300)}, not fitted", ""), Form(f"{kind}, not fitted", "type only")]
+    texts = {few: "\n".join(_told(model, few)) for few in _FEW}
+    made = [
+        Form(text, "long attributes shortened" if len(text) < len(texts[_FEW[0]]) else "") for text in texts.values()
+    ]
+    return [*made, Form(_settings(model), "settings only"), Form(f"{kind}, fitted", "type only")]
+
+
+def _settings(model: Any) -> str:
+    features = getattr(model, "n_features_in_", None)
+    return f"{line(model, 300)}, fitted" + (f" on {features:,} features" if features else "")
+
+
+def _told(model: Any, few: int) -> Iterator[str]:
+    """Lines that tell of a fitted model, and of a pipeline's last step; of long attributes `few` numbers."""
+    yield _settings(model)
+    if steps := getattr(model, "steps", ()):
+        yield from _told(steps[-1][1], few)
+    for name, value in _learned(model):
+        yield from _attribute(model, name, value, few)
 
 
 def _learned(model: Any) -> Iterator[tuple[str, Any]]:
     """What a fit left: scalars, texts and arrays, and not the models inside."""
-    for name, one in vars(model).items():
-        of_the_fit = name.endswith("_") and not name.startswith(("_", "n_features", "feature_names"))
-        if of_the_fit and (isinstance(one, (int, float, str, dict)) or hasattr(one, "tolist")):
+    properties = {name: getattr(model, name) for name in ("feature_importances_",) if hasattr(model, name)}
+    for name, one in {**vars(model), **properties}.items():
+        of_the_fit = name.endswith("_") and not name.startswith(("_", *_INNER))
+        if of_the_fit and (isinstance(one, (int, float, str)) or hasattr(one, "tolist") or name == "best_params_"):
             yield name, one
 
 
-def _attribute(model: Any, name: str, value: Any, few: int) -> str:
+def _attribute(model: Any, name: str, value: Any, few: int) -> Iterator[str]:
+    """A line, or for numbers of each feature in each class a line a class."""
     names = getattr(model, "feature_names_in_", None)
-    if not hasattr(value, "tolist"):
-        return Nested(few, 100, 3, most=1_000).write(value)
-    if names is not None and _size(value) == len(names) and value.shape[-1:] == (len(names),):
-        return _by_size(list(names), value.reshape(-1).tolist(), few)
-    if _size(value) > few:
-        return f"{' × '.join(map(str, value.shape))} values"
-    return str(Nested(few, 100, 3, most=1_000).write(_rounded(value.tolist())))
+    shape = getattr(value, "shape", ())
+    if names is not None and shape[-1:] == (len(names),) and len(shape) <= 2 and _size(value) <= _ROWS * len(names):
+        rows = value.reshape(-1, len(names)).tolist()
+        classes = list(getattr(model, "classes_", range(len(rows))))
+        for place, row in enumerate(rows):
+            of = f" of {classes[place]}" if len(rows) > 1 and len(rows) == len(classes) else ""
+            yield f"{name}{of}: {_by_size(list(names), row, few)}"
+    elif shape and _size(value) > few:
+        yield f"{name}: {' × '.join(map(str, shape))} values"
+    elif shape:
+        yield f"{name}: {Nested(few, 100, 3, most=1_000).write(_rounded(value.tolist()))}"
+    else:
+        yield f"{name}: {value if isinstance(value, dict) else number(value)}"
 
 
 def _by_size(names: list[str], values: list[float], few: int) -> str:
@@ -93,7 +111,8 @@ def _result(result: Any) -> list[Form]:
 
 def _coefficients(result: Any) -> Iterator[str]:
     names = getattr(result.params, "index", None)
-    names = list(result.model.exog_names if names is None else names)
+    if names is None:
+        names = getattr(result.model, "param_names", None) or result.model.exog_names
     columns = [list(getattr(result, name)) for name in ("params", "bse", "pvalues")]
     for name, *numbers in zip(names, *columns, strict=False):
         yield " | ".join([str(name), *map(number, numbers)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..composed import Form
+from . import plain
 from .columns import described, dtype
 from .writing import both, module_of, number, share
 
@@ -22,6 +23,8 @@ def forms(value: Any) -> list[Form]:
         return _frame(value)
     if type(value).__name__ == "Series":
         return _series(value)
+    if type(value).__name__.endswith("Index") and hasattr(value, "tolist"):
+        return plain.forms(value.tolist())
     return []
 
 

@@ -73,7 +73,7 @@ def _function(value: object) -> list[Form]:
     name = getattr(value, "__qualname__", type(value).__name__)
     made = []
     with suppress(OSError, TypeError):
-        made += text_forms(inspect.getsource(value))[:1]  # type: ignore[arg-type]
+        made += text_forms(inspect.getsource(value).rstrip())[:1]  # type: ignore[arg-type]
     with suppress(ValueError, TypeError):
         made.append(Form(f"{name}{inspect.signature(value)}", "signature only"))  # type: ignore[arg-type]
     return [*made, Form(str(name), "name only")]

@@ -32,7 +32,7 @@ def number(value: Any) -> str:
     if value is None:
         return "missing"
     if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
-        return line(value, 40)
+        return line(value, 40).removesuffix(" 00:00:00")  # of a day without a time
     if isinstance(value, int) or (hasattr(value, "dtype") and getattr(value.dtype, "kind", "") in "iu"):
         return line(value, 40)
     return "missing" if value != value else f"{float(value):.6g}"
@@ -81,6 +81,8 @@ class Nested:
 
     def _held(self, value: Mapping[object, object] | Sequence[object], deep: int) -> str:
         opening, closing = _BRACKETS[type(value)]
+        if not value and isinstance(value, (set, frozenset)):
+            return "set()"
         if deep >= self.deep and value:
             return opening + self._left() + closing
         if isinstance(value, dict):
@@ -106,6 +108,8 @@ class Nested:
         if module_of(value) == "numpy" and getattr(value, "ndim", None) == 0:
             value = value.item()  # type: ignore[attr-defined]
         try:
+            if shape := getattr(value, "shape", ()):
+                return self._shaped(value, shape)
             text = _ADDRESS.sub("", repr(value))
         except KeyboardInterrupt:
             raise
@@ -115,9 +119,21 @@ class Nested:
         self.cut |= len(text) > self.chars
         return text if len(text) <= self.chars else text[: self.chars] + "…"
 
+    def _shaped(self, value: Any, shape: tuple[int, ...]) -> str:
+        """An array or frame inside of something else: short ones of one dimension as a list, others by their shape."""
+        if len(shape) == 1 and shape[0] <= self.items and hasattr(value, "tolist"):
+            return self._held([_item(one) for one in value.tolist()], self.deep - 1)
+        self.cut = True
+        return f"<{type(value).__name__} {' × '.join(map(str, shape))}>"
+
     def _left(self) -> str:
         self.cut = True
         return "…"
+
+
+def _item(value: Any) -> Any:
+    """A number of an array with six significant digits."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 _BRACKETS: dict[type, tuple[str, str]] = {
