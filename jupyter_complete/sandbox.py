@@ -87,24 +87,25 @@ class Expression:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a SystemExit of the user's object among them
-            raise BadPrompt(*self._said(error)) from None
+            raise self._failed(error) from None
         return value
 
     def __str__(self) -> str:
         source = " ".join(self.source.split())
         return f"{{{{ {source if len(source) <= 60 else source[:59] + '…'} }}}}"
 
-    def _said(self, error: BaseException) -> tuple[str, str]:
+    def _failed(self, error: BaseException) -> BadPrompt:
         from jinja2.exceptions import SecurityError, UndefinedError
 
+        said = _brief(error)
         if isinstance(error, SecurityError):
-            return (
-                f"{self} is not allowed in a prompt: {_brief(error)}.",
-                "Compute it in a cell of its own, and name the result.",
+            return BadPrompt(
+                f"{self} is not allowed in a prompt: {said}.", "Compute it in a cell, and name the result."
             )
         if isinstance(error, UndefinedError):
-            return f"{self} has no value: {_brief(error)}.", "Look at the object in a cell of its own."
-        return f"{self} raised {type(error).__name__}: {_brief(error)}.", "Try the expression in a cell of its own."
+            return BadPrompt(f"{self} has no value: {said}.", "Look at the object in a cell of its own.")
+        kind = type(error).__name__
+        return BadPrompt(f"{self} raised {kind}: {said}.", "Try the expression in a cell of its own.")
 
 
 @cache

@@ -23,8 +23,10 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
     0: ("errors", "request", "events"),
-    1: ("config", "composed", "prompt", "textstream", "engine", "measures", "render/")
-    + ("braces", "sandbox", "variables", "forms/"),
+    1: (
+        *("config", "composed", "prompt", "textstream", "engine", "measures", "render/"),
+        *("braces", "sandbox", "variables", "forms/"),
+    ),
     2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
