@@ -7,36 +7,16 @@ underscore, methods that change lists and dicts, and functions of the standard l
 
 from __future__ import annotations
 
-import sys
-import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .config import near
 from .errors import BadPrompt
+from .harmless import FUNCTIONS, finite, reaches_out, too_large
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    function.__name__: function
-    for function in (
-        *(abs, all, any, bool, dict, enumerate, float, int, len, list, max, min, range, repr, reversed),
-        *(round, set, sorted, str, sum, tuple, zip),
-    )
-}
-_HARMLESS = frozenset(
-    (
-        *("__main__", "_collections", "_datetime", "_decimal", "calendar", "cmath", "collections", "dataclasses"),
-        *("datetime", "decimal", "enum", "fractions", "itertools", "json", "math", "numbers", "random", "re"),
-        *("statistics", "textwrap", "time", "unicodedata", "uuid", "zoneinfo"),
-    )
-)
-_UNBOUND = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
-_REACHING = frozenset(("IPython", "ipykernel", "jupyter_complete"))
-_BITS = 100_000  # of the largest whole number that is computed
-_ITEMS = 10_000_000  # of the longest text or list that is multiplied
 
 
 class NotAnExpressionError(ValueError):
@@ -74,7 +54,7 @@ class Expression:
     def value(self, namespace: Mapping[str, Any]) -> object:
         """What it comes to with the names of `namespace`; raises BadPrompt with one sentence."""
         known = {name: namespace[name] for name in self._names if not name.startswith("__") and name in namespace}
-        known = {name: _FUNCTIONS[name] for name in self._names if name in _FUNCTIONS} | known
+        known = {name: FUNCTIONS[name] for name in self._names if name in FUNCTIONS} | known
         for name in self._names:
             if name not in known and name not in self._excused:
                 raise BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
@@ -120,15 +100,16 @@ def _environment() -> SandboxedEnvironment:
         intercepted_binops = frozenset(("*", "**"))
 
         def is_safe_callable(self, obj: Any) -> bool:
-            return super().is_safe_callable(obj) and not _reaches_out(obj)
+            return super().is_safe_callable(obj) and not reaches_out(obj)
 
         def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-            if _too_large(operator, left, right):
+            if too_large(operator, left, right):
                 raise SecurityError("the result would be too large")
             return super().call_binop(context, operator, left, right)
 
     sandbox = Sandbox(undefined=StrictUndefined)
     sandbox.globals.clear()
+    sandbox.filters = {name: finite(function) for name, function in sandbox.filters.items()}
     return sandbox
 
 
@@ -144,33 +125,6 @@ def _names(tree: Any) -> tuple[tuple[str, ...], set[str]]:
     return tuple(dict.fromkeys(name.name for name in tree.find_all(nodes.Name))), excused
 
 
-def _reaches_out(function: Any) -> bool:
-    """Whether a function, class or method is of the standard library and does more than compute, or of the shell."""
-    if isinstance(function, _UNBOUND):  # str.format and list.append, which are watched only as methods of a value
-        return True
-    owner = getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, types.ModuleType):
-        module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
-        if module == "builtins":
-            return function not in _FUNCTIONS.values()
-    else:
-        module = (owner if isinstance(owner, type) else type(owner)).__module__
-        if module == "builtins":
-            return False
-    top = str(module).partition(".")[0]
-    return top in _REACHING or (top in sys.stdlib_module_names and top not in _HARMLESS)
-
-
-def _too_large(operator: str, left: Any, right: Any) -> bool:
-    if operator == "**":
-        whole = isinstance(left, int) and isinstance(right, int)
-        return whole and abs(right) * max(abs(left).bit_length(), 1) > _BITS and abs(left) > 1
-    for one, times in ((left, right), (right, left)):
-        if isinstance(one, (str, bytes, list, tuple)) and isinstance(times, int):
-            return len(one) * times > _ITEMS
-    return isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 2 * _BITS
-
-
 def _refuse_undefined(value: object) -> None:
     """Raise what Jinja's strict undefined has to say, if `value` is one."""
     from jinja2 import StrictUndefined
@@ -181,7 +135,7 @@ def _refuse_undefined(value: object) -> None:
 
 def _instead(name: str, namespace: Mapping[str, Any]) -> str:
     own = [one for one in namespace if not one.startswith("_")]
-    return near(name, [*own, *_FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
+    return near(name, [*own, *FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
 
 
 def _hint_for(said: str) -> str:

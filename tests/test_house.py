@@ -25,7 +25,7 @@ FLOORS = {
     0: ("errors", "request", "events"),
     1: (
         *("config", "composed", "prompt", "textstream", "engine", "measures", "render/"),
-        *("braces", "sandbox", "variables", "forms/"),
+        *("braces", "harmless", "sandbox", "variables", "forms/"),
     ),
     2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker", "inbox"),

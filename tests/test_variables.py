@@ -226,6 +226,13 @@ def test_an_infinite_generator_is_not_read() -> None:
     assert text("{{ x }}", x=itertools.count()) == "count, not read"
 
 
+@pytest.mark.parametrize(
+    "template", ["{{ x|list }}", "{{ list(x) }}", "{{ sum(x) }}", "{{ x|map('string')|join }}", "{{ range(10**12) }}"]
+)
+def test_what_does_not_end_is_refused(template: str) -> None:
+    assert "OverflowError" in refusal(template, x=itertools.count()).message
+
+
 @pytest.mark.parametrize("x", [10**5000, -(10**5000), [10**5000]], ids=["large", "negative", "in a list"])
 def test_a_huge_number_is_told_by_its_length(x: Any) -> None:
     assert "a number of about 5,000 digits" in text("{{ x }}", x=x)

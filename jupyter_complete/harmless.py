@@ -1,0 +1,88 @@
+"""What an expression of a prompt may call, and how large what it makes may become."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, TypeVar
+
+Called = TypeVar("Called", bound=Callable[..., Any])
+
+_HARMLESS = frozenset(
+    (
+        *("__main__", "_collections", "_datetime", "_decimal", "calendar", "cmath", "collections", "dataclasses"),
+        *("datetime", "decimal", "enum", "fractions", "itertools", "json", "math", "numbers", "random", "re"),
+        *("statistics", "textwrap", "time", "unicodedata", "uuid", "zoneinfo"),
+    )
+)
+_REACHING = frozenset(("IPython", "ipykernel", "jupyter_complete"))
+_UNBOUND = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
+_BITS = 100_000  # of the largest whole number that is computed
+_ITEMS = 10_000_000  # of the longest text or list that is multiplied
+_READ = 1_000_000  # items that are read from an iterator
+
+
+def finite(function: Called) -> Called:
+    """`function` with iterators among its arguments that end in an error where they do not end."""
+
+    @wraps(function)
+    def bounded(*arguments: Any, **named: Any) -> Any:
+        return function(*[_ending(one) if isinstance(one, Iterator) else one for one in arguments], **named)
+
+    return bounded  # type: ignore[return-value]
+
+
+def reaches_out(function: Any) -> bool:
+    """Whether a function, class or method is of the standard library and does more than compute, or of the shell."""
+    if any(function is one for one in FUNCTIONS.values()):
+        return False
+    if isinstance(function, _UNBOUND):  # str.format and list.append, which are watched only as methods of a value
+        return True
+    owner = getattr(function, "__self__", None)
+    if owner is None or isinstance(owner, types.ModuleType):
+        module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
+        if module == "builtins":
+            return True
+    else:
+        module = (owner if isinstance(owner, type) else type(owner)).__module__
+        if module == "builtins":
+            return False
+    top = str(module).partition(".")[0]
+    return top in _REACHING or (top in sys.stdlib_module_names and top not in _HARMLESS)
+
+
+def too_large(operator: str, left: Any, right: Any) -> bool:
+    if operator == "**":
+        whole = isinstance(left, int) and isinstance(right, int)
+        return whole and abs(right) * max(abs(left).bit_length(), 1) > _BITS and abs(left) > 1
+    for one, times in ((left, right), (right, left)):
+        if isinstance(one, (str, bytes, list, tuple)) and isinstance(times, int):
+            return len(one) * times > _ITEMS
+    return isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 2 * _BITS
+
+
+def _ending(items: Iterator[Any]) -> Iterator[Any]:
+    for place, item in enumerate(items):
+        if place == _READ:
+            raise OverflowError(f"it has more than {_READ:,} items")
+        yield item
+
+
+def _range(*bounds: int) -> range:
+    numbers = range(*bounds)
+    if len(numbers) > _READ:
+        raise OverflowError(f"a range of more than {_READ:,} numbers")
+    return numbers
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{function.__name__: function for function in (abs, bool, float, int, len, repr, round, str)},
+    **{function.__name__: finite(function) for function in (all, any, dict, list, max, min, set, sorted, sum, tuple)},
+    "enumerate": finite(enumerate),
+    "zip": finite(zip),
+    "reversed": reversed,
+    "range": _range,
+}
+"""Python's own functions that an expression may call."""
