@@ -83,7 +83,8 @@ class Expression:
                 f"{self} is not allowed in a prompt: {said}.", "Compute it in a cell, and name the result."
             )
         if isinstance(error, UndefinedError):
-            return BadPrompt(f"{self} has no value: {said}.", "Look at the object in a cell of its own.")
+            hint = getattr(error, "instead", "") or "Look at the object in a cell of its own."
+            return BadPrompt(f"{self} has no value: {said}.", hint)
         kind = type(error).__name__
         return BadPrompt(f"{self} raised {kind}: {said}.", "Try the expression in a cell of its own.")
 
@@ -92,9 +93,22 @@ class Expression:
 def _environment() -> SandboxedEnvironment:
     """Jinja's sandbox, without its globals, and with bounds on the numbers and texts that an expression can make."""
     from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError
+    from jinja2.exceptions import SecurityError, UndefinedError
     from jinja2.runtime import Context
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Absent(StrictUndefined):
+        """An attribute or item that is not there, which raises with the nearest one that is."""
+
+        __slots__ = ()
+
+        def __init__(self, hint: Any = None, obj: Any = None, name: Any = None, exc: Any = UndefinedError) -> None:
+            def raised(message: str) -> Exception:
+                error: Exception = exc(message)
+                error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
+                return error
+
+            super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
 
     class Sandbox(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("*", "**"))
@@ -107,7 +121,7 @@ def _environment() -> SandboxedEnvironment:
                 raise SecurityError("the result would be too large")
             return super().call_binop(context, operator, left, right)
 
-    sandbox = Sandbox(undefined=StrictUndefined)
+    sandbox = Sandbox(undefined=Absent)
     sandbox.globals.clear()
     sandbox.filters = {name: finite(function) for name, function in sandbox.filters.items()}
     return sandbox
@@ -138,6 +152,15 @@ def _instead(name: str, namespace: Mapping[str, Any]) -> str:
     return near(name, [*own, *FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
 
 
+def _near_part(name: object, owner: object) -> str:
+    """A near attribute or key of `owner` for one that it does not have."""
+    try:
+        keys = [str(key) for key in owner] if isinstance(owner, dict) else []
+        return near(str(name), [*keys, *(one for one in dir(owner) if not one.startswith("_"))])
+    except Exception:
+        return ""
+
+
 def _hint_for(said: str) -> str:
     """A near filter or test for the one that Jinja does not know, which it names in quotes."""
     environment = _environment()
@@ -149,12 +172,12 @@ def _hint_for(said: str) -> str:
 def _brief(error: BaseException) -> str:
     """What an error says, in a line of at most 200 characters."""
     try:
-        said = str(error) or type(error).__name__
+        said = str(getattr(error, "message", None) or error) or type(error).__name__
     except Exception:
         said = "no message"
     return _sentence(said)
 
 
 def _sentence(said: str) -> str:
-    said = " ".join(said[:2000].split()).rstrip(".")
+    said = " ".join(said[:2000].split()).rstrip(".").replace("'end of template'", "end")
     return said if len(said) <= 200 else said[:199] + "…"

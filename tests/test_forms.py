@@ -178,7 +178,7 @@ def test_labels_of_rows_are_told() -> None:
 
 def test_a_series_with_labels_is_told_with_them() -> None:
     counted = WINE.target.value_counts()
-    assert fullest(counted) == "3 values of count (int64): 1: 71, 0: 59, 2: 48"
+    assert fullest(counted) == "3 values of count by target (int64): 1: 71, 0: 59, 2: 48"
 
 
 def test_a_long_series_is_summarised() -> None:

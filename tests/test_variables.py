@@ -141,12 +141,14 @@ def test_an_expression_that_raises_is_told_with_the_error() -> None:
     assert refusal("{{ 1 / x }}", x=0).message == "{{ 1 / x }} raised ZeroDivisionError: division by zero."
 
 
-def test_a_missing_attribute_is_told() -> None:
-    assert "has no attribute 'colums'" in refusal("{{ x.colums }}", x=1).message
+def test_a_missing_attribute_is_told_with_a_near_one() -> None:
+    error = refusal("{{ x.tilte() }}", x="a")
+    assert "has no attribute 'tilte'" in error.message
+    assert error.hint == "Did you mean title?"
 
 
-def test_a_missing_item_is_told() -> None:
-    assert "has no value" in refusal("{{ d[3] }}", d={}).message
+def test_a_missing_item_is_told_with_a_near_one() -> None:
+    assert refusal("{{ d['alcohl'] }}", d={"alcohol": 1}).hint == "Did you mean alcohol?"
 
 
 @pytest.mark.parametrize(

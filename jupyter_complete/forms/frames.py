@@ -105,6 +105,8 @@ def _label(label: Any) -> str:
 
 def _series(series: Any) -> list[Form]:
     size, named = len(series), f" of {series.name}" if series.name not in (None, "") else ""
+    if _labelled(series) and series.index.name not in (None, ""):
+        named += f" by {series.index.name}"
     head = f"{size:,} values{named} ({dtype(series)})"
     summary = f"{size:,} values{named}: {described(series)}" if size <= _DESCRIBED else head
     made = []
