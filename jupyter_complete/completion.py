@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Step, Timing, Token, Usage
+from .composed import Turn
+from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Settled, Step, Timing, Token, Usage
 from .measures import perplexity
 from .render import completion as view
 from .render import tokens as token_view
@@ -27,7 +28,8 @@ class Completion:
     `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
     `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
     request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
-    for its `parent`, and shares with it the first `at` tokens.
+    for its `parent`, and shares with it the first `at` tokens. Of a prompt that was composed, `prompt` is what it was
+    settled to, `turns` the conversation that it ends, if it is one, and `notes` what was decided.
     """
 
     prompt: str
@@ -48,6 +50,9 @@ class Completion:
     parent: Completion | None = field(default=None, repr=False)
     at: int | None = None
     number: int = field(default=0, repr=False)  # of the request's continuations, from 0
+    turns: tuple[Turn, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    ahead: int = field(default=0, repr=False)  # characters of the prompt that were put before the text
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
@@ -72,6 +77,11 @@ class Completion:
     def adopt(self, branch: Completion) -> None:
         """Keep a completion that goes on from this one."""
         self._branches.append(branch)
+
+    @property
+    def typed(self) -> str:
+        """The text that was to be completed, as it was typed."""
+        return self.request.prompt if self.request else self.prompt
 
     @property
     def perplexity(self) -> float | None:
@@ -125,6 +135,7 @@ class Completion:
         parts.append(self._model_line())
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
+        parts += self.notes
         return " · ".join(part for part in parts if part)
 
     def bundle(self, before: str = "", form: str = "text") -> Mapping[str, str]:
@@ -162,7 +173,7 @@ class Completion:
         window = self.model.window if self.model else None
         if self.request is not None and self.request.mode == "preview":
             parts += _room(window, total, self.params.max_new_tokens)
-        return " · ".join([*parts, self._model_line()])
+        return " · ".join([*parts, self._model_line(), *self.notes])
 
     def __str__(self) -> str:
         return self.text
@@ -206,6 +217,7 @@ class Draft:
         self.request = request
         self.texts = [""] * num
         self.loading: Loading | None = None
+        self.settled: Settled | None = None
         self.prefill: Prefill | None = None
         self.leading: Leading | None = None
         self.finish: Finish | None = None
@@ -215,9 +227,16 @@ class Draft:
         self._new = [0] * num
         self._ends: list[Step | None] = [None] * num
 
+    @property
+    def prompt(self) -> str:
+        """The prompt as the model has it, as far as that is known."""
+        return self.settled.prompt if self.settled else self.request.prompt if self.request else ""
+
     def take(self, event: Event) -> None:
         if isinstance(event, Loading):
             self.loading = event
+        elif isinstance(event, Settled):
+            self.settled = event
         elif isinstance(event, Prefill):
             if self.prefill is None:
                 self._settle(event)
@@ -274,8 +293,9 @@ class Draft:
         assert request is not None
         assert finish is not None
         seed = request.sampling.seed
+        composed = self.settled or self._earlier
         return Completion(
-            prompt=request.prompt,
+            prompt=self.prompt,
             text=self.texts[index],
             tokens=tuple(self._steps[index]),
             finish_reason=finish.reasons[index],
@@ -292,4 +312,7 @@ class Draft:
             parent=self._earlier,
             at=self._kept if self._earlier else None,
             number=index,
+            turns=composed.turns if composed else (),
+            notes=composed.notes if composed else (),
+            ahead=composed.ahead if composed else 0,
         )

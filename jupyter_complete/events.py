@@ -1,10 +1,12 @@
-"""What an engine yields, in order: Loading*, Prefill*, Leading*, Token*, one Finish; a blocking call folds them."""
+"""What an engine yields, in order: Loading*, Settled?, Prefill*, Leading*, Token*, Finish; a blocking call folds it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from .composed import Kind, Turn
 
 Reason = Literal["stop", "length", "interrupted", "error"]
 
@@ -16,6 +18,17 @@ class Loading:
     stage: str
     done: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A composed prompt as it is put to the model: its text, of which the first `ahead` characters were put before it,
+    or the `turns` that end with it; and what was decided, a few words each."""
+
+    prompt: str
+    turns: tuple[Turn, ...] = ()
+    notes: tuple[str, ...] = ()
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ class Timing:
 class ModelInfo:
     """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
     weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
-    why a model on a CPU is not the fastest, which is int8 by the compiled step."""
+    why a model on a CPU is not the fastest, which is int8 by the compiled step; `kind` is what it was made for."""
 
     name: str
     source: str
@@ -115,6 +128,7 @@ class ModelInfo:
     quantized: str | None = None
     architecture: str = ""
     note: str = ""
+    kind: Kind = "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +144,4 @@ class Finish:
     prompt_steps: tuple[Step, ...] = ()
 
 
-Event: TypeAlias = Loading | Prefill | Token | Leading | Finish
+Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Finish

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import index
@@ -15,11 +15,12 @@ from typing import Any, SupportsIndex
 
 from . import prompt as prompts
 from .completion import Completion, Draft
+from .composed import Composed, Excerpt, Text, Turn, plain
 from .config import Complete
 from .errors import BadOption, CompleteError
 from .models import Models
 from .render.page import count
-from .request import Mode, Request, Sampling
+from .request import Framing, Mode, Request, Sampling
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
@@ -33,6 +34,7 @@ class Session:
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     @property
@@ -46,23 +48,52 @@ class Session:
         continued = (one for one in reversed(self.history) if one.request and one.request.mode == "continue")
         return next(continued, None)
 
-    def stream(self, prompt: str, mode: Mode = "continue", **options: Any) -> Stream:
+    def stream(
+        self,
+        prompt: str | Text,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: Sequence[Excerpt] = (),
+        **options: Any,
+    ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
-        or UnknownModel at once; what the model has to say comes with the stream."""
+        or UnknownModel at once; what the model has to say comes with the stream.
+
+        A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
+        """
+        text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
         sampling = self._seeded(self.config.sampling(settings))
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
         request = Request(
-            prompt=prompts.checked(prompt),
+            prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
-            chat=settings["chat"],
+            framing=(framing := self._framing(settings, options)),
+            composed=self._composed(text, framing, tuple(excerpts)),
             mode=mode,
             model=settings["model"],
             inspect=settings["inspect"],
             lookup=settings["lookup"],
         )
         return self._submit(request, Draft(request))
+
+    def _framing(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
+        """How the text is to be put; what only a cell can ask for counts where it was asked for."""
+        framing = self.config.framing(settings)
+        of_cells = {"raw": True, "context": 0, "error": False}
+        return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
+
+    def _composed(self, text: Text, framing: Framing, excerpts: tuple[Excerpt, ...]) -> Composed | None:
+        """What a text is put to the model as; None where it is the text as it stands."""
+        if framing.chat or framing.thread:
+            what = "--thread" if framing.thread else "--chat"
+            wordings = prompts.as_message(text, self.threads.get(framing.thread, ()) if framing.thread else ())
+        elif excerpts or any(not isinstance(part, str) for part in text):
+            what, wordings = "", prompts.as_it_is(text)
+        else:
+            return None
+        return Composed(wordings, excerpts, what, self.config.value_tokens, self.config.context_tokens)
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""
@@ -101,7 +132,7 @@ class Session:
         request = Request(
             prompt=completion.prompt,
             sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
-            chat=asked.chat if asked else False,
+            framing=asked.framing if asked else Framing(),
             model=asked.model if asked else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens[:at]),
@@ -122,9 +153,19 @@ class Session:
         if done.finish_reason == "error" and not done.text:
             return
         self.history.append(done)
+        self._say(done)
         if done.parent is not None:
             for one in (done, *done.alternatives):
                 done.parent.adopt(one)
+
+    def _say(self, done: Completion) -> None:
+        """Keep the turns of a conversation with a new one, or with more of the last one."""
+        name = done.request.framing.thread if done.request and done.request.mode == "continue" else ""
+        if not name or not done.text:
+            return
+        kept = self.threads.get(name, ())
+        if done.turns[:-1] == kept or done.turns == kept[:-1]:
+            self.threads[name] = (*done.turns, Turn("assistant", done.text))
 
     def _continued(self, completion: Completion, **options: Any) -> Completion:
         """What `Completion.more` and `Completion.branch` ask for."""

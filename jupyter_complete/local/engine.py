@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..composed import Kind
 from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
-from ..events import Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
+from ..events import Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
+from ..prompt import settled
 from ..render.page import count
 from ..request import Request
 from ..textstream import TextStream
@@ -29,6 +31,7 @@ from .vocabulary import Vocabulary
 if TYPE_CHECKING:  # it brings numba, which only int8 needs
     from .fused import Fused
 
+TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
 RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
 
 
@@ -69,6 +72,7 @@ class LocalEngine:
             quantized=quantized,
             architecture=type(model).__name__,
             note=note,
+            kind=_kind(model, tokenizer),
         )
 
     def footprint(self) -> Footprint:
@@ -106,7 +110,10 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
-        prompt = self._encode(request)
+        composed = self._settled(request)
+        if composed is not None:
+            yield composed
+        prompt = self._encode(request, composed)
         if request.mode == "preview":
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
@@ -120,13 +127,18 @@ class LocalEngine:
         else:
             yield from self._continue(request, prompt, stop, started)
 
-    def _encode(self, request: Request) -> list[int]:
+    def _settled(self, request: Request) -> Settled | None:
+        if request.composed is None or request.prompt_ids is not None:
+            return None
+        return settled(request.composed, self.info.kind, self.info.name, self._vocabulary.count)
+
+    def _encode(self, request: Request, composed: Settled | None) -> list[int]:
         if request.prompt_ids is not None:
             ids = list(request.prompt_ids)
-        elif request.chat:
-            ids = self._vocabulary.encode_chat(request.prompt, self.info.name)
+        elif composed is not None and composed.turns:
+            ids = self._vocabulary.encode_chat(composed.turns)
         else:
-            ids = self._vocabulary.encode(request.prompt)
+            ids = self._vocabulary.encode(composed.prompt if composed else request.prompt)
         if not ids:
             raise BadPrompt("The tokenizer finds no token in this prompt.", "Write some text.")
         if max(ids) >= self._size:
@@ -269,6 +281,12 @@ class LocalEngine:
 
     def _limit(self, asked: int, length: int) -> int:
         return asked if self.info.window is None else max(1, min(asked, self.info.window - length))
+
+
+def _kind(model: Any, tokenizer: Any) -> Kind:
+    if model.config.is_encoder_decoder:
+        return "text_to_text" if model.config.model_type in TEXT_TO_TEXT else "seq2seq"
+    return "instruct" if getattr(tokenizer, "chat_template", None) else "base"
 
 
 def _window(model: Any) -> int | None:

@@ -9,11 +9,12 @@ from traitlets import Bool, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
-LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect", "background")  # of cells, and what is no text
+LEFT_OUT = ("dry_run", "score", "inspect", "thread")  # what gives no text, and what is a text of its own
 
 
 def names() -> list[str]:
-    return [name for name, _ in Complete.flagged(COMPLETE) if name not in LEFT_OUT]
+    options = Complete.flagged(COMPLETE)
+    return [name for name, trait in options if not trait.metadata.get("cell_only") and name not in LEFT_OUT]
 
 
 def of_panel(config: Complete, settings: Mapping[str, Any]) -> dict[str, Any]:
