@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
@@ -10,9 +11,11 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from .composed import Excerpt
-from .errors import CompleteError
+from .composed import Excerpt, Value
+from .errors import BadPrompt, CompleteError
+from .forms import forms
 
+_OURS = re.compile(r"%%?complete")  # a cell of ours without a completion: it was refused
 _SHOWN = 2_000  # characters of a cell's outputs that are read again
 
 
@@ -44,22 +47,32 @@ class Notebook:
         newest = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         return newest if newest is not None and _of_the_user(newest) else self._error
 
-    def completed(self, text: str) -> None:
-        """Remember `text`, a prompt and its completion, as what the cell that runs has to say."""
-        self._completed[self._now()] = text
+    def last_error(self) -> Value:
+        """The newest exception as a value; raises BadPrompt where there is none."""
+        if self.error is None:
+            raise BadPrompt("No cell has failed yet, so there is no error to show.", "Leave out --error.")
+        return Value("err", forms(self.error, "The last error"))
+
+    def completed(self, number: int, text: str) -> None:
+        """Remember `text`, a prompt and its completion, as what a cell has to say; not what it only goes on from."""
+        begun = [cell for cell, earlier in self._completed.items() if text.startswith(earlier)]
+        for cell in begun:
+            del self._completed[cell]
+        self._completed[number] = text
 
     def excerpts(self, most: int) -> tuple[Excerpt, ...]:
         """The `most` cells that ran before this one, in the order they ran; what is empty counts for nothing."""
         found: list[Excerpt] = []
-        for number in range(self._now() - 1, 0, -1):
+        for number in range(self.now - 1, 0, -1):
             if len(found) == most:
                 break
             if text := self._text(number):
                 found.append(Excerpt(number, text))
         return tuple(reversed(found))
 
-    def _now(self) -> int:
-        """The number of the cell that runs; IPython has counted it already."""
+    @property
+    def now(self) -> int:
+        """The number of the cell that runs."""
         return len(self._history.input_hist_raw) - 1
 
     def _text(self, number: int) -> str:
@@ -67,7 +80,7 @@ class Notebook:
         if number in self._completed:
             return self._completed[number]
         source = self._history.input_hist_raw[number].strip("\n")
-        if not source.strip():
+        if not source.strip() or _OURS.match(source):
             return ""
         outputs = "".join(f"{text}\n" for text in self._outputs(number))
         return f"In [{number}]:\n{source}\n" + (f"Out [{number}]:\n{outputs}" if outputs else "")
