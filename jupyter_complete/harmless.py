@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
 
+from .forms.writing import module_of
+
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 _HARMLESS = frozenset(
@@ -54,13 +56,22 @@ def reaches_out(function: Any) -> bool:
 
 
 def too_large(operator: str, left: Any, right: Any) -> bool:
+    """Whether a power or product is more than a prompt can need, and than a kernel may have memory for."""
     if operator == "**":
         whole = isinstance(left, int) and isinstance(right, int)
         return whole and abs(right) * max(abs(left).bit_length(), 1) > _BITS and abs(left) > 1
     for one, times in ((left, right), (right, left)):
-        if isinstance(one, (str, bytes, list, tuple)) and isinstance(times, int):
+        if isinstance(times, int) and (isinstance(one, (str, bytes, list, tuple)) or _holds_texts(one)):
             return len(one) * times > _ITEMS
     return isinstance(left, int) and isinstance(right, int) and left.bit_length() + right.bit_length() > 2 * _BITS
+
+
+def _holds_texts(value: Any) -> bool:
+    """Whether it is an array, series or frame of texts or objects, each of which a number would multiply."""
+    if module_of(value) not in ("numpy", "pandas") or not hasattr(value, "__len__"):
+        return False
+    kinds = value.dtypes if hasattr(value, "columns") else [value.dtype] if hasattr(value, "dtype") else []
+    return any(getattr(kind, "kind", "O") not in "biufcmM" for kind in kinds)
 
 
 def _ending(items: Iterator[Any]) -> Iterator[Any]:

@@ -51,7 +51,7 @@ def _expression(inner: str) -> Expression | None:
         if match := _FORMAT.fullmatch(inner):
             raise BadPrompt(
                 f"{shown} has a format after a colon, which is no part of an expression.",
-                f"Round it: {{{{ {match[1][:40]}|round(2) }}}}.",
+                f"Round it: {{{{ {' '.join(match[1].split())[:40]}|round(2) }}}}.",
             ) from None
         if braces.foreign(inner):
             return None

@@ -15,6 +15,7 @@ import io
 import itertools
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -38,6 +39,7 @@ from jupyter_complete.errors import CompleteError
 from jupyter_complete.session import Session
 
 LONGEST = 2_000  # characters of a sentence
+SLOW = 20  # seconds after which a cell is ended, and is a fault
 
 
 class Asked(Exception):
@@ -311,6 +313,33 @@ VALUES = (
 )
 
 
+GOOD = (
+    *(
+        "",
+        "",
+        "",
+        "-t 0.5",
+        "-N 3 --seed 2",
+        "-o c",
+        "--stop x",
+        "--context 2",
+        "--chat",
+        "--raw",
+        "--error",
+        "--dry-run",
+    ),
+    *(
+        "--score",
+        "--top-p 0.5 --top-k 3",
+        "-n 2",
+        "--beams 2",
+        "--echo --format code",
+        "--inspect",
+        "--thread t --context 9",
+    ),
+)
+
+
 class Cells:
     """Makes cells and lines, the same ones from the same seed."""
 
@@ -331,6 +360,8 @@ class Cells:
 
     def line(self) -> str:
         """The options of a cell, right ones and wrong ones."""
+        if self.random.random() < 0.7:
+            return self.random.choice(GOOD)
         words = []
         for _ in range(self.random.choice((0, 1, 1, 2, 3, 6))):
             flag = self.random.choice(self.flags)
@@ -382,11 +413,14 @@ class Fuzzing:
         self.namespace = hostile()
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
+        signal.signal(signal.SIGALRM, _too_long)
 
     def run(self, line: str, body: str | None, kind: Any, answered: bool) -> None:
         """One cell (or, without a body, one line); what is neither completion nor sentence is a fault."""
         self.shell.user_ns.update(self.namespace)
         shown = f"line={line!r} body={body!r:.600} kind={kind} answered={answered}"
+        started = time.monotonic()
+        signal.alarm(SLOW)
         try:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 outcome = self._answered(line, body) if answered else self._asked(line, body, kind)
@@ -397,6 +431,10 @@ class Fuzzing:
         except BaseException:
             outcome = "FAULT"
             self.faults.append(f"{shown}\n{traceback.format_exc(limit=-6)}")
+        finally:
+            signal.alarm(0)
+        if time.monotonic() - started > SLOW - 1:
+            self.faults.append(f"{shown}\n  took {time.monotonic() - started:.0f} s")
         self.counts[outcome] += 1
 
     def _asked(self, line: str, body: str | None, kind: Any) -> str:
@@ -414,11 +452,15 @@ class Fuzzing:
         self.session.answering = True
         first = line.partition("\n")[0]
         cell = f"%complete -N 2 {first}" if body is None else f"%%complete {first} -N 2\n{body}"
-        done = self.shell.run_cell(cell)
+        done = self.shell.run_cell(cell, store_history=True)
         error = done.error_in_exec or done.error_before_exec
         if error is not None:
             raise error
         return "completion"
+
+
+def _too_long(number: int, frame: Any) -> None:
+    raise TimeoutError(f"more than {SLOW} s")
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import os
 import subprocess
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from jupyter_complete.composed import Text, Value, plain
@@ -161,6 +162,7 @@ def test_a_missing_item_is_told_with_a_near_one() -> None:
             "{{ 9 ** 99999999 }}",
             "{{ 'x' * 999999999 }}",
             "{{ 999999999 * [0] }}",
+            "{{ names * 99999999 }}",
             "{{ f.__code__ }}",
             "{{ g.gi_frame }}",
             "{{ str.format('{0.__class__}', x) }}",
@@ -171,7 +173,17 @@ def test_a_missing_item_is_told_with_a_near_one() -> None:
 def test_what_reaches_out_or_changes_a_value_is_refused(template: str) -> None:
     x = [1]
     d = {"a": 1}
-    names = {"x": x, "d": d, "os": os, "subprocess": subprocess, "opened": open, "run": exec, "__builtins__": {}}
+    texts = pd.Series(["long", "texts"])
+    names = {
+        "names": texts,
+        "x": x,
+        "d": d,
+        "os": os,
+        "subprocess": subprocess,
+        "opened": open,
+        "run": exec,
+        "__builtins__": {},
+    }
     refusal(template, **names, f=refusal, g=(one for one in x))
     assert (x, d) == ([1], {"a": 1})
 
