@@ -21,6 +21,8 @@ from .errors import BadOption, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
+from .schemas import structure_of
+from .structure import Choices
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
@@ -64,8 +66,11 @@ class Session:
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
         sampling = self._seeded(self.config.sampling(settings))
+        structure = structure_of(settings, self.namespace)
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
+        if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
+            sampling = replace(sampling, num=1, beams=1, seed=None)
         request = Request(
             prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
@@ -75,6 +80,7 @@ class Session:
             model=settings["model"],
             inspect=settings["inspect"],
             lookup=settings["lookup"],
+            structure=structure,
         )
         return self._submit(request, Draft(request))
 
@@ -138,6 +144,7 @@ class Session:
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
             lookup=self.config.lookup,
+            structure=asked.structure if asked and not isinstance(asked.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 

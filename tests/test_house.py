@@ -22,9 +22,9 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
-    0: ("errors", "request", "events", "composed"),
+    0: ("errors", "request", "events", "composed", "structure"),
     1: (
-        *("config", "prompt", "textstream", "engine", "measures", "render/"),
+        *("config", "schemas", "schema_types", "prompt", "textstream", "engine", "measures", "render/"),
         *("braces", "harmless", "sandbox", "variables", "forms/"),
     ),
     2: ("completion", "branches", "sources/", "local/"),
@@ -40,6 +40,7 @@ ROOMS = {
     "torch": ("local/",),
     "transformers": ("local/",),
     "numba": ("local/",),
+    "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
     "jinja2": ("sandbox",),
@@ -48,7 +49,7 @@ ROOMS = {
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "jinja2")
+LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "jinja2", "llguidance", "pydantic")
 
 
 def rooms() -> list[str]:
