@@ -26,14 +26,35 @@ _ITEMS = 10_000_000  # of the longest text or list that is multiplied
 _READ = 1_000_000  # items that are read from an iterator
 
 
+class Bounded(Iterator[Any]):
+    """An iterator of the notebook, which ends in an error where it does not end."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self.items = items
+        self._read = 0
+
+    def __next__(self) -> Any:
+        self._read += 1
+        if self._read > _READ:
+            raise OverflowError(f"it has more than {_READ:,} items")
+        return next(self.items)
+
+
+def bounded(value: Any) -> Any:
+    """`value`, or what bounds it where it is an iterator that is nothing else: no file, no reader."""
+    return (
+        Bounded(value) if isinstance(value, Iterator) and type(value).__module__ in ("builtins", "itertools") else value
+    )
+
+
 def finite(function: Called) -> Called:
     """`function` with iterators among its arguments that end in an error where they do not end."""
 
     @wraps(function)
-    def bounded(*arguments: Any, **named: Any) -> Any:
-        return function(*[_ending(one) if isinstance(one, Iterator) else one for one in arguments], **named)
+    def ending(*arguments: Any, **named: Any) -> Any:
+        return function(*map(bounded, arguments), **named)
 
-    return bounded  # type: ignore[return-value]
+    return ending  # type: ignore[return-value]
 
 
 def reaches_out(function: Any) -> bool:
@@ -72,13 +93,6 @@ def _holds_texts(value: Any) -> bool:
         return False
     kinds = value.dtypes if hasattr(value, "columns") else [value.dtype] if hasattr(value, "dtype") else []
     return any(getattr(kind, "kind", "O") not in "biufcmM" for kind in kinds)
-
-
-def _ending(items: Iterator[Any]) -> Iterator[Any]:
-    for place, item in enumerate(items):
-        if place == _READ:
-            raise OverflowError(f"it has more than {_READ:,} items")
-        yield item
 
 
 def _range(*bounds: int) -> range:

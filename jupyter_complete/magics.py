@@ -71,8 +71,11 @@ class CompleteMagics(Magics):
             behind = settings.pop("background", False)
             if behind and not hasattr(self.shell, "kernel"):
                 raise UsageError("--background is for notebooks; leave it out here.")
+            chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind)
-            filled = self._filled(text, settings)  # what an interrupt may end, for an expression may take long
+            filled = self._filled(
+                text, chosen["raw"], chosen["error"]
+            )  # what an interrupt may end, for an expression may take long
         with holding_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, settings)
@@ -175,11 +178,10 @@ class CompleteMagics(Magics):
         form = TOKENS if settings.get("inspect") else form
         return Showing((out,) if out else (), echo, form, cell, self.notebook.now)
 
-    def _filled(self, text: str, settings: dict[str, Any]) -> Text:
-        """The text of a cell or a line with its values, and the last error ahead of it where that was asked for."""
-        chosen = self.session.config.checked(settings)
-        filled: Text = (text,) if chosen["raw"] else variables.filled(text, self.notebook.names())
-        return (self.notebook.last_error(), *(("\n\n", *filled) if text else ())) if chosen["error"] else filled
+    def _filled(self, text: str, raw: bool, error: bool) -> Text:
+        """The text of a cell or a line with its values, and the last `error` ahead of it."""
+        filled: Text = (text,) if raw else variables.filled(text, self.notebook.names())
+        return (self.notebook.last_error(), *(("\n\n", *filled) if text else ())) if error else filled
 
     def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""

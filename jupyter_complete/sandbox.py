@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import near
 from .errors import BadPrompt
-from .harmless import FUNCTIONS, finite, reaches_out, too_large
+from .harmless import FUNCTIONS, Bounded, bounded, finite, reaches_out, too_large
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -59,7 +59,7 @@ class Expression:
             if name not in known and name not in self._excused:
                 raise BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
         try:
-            context = self._template.new_context({f"the_{name}": value for name, value in known.items()})
+            context = self._template.new_context({f"the_{name}": bounded(value) for name, value in known.items()})
             for _ in self._template.root_render_func(context):
                 pass
             (value,) = context.vars["value"]
@@ -68,7 +68,7 @@ class Expression:
             raise
         except BaseException as error:  # a SystemExit of the user's object among them
             raise self._failed(error) from None
-        return value
+        return value.items if isinstance(value, Bounded) else value
 
     def __str__(self) -> str:
         source = " ".join(self.source.split())

@@ -208,6 +208,13 @@ class TestInACell:
         shell.user_ns["mean"] = 1
         assert sentence(shell, "%%complete\n{{ maen }}").endswith("not defined. Did you mean mean?")
 
+    @pytest.mark.parametrize("line", ["--cell -n x", "--context x", "-N x"])
+    def test_a_bad_value_is_told_before_anything_else(self, shell: InteractiveShell, line: str) -> None:
+        assert "must be a whole number" in sentence(shell, f"%%complete {line}\nThe")
+
+    def test_half_a_character_costs_one_sentence(self, shell: InteractiveShell) -> None:
+        assert sentence(shell, "%%complete\nThe \ud800").startswith("The prompt holds half a character (U+D800).")
+
     def test_dry_run_shows_the_filled_text(self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
         shell.user_ns["x"] = 42
         run(shell, "%%complete --dry-run\nThe mean is {{ x }}")

@@ -241,10 +241,25 @@ def test_an_infinite_generator_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{{ x|list }}", "{{ list(x) }}", "{{ sum(x) }}", "{{ x|map('string')|join }}", "{{ range(10**12) }}"]
+    "template",
+    [
+        "{{ x|list }}",
+        "{{ list(x) }}",
+        "{{ sum(x) }}",
+        "{{ x|map('string')|join }}",
+        "{{ range(10**12) }}",
+    ],
 )
 def test_what_does_not_end_is_refused(template: str) -> None:
     assert "OverflowError" in refusal(template, x=itertools.count()).message
+
+
+def test_an_iterator_without_end_is_compared_to_no_frame() -> None:
+    assert "raised" in refusal("{{ x == frame }}", x=itertools.count(), frame=pd.DataFrame({"a": [1]})).message
+
+
+def test_half_a_character_in_data_becomes_a_sign() -> None:
+    assert text("{{ x }}", x="a\ud800b") == "a\N{REPLACEMENT CHARACTER}b"
 
 
 @pytest.mark.parametrize("x", [10**5000, -(10**5000), [10**5000]], ids=["large", "negative", "in a list"])

@@ -22,6 +22,8 @@ def falling(forms: Iterable[Form]) -> tuple[Form, ...]:
     """`forms` without those that are no shorter than one before them."""
     kept: list[Form] = []
     for form in forms:
+        if re.search("[\ud800-\udfff]", form.text):  # half a character, which no model can read
+            form = Form(re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", form.text), form.left_out)
         if not kept or len(form.text) < len(kept[-1].text):
             kept.append(form)
     return tuple(kept)
