@@ -273,6 +273,11 @@ class TestInACell:
         prompt = run(shell, "%complete -N 2 --error -o c")
         assert prompt.endswith("ValueError: invalid literal for int() with base 10: 'x'")
 
+    def test_of_an_error_only_what_the_cells_did_is_told(self, shell: InteractiveShell) -> None:
+        shell.run_cell("def f(x):\n    return int(x)\nf('x')", store_history=True)
+        first, second, *_ = run(shell, "%complete -N 2 --error -o c").splitlines()
+        assert (first, second) == ("line 3 of the cell: f('x')", "line 2 of f in the cell: return int(x)")
+
     def test_error_comes_ahead_of_a_text(self, shell: InteractiveShell) -> None:
         shell.run_cell("int('x')", store_history=True)
         assert run(shell, "%%complete -N 2 --error -o c\nThat means").endswith("base 10: 'x'\n\nThat means")

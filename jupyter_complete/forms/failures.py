@@ -20,8 +20,10 @@ def forms(value: object) -> list[Form]:
     told = traceback.TracebackException.from_exception(value, lookup_lines=True)
     said = list(dict.fromkeys(map(_said, _chain(told))))
     last = "\n".join(said)
-    frames = list(told.stack)
-    own = [frame for frame in frames if not _of_a_library(frame.filename)] or frames[-1:]
+    own = [frame for frame in told.stack if not _of_a_library(frame.filename)] or list(told.stack)[-1:]
+    frames = (
+        list(told.stack)[told.stack.index(own[0]) :] if own else []
+    )  # before them, it is the shell that runs a cell
     made = []
     if frames:
         made = [
