@@ -24,13 +24,16 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 FLOORS = {
     0: ("errors", "request", "events", "composed", "structure"),
     1: (
-        *("config", "schemas", "schema_types", "prompt", "textstream", "engine", "measures", "render/"),
-        *("braces", "harmless", "sandbox", "variables", "forms/"),
+        *("config", "schemas", "schema_types", "prompt", "columns", "textstream", "engine", "measures"),
+        *("render/", "braces", "harmless", "sandbox", "variables", "forms/"),
     ),
-    2: ("completion", "branches", "sources/", "local/"),
+    2: ("completion", "answers", "branches", "results", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
-    5: ("arguments", "ascode", "status", "typed", "notebook", "display", "newcell", "magics", "python"),
+    5: (
+        *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
+        *("filling", "frames", "accessors"),
+    ),
     6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }
@@ -44,12 +47,25 @@ ROOMS = {
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
     "jinja2": ("sandbox",),
+    "narwhals": ("frames",),
+    "sqlite3": ("results",),
 }
 
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "jinja2", "llguidance", "pydantic")
+LATE = (
+    "torch",
+    "transformers",
+    "numba",
+    "anywidget",
+    "narwhals",
+    "pandas",
+    "polars",
+    "llguidance",
+    "pydantic",
+    "jinja2",
+)
 
 
 def rooms() -> list[str]:
