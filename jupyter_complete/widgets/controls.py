@@ -9,6 +9,7 @@ from traitlets import Bool, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
+# of cells, what is no text, and forms, for a text that is written in turn has none
 LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect", "background", "choices", "regex", "json")
 
 
