@@ -6,7 +6,7 @@ import argparse
 import csv
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, MagicHelpFormatter
 from traitlets import Bool, Enum, List
 
-from .config import COMPLETE, MODEL, Complete, near, shown_default
+from .config import COMPLETE, MODEL, THREAD, Complete, near, shown_default
 from .errors import BadOption
 
 WORDS = ("use", "load", "list", "status", "unload")
@@ -101,6 +101,8 @@ MODELS = Parser(
     MODEL,
     "The resident models. Words: use NAME (make it the default), load NAME, list, status, unload NAME.",
 )
+THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: its turns; without a name, all of them.")
+THREADS.usage = "complete_thread [NAME] [--drop]"
 MODELS.usage = "complete_model [use|load|list|status|unload] [NAME] [--dtype TYPE] [--device DEVICE]"
 
 
@@ -146,6 +148,15 @@ def model_settings(line: str) -> tuple[str, str, dict[str, Any]]:
     return word or "status", name, settings
 
 
+def thread_settings(line: str) -> tuple[str, dict[str, Any]]:
+    """Name and settings of a %complete_thread line."""
+    words = THREADS.split(line)
+    names = [word for word in words if not word.startswith("-")]
+    if len(names) > 1:
+        raise UsageError(f"%complete_thread takes one name, not {' '.join(names)[:60]!r}.")
+    return "".join(names), THREADS.settings([word for word in words if word.startswith("-")])
+
+
 def out_name(name: str) -> str:
     """`name` if it can be bound in the notebook."""
     if name and (not name.isidentifier() or keyword.iskeyword(name)):
@@ -153,36 +164,36 @@ def out_name(name: str) -> str:
     return name
 
 
-def completions(before: str, names: Iterable[str]) -> list[str]:
-    """What Tab offers after `before`, the line up to the cursor; `names` are model names."""
-    parser = MODELS if before.startswith("%complete_model") else CELL
+def completions(before: str, known: Mapping[str, Iterable[str]]) -> list[str]:
+    """What Tab offers after `before`, the line up to the cursor; `known` are the names of "models" and the like."""
+    magic = before.lstrip("%").split(" ")[0]
+    parser = {"complete_model": MODELS, "complete_thread": THREADS}.get(magic, CELL)
     head, _, token = before.rpartition(" ")
     words = head.split()
     if not words:
         return []
     previous, (flag, equals, begun) = words[-1], token.partition("=")
-    if equals and (values := _values_after(parser, flag, names)):
+    if equals and (values := _values_after(parser, flag, known)):
         return [f"{flag}={value}" for value in values if value.startswith(begun)]
-    values = _values_after(parser, previous, names)
+    values = _values_after(parser, previous, known)
+    if values is None and parser is THREADS and len(words) == 1 and not token.startswith("-"):
+        values = known.get("threads", ())
     if values is None and parser is MODELS and not token.startswith("-"):
-        values = (
-            WORDS if len(words) == 1 else names if len(words) == 2 and previous in ("use", "load", "unload") else ()
-        )
+        named = known.get("models", ()) if len(words) == 2 and previous in ("use", "load", "unload") else ()
+        values = WORDS if len(words) == 1 else named
     if values is None:
         values = parser.flags() if token.startswith("-") else ()
     return [value for value in values if value.startswith(token)]
 
 
-def _values_after(parser: Parser, flag: str, names: Iterable[str]) -> Iterable[str] | None:
+def _values_after(parser: Parser, flag: str, known: Mapping[str, Iterable[str]]) -> Iterable[str] | None:
     """What may follow an option that takes a value; None when `flag` takes none."""
     if not parser.takes_value(flag):
         return None
-    if flag in ("-m", "--model"):
-        return names
     for _, trait in (*Complete.flagged(COMPLETE), *Complete.flagged(MODEL)):
         if flag in trait.metadata["flag"]:
             values = trait.values if isinstance(trait, Enum) else trait.metadata.get("values")
-            return [str(value) for value in values or ()]
+            return [str(value) for value in values or known.get(trait.metadata.get("known", ""), ()) if value]
     return ()
 
 

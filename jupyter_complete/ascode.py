@@ -15,7 +15,7 @@ from .arguments import cell_settings
 from .branches import path
 from .completion import Completion
 from .config import Complete
-from .request import Sampling
+from .request import Framing, Sampling
 from .structure import Choices, JsonSchema, Regex
 
 
@@ -23,9 +23,9 @@ def as_code(one: Completion, settings: Complete) -> str:
     """A `%%complete` cell, or lines of Python, whose result has the same tokens where `settings` are in force."""
     root, *rest = path(one)
     options = dict(changed(root, settings))
-    if not (rest or _one_of_beams(root)) and (cell := _cell(root.prompt, options)):
+    if not (rest or _one_of_beams(root)) and (cell := _cell(root.typed, options)):
         return cell
-    given = [repr(root.prompt), *(f"{name}={value!r}" for name, value in options.items())]
+    given = [repr(root.prompt), *(f"{name}={value!r}" for name, value in _in_python(root, options).items())]
     lines = ["import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)}){_one_of_beams(root)}"]
     for before, after in pairwise((root, *rest)):
         lines.append(f"c = c.{_step(before, after)}{_one_of_beams(after)}")
@@ -45,7 +45,7 @@ def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:
 
 
 def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
-    """Every option of a completion that is not as in `settings`, by its name."""
+    """Every option of a completion's cell that is not as in `settings`, by its name."""
     request, params = one.request, _params(one)
     form = request.structure if request is not None else None
     if request is not None and request.model != settings.model:
@@ -55,14 +55,27 @@ def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
         value = list(value) if isinstance(value, tuple) else value
         if value != getattr(settings, field.name) and field.name != "candidates":
             yield field.name, value
-    if request is not None and request.chat != settings.chat:
-        yield "chat", request.chat
+    if request is None:
+        return
+    for field in fields(Framing):
+        value = getattr(request.framing, field.name)
+        if field.name == "raw" and "{{" not in request.prompt:  # then it says nothing
+            continue
+        if value != getattr(settings, field.name):
+            yield field.name, value
     if isinstance(form, Choices):
         yield "choices", list(form.texts)
     elif isinstance(form, Regex):
         yield "regex", form.pattern
     elif isinstance(form, JsonSchema):
         yield "json", form.given
+
+
+def _in_python(one: Completion, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same options where the prompt is given as it was settled: as the user's message, or as it stands."""
+    framing = {field.name for field in fields(Framing)}
+    kept = {name: value for name, value in options.items() if name not in framing}
+    return {**kept, "chat": True} if one.turns else kept
 
 
 def _params(one: Completion) -> Sampling:
@@ -102,7 +115,7 @@ def _words(name: str, value: Any) -> list[str]:
     trait = Complete.class_traits()[name]
     flag = trait.metadata["flag"][0]
     if isinstance(trait, Bool):
-        return [flag if value else f"--no-{name}"]
+        return [flag if value else f"--no-{flag.removeprefix('--')}"]
     values = value if isinstance(trait, List) else [value]
     verbatim = bool(trait.metadata.get("verbatim"))
     return [word for each in values for word in (flag, _quoted(each, verbatim) if isinstance(each, str) else f"{each}")]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Step, Timing, Token, Usage
+from .composed import Turn
+from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Settled, Step, Timing, Token, Usage
 from .measures import perplexity
 from .render import completion as view
 from .render import tokens as token_view
@@ -28,9 +29,11 @@ class Completion:
     `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
     `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
     request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
-    for its `parent`, and shares with it the first `at` tokens. Where a form was asked for, `met` says whether the text
-    has it, and `value` is what it means then: the choice, the text, the object that was read. `choices` are the scores
-    of all choices, in the order they were given.
+    for its `parent`, and shares with it the first `at` tokens.
+
+    Of a prompt that was composed, `prompt` is what it was settled to, `turns` the conversation that it ends, if it is
+    one, and `notes` what was decided. Where a form was asked for, `met` says whether the text has it, and `value` is
+    what it means then: the choice, the text, the object that was read; `choices` are the scores of all choices.
     """
 
     prompt: str
@@ -51,6 +54,9 @@ class Completion:
     parent: Completion | None = field(default=None, repr=False)
     at: int | None = None
     number: int = field(default=0, repr=False)  # of the request's continuations, from 0
+    turns: tuple[Turn, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    ahead: int = field(default=0, repr=False)  # characters of the prompt that were put before the text
     met: bool | None = None
     value: Any = None
     choices: tuple[ChoiceScore, ...] = field(default=(), repr=False)
@@ -79,6 +85,11 @@ class Completion:
     def adopt(self, branch: Completion) -> None:
         """Keep a completion that goes on from this one."""
         self._branches.append(branch)
+
+    @property
+    def typed(self) -> str:
+        """The text that was to be completed, as it was typed."""
+        return self.request.prompt if self.request else self.prompt
 
     @property
     def perplexity(self) -> float | None:
@@ -138,6 +149,7 @@ class Completion:
         parts.append(self._model_line())
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
+        parts += self.notes
         return " · ".join(part for part in parts if part)
 
     def bundle(self, before: str = "", form: str = "text") -> Mapping[str, str]:
@@ -181,7 +193,7 @@ class Completion:
         window = self.model.window if self.model else None
         if self.request is not None and self.request.mode == "preview":
             parts += _room(window, total, self.params.max_new_tokens)
-        return " · ".join([*parts, self._model_line()])
+        return " · ".join([*parts, self._model_line(), *self.notes])
 
     def __str__(self) -> str:
         return self.text
@@ -225,6 +237,7 @@ class Draft:
         self.request = request
         self.texts = [""] * num
         self.loading: Loading | None = None
+        self.settled: Settled | None = None
         self.prefill: Prefill | None = None
         self.leading: Leading | None = None
         self.finish: Finish | None = None
@@ -234,9 +247,16 @@ class Draft:
         self._new = [0] * num
         self._ends: list[Step | None] = [None] * num
 
+    @property
+    def prompt(self) -> str:
+        """The prompt as the model has it, as far as that is known."""
+        return self.settled.prompt if self.settled else self.request.prompt if self.request else ""
+
     def take(self, event: Event) -> None:
         if isinstance(event, Loading):
             self.loading = event
+        elif isinstance(event, Settled):
+            self.settled = event
         elif isinstance(event, Prefill):
             if self.prefill is None:
                 self._settle(event)
@@ -245,7 +265,7 @@ class Draft:
             self._add(event)
         elif isinstance(event, Leading):
             self.leading = event
-        else:
+        elif isinstance(event, Finish):
             self.finish = event
             self.texts = [text + tail for text, tail in zip(self.texts, event.tails, strict=True)]
 
@@ -293,11 +313,12 @@ class Draft:
         assert request is not None
         assert finish is not None
         seed = request.sampling.seed
+        composed = self.settled or self._earlier
         met = finish.met[index] if finish.met else None
         form = request.structure if request.mode == "continue" else None
         met, value, unmet = read(form, self.texts[index], met, finish.choices)
         return Completion(
-            prompt=request.prompt,
+            prompt=self.prompt,
             text=self.texts[index],
             tokens=tuple(self._steps[index]),
             finish_reason=finish.reasons[index],
@@ -314,6 +335,9 @@ class Draft:
             parent=self._earlier,
             at=self._kept if self._earlier else None,
             number=index,
+            turns=composed.turns if composed else (),
+            notes=composed.notes if composed else (),
+            ahead=composed.ahead if composed else 0,
             met=met,
             value=value,
             choices=finish.choices,

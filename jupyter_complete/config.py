@@ -11,24 +11,25 @@ from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unico
 from traitlets.config import Config, Configurable
 
 from .errors import BadOption
-from .request import Mode, Sampling
+from .request import Framing, Mode, Sampling
 
 COMPLETE = "complete"
 MODEL = "complete_model"
+THREAD = "complete_thread"
 
 
 class Complete(Configurable):
     """Settings of %%complete; set them with `%config Complete.temperature = 0.7` or in ipython_config.py.
 
     A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
-    `metavar` is how its help names the value, `values` what Tab offers for a free one; `cell_only` options say where
-    a result is shown or bound; `verbatim` texts are taken as they are typed, and a list's one text is read at its
-    commas where it is `separated`.
+    `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
+    knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
+    are taken as they are typed, and a list's one text is read at its commas where it is `separated`.
     """
 
     model = Unicode(
         "smollm2", help="Model: a name, a directory, a .gguf file or a hub id (org/name, org/name@revision)."
-    ).tag(config=True, flag=("-m", "--model"), metavar="NAME")
+    ).tag(config=True, flag=("-m", "--model"), metavar="NAME", known="models")
     out = Unicode("", help="Bind the Completion to this variable.").tag(
         flag=("-o", "--out"), metavar="NAME", cell_only=True
     )
@@ -64,6 +65,29 @@ class Complete(Configurable):
     chat = Bool(
         False, help="Put the text as a user's message to an instruct model, by the model's own chat template."
     ).tag(config=True, flag=("--chat",))
+    thread = Unicode(
+        "", help="The same as the next message of the conversation of this name, whose turns are kept."
+    ).tag(flag=("--thread",), metavar="NAME", known="threads")
+    task = Unicode("", help="Put the text by a named prompt: summarize, translate, qa, … (%complete_tasks).").tag(
+        flag=("--task",), metavar="NAME", known="tasks"
+    )
+    to = Unicode("", help="Language to write in, of tasks that ask for it.").tag(flag=("--to",), metavar="LANG")
+    from_ = Unicode("", help="Language the text is in, of tasks that ask for it.").tag(flag=("--from",), metavar="LANG")
+    question = Unicode("", help="Question about the text, of tasks that ask for it.").tag(
+        flag=("--question",), metavar="TEXT"
+    )
+    length = Enum(
+        ("", "short", "medium", "long"), "", help="How long a task's text should be: short, medium or long."
+    ).tag(flag=("--length",), metavar="SIZE")
+    context = Int(
+        0, min=0, max=1000, help="Put so many cells before this one, source and text outputs, ahead of the text."
+    ).tag(config=True, flag=("--context",), metavar="INT", cell_only=True)
+    raw = Bool(False, help="Leave {{ … }} in the text as it is, instead of putting in what it says.").tag(
+        config=True, flag=("--raw",), cell_only=True
+    )
+    error = Bool(False, help="Take the last error and its traceback for the text, or put them ahead of it.").tag(
+        flag=("--error",), cell_only=True
+    )
     format = Enum(
         ("text", "markdown", "code"), "text", help="How the finished completion is shown: text, markdown or code."
     ).tag(config=True, flag=("--format",), metavar="FORM", cell_only=True)
@@ -84,6 +108,9 @@ class Complete(Configurable):
         None,
         help="Let the text be JSON of a schema: its text, its file, or a variable (dict, dataclass, pydantic model).",
     ).tag(flag=("--json",), metavar="SCHEMA", verbatim=True)
+    cell = Bool(False, help="Write the completion into a new cell below, which is not run.").tag(
+        flag=("--cell",), cell_only=True
+    )
     background = Bool(False, help="Go on at once; the text is written under the cell meanwhile, with a Stop.").tag(
         flag=("--background",), cell_only=True
     )
@@ -96,6 +123,11 @@ class Complete(Configurable):
     device = Unicode("auto", help="Device of the weights: auto, cpu, cuda, cuda:1, mps.").tag(
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
+    drop = Bool(False, help="Forget the conversation.").tag(flag=("--drop",), of=THREAD)
+    value_tokens = Int(400, min=10, help="Most tokens of a value's text form, where it has a briefer one.").tag(
+        config=True
+    )
+    context_tokens = Int(1500, min=10, help="Most tokens of the cells that --context puts ahead.").tag(config=True)
     candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
     updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
         config=True
@@ -162,6 +194,10 @@ class Complete(Configurable):
         chosen = {name: value for name, value in settings.items() if name in names}
         return Sampling(**{**chosen, "stop": tuple(chosen["stop"])})
 
+    def framing(self, settings: Mapping[str, Any]) -> Framing:
+        """The Framing that checked `settings` ask for."""
+        return Framing(**{name: settings[name] for name in Framing.__dataclass_fields__})
+
     def _check(self, name: str, value: Any) -> Any:
         trait = self.traits()[name]
         if isinstance(trait, List) and isinstance(value, (str, tuple)):
@@ -211,7 +247,7 @@ def _default(trait: TraitType[Any, Any]) -> str:
 
 def _accepted(trait: TraitType[Any, Any]) -> str:
     if isinstance(trait, Enum):
-        return "one of " + ", ".join(map(str, trait.values or ()))
+        return "one of " + ", ".join(str(value) for value in trait.values or () if value)
     kind = {Int: "a whole number", Float: "a number", Bool: "True or False", List: "a list of texts"}.get(
         type(trait), "a text"
     )

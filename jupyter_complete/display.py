@@ -42,8 +42,8 @@ class Screen(Protocol):
         ...
 
 
-def paint(stream: Stream, before: str = "", form: str = "text", updates_per_second: float = 10.0) -> Completion:
-    """Show `stream` until it ends, `before` ahead of it, and return the Completion, partial if it failed.
+def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0) -> Completion:
+    """Show `stream` until it ends, the prompt ahead of it to `echo` it; the Completion, partial if it failed.
 
     An interrupt stops the stream; it is not raised.
     """
@@ -52,10 +52,10 @@ def paint(stream: Stream, before: str = "", form: str = "text", updates_per_seco
         stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
             if not stream.inbox:  # all that has come is in the draft
-                screen.live(stream.draft, before)
+                screen.live(stream.draft, stream.draft.prompt if echo else "")
         done = stream.completion()
         if stream.error is None or any(stream.draft.texts):
-            screen.final(done, before, form)
+            screen.final(done, done.prompt if echo else "", form)
         else:
             screen.clear()
     return done

@@ -1,4 +1,7 @@
-"""What an engine yields, in order: Loading*, Prefill*, Leading*, Token*, one Finish; a blocking call folds them."""
+"""What an engine yields, in order: Loading*, Settled?, Prefill*, Leading*, Token*, Finish; a blocking call folds it.
+
+Of many requests: Loading*, then Advance and Answered as they come, one Finish.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from .composed import Kind, Turn
+from .errors import CompleteError
 from .structure import ChoiceScore
 
 Reason = Literal["stop", "length", "interrupted", "error"]
@@ -18,6 +23,17 @@ class Loading:
     stage: str
     done: int = 0
     total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A composed prompt as it is put to the model: its text, of which the first `ahead` characters were put before it,
+    or the `turns` that end with it; and what was decided, a few words each."""
+
+    prompt: str
+    turns: tuple[Turn, ...] = ()
+    notes: tuple[str, ...] = ()
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +121,7 @@ class Timing:
 class ModelInfo:
     """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
     weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
-    why a model on a CPU is not the fastest, which is int8 by the compiled step."""
+    why a model on a CPU is not the fastest, which is int8 by the compiled step; `kind` is what it was made for."""
 
     name: str
     source: str
@@ -117,6 +133,7 @@ class ModelInfo:
     quantized: str | None = None
     architecture: str = ""
     note: str = ""
+    kind: Kind = "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +154,22 @@ class Finish:
     choices: tuple[ChoiceScore, ...] = ()
 
 
-Event: TypeAlias = Loading | Prefill | Token | Leading | Finish
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far many requests are: tokens of prompts read and tokens decoded so far, and rows that are being answered."""
+
+    read: int
+    decoded: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of many requests, which is known by `key`, done: its own events, up to its Finish, or an error instead."""
+
+    key: int
+    events: tuple[Event, ...] = ()
+    error: CompleteError | None = None
+
+
+Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Advance | Answered | Finish

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
@@ -14,12 +15,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from . import arguments, prompt, status
+from . import arguments, newcell, prompt, status
 from .completion import TOKENS, Completion
+from .config import near
 from .display import paint, wait
 from .errors import BadOption, EmptyPrompt
 from .models import named
 from .render import models as models_view
+from .render import thread as thread_view
 from .session import Session
 from .typed import Typed
 from .worker import Stream, holding_interrupts
@@ -31,20 +34,26 @@ BEGIN = "jupyter_complete.widgets.background:begin"
 _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
 
 
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How a completion is shown: bound to `names`, after its prompt (`echo`), in a form, written into a new cell."""
+
+    names: tuple[str, ...] = ()
+    echo: bool = False
+    form: str = "text"
+    cell: bool = False
+
+
 @magics_class
 class CompleteMagics(Magics):
-    """%%complete, %complete, %complete_more, %complete_model and %complete_panel of one session."""
+    """%%complete, %complete, %complete_more, %complete_thread, %complete_model and %complete_panel of one session."""
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)
         self.shell: InteractiveShell = shell
         self.session = session
         self.typed = Typed(shell)
-        self._shown: tuple[Completion | None, str, str] = (
-            None,
-            "",
-            "",
-        )  # the last text, what stood before it, its form
+        self._shown: tuple[Completion | None, Showing] = (None, Showing())  # the last text, and how it was shown
 
     @no_var_expand
     @line_cell_magic
@@ -55,19 +64,15 @@ class CompleteMagics(Magics):
                 settings, text = arguments.line_settings(line)
             else:
                 settings, text = arguments.cell_settings(line), self.typed.body("complete", line, cell)
-            defaults = self.session.config
-            out = arguments.out_name(settings.pop("out", defaults.out))
-            echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
-            form = TOKENS if settings.get("inspect") else form
             behind = settings.pop("background", False)
             if behind and not hasattr(self.shell, "kernel"):
                 raise UsageError("--background is for notebooks; leave it out here.")
-            stream = self.session.stream(prompt.checked(text), mode=defaults.mode(settings), **settings)
-        names, before = [out] if out else [], text if echo else ""
+            showing = self._showing(settings, behind)
+            stream = self._begin(text, settings)
         if behind:
-            named(BEGIN)(stream, before, form, lambda done: self.shell.user_ns.update(dict.fromkeys(names, done)))
+            named(BEGIN)(stream, showing.echo, showing.form, lambda done: self._bind(showing.names, done))
         else:
-            self._show(stream, names, before, form)
+            self._show(stream, showing)
 
     @no_var_expand
     @line_magic
@@ -93,9 +98,35 @@ class CompleteMagics(Magics):
             number = int(words[0]) if words else self.session.config.max_new_tokens
             stream = self.session.more(last, max_new_tokens=number)
         names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
-        shown, *how = self._shown
-        before, form = how if shown is last else ("", self.session.config.format)
-        self._show(stream, names, before, form)
+        shown, how = self._shown
+        how = how if shown is last else Showing(form=self.session.config.format)
+        self._show(stream, replace(how, names=tuple(names), cell=False))
+
+    @no_var_expand
+    @line_magic
+    def complete_thread(self, line: str) -> None:
+        with _bad_lines():
+            name, settings = arguments.thread_settings(line)
+        threads = self.session.threads
+        if not name and settings:
+            raise UsageError("%complete_thread --drop needs the name of a conversation.")
+        if not name:
+            if threads:
+                self._table(status.THREADS, status.threads(self.session))
+            else:
+                print("No conversation is kept; %%complete --thread NAME begins one.")
+            return
+        if name not in threads:
+            raise UsageError(f"There is no conversation {name!r}. {near(name, threads) or '--thread begins one.'}")
+        if settings.get("drop"):
+            del threads[name]
+            print(f"The conversation {name} is dropped.")
+            return
+        said = thread_view.bundle(name, threads[name])
+        if hasattr(self.shell, "kernel"):
+            display(dict(said), raw=True)
+        else:
+            print(said["text/plain"])
 
     @no_var_expand
     @line_magic
@@ -123,15 +154,45 @@ class CompleteMagics(Magics):
                 return
             getattr(self, f"_{word}")(name, self.session.config.checked(settings))
 
-    def _show(self, stream: Stream, names: Sequence[str], before: str, form: str) -> None:
+    def _showing(self, settings: dict[str, Any], behind: bool) -> Showing:
+        """Take out of `settings` what says where a completion is shown and bound; raises UsageError."""
+        defaults = self.session.config
+        out = arguments.out_name(settings.pop("out", defaults.out))
+        echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
+        cell = settings.pop("cell", False)
+        for other in ("score", "dry_run", "inspect"):
+            if cell and settings.get(other):
+                raise UsageError(f"--cell writes a completion, and --{other.replace('_', '-')} is something else.")
+        if cell and (behind or settings.get("num", defaults.num) > 1):
+            raise UsageError("--cell writes one completion when it is done; leave out --background and -n.")
+        form = TOKENS if settings.get("inspect") else form
+        return Showing((out,) if out else (), echo, form, cell)
+
+    def _begin(self, text: str, settings: dict[str, Any]) -> Stream:
+        """Begin to complete the text of a cell or a line."""
+        mode = self.session.config.mode(settings)
+        return self.session.stream(prompt.checked(text), mode=mode, **settings)
+
+    def _show(self, stream: Stream, showing: Showing) -> None:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
-        done: Completion = paint(stream, before, form, self.session.config.updates_per_second)
+        done: Completion = paint(stream, showing.echo, showing.form, self.session.config.updates_per_second)
         if stream.error is None or done.text:
-            self.shell.user_ns.update(dict.fromkeys(names, done))
+            self._bind(showing.names, done)
             if done is self.session.last_continued:
-                self._shown = (done, before, form)
+                self._shown = (done, showing)
+            if showing.cell:
+                self._write(done, showing)
         if stream.error is not None:
             raise stream.error
+
+    def _bind(self, names: Sequence[str], done: Completion) -> None:
+        self.shell.user_ns.update(dict.fromkeys(names, done))
+
+    def _write(self, done: Completion, showing: Showing) -> None:
+        """The completion into a new cell, with its own text ahead of it where that was echoed."""
+        before = done.prompt[done.ahead :] if showing.echo else ""
+        if done.text.strip() and not newcell.write(self.shell, before + done.text, showing.form):
+            print(newcell.NOWHERE)
 
     def _use(self, name: str, settings: dict[str, Any]) -> None:
         wait(self.session.models.load(name, settings["dtype"], settings["device"]))
@@ -167,6 +228,7 @@ class CompleteMagics(Magics):
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
+CompleteMagics.complete_thread.__doc__ = arguments.THREADS.format_help()
 CompleteMagics.complete_model.__doc__ = arguments.MODELS.format_help()
 
 
@@ -223,7 +285,7 @@ def _matcher(session: Session) -> Any:
         before = context.line_with_cursor[: context.cursor_position]
         if not before.startswith(("%%complete", "%complete")):
             return {"completions": []}
-        found = arguments.completions(before, session.models.names())
+        found = arguments.completions(before, {"models": session.models.names(), "threads": session.threads})
         token = before.rpartition(" ")[2]
         rest = len(token) - len(context.token)  # IPython's token may begin after a dash
         return {

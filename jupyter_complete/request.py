@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from .composed import Composed
 from .errors import BadOption
 from .structure import Choices, Structure
 
@@ -47,19 +48,37 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """How a text is put to the model, as it was asked for: the names and values of options."""
+
+    chat: bool = False
+    thread: str = ""
+    task: str = ""
+    to: str = ""
+    from_: str = ""
+    question: str = ""
+    length: str = ""
+    raw: bool = False
+    context: int = 0
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request: a prompt and how to go on from it.
 
-    `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`;
-    `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the tokens it
-    begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own tokens,
-    "preview" only encodes it; `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the
-    text; `structure` is the form that the text shall have.
+    `composed`, when given, is what `prompt`, the text as typed, is put to the model as, and `framing` how that was
+    asked for. `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding
+    `prompt`; `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the
+    tokens it begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own
+    tokens, "preview" only encodes it; `inspect` measures them and continues. `lookup` allows guesses at tokens that
+    repeat the text; `structure` is the form that the text shall have.
     """
 
     prompt: str
     sampling: Sampling
-    chat: bool = False
+    framing: Framing = Framing()
+    composed: Composed | None = None
     mode: Mode = "continue"
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import index
 from typing import Any, SupportsIndex
 
 from . import prompt as prompts
+from .answers import Answers, Done
 from .completion import Completion, Draft
+from .composed import Composed, Excerpt, Text, Turn, plain
 from .config import Complete
-from .errors import BadOption, CompleteError
+from .errors import BadOption, BadPrompt, CompleteError
 from .models import Models
 from .render.page import count
-from .request import Mode, Request, Sampling
+from .request import Framing, Mode, Request, Sampling
 from .schemas import structure_of
 from .structure import Choices
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
+SEEDS = 2**63  # of which the last is the largest that an option takes
 
 
 class Session:
@@ -35,6 +38,8 @@ class Session:
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
+        self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     @property
@@ -48,27 +53,92 @@ class Session:
         continued = (one for one in reversed(self.history) if one.request and one.request.mode == "continue")
         return next(continued, None)
 
-    def stream(self, prompt: str, mode: Mode = "continue", **options: Any) -> Stream:
+    def stream(
+        self,
+        prompt: str | Text,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: Sequence[Excerpt] = (),
+        **options: Any,
+    ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
-        or UnknownModel at once; what the model has to say comes with the stream."""
+        or UnknownModel at once; what the model has to say comes with the stream.
+
+        A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
+        """
+        text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
         sampling = self._seeded(self.config.sampling(settings))
+        request = self._request(text, settings, options, sampling, mode, typed, tuple(excerpts))
+        return self._submit(request, Draft(request))
+
+    def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
+        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
+        plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
+        settings = self.config.checked(options)
+        sampling = self._seeded(self.config.sampling(settings))
+        self.models.find(settings["model"])
+        made: dict[int, Request | CompleteError] = {}
+        for key, text in texts.items():
+            own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
+            try:
+                made[key] = self._request((prompts.checked(text),), settings, options, own)
+            except BadPrompt as error:
+                made[key] = error
+        return made
+
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+        """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
+        followed. The longest come first: the last ones to run shall be short."""
+        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
+        model = next(iter(requests.values())).model
+        resident = self.models.resident(model, self.config.dtype, self.config.device)
+        return self.models.submit_many(resident, longest_first, Answers(requests, done))
+
+    def _request(
+        self,
+        text: Text,
+        settings: Mapping[str, Any],
+        options: Mapping[str, Any],
+        sampling: Sampling,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: tuple[Excerpt, ...] = (),
+    ) -> Request:
         structure = structure_of(settings, self.namespace)
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
         if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
             sampling = replace(sampling, num=1, beams=1, seed=None)
-        request = Request(
-            prompt=prompts.checked(prompt),
+        framing = self._framing(settings, options)
+        return Request(
+            prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
-            chat=settings["chat"],
+            framing=framing,
+            composed=self._composed(text, framing, excerpts),
             mode=mode,
             model=settings["model"],
             inspect=settings["inspect"],
             lookup=settings["lookup"],
             structure=structure,
         )
-        return self._submit(request, Draft(request))
+
+    def _framing(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
+        """How the text is to be put; what only a cell can ask for counts where it was asked for."""
+        framing = self.config.framing(settings)
+        of_cells = {"raw": True, "context": 0, "error": False}
+        return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
+
+    def _composed(self, text: Text, framing: Framing, excerpts: tuple[Excerpt, ...]) -> Composed | None:
+        """What a text is put to the model as; None where it is the text as it stands."""
+        if framing.chat or framing.thread:
+            what = "--thread" if framing.thread else "--chat"
+            wordings = prompts.as_message(text, self.threads.get(framing.thread, ()) if framing.thread else ())
+        elif excerpts or any(not isinstance(part, str) for part in text):
+            what, wordings = "", prompts.as_it_is(text)
+        else:
+            return None
+        return Composed(wordings, excerpts, what, self.config.value_tokens, self.config.context_tokens)
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""
@@ -107,7 +177,7 @@ class Session:
         request = Request(
             prompt=completion.prompt,
             sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
-            chat=asked.chat if asked else False,
+            framing=asked.framing if asked else Framing(),
             model=asked.model if asked else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens[:at]),
@@ -129,9 +199,19 @@ class Session:
         if done.finish_reason == "error" and not done.text:
             return
         self.history.append(done)
+        self._say(done)
         if done.parent is not None:
             for one in (done, *done.alternatives):
                 done.parent.adopt(one)
+
+    def _say(self, done: Completion) -> None:
+        """Keep the turns of a conversation with a new one, or with more of the last one."""
+        name = done.request.framing.thread if done.request and done.request.mode == "continue" else ""
+        if not name or not done.text:
+            return
+        kept = self.threads.get(name, ())
+        if done.turns[:-1] == kept or done.turns == kept[:-1]:
+            self.threads[name] = (*done.turns, Turn("assistant", done.text))
 
     def _continued(self, completion: Completion, **options: Any) -> Completion:
         """What `Completion.more` and `Completion.branch` ask for."""

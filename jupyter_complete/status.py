@@ -8,6 +8,7 @@ from .session import Session
 
 HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
 SOURCES = ("name", "resident", "what")
+THREADS = ("conversation", "turns", "last said")
 ALSO = "Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision)."
 _KINDS = {
     "registered": "your own object",
@@ -15,6 +16,12 @@ _KINDS = {
     "gguf": "a GGUF file",
     "hub": "from the model hub",
 }
+
+
+def threads(session: Session) -> list[tuple[str, str, str]]:
+    """The conversations under THREADS."""
+    said = [(name, turns, " ".join(turns[-1].text.split())) for name, turns in session.threads.items()]
+    return [(name, f"{len(turns):,}", last if len(last) <= 60 else last[:59] + "…") for name, turns, last in said]
 
 
 def row(session: Session, resident: Resident) -> tuple[str, ...]:

@@ -41,6 +41,19 @@ OPTIONS = [
     ("--score", {"score": True}),
     ("--inspect", {"inspect": True}),
     ("--background", {"background": True}),
+    ("--cell", {"cell": True}),
+    ("--thread trip", {"thread": "trip"}),
+    (
+        "--task translate --from French --to 'Old English'",
+        {"task": "translate", "from_": "French", "to": "Old English"},
+    ),
+    ("--question 'Who was she?'", {"question": "Who was she?"}),
+    ("--length short", {"length": "short"}),
+    ("--context 3 --raw --error", {"context": 3, "raw": True, "error": True}),
+    ("--choices yes,no", {"choices": ["yes", "no"]}),
+    ("--choices 'yes, no, not sure'", {"choices": ["yes", "no", "not sure"]}),
+    (r"--regex \d+\n", {"regex": r"\d+\n"}),
+    ("--json Person", {"json": "Person"}),
     ("-t 1 -t 2", {"temperature": 2.0}),
     (r'--stop "\n"', {"stop": ["\n"]}),
     (r"--stop \n\t", {"stop": ["\n\t"]}),
@@ -178,7 +191,7 @@ def test_what_is_no_variable_name_is_refused(name: str) -> None:
         arguments.out_name(name)
 
 
-NAMES = ("smollm2", "gpt2", "mine")
+KNOWN = {"models": ("smollm2", "gpt2", "mine"), "threads": ("trip", "work"), "tasks": ("qa", "title")}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +200,7 @@ NAMES = ("smollm2", "gpt2", "mine")
         ("%%complete --te", ["--temperature"]),
         ("%%complete --top", ["--top-k", "--top-p"]),
         ("%complete --ec", ["--echo"]),
-        ("%%complete -t 1 --no-e", ["--no-echo"]),
+        ("%%complete -t 1 --no-e", ["--no-echo", "--no-error"]),
         ("%%complete --format ", ["text", "markdown", "code"]),
         ("%%complete --format m", ["markdown"]),
         ("%%complete -m ", ["smollm2", "gpt2", "mine"]),
@@ -195,6 +208,11 @@ NAMES = ("smollm2", "gpt2", "mine")
         ("%%complete -t ", []),
         ("%%complete ", []),
         ("%%complete", []),
+        ("%%complete --thread t", ["trip"]),
+        ("%%complete --task ", ["qa", "title"]),
+        ("%%complete --length ", ["short", "medium", "long"]),
+        ("%complete_thread ", ["trip", "work"]),
+        ("%complete_thread trip --", ["--drop", "--no-drop"]),
         ("%complete_model ", ["use", "load", "list", "status", "unload"]),
         ("%complete_model l", ["load", "list"]),
         ("%complete_model load m", ["mine"]),
@@ -204,12 +222,12 @@ NAMES = ("smollm2", "gpt2", "mine")
     ],
 )
 def test_tab_offers(before: str, expected: list[str]) -> None:
-    assert arguments.completions(before, NAMES) == expected
+    assert arguments.completions(before, KNOWN) == expected
 
 
 @pytest.mark.parametrize("flag", [flag for _, trait in Complete.flagged("complete") for flag in trait.metadata["flag"]])
 def test_tab_offers_every_option(flag: str) -> None:
-    assert flag in arguments.completions("%%complete -", NAMES)
+    assert flag in arguments.completions("%%complete -", KNOWN)
 
 
 def test_tab_works_in_the_shell(shell: InteractiveShell) -> None:
@@ -253,7 +271,8 @@ LINES = st.lists(PIECES, max_size=8).map(" ".join) | st.lists(PIECES, max_size=8
 @example("-N " + "9" * 5000)
 def test_any_line_gives_settings_or_one_sentence(line: str) -> None:
     config = Complete()
-    for read in (arguments.cell_settings, arguments.line_settings, arguments.model_settings):
+    read_by = (arguments.cell_settings, arguments.line_settings, arguments.model_settings, arguments.thread_settings)
+    for read in read_by:
         with contextlib.suppress(UsageError, BadOption):
             found = read(line)
             given_ = found if isinstance(found, dict) else next(part for part in found if isinstance(part, dict))
@@ -263,8 +282,8 @@ def test_any_line_gives_settings_or_one_sentence(line: str) -> None:
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES)
 def test_tab_never_fails(line: str) -> None:
-    for magic in ("%%complete ", "%complete_model "):
-        assert isinstance(arguments.completions(magic + line, NAMES), list)
+    for magic in ("%%complete ", "%complete_model ", "%complete_thread "):
+        assert isinstance(arguments.completions(magic + line, KNOWN), list)
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -321,4 +340,4 @@ def test_the_words_of_a_model_line_may_stand_anywhere(line: str) -> None:
     ],
 )
 def test_tab_offers_the_values_of_an_option(typed: str, offered: list[str]) -> None:
-    assert arguments.completions(typed, ["smollm2"]) == offered
+    assert arguments.completions(typed, {"models": ["smollm2"]}) == offered

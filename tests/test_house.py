@@ -15,19 +15,25 @@ from traitlets import Bool
 
 import jupyter_complete
 from jupyter_complete import arguments, errors
-from jupyter_complete.config import COMPLETE, MODEL, Complete
-from jupyter_complete.request import Sampling
+from jupyter_complete.config import COMPLETE, MODEL, THREAD, Complete
+from jupyter_complete.request import Framing, Sampling
 
 PACKAGE = Path(jupyter_complete.__file__).parent
 
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
-    0: ("errors", "request", "events", "structure"),
-    1: ("config", "schemas", "schema_types", "prompt", "textstream", "engine", "measures", "render/"),
-    2: ("completion", "branches", "sources/", "local/"),
+    0: ("errors", "request", "events", "composed", "structure"),
+    1: (
+        *("config", "schemas", "schema_types", "prompt", "columns", "textstream", "engine", "measures"),
+        "render/",
+    ),
+    2: ("completion", "answers", "branches", "results", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
-    5: ("arguments", "ascode", "status", "typed", "display", "magics", "python"),
+    5: (
+        *("arguments", "ascode", "status", "typed", "newcell", "display", "lines", "magics", "python"),
+        *("filling", "frames", "accessors"),
+    ),
     6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }
@@ -40,12 +46,14 @@ ROOMS = {
     "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
+    "narwhals": ("frames",),
+    "sqlite3": ("results",),
 }
 
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "llguidance", "pydantic")
+LATE = ("torch", "transformers", "numba", "anywidget", "narwhals", "pandas", "polars", "llguidance", "pydantic")
 
 
 def rooms() -> list[str]:
@@ -252,17 +260,18 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
 
 
 def test_every_option_has_help() -> None:
-    assert not [name for of in (COMPLETE, MODEL) for name, trait in Complete.flagged(of) if not trait.help]
+    assert not [name for of in (COMPLETE, MODEL, THREAD) for name, trait in Complete.flagged(of) if not trait.help]
 
 
-@pytest.mark.parametrize("of", [COMPLETE, MODEL])
+@pytest.mark.parametrize("of", [COMPLETE, MODEL, THREAD])
 def test_no_two_options_of_a_magic_share_a_flag(of: str) -> None:
     flags = [flag for _, trait in Complete.flagged(of) for flag in trait.metadata["flag"]]
     assert len(flags) == len(set(flags))
 
 
 @pytest.mark.parametrize(
-    ("parser", "of"), [(arguments.CELL, COMPLETE), (arguments.LINE, COMPLETE), (arguments.MODELS, MODEL)]
+    ("parser", "of"),
+    [(arguments.CELL, COMPLETE), (arguments.LINE, COMPLETE), (arguments.MODELS, MODEL), (arguments.THREADS, THREAD)],
 )
 def test_a_parser_knows_the_flags_that_config_declares_and_no_others(parser: arguments.Parser, of: str) -> None:
     declared = set()
@@ -273,8 +282,9 @@ def test_a_parser_knows_the_flags_that_config_declares_and_no_others(parser: arg
     assert set(parser.flags()) == declared
 
 
-def test_every_field_of_sampling_is_an_option() -> None:
-    assert set(Sampling.__dataclass_fields__) <= set(Complete.class_trait_names())
+@pytest.mark.parametrize("part", [Sampling, Framing])
+def test_every_field_of_a_request_s_parts_is_an_option(part: type[Sampling] | type[Framing]) -> None:
+    assert set(part.__dataclass_fields__) <= set(Complete.class_trait_names())
 
 
 def test_the_errors_docstring_draws_every_error_under_its_parent() -> None:

@@ -332,7 +332,7 @@ def ours(shell: InteractiveShell) -> dict[str, int]:
     }
 
 
-LOADED = {"magics": 5, "registry": 1, "configurables": 1, "matchers": 1}
+LOADED = {"magics": 6, "registry": 1, "configurables": 1, "matchers": 1}
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def bad_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 BAD_CELLS = [
     ("%%complete --temprature 1\nx", UsageError, "Did you mean --temperature?"),
-    ("%%complete --task summarise\nx", UsageError, "--task is no option"),
+    ("%%complete --tasks summarise\nx", UsageError, "--tasks is no option"),
     ("%%complete hello\nx", UsageError, "'hello' is no option"),
     ("%%complete -t -1\nx", UsageError, "from 0.0 to 100.0, but is -1.0."),
     ("%%complete -t hot\nx", UsageError, "'hot'"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ..composed import Turn
 from ..errors import BadOption
 from ..textstream import REPLACEMENT, ByteDetokenizer, Detokenizer, WindowDetokenizer
 
@@ -32,18 +34,21 @@ class Vocabulary:
             ids.pop()
         return ids
 
-    def encode_chat(self, text: str, model_name: str) -> list[int]:
-        """Ids of `text` as a user's message in the model's own chat template; raises BadOption where it has none."""
-        if not getattr(self.tokenizer, "chat_template", None):
-            raise BadOption(f"{model_name} has no chat template.", "Leave out --chat, or use an instruct model.")
-        if not any(special in text for special in self._special_strings()):
-            return list(self._templated(text, tokenize=True)["input_ids"])
-        before, _, after = self._templated(_SENTINEL, tokenize=False).partition(_SENTINEL)
-        return [
-            *self._template_part(before),
-            *self._literal(text, add_special_tokens=False),
-            *self._template_part(after),
-        ]
+    def count(self, text: str) -> int:
+        """Tokens of a text that stands inside another."""
+        return len(self._literal(text, add_special_tokens=False))
+
+    def encode_chat(self, turns: Sequence[Turn]) -> list[int]:
+        """Ids of a conversation in the model's own chat template, up to where its answer begins."""
+        texts = [turn.text for turn in turns]
+        if not any(special in text for special in self._special_strings() for text in texts):
+            return list(self._templated(turns, tokenize=True)["input_ids"])
+        held = [replace(turn, text=f"{_SENTINEL}{place}{_SENTINEL}") for place, turn in enumerate(turns)]
+        ids, rest = list[int](), str(self._templated(held, tokenize=False))
+        for text, turn in zip(texts, held, strict=True):
+            before, _, rest = rest.partition(turn.text)
+            ids += self._template_part(before) + self._literal(text, add_special_tokens=False)
+        return ids + self._template_part(rest)
 
     def only_token(self, text: str) -> int:
         """The id of the one token that is `text` inside a text; raises BadOption, which says what `text` encodes to."""
@@ -157,10 +162,10 @@ class Vocabulary:
     def _special_strings(self) -> list[str]:
         return [added.content for added in self.tokenizer.added_tokens_decoder.values()]
 
-    def _templated(self, content: str, tokenize: bool) -> Any:
-        message = [{"role": "user", "content": content}]
+    def _templated(self, turns: Sequence[Turn], tokenize: bool) -> Any:
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
         extra = {"return_dict": True} if tokenize else {}
-        return self.tokenizer.apply_chat_template(message, tokenize=tokenize, add_generation_prompt=True, **extra)
+        return self.tokenizer.apply_chat_template(messages, tokenize=tokenize, add_generation_prompt=True, **extra)
 
     def _template_part(self, text: str) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])

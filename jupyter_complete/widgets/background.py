@@ -18,25 +18,30 @@ WRITING = "This text is being written in the background."
 
 
 class Background(View):
-    """Follows one stream. `form` and `before` are those of Completion.bundle; `when_done` is told what came of it."""
+    """Follows one stream. `form` is that of Completion.bundle, `echo` puts the prompt ahead of the text.
+
+    `when_done` is told what came of it.
+    """
 
     said = "A text that was written in the background; it follows."
 
     _esm = module("common", "urgent", "background")
     _css = styles("common", "background")
 
-    def __init__(self, stream: Stream, before: str, form: str, when_done: Callable[[Completion], None]) -> None:
+    def __init__(self, stream: Stream, echo: bool, form: str, when_done: Callable[[Completion], None]) -> None:
         super().__init__()
         self._stream = stream
-        self._before = before
+        self._echo = echo
         self._form = form
         self._when_done = when_done
         self._kept = Kept()
-        self._growing = Growing(self, [("you", before)] if before else [])
+        self._growing = Growing(self)
         self.publish()
 
     def publish(self) -> None:
-        self.show(done=self._stream.draft.finish is not None, before=self._before, texts=list(self._stream.draft.texts))
+        draft = self._stream.draft
+        before = draft.prompt if self._echo else ""
+        self.show(done=draft.finish is not None, before=before, texts=list(draft.texts))
 
     def begin(self) -> None:
         """Show it under the cell that runs, and follow the stream."""
@@ -60,13 +65,13 @@ class Background(View):
         error = self._stream.error
         if error is None or done.text:
             self._when_done(done)
-            self._kept.place_again(dict(done.bundle(self._before, self._form)))
+            self._kept.place_again(dict(done.bundle(done.prompt if self._echo else "", self._form)))
         if error is not None:
             self.refuse(error)
             if not done.text:
                 self._kept.place_again({"text/plain": sentence_of(error)})
 
 
-def begin(stream: Stream, before: str, form: str, when_done: Callable[[Completion], None]) -> None:
+def begin(stream: Stream, echo: bool, form: str, when_done: Callable[[Completion], None]) -> None:
     """Follow a stream under the cell that runs, which ends at once."""
-    Background(stream, before, form, when_done).begin()
+    Background(stream, echo, form, when_done).begin()

@@ -9,12 +9,13 @@ from traitlets import Bool, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
-# of cells, what is no text, and forms, for a text that is written in turn has none
-LEFT_OUT = ("out", "echo", "format", "dry_run", "score", "inspect", "background", "choices", "regex", "json")
+# what gives no text, what is a text of its own, and forms, which are not had by typing into a line
+LEFT_OUT = ("dry_run", "score", "inspect", "thread", "choices", "regex", "json")
 
 
 def names() -> list[str]:
-    return [name for name, _ in Complete.flagged(COMPLETE) if name not in LEFT_OUT]
+    options = Complete.flagged(COMPLETE)
+    return [name for name, trait in options if not trait.metadata.get("cell_only") and name not in LEFT_OUT]
 
 
 def of_panel(config: Complete, settings: Mapping[str, Any]) -> dict[str, Any]:

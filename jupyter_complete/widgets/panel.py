@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from traitlets import Dict
@@ -18,7 +18,7 @@ from ..branches import path
 from ..completion import Completion
 from ..errors import BadOption
 from ..render import frozen
-from ..request import Sampling
+from ..request import Framing, Sampling
 from ..session import Session, current
 from ..worker import Stream
 from .base import View, module, sendable, styles
@@ -132,7 +132,7 @@ class Panel(View):
         if one is None:
             raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
         if not self._same_model(one):
-            self._run(self._session.stream(one.prompt, **self._settings), scene.before)
+            self._run(self._session.stream(one.typed, **self._settings), scene.before)
             return
         forced = len(one.request.forced) if one.request else 0
         whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
@@ -177,7 +177,7 @@ class Panel(View):
         one = next((one for one in list(self._session.history) if id(one) == number), None)
         if one is None:
             raise BadOption("That completion is no longer in the history.", "Take another one.")
-        self._see_instead(Scene(((YOU, one.prompt),), one), pieces)
+        self._see_instead(Scene(((YOU, one.typed),), one), pieces)
 
     def do_weigh(self, part: int, at: int) -> None:
         if self._scene.one is not None:
@@ -274,9 +274,11 @@ class Panel(View):
 
     def _same_model(self, one: Completion) -> bool:
         """Whether a continuation can be by the model, and in the form, that the page now asks for."""
-        asked, config = one.request, self._session.config
-        model, chat = self._settings.get("model", config.model), self._settings.get("chat", config.chat)
-        return asked is not None and (asked.model, asked.chat) == (model, chat)
+        asked, wanted = one.request, of_panel(self._session.config, self._settings)
+        if asked is None or asked.model != wanted["model"]:
+            return False
+        framing = [field.name for field in fields(Framing) if field.name in wanted]
+        return all(getattr(asked.framing, name) == wanted[name] for name in framing)
 
     def _recent(self) -> list[dict[str, Any]]:
         """The newest completions first: a number of each, how they begin, and by what settings."""

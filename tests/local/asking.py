@@ -8,8 +8,10 @@ from typing import Any
 import tiny
 
 from jupyter_complete.completion import Completion, Draft
+from jupyter_complete.composed import Composed
 from jupyter_complete.config import Complete
 from jupyter_complete.local.engine import LocalEngine
+from jupyter_complete.prompt import as_message
 from jupyter_complete.request import Request, Sampling
 
 PROMPT = "The mean of a sample estimates the 数据 of"
@@ -31,9 +33,11 @@ def ask(
     """The completion of `prompt`; what is no option of the sampling is a field of the Request."""
     fields = {
         name: options.pop(name)
-        for name in ("chat", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup", "structure")
+        for name in ("composed", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup", "structure")
         if name in options
     }
+    if options.pop("chat", False):
+        fields["composed"] = Composed(as_message((prompt,)), what="--chat")
     return answer(engine, Request(prompt=prompt, sampling=sampling(**options), **fields), stop_event)
 
 
