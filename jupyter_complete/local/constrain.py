@@ -184,7 +184,7 @@ def _reason(message: str) -> str:
     told = re.search(r"error: (.+)", message)
     line = told[1] if told else message.strip().splitlines()[0]
     line = re.sub(r"^at \d+\(\d+\): |^failed to compile JSON schema: |^invalid regex .* \(in regex\): ", "", line)
-    return re.sub(r"^failed to compile JSON schema: ", "", line).strip().rstrip(".")
+    return re.sub(r"^failed to compile JSON schema: ", "", line).strip().rstrip(".")[:200]
 
 
 class _Told:

@@ -60,6 +60,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None, compiled: bool = False) -> None:
         self._sampling = sampling
+        self._kernels = compiled
         self._compiled = compiled and not rules and not penalties(sampling)
         self._candidates = sampling.candidates
         self._greedy = sampling.greedy
@@ -141,11 +142,23 @@ class Sampler:
 
     def weigh(self, token: int, logits: Tensor) -> Choice:
         """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""
+        if self._kernels:
+            return self._weigh_compiled(token, logits)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
         return Choice(token, float(raw[token]), 1 + int((raw > raw[token]).sum()), weighed)
+
+    def _weigh_compiled(self, token: int, logits: Tensor) -> Choice:
+        import numpy as np
+
+        given = logits.float().numpy()
+        best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
+        pairs = zip(ids.tolist(), logprobs.tolist(), strict=True)
+        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        logprob = float(given[token]) - float(given[best]) + most
+        return Choice(token, logprob, 1 + int(np.count_nonzero(given > given[token])), weighed)
 
     def _top(self, raw: Tensor) -> Any:
         return torch.topk(raw, min(self._candidates, raw.numel()))
