@@ -217,7 +217,8 @@ def test_the_last_line_tells_rows_rates_and_errors(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("library", FRAMES)
 def test_frames_have_the_verb_whichever_is_imported_first(library: str, first: str) -> None:
     names = [first.format(library=library), library, "jupyter_complete"]
-    script = "\n".join(f"import {name}" for name in names)
+    asked = f"import importlib.util; importlib.util.find_spec({library!r})"  # as many do to see whether it is there
+    script = "\n".join([f"import {names[0]}", asked, *(f"import {name}" for name in names)])
     script += f"\nframe = {library}.DataFrame({{'n': [1]}})\nprint(type(frame.complete).__name__)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "Completer"
