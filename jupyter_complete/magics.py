@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from . import arguments, newcell, prompt, status, variables
+from . import arguments, newcell, prompt, status
 from .completion import TOKENS, Completion
 from .composed import Text, Value, plain
 from .config import near
@@ -73,9 +73,8 @@ class CompleteMagics(Magics):
                 raise UsageError("--background is for notebooks; leave it out here.")
             chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind)
-            filled = self._filled(
-                text, chosen["raw"], chosen["error"]
-            )  # what an interrupt may end, for an expression may take long
+            # an interrupt may end this, for an expression may take long
+            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
         with holding_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, settings)
@@ -177,11 +176,6 @@ class CompleteMagics(Magics):
             raise UsageError("--cell writes one completion when it is done; leave out --background and -n.")
         form = TOKENS if settings.get("inspect") else form
         return Showing((out,) if out else (), echo, form, cell, self.notebook.now)
-
-    def _filled(self, text: str, raw: bool, error: bool) -> Text:
-        """The text of a cell or a line with its values, and the last `error` ahead of it."""
-        filled: Text = (text,) if raw else variables.filled(text, self.notebook.names())
-        return (self.notebook.last_error(), *(("\n\n", *filled) if text else ())) if error else filled
 
     def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""

@@ -193,6 +193,13 @@ class TestInACell:
         text = '\\frac{{ x }}{{ y }} {{a}}^2 {"a": {"b": 1}} {{ "a": 1 }}'
         assert run(shell, f"%%complete -N 2 -o c\n{text}") == text
 
+    def test_a_variable_without_blanks_is_sent_as_typed_and_told(
+        self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shell.user_ns["mean"] = 42
+        assert run(shell, "%%complete -N 2 -o c\nThe {{mean}}") == "The {{mean}}"
+        assert "{{mean}} goes as typed; {{ mean }}, with blanks, is the variable." in capsys.readouterr().out
+
     def test_earlier_cells_and_results_are_variables(self, shell: InteractiveShell) -> None:
         run(shell, "2 * 21")
         assert run(shell, "%%complete -N 2 -o c\n{{ In[1] }} = {{ Out[1] }}") == "2 * 21 = 42"
