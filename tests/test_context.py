@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,6 +204,15 @@ class TestInACell:
     def test_earlier_cells_and_results_are_variables(self, shell: InteractiveShell) -> None:
         run(shell, "2 * 21")
         assert run(shell, "%%complete -N 2 -o c\n{{ In[1] }} = {{ Out[1] }}") == "2 * 21 = 42"
+
+    def test_a_completion_is_its_text(self, shell: InteractiveShell) -> None:
+        run(shell, "%%complete -N 4 -t 0 -o first\nThe mean")
+        assert run(shell, "%%complete -N 2 -o c\nSo{{ first }}.") == f"So{shell.user_ns['first'].text}."
+
+    def test_an_expression_can_be_interrupted(self, shell: InteractiveShell) -> None:
+        shell.user_ns["wait"] = lambda: signal.raise_signal(signal.SIGINT)
+        done = shell.run_cell("%%complete\n{{ wait() }}")
+        assert isinstance(done.error_in_exec, KeyboardInterrupt)
 
     def test_the_footer_says_what_a_value_left_out(
         self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
