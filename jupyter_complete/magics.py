@@ -179,12 +179,14 @@ class CompleteMagics(Magics):
 
     def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""
-        settings = {"context": self.session.config.context, **settings}
+        defaults = self.session.config
+        settings = {"context": defaults.context, "raw": defaults.raw, **settings}
         excerpts = self.notebook.excerpts(settings["context"])
-        mode = self.session.config.mode(settings)
-        typed = text if text and any(isinstance(part, Value) for part in filled) else None
-        put = filled if typed or excerpts else prompt.checked(plain(filled))
-        return self.session.stream(put, mode=mode, typed=typed, excerpts=excerpts, **settings)
+        mode = defaults.mode(settings)
+        if not any(isinstance(part, Value) for part in filled):
+            settings["raw"] |= plain(filled) != text  # braces that were escaped are text now
+            return self.session.stream(prompt.checked(plain(filled)), mode=mode, excerpts=excerpts, **settings)
+        return self.session.stream(filled, mode=mode, typed=text or None, excerpts=excerpts, **settings)
 
     def _show(self, stream: Stream, showing: Showing) -> None:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""

@@ -13,6 +13,7 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from jupyter_complete.ascode import as_code
 from jupyter_complete.errors import BadPrompt, CompleteError
 from jupyter_complete.notebook import Notebook
 from jupyter_complete.session import Session
@@ -231,6 +232,12 @@ class TestInACell:
 
     def test_half_a_character_costs_one_sentence(self, shell: InteractiveShell) -> None:
         assert sentence(shell, "%%complete\nThe \ud800").startswith("The prompt holds half a character (U+D800).")
+
+    @pytest.mark.parametrize("text", ["The {{ x }} is", "The {{ x }} \\{{ y }} is", "The \\{{ y }} is", "The {{a}} is"])
+    def test_a_cell_as_code_has_the_same_prompt(self, shell: InteractiveShell, session: Session, text: str) -> None:
+        shell.user_ns["x"] = 42
+        prompt = run(shell, f"%%complete -N 2 -o c\n{text}")
+        assert run(shell, as_code(shell.user_ns["c"], session.config).replace("complete", "complete -o c", 1)) == prompt
 
     def test_dry_run_shows_the_filled_text(self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
         shell.user_ns["x"] = 42
