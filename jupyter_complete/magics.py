@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from . import arguments, newcell, prompt, status, variables
+from . import arguments, newcell, prompt, status
 from .completion import TOKENS, Completion
 from .composed import Text, Value, plain
 from .config import near
@@ -73,9 +73,8 @@ class CompleteMagics(Magics):
                 raise UsageError("--background is for notebooks; leave it out here.")
             chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind)
-            filled = self._filled(
-                text, chosen["raw"], chosen["error"]
-            )  # what an interrupt may end, for an expression may take long
+            # an interrupt may end this, for an expression may take long
+            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
         with holding_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, settings)
@@ -178,19 +177,16 @@ class CompleteMagics(Magics):
         form = TOKENS if settings.get("inspect") else form
         return Showing((out,) if out else (), echo, form, cell, self.notebook.now)
 
-    def _filled(self, text: str, raw: bool, error: bool) -> Text:
-        """The text of a cell or a line with its values, and the last `error` ahead of it."""
-        filled: Text = (text,) if raw else variables.filled(text, self.notebook.names())
-        return (self.notebook.last_error(), *(("\n\n", *filled) if text else ())) if error else filled
-
     def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""
-        settings = {"context": self.session.config.context, **settings}
+        defaults = self.session.config
+        settings = {"context": defaults.context, "raw": defaults.raw, **settings}
         excerpts = self.notebook.excerpts(settings["context"])
-        mode = self.session.config.mode(settings)
-        typed = text if text and any(isinstance(part, Value) for part in filled) else None
-        put = filled if typed or excerpts else prompt.checked(plain(filled))
-        return self.session.stream(put, mode=mode, typed=typed, excerpts=excerpts, **settings)
+        mode = defaults.mode(settings)
+        if not any(isinstance(part, Value) for part in filled):
+            settings["raw"] |= plain(filled) != text  # braces that were escaped are text now
+            return self.session.stream(prompt.checked(plain(filled)), mode=mode, excerpts=excerpts, **settings)
+        return self.session.stream(filled, mode=mode, typed=text or None, excerpts=excerpts, **settings)
 
     def _show(self, stream: Stream, showing: Showing) -> None:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""

@@ -11,7 +11,8 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from .composed import Excerpt, Value
+from . import variables
+from .composed import Excerpt, Text, Value
 from .errors import BadPrompt, CompleteError
 from .forms import forms
 
@@ -47,11 +48,21 @@ class Notebook:
         newest = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         return newest if newest is not None and _of_the_user(newest) else self._error
 
-    def last_error(self) -> Value:
-        """The newest exception as a value; raises BadPrompt where there is none."""
+    def filled(self, text: str, raw: bool, error: bool) -> Text:
+        """`text` with its values, unless it is to stay `raw`, and with `error` the last exception ahead of it.
+
+        Raises BadPrompt; says of braces that look like a variable and are none what would make them one.
+        """
+        names = self.names()
+        filled: Text = (text,) if raw else variables.filled(text, names)
+        if not raw and (typed := variables.without_blanks(text, names)):
+            print(f"{{{{{typed}}}}} goes as typed; {{{{ {typed} }}}}, with blanks, is the variable.")
+        if not error:
+            return filled
         if self.error is None:
             raise BadPrompt("No cell has failed yet, so there is no error to show.", "Leave out --error.")
-        return Value("err", forms(self.error, "The last error"))
+        last = Value("err", forms(self.error, "The last error"))
+        return (last, "\n\n", *filled) if text else (last,)
 
     def completed(self, number: int, text: str) -> None:
         """Remember `text`, a prompt and its completion, as what a cell has to say; not what it only goes on from."""

@@ -17,6 +17,7 @@ from .forms import forms
 from .sandbox import Expression, NotAnExpressionError
 
 _FORMAT = re.compile(r"([^\W\d].*):(?=[^\s]*[.,%])(?:[<>=^]?[-+ ]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?)", re.DOTALL)
+_UNSPACED = re.compile(r"(?<![\w\\^_{}$])\{\{(([A-Za-z_]\w+)(?:\.\w+|\[[^\]{}]{1,40}\])*)\}\}(?![\^_{}])")  # no LaTeX
 _RAW = "Send the braces as typed with --raw, or these alone with a backslash before them."
 
 
@@ -36,6 +37,12 @@ def filled(text: str, namespace: Mapping[str, Any]) -> Text:
             pieces += [text[place : one.start], _value(expression, namespace)]
         place = one.end
     return _joined([*pieces, text[place:]])
+
+
+def without_blanks(text: str, namespace: Mapping[str, Any]) -> str:
+    """What stands in the first double braces that would be a variable of `namespace` if they had blanks; "" if none."""
+    names = (match for match in _UNSPACED.finditer(text) if match[2] in namespace)
+    return next((match[1] for match in names), "")
 
 
 def _value(expression: Expression, namespace: Mapping[str, Any]) -> Value:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from IPython.core.history import HistoryManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from jupyter_complete.ascode import as_code
 from jupyter_complete.errors import BadPrompt, CompleteError
 from jupyter_complete.notebook import Notebook
 from jupyter_complete.session import Session
@@ -193,9 +195,25 @@ class TestInACell:
         text = '\\frac{{ x }}{{ y }} {{a}}^2 {"a": {"b": 1}} {{ "a": 1 }}'
         assert run(shell, f"%%complete -N 2 -o c\n{text}") == text
 
+    def test_a_variable_without_blanks_is_sent_as_typed_and_told(
+        self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shell.user_ns["mean"] = 42
+        assert run(shell, "%%complete -N 2 -o c\nThe {{mean}}") == "The {{mean}}"
+        assert "{{mean}} goes as typed; {{ mean }}, with blanks, is the variable." in capsys.readouterr().out
+
     def test_earlier_cells_and_results_are_variables(self, shell: InteractiveShell) -> None:
         run(shell, "2 * 21")
         assert run(shell, "%%complete -N 2 -o c\n{{ In[1] }} = {{ Out[1] }}") == "2 * 21 = 42"
+
+    def test_a_completion_is_its_text(self, shell: InteractiveShell) -> None:
+        run(shell, "%%complete -N 4 -t 0 -o first\nThe mean")
+        assert run(shell, "%%complete -N 2 -o c\nSo{{ first }}.") == f"So{shell.user_ns['first'].text}."
+
+    def test_an_expression_can_be_interrupted(self, shell: InteractiveShell) -> None:
+        shell.user_ns["wait"] = lambda: signal.raise_signal(signal.SIGINT)
+        done = shell.run_cell("%%complete\n{{ wait() }}")
+        assert isinstance(done.error_in_exec, KeyboardInterrupt)
 
     def test_the_footer_says_what_a_value_left_out(
         self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
@@ -214,6 +232,12 @@ class TestInACell:
 
     def test_half_a_character_costs_one_sentence(self, shell: InteractiveShell) -> None:
         assert sentence(shell, "%%complete\nThe \ud800").startswith("The prompt holds half a character (U+D800).")
+
+    @pytest.mark.parametrize("text", ["The {{ x }} is", "The {{ x }} \\{{ y }} is", "The \\{{ y }} is", "The {{a}} is"])
+    def test_a_cell_as_code_has_the_same_prompt(self, shell: InteractiveShell, session: Session, text: str) -> None:
+        shell.user_ns["x"] = 42
+        prompt = run(shell, f"%%complete -N 2 -o c\n{text}")
+        assert run(shell, as_code(shell.user_ns["c"], session.config).replace("complete", "complete -o c", 1)) == prompt
 
     def test_dry_run_shows_the_filled_text(self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
         shell.user_ns["x"] = 42

@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_complete.composed import Text, Value, plain
 from jupyter_complete.errors import BadPrompt
-from jupyter_complete.variables import filled
+from jupyter_complete.variables import filled, without_blanks
 
 
 def text(template: str, **names: Any) -> str:
@@ -109,6 +109,18 @@ def test_a_backslash_keeps_the_braces_and_goes() -> None:
 
 def test_two_backslashes_are_latex_s_new_line() -> None:
     assert text(r"a \\{{ x }}", x=1) == r"a \\1"
+
+
+@pytest.mark.parametrize("typed", ["mean", "mean.real", "df['a b']"])
+def test_a_variable_without_blanks_is_noticed(typed: str) -> None:
+    assert without_blanks(f"It is {{{{{typed}}}}}.", {"mean": 1, "df": 2}) == typed
+
+
+@pytest.mark.parametrize(
+    "typed", ["{{gone}}", "{{x}}", "{{mean}}^2", r"\frac{{mean}}{{mean}}", "{{{mean}}}", "{{ mean }}"]
+)
+def test_other_braces_are_not_taken_for_one(typed: str) -> None:
+    assert without_blanks(typed, {"mean": 1, "x": 2}) == ""
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------
@@ -254,6 +266,7 @@ def test_what_does_not_end_is_refused(template: str) -> None:
     assert "OverflowError" in refusal(template, x=itertools.count()).message
 
 
+@pytest.mark.filterwarnings("ignore:Operation with Bounded")
 def test_an_iterator_without_end_is_compared_to_no_frame() -> None:
     assert "raised" in refusal("{{ x == frame }}", x=itertools.count(), frame=pd.DataFrame({"a": [1]})).message
 

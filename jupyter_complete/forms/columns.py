@@ -13,7 +13,7 @@ def dtype(column: Any) -> str:
 
 
 def described(column: Any) -> str:
-    """ "float64, from 11.03 to 14.83, mean 13.0006, 3 missing"."""
+    """ "float64, from 11.03 to 14.83, mean 13, 3 missing"."""
     in_polars = module_of(column) == "polars"
     missing = int(column.null_count() if in_polars else column.isna().sum())
     known = column.drop_nulls() if in_polars else column.dropna()
@@ -33,7 +33,14 @@ def _is_number(column: Any) -> bool:
 
 
 def _range(column: Any) -> str:
-    return f"from {number(column.min())} to {number(column.max())}, mean {number(column.mean())}"
+    low, high, mean = (_about(value) for value in (column.min(), column.max(), column.mean()))
+    return f"from {low} to {high}, mean {mean}"
+
+
+def _about(value: Any) -> str:
+    """A number with four significant digits, or to the unit where it is larger."""
+    shown = float(value)
+    return f"{shown:.0f}" if 1_000 <= abs(shown) < 1e15 else f"{shown:.4g}"
 
 
 def _commonest(column: Any) -> str:

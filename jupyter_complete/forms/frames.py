@@ -11,7 +11,9 @@ from .writing import both, module_of, number, share
 
 _WHOLE = 100  # rows of a frame that may still go as a whole
 _LABELLED = 200  # entries of a series that may
+_FEW = 20  # rows of a frame that is told whole or not
 _WIDE = 40  # columns of a frame that may
+_COLUMNS = (12, 8, 5, 3)  # columns of a frame that has more than is shown
 _DESCRIBED = 20_000_000  # cells of a frame whose columns are still worth describing
 
 
@@ -31,20 +33,18 @@ def forms(value: Any) -> list[Form]:
 def _frame(frame: Any) -> list[Form]:
     rows, width = frame.shape
     head = f"{rows:,} rows × {width:,} columns"
-    wide, narrow = min(width, _WIDE), min(width, 12)
-    made = []
-    if rows <= _WHOLE:
-        made.append(_rows(frame, head, rows, wide))
-    if rows * width <= _DESCRIBED:
-        made += [_summary(frame, head, min(rows, few), columns) for columns in (wide, narrow) for few in (5, 3, 0)]
+    some = [columns for columns in _COLUMNS if columns < width]
+    wide = min(width, _WIDE)
+    made = [_rows(frame, head, rows, wide)] if rows <= _WHOLE else []
+    if rows <= _FEW:  # a table of results, of which a summary says little
+        made += [_rows(frame, head, rows, columns) for columns in some]
+    elif rows * width <= _DESCRIBED:
+        made += [_summary(frame, head, few, wide) for few in (5, 3, 0)]
+        made += [_summary(frame, head, few, columns) for columns in some for few in (3, 0)]
     else:
         head += " (too many to describe)"
-        made += [_rows(frame, head, few, columns) for columns in (wide, narrow) for few in (5, 3)]
-    if rows <= _WHOLE:
-        made.append(_rows(frame, head, min(rows, 3), narrow))
-    for columns in (width, _WIDE, 12, 5):
-        if columns <= min(width, 500):
-            made.append(_columns(frame, head, columns))
+        made += [_rows(frame, head, few, columns) for columns in (wide, *some) for few in (5, 3)]
+    made += [_columns(frame, head, columns) for columns in (wide, *some)]
     return [*made, Form(head, "shape only")]
 
 
