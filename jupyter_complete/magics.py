@@ -285,7 +285,7 @@ def _matcher(session: Session) -> Any:
         before = context.line_with_cursor[: context.cursor_position]
         if not before.startswith(("%%complete", "%complete")):
             return {"completions": []}
-        found = arguments.completions(before, {"models": session.models.names(), "threads": session.threads})
+        found = arguments.completions(before, session.known())
         token = before.rpartition(" ")[2]
         rest = len(token) - len(context.token)  # IPython's token may begin after a dash
         return {

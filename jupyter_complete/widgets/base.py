@@ -6,6 +6,7 @@ What comes in between, text while it streams, goes as messages; a view that miss
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from ..errors import CompleteError
 from .urgent import Urgent
 
 STATIC = Path(__file__).parent / "static"
+_COMMENT = re.compile(r"(^|\s)// .*$")
 
 
 def module(*parts: str) -> str:
     """One ES module of these files, the last of which is the view; every widget sends it, so without what is for us."""
     texts = [(STATIC / f"{part}.js").read_text(encoding="utf-8") for part in parts]
-    lines = [line.strip() for text in texts for line in text.splitlines()]
-    kept = [line for line in lines if line and not line.startswith("//")]
+    lines = [_COMMENT.sub("", line).strip() for text in texts for line in text.splitlines()]
+    kept = [line for line in lines if line]
     return "\n".join([*kept, f"export default {parts[-1]}View;"])
 
 

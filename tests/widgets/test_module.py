@@ -15,12 +15,13 @@ from jupyter_complete.config import Complete
 from jupyter_complete.render.page import visible
 from jupyter_complete.widgets.base import module
 from jupyter_complete.widgets.controls import CONTROLS, of_panel
+from jupyter_complete.widgets.panel import PARTS
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": ("common", "urgent", "tokens", "panel"), "tokens": ("common", "urgent", "tokens")}
+VIEWS = {"panel": PARTS, "tokens": ("common", "urgent", "tokens")}
 INSIDE = {"panel": "edited, shield, unshield, visible, settingsPart", "tokens": "placed"}  # tested by themselves
-MOST = 30_000  # bytes of a module, which every widget of a notebook carries
+MOST = 30 * 1024  # bytes of a module, which every widget of a notebook carries
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,12 @@ function make(tag, props = {}, ...children) {
   return node;
 }
 
+const div = (className, ...children) => make("div", { className }, ...children);
+const span = (className, ...children) => make("span", { className }, ...children);
+const button = (text, title, onclick, more) => make("button", { type: "button", title, onclick, ...more }, text);
+const choices = (values) => values.map((value) => make("option", { value }, visible(value) || "–"));
+const unique = () => Math.random().toString(36).slice(2);
+
 // Control, bidirectional and invisible characters, as the kernel's own views treat them.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
 

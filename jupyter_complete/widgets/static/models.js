@@ -19,10 +19,6 @@ const modelsView = viewOf((el, line) => {
   const also = make("div", { className: "jcm-quiet" });
   el.append(make("div", { className: "jc-view jcm", role: "group", "aria-label": "Models" }, resident, notes, form, said, also));
 
-  function button(text, title, onclick) {
-    return make("button", { type: "button", title, onclick }, text);
-  }
-
   function choice(label, values) {
     return make("select", { "aria-label": label }, ...values.map((value) => make("option", { value }, value)));
   }
