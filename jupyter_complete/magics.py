@@ -67,6 +67,7 @@ class CompleteMagics(Magics):
             behind = settings.pop("background", False)
             if behind and not hasattr(self.shell, "kernel"):
                 raise UsageError("--background is for notebooks; leave it out here.")
+            behind = behind and newcell.attended(self.shell)  # else the text would come when the notebook is written
             showing = self._showing(settings, behind)
             stream = self._begin(text, settings)
         if behind:

@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 from .. import status
+from ..config import Complete
 from ..display import Progress
 from ..errors import CompleteError
 from ..render import models as models_view
@@ -53,6 +54,7 @@ class Models(View):
             residents=[[one.name, *status.row(session, one)] for one in residents],
             notes=[said for said in map(status.note, residents) if said],
             sources=[[name, what] for name, resident, what in status.sources(session) if not resident],
+            dtypes=list(Complete.class_traits()["dtype"].values),
             also=status.ALSO,
             default=session.config.model,
             busy=self._stream is not None,

@@ -16,6 +16,8 @@ globalThis.getSelection = () => window.getSelection();
 export const facts = JSON.parse(readFileSync(join(FOLDER, "facts.json"), "utf8"));
 export const panel = await import(pathToFileURL(join(FOLDER, "panel.mjs")));
 export const tokens = await import(pathToFileURL(join(FOLDER, "tokens.mjs")));
+export const models = await import(pathToFileURL(join(FOLDER, "models.mjs")));
+export const background = await import(pathToFileURL(join(FOLDER, "background.mjs")));
 
 // The front end's copy of a widget: what it holds, and what was sent to the kernel.
 export class Model {
