@@ -15,7 +15,6 @@ from ..completion import Completion
 from ..worker import Stream
 from .base import View, module, sentence_of, styles
 from .growing import Growing
-from .kept import Kept
 
 
 class Background(View):
@@ -35,7 +34,6 @@ class Background(View):
         self._echo = echo
         self._form = form
         self._when_done = when_done
-        self._kept = Kept()
         self._growing = Growing(self)
         self.publish()
 

@@ -23,7 +23,6 @@ from ..worker import Stream
 from .base import View, module, sendable, styles
 from .controls import CONTROLS, of_panel
 from .growing import Growing
-from .kept import Kept
 from .scene import MODEL, YOU, Piece, Scene, card, measured, same_again, told_of
 from .tokens import sibling, told, weighed
 
@@ -50,7 +49,6 @@ class Panel(View):
         self._settings: dict[str, Any] = {}
         self._stream: Stream | None = None
         self._watching: threading.Thread | None = None
-        self._kept = Kept()
         self.publish()
 
     @property
@@ -166,13 +164,6 @@ class Panel(View):
     def do_weigh(self, part: int, at: int) -> None:
         if self._scene.one is not None:
             self.tell("weighed", part=part, at=at, top=weighed(self._scene.one, part, at))
-
-    def _ipython_display_(self) -> None:
-        """The panel, and beside it a static output that says the same to whoever has no kernel."""
-        from IPython.display import display
-
-        display(self.alone(), raw=True)
-        self._kept.place(self._static())
 
     def _static(self) -> dict[str, str]:
         one = self._scene.one
