@@ -100,14 +100,12 @@ class Line {
 }
 
 // In JupyterLab a letter typed anywhere but into a field is a command (b makes a cell): not so inside a view, where only
-// those with Ctrl or Cmd stay the notebook's.
+// those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does.
 function guard(el) {
-  const keep = (on) => (on ? el.setAttribute("data-lm-suppress-shortcuts", "true") : el.removeAttribute("data-lm-suppress-shortcuts"));
-  const modifies = (event) => event.key === "Control" || event.key === "Meta";
-  keep(true);
-  el.addEventListener("keydown", (event) => modifies(event) && keep(false), true);
-  el.addEventListener("keyup", (event) => modifies(event) && keep(true), true);
-  el.addEventListener("focusin", () => keep(true));
+  const mark = ({ target, ctrlKey, metaKey, key }) =>
+    el.contains(target) && el.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
+  window.addEventListener("keydown", mark, true);
+  return () => window.removeEventListener("keydown", mark, true);
 }
 
 // An anywidget definition of a view: one line to the kernel for all places where it is shown.
@@ -120,10 +118,9 @@ function viewOf(draw) {
         started(model);
       },
       render({ model, el }) {
-        guard(el);
-        const view = draw(el, started(model));
-        const gone = line.show(view);
+        const free = guard(el), view = draw(el, started(model)), gone = line.show(view);
         return () => {
+          free();
           gone();
           view.gone?.();
         };
