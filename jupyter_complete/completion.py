@@ -142,7 +142,7 @@ class Completion:
         ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
         parts = [ended, *self._unmet(), count(decoded, "token")]
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
-        if self.timing.decode_tokens_per_s is not None:
+        if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
         if self.timing.first_token_s is not None:
             parts.append(f"first token {self.timing.first_token_s * 1000:,.0f} ms")
