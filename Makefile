@@ -6,11 +6,12 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test bench lab lint types notebooks pictures looks chromium node clean
+.PHONY: help setup demo test fuzz bench lab lint types notebooks pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
+	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
 	@echo "make lab        open the notebooks in JupyterLab"
@@ -33,6 +34,9 @@ demo: setup
 
 test: setup chromium node
 	$(BIN)/python -m pytest
+
+fuzz: setup
+	$(BIN)/python tests/fuzz.py
 
 chromium: $(INSTALLED)
 	@$(BIN)/python tests/browser/chromium.py

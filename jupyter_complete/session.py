@@ -14,16 +14,20 @@ from operator import index
 from typing import Any, SupportsIndex
 
 from . import prompt as prompts
+from .answers import Answers, Done
 from .completion import Completion, Draft
 from .composed import Composed, Excerpt, Text, Turn, plain
 from .config import Complete
-from .errors import BadOption, CompleteError
+from .errors import BadOption, BadPrompt, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
+from .schemas import structure_of
+from .structure import Choices
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
+SEEDS = 2**63  # of which the last is the largest that an option takes
 
 
 class Session:
@@ -35,6 +39,7 @@ class Session:
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
+        self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     def known(self) -> dict[str, list[str]]:
@@ -68,19 +73,59 @@ class Session:
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
         sampling = self._seeded(self.config.sampling(settings))
+        request = self._request(text, settings, options, sampling, mode, typed, tuple(excerpts))
+        return self._submit(request, Draft(request))
+
+    def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
+        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
+        plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
+        settings = self.config.checked(options)
+        sampling = self._seeded(self.config.sampling(settings))
+        self.models.find(settings["model"])
+        made: dict[int, Request | CompleteError] = {}
+        for key, text in texts.items():
+            own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
+            try:
+                made[key] = self._request((prompts.checked(text),), settings, options, own)
+            except BadPrompt as error:
+                made[key] = error
+        return made
+
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+        """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
+        followed. The longest come first: the last ones to run shall be short."""
+        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
+        model = next(iter(requests.values())).model
+        resident = self.models.resident(model, self.config.dtype, self.config.device)
+        return self.models.submit_many(resident, longest_first, Answers(requests, done))
+
+    def _request(
+        self,
+        text: Text,
+        settings: Mapping[str, Any],
+        options: Mapping[str, Any],
+        sampling: Sampling,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: tuple[Excerpt, ...] = (),
+    ) -> Request:
+        structure = structure_of(settings, self.namespace)
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
-        request = Request(
+        if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
+            sampling = replace(sampling, num=1, beams=1, seed=None)
+        framing = self._framing(settings, options)
+        return Request(
             prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
-            framing=(framing := self._framing(settings, options)),
-            composed=self._composed(text, framing, tuple(excerpts)),
+            framing=framing,
+            composed=self._composed(text, framing, excerpts),
             mode=mode,
             model=settings["model"],
             inspect=settings["inspect"],
             lookup=settings["lookup"],
+            structure=structure,
         )
-        return self._submit(request, Draft(request))
 
     def _framing(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
         """How the text is to be put; what only a cell can ask for counts where it was asked for."""
@@ -148,6 +193,7 @@ class Session:
             forced=forced,
             inspect=inspect and not completion.prompt_tokens,
             lookup=self.config.lookup,
+            structure=asked.structure if asked and not isinstance(asked.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 

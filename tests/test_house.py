@@ -22,12 +22,18 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
-    0: ("errors", "request", "events", "composed"),
-    1: ("config", "prompt", "textstream", "engine", "measures", "render/"),
-    2: ("completion", "branches", "sources/", "local/"),
+    0: ("errors", "request", "events", "composed", "structure"),
+    1: (
+        *("config", "schemas", "schema_types", "prompt", "columns", "textstream", "engine", "measures"),
+        *("render/", "braces", "harmless", "sandbox", "variables", "forms/"),
+    ),
+    2: ("completion", "answers", "branches", "results", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
-    5: ("arguments", "ascode", "status", "typed", "display", "newcell", "magics", "python"),
+    5: (
+        *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
+        *("filling", "frames", "accessors"),
+    ),
     6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }
@@ -37,14 +43,29 @@ ROOMS = {
     "torch": ("local/",),
     "transformers": ("local/",),
     "numba": ("local/",),
+    "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
+    "jinja2": ("sandbox",),
+    "narwhals": ("frames",),
+    "sqlite3": ("results",),
 }
 
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas")
+LATE = (
+    "torch",
+    "transformers",
+    "numba",
+    "anywidget",
+    "narwhals",
+    "pandas",
+    "polars",
+    "llguidance",
+    "pydantic",
+    "jinja2",
+)
 
 
 def rooms() -> list[str]:
