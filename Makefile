@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test fuzz bench lab lint types notebooks pictures chromium node clean
+.PHONY: help setup demo test fuzz bench lab lint types notebooks pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -18,6 +18,7 @@ help:
 	@echo "make lint       ruff, and mypy with: make types"
 	@echo "make notebooks  execute the notebooks again, in place"
 	@echo "make pictures   take the pictures in docs/images again"
+	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -48,6 +49,9 @@ $(JSDOM): tests/widgets/js/package-lock.json
 
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py
+
+looks: setup chromium
+	PYTHONPATH=tests $(BIN)/python tests/browser/looks.py
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

@@ -13,77 +13,22 @@ from lab import LOAD, Lab, Page, ended, opened, output_of, run, running, wait_fo
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 QUICK = LOAD + "\n" + tiny.cell(0.002)
 TEXT, MARK = 4.5, 3.0  # what WCAG 2.2 AA asks of text, and of marks that carry a meaning
-MARKS = {".jct-bar": "backgroundColor", ".jct-e3": "borderBottomColor", ".jct-chip": "borderTopColor"}
+MARKS = {".jct-bar": "backgroundColor", ".jct-e3": "borderBottomColor"}
+MARKS |= dict.fromkeys((".jct-chip", ".jcp-field", ".jcp-control :is(input, select)"), "borderTopColor")
 
-# Every text that is seen under an element, and every mark, with its contrast to what lies behind it: layers of
-# backgrounds from the page's own up, each as opaque as it and all around it are.
-CONTRASTS = """([root, marks]) => {
-    const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const rgba = (color) => {
-        pen.clearRect(0, 0, 1, 1);
-        pen.fillStyle = color;
-        pen.fillRect(0, 0, 1, 1);
-        const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
-        return [[r, g, b], a / 255];
-    };
-    const over = ([top, alpha], below, opacity) => below.map((one, place) => one + (top[place] - one) * alpha * opacity);
-    const line = (node) => (node ? [...line(node.parentElement), node] : []);
-    const behind = (nodes) => {
-        let color = [255, 255, 255], opacity = 1;
-        for (const node of nodes) {
-            const style = getComputedStyle(node);
-            opacity *= Number(style.opacity);
-            color = over(rgba(style.backgroundColor), color, opacity);
-        }
-        return [color, opacity];
-    };
-    const light = (color) => {
-        const [r, g, b] = color.map((one) => (one /= 255) <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const contrast = (ink, nodes) => {
-        const [below, opacity] = behind(nodes), own = over(rgba(ink), below, opacity);
-        const [one, other] = [light(own), light(below)].sort((a, b) => b - a);
-        return (one + 0.05) / (other + 0.05);
-    };
-    const seen = (node) => node.checkVisibility() && !node.disabled && !node.closest(".jc-hidden, .jcp-copy, [disabled]");
-    const found = [], here = [...root.querySelectorAll("*")];
-    for (const node of here.filter(seen)) {
-        const text = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim()) || node.matches("input, select");
-        if (text) found.push(["text", node.className || node.tagName, contrast(getComputedStyle(node).color, line(node))]);
-    }
-    const ink = getComputedStyle(root.querySelector(".jcp-field")).color;
-    for (const node of root.querySelectorAll(".jcp-copy span")) found.push(["text", node.className, contrast(ink, line(node))]);
-    for (const [selector, name] of Object.entries(marks)) {
-        for (const node of [...root.querySelectorAll(selector)].filter(seen)) {
-            found.push(["mark", selector, contrast(getComputedStyle(node)[name], line(node.parentElement))]);
-        }
-    }
-    return found;
-}"""
-
-SCROLLED = """async () => {
-    const box = document.querySelector(".jp-WindowedPanel-outer"), times = [];
-    const frame = () => new Promise((done) => requestAnimationFrame(done));
-    box.scrollTop = 0;
-    let last = await frame();
-    while (box.scrollTop + box.clientHeight < box.scrollHeight - 1) {
-        box.scrollTop += 40;
-        const now = await frame();
-        times.push(now - last);
-        last = now;
-    }
-    return times.sort((a, b) => a - b);
-}"""
+SCRIPTS = Path(__file__).parent
+CONTRASTS = (SCRIPTS / "contrasts.js").read_text()
+SCROLLED = (SCRIPTS / "scrolled.js").read_text()
 
 
 def full(page: Any) -> None:
-    """A panel that shows all there is: a fork, cards of several, candidates that are cut, code, history, a token's card."""
-    for name in ("Settings", "Tokens", "As code", "History"):
-        page.locator(".jcp summary", has_text=name).first.click()
+    """A panel that shows all there is: a fork, candidates that are cut, settings, code, history, a token's card."""
+    page.locator(".jcp summary", has_text="Settings").click()
     for name, value in {"max_new_tokens": 40, "seed": 3, "top_p": 0.6}.items():
         page.locator(f"[id^=jcp-{name}-]").fill(str(value))
     begin(page, lambda: page.locator(".jcp-bar button").first.click())
+    for name in ("Tokens", "As code", "History"):
+        page.locator(".jcp summary", has_text=name).first.click()
     page.locator(".jct-body .jct-token").nth(12).click()
     begin(page, lambda: page.locator(".jct-card td button").first.click())
     page.locator(".jct-body .jct-token").nth(12).click()

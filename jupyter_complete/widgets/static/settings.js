@@ -39,7 +39,8 @@ function settingsPart(controls) {
     root,
     set(values, known) {
       for (const [name, { control, field, offer }] of fields) {
-        offer?.replaceChildren(...choices(["", ...(known[control.known] || [])]));
+        offer?.replaceChildren(...choices(known[control.known] || []));
+        if (offer) offer.value = ""; // none is shown, so that each can be chosen
         if (!(name in values) || changed.has(name) || document.activeElement === field) continue;
         if (control.kind === "switch") field.checked = Boolean(values[name]);
         else if (control.kind === "texts") field.value = values[name].map(escaped).join("|");
