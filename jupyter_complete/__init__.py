@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .completion import Completion
     from .config import Complete
     from .errors import CompleteError
-    from .python import Model, complete, last, load, register, score, stream
+    from .python import Model, complete, last, load, register, score, stream, task
     from .request import Request, Sampling
     from .session import Session, current
     from .widgets.panel import panel
@@ -40,6 +40,7 @@ _PUBLIC = {
     "register": "python",
     "score": "python",
     "stream": "python",
+    "task": "python",
     "tokens": "widgets.tokens",
 }
 
@@ -61,6 +62,7 @@ __all__ = [
     "register",
     "score",
     "stream",
+    "task",
     "tokens",
     "unload_ipython_extension",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +22,9 @@ from .display import paint, wait
 from .errors import BadOption, EmptyPrompt
 from .models import named
 from .render import models as models_view
+from .render import tasks as tasks_view
 from .render import thread as thread_view
+from .render.page import visible
 from .session import Session
 from .typed import Typed
 from .worker import Stream, holding_interrupts
@@ -46,7 +48,7 @@ class Showing:
 
 @magics_class
 class CompleteMagics(Magics):
-    """%%complete, %complete, %complete_more, %complete_thread, %complete_model and %complete_panel of one session."""
+    """%%complete and %complete, and the magics whose names begin so, of one session."""
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)
@@ -122,11 +124,26 @@ class CompleteMagics(Magics):
             del threads[name]
             print(f"The conversation {name} is dropped.")
             return
-        said = thread_view.bundle(name, threads[name])
-        if hasattr(self.shell, "kernel"):
-            display(dict(said), raw=True)
-        else:
-            print(said["text/plain"])
+        self._tell(thread_view.bundle(name, threads[name]))
+
+    @no_var_expand
+    @line_magic
+    def complete_tasks(self, line: str) -> None:
+        """%complete_tasks [NAME]
+
+        What --task can name: what each is for and what it needs; with a name, the prompts that it puts to each kind of
+        model, and the options that it sets.
+        """
+        name, *others = line.split() or [""]
+        if others:
+            raise UsageError(f"%complete_tasks takes one name, not {line.strip()[:60]!r}.")
+        with _bad_lines():
+            if name:
+                self._tell(tasks_view.bundle(self.session.tasks.find(name)))
+                return
+            self._table(status.TASKS, status.tasks(self.session))
+            for trouble in self.session.tasks.troubles:
+                print(visible(trouble))
 
     @no_var_expand
     @line_magic
@@ -219,12 +236,15 @@ class CompleteMagics(Magics):
         for said in filter(None, map(status.note, residents)):
             print(said)
 
+    def _tell(self, said: Mapping[str, str]) -> None:
+        if hasattr(self.shell, "kernel"):
+            display(dict(said), raw=True)
+        else:
+            print(said["text/plain"])
+
     def _table(self, head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-        plain = models_view.table_plain(head, rows)
-        if not hasattr(self.shell, "kernel"):
-            print(plain)
-            return
-        display({"text/plain": plain, "text/html": models_view.table_html(head, rows)}, raw=True)
+        html = models_view.table_html(head, rows)
+        self._tell({"text/plain": models_view.table_plain(head, rows), "text/html": html})
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
@@ -285,7 +305,8 @@ def _matcher(session: Session) -> Any:
         before = context.line_with_cursor[: context.cursor_position]
         if not before.startswith(("%%complete", "%complete")):
             return {"completions": []}
-        found = arguments.completions(before, {"models": session.models.names(), "threads": session.threads})
+        known = {"models": session.models.names(), "threads": session.threads, "tasks": session.tasks.names()}
+        found = arguments.completions(before, known)
         token = before.rpartition(" ")[2]
         rest = len(token) - len(context.token)  # IPython's token may begin after a dash
         return {

@@ -21,6 +21,8 @@ from .errors import BadOption, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
+from .tasks.shelf import Tasks
+from .tasks.task import Task, refuse_alone
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
@@ -34,6 +36,7 @@ class Session:
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
@@ -63,14 +66,18 @@ class Session:
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
+        framing = self._framing(settings, options)
+        task, beneath = self._task(framing)
+        settings = self.config.checked({**beneath, **options})
         sampling = self._seeded(self.config.sampling(settings))
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
         request = Request(
             prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
-            framing=(framing := self._framing(settings, options)),
-            composed=self._composed(text, framing, tuple(excerpts)),
+            framing=framing,
+            composed=self._composed(text, framing, task, tuple(excerpts)),
+            beneath=beneath,
             mode=mode,
             model=settings["model"],
             inspect=settings["inspect"],
@@ -84,9 +91,21 @@ class Session:
         of_cells = {"raw": True, "context": 0, "error": False}
         return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
 
-    def _composed(self, text: Text, framing: Framing, excerpts: tuple[Excerpt, ...]) -> Composed | None:
+    def _task(self, framing: Framing) -> tuple[Task | None, dict[str, Any]]:
+        """The task that is asked for, and the options that it sets where no other is asked for."""
+        if not framing.task:
+            refuse_alone(framing)
+            return None, {}
+        task = self.tasks.find(framing.task).checked(framing)
+        return task, task.beneath(framing)
+
+    def _composed(
+        self, text: Text, framing: Framing, task: Task | None, excerpts: tuple[Excerpt, ...]
+    ) -> Composed | None:
         """What a text is put to the model as; None where it is the text as it stands."""
-        if framing.chat or framing.thread:
+        if task is not None:
+            what, wordings = f"--task {task.name}", task.wordings(text, framing)
+        elif framing.chat or framing.thread:
             what = "--thread" if framing.thread else "--chat"
             wordings = prompts.as_message(text, self.threads.get(framing.thread, ()) if framing.thread else ())
         elif excerpts or any(not isinstance(part, str) for part in text):

@@ -23,7 +23,7 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
     0: ("errors", "request", "events", "composed"),
-    1: ("config", "prompt", "textstream", "engine", "measures", "render/"),
+    1: ("config", "prompt", "textstream", "engine", "measures", "render/", "tasks/"),
     2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),

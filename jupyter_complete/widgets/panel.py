@@ -122,7 +122,7 @@ class Panel(View):
             self._run(self._session.more(one, **self._sampling(fresh=False)), scene.before)
         else:
             inspect = len(scene.text) <= MEASURED
-            options = {**self._settings, "inspect": inspect}
+            options = {**self._asked(), "inspect": inspect}
             self._run(self._session.stream(scene.text, **options), scene.pieces)
 
     def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
@@ -132,7 +132,7 @@ class Panel(View):
         if one is None:
             raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
         if not self._same_model(one):
-            self._run(self._session.stream(one.typed, **self._settings), scene.before)
+            self._run(self._session.stream(one.typed, **self._asked()), scene.before)
             return
         forced = len(one.request.forced) if one.request else 0
         whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
@@ -271,6 +271,11 @@ class Panel(View):
         names = set(Sampling.__dataclass_fields__)
         chosen = {name: value for name, value in self._settings.items() if name in names}
         return chosen if fresh else {name: value for name, value in chosen.items() if name != "seed"}
+
+    def _asked(self) -> dict[str, Any]:
+        """The settings that are not the session's own, which lie below those of a task."""
+        config = self._session.config
+        return {name: value for name, value in self._settings.items() if value != getattr(config, name)}
 
     def _same_model(self, one: Completion) -> bool:
         """Whether a continuation can be by the model, and in the form, that the page now asks for."""
