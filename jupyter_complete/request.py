@@ -68,11 +68,11 @@ class Request:
     """One request: a prompt and how to go on from it.
 
     `composed`, when given, is what `prompt`, the text as typed, is put to the model as, and `framing` how that was
-    asked for, `beneath` the options that its task sets where no other was asked for. `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding
-    `prompt`; `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the
-    tokens it begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own
-    tokens, "preview" only encodes it; `inspect` measures them and continues. `lookup` allows guesses at tokens that
-    repeat the text.
+    asked for, `beneath` the options that its task sets where no other was asked for. `model` is the name it was asked
+    of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`; `prefix` holds ids already decoded
+    after the prompt, from which the continuation goes on, and `forced` the tokens it begins with instead of choosing:
+    ids, or texts of one token each. `mode` "score" measures the prompt's own tokens, "preview" only encodes it;
+    `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the text.
     """
 
     prompt: str

@@ -144,9 +144,7 @@ def _sound(task: Task) -> Task:
         for used in {word for names in (*earlier, last) for word in names} - set(known):
             raise _wrong(task.name, f"{{{{ {used} }}}} is no placeholder", _near_or_all(used, known))
         if "text" not in last or any("text" in names for names in earlier):
-            raise _wrong(
-                task.name, f"its prompt for {kind} does not end with {{{{ text }}}}'s turn", "Put {{ text }} there."
-            )
+            raise _wrong(task.name, f"its {kind} prompt does not end with the text", "Put {{ text }} in its last turn.")
     for value in set(task.values) - set(FIELDS):
         raise _wrong(task.name, f"{value} in [values] is no placeholder", _near_or_all(value, known))
     if "length" in task.takes and not task.lengths:
