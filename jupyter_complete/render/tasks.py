@@ -47,7 +47,11 @@ def _settings(task: Task) -> list[str]:
 
 
 def _line(head: str, settings: Mapping[str, object]) -> str:
-    said = ", ".join(f"{name} {value!r}" for name, value in settings.items() if value != "")
+    said = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value!r}"
+        for name, value in settings.items()
+        if value != ""
+    )
     return f"{head}: {said}" if said else ""
 
 
