@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import keyword
 import re
 from collections.abc import Iterable, Mapping
@@ -18,8 +19,9 @@ from .errors import BadOption
 
 WORDS = ("use", "load", "list", "status", "unload")
 _BLANKS = " \t\r\n"
-_WORD = re.compile(  # quoted as a whole, or after an equals sign; any other word is what is typed up to a blank
-    r"""((?:--[\w-]+=)?)(?:"([^"]*)"|'([^']*)')(?=[ \t\r\n]|$)|(?!--[\w-]+=["'])[^ \t\r\n"'][^ \t\r\n]*"""
+# a word is quoted as a whole, or after an equals sign, or in parts after commas; any other is what is typed up to a blank
+_WORD = re.compile(
+    r"""((?:--[\w-]+=)?)(?:"([^"]*)"|'([^']*)')(?=[ \t\r\n]|$)|(?!--[\w-]+=["'])[^ \t\r\n"'](?:(?<=,)"[^"]*"|[^ \t\r\n])*"""
 )
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 
@@ -209,7 +211,11 @@ def _word(line: str) -> tuple[str, str]:
 def _value(name: str, text: Any) -> Any:
     """The value of option `name` that the typed `text` means; texts that mean none go on to be refused as they are."""
     trait = Complete.class_traits()[name]
+    if trait.metadata.get("verbatim"):
+        return text
     if isinstance(trait, List):
+        if trait.metadata.get("separated") and len(text) == 1:
+            text = next(csv.reader(text, skipinitialspace=True), [])
         return [re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], item) for item in text]
     if isinstance(trait, (Bool, Enum)) or isinstance(text, bool):
         return text

@@ -17,6 +17,7 @@ from .completion import Completion
 from .composed import Composed
 from .config import Complete
 from .request import Framing, Sampling
+from .structure import Choices, JsonSchema, Regex
 from .tasks.task import OPTIONS
 
 
@@ -50,9 +51,10 @@ def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
     """Every option of a completion's cell that is not as in `settings`, by its name."""
     request, params = one.request, _params(one)
     beneath = request.beneath if request else {}
+    form = request.structure if request is not None else None
     if request is not None and request.model != settings.model:
         yield "model", request.model
-    for field in fields(Sampling):
+    for field in fields(Sampling) if not isinstance(form, Choices) else ():
         value = getattr(params, field.name)
         value = list(value) if isinstance(value, tuple) else value
         if value != beneath.get(field.name, getattr(settings, field.name)) and field.name != "candidates":
@@ -65,6 +67,12 @@ def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
             continue
         if value != getattr(settings, field.name):
             yield field.name, value
+    if isinstance(form, Choices):
+        yield "choices", list(form.texts)
+    elif isinstance(form, Regex):
+        yield "regex", form.pattern
+    elif isinstance(form, JsonSchema):
+        yield "json", form.given
 
 
 def _in_python(one: Completion, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -124,12 +132,13 @@ def _words(name: str, value: Any) -> list[str]:
     if isinstance(trait, Bool):
         return [flag if value else f"--no-{flag.removeprefix('--')}"]
     values = value if isinstance(trait, List) else [value]
-    return [word for each in values for word in (flag, _quoted(str(each)) if isinstance(each, str) else f"{each}")]
+    verbatim = bool(trait.metadata.get("verbatim"))
+    return [word for each in values for word in (flag, _quoted(each, verbatim) if isinstance(each, str) else f"{each}")]
 
 
-def _quoted(text: str) -> str:
-    """A text as one word of a magic's line."""
-    escaped = text.replace("\\", r"\\").replace("\n", r"\n").replace("\t", r"\t")
+def _quoted(text: str, verbatim: bool) -> str:
+    """A text as one word of a magic's line; one that is taken `verbatim` knows no backslashes."""
+    escaped = text if verbatim else text.replace("\\", r"\\").replace("\n", r"\n").replace("\t", r"\t")
     plain = escaped and not re.search(r"[\s\"']|^-", escaped)
     if plain:
         return escaped

@@ -14,6 +14,7 @@ from .render import tokens as token_view
 from .render.page import count
 from .render.tokens import Part, TokensView
 from .request import Request, Sampling
+from .structure import ChoiceScore, read
 
 if TYPE_CHECKING:
     import pandas
@@ -28,8 +29,11 @@ class Completion:
     `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
     `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
     request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
-    for its `parent`, and shares with it the first `at` tokens. Of a prompt that was composed, `prompt` is what it was
-    settled to, `turns` the conversation that it ends, if it is one, and `notes` what was decided.
+    for its `parent`, and shares with it the first `at` tokens.
+
+    Of a prompt that was composed, `prompt` is what it was settled to, `turns` the conversation that it ends, if it is
+    one, and `notes` what was decided. Where a form was asked for, `met` says whether the text has it, and `value` is
+    what it means then: the choice, the text, the object that was read; `choices` are the scores of all choices.
     """
 
     prompt: str
@@ -53,6 +57,10 @@ class Completion:
     turns: tuple[Turn, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
     ahead: int = field(default=0, repr=False)  # characters of the prompt that were put before the text
+    met: bool | None = None
+    value: Any = None
+    choices: tuple[ChoiceScore, ...] = field(default=(), repr=False)
+    unmet: str = field(default="", repr=False)  # why the form was not met
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
@@ -118,7 +126,13 @@ class Completion:
             return "length (the window is full)"
         if self.finish_reason != "stop":
             return self.finish_reason
-        return "stop (end of text)" if self.end is not None else "stop (stop string)"
+        if self.choices:
+            return f"best of {len(self.choices)} choices"
+        if self.end is not None:
+            return "stop (end of text)"
+        if self.met is not None and not self.params.stop:
+            return "stop (whole)" if self.met else "stop (no token goes on)"
+        return "stop (stop string)"
 
     def footer(self) -> str:
         """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
@@ -126,7 +140,7 @@ class Completion:
         endings = [c.ending() for c in (self, *self.alternatives)]
         several = len(set(endings)) > 1
         ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
-        parts = [ended, count(decoded, "token")]
+        parts = [ended, *self._unmet(), count(decoded, "token")]
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
         if self.timing.decode_tokens_per_s is not None:
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
@@ -148,7 +162,13 @@ class Completion:
         if self.request is not None and self.request.mode != "continue":
             return token_view.bundle(self.prompt_tokens, self._measure_line())
         texts = [c.text for c in (self, *self.alternatives)]
-        return view.bundle(view.CompletionView(texts, self.footer(), before, form))
+        return view.bundle(view.CompletionView(texts, self.footer(), before, form, self.choices))
+
+    def _unmet(self) -> list[str]:
+        """In words, why continuations have not the form that was asked for."""
+        every = (self, *self.alternatives)
+        told = [(f"({n}) " * (len(every) > 1), c.unmet) for n, c in enumerate(every, 1) if c.unmet]
+        return ["; ".join(number + why for number, why in told)] if told else []
 
     def _continued(self, **options: Any) -> Completion:
         if self.continue_with is None:
@@ -294,6 +314,9 @@ class Draft:
         assert finish is not None
         seed = request.sampling.seed
         composed = self.settled or self._earlier
+        met = finish.met[index] if finish.met else None
+        form = request.structure if request.mode == "continue" else None
+        met, value, unmet = read(form, self.texts[index], met, finish.choices)
         return Completion(
             prompt=self.prompt,
             text=self.texts[index],
@@ -315,4 +338,8 @@ class Draft:
             turns=composed.turns if composed else (),
             notes=composed.notes if composed else (),
             ahead=composed.ahead if composed else 0,
+            met=met,
+            value=value,
+            choices=finish.choices,
+            unmet=unmet,
         )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from traitlets import Any as Anything
 from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
 from traitlets.config import Config, Configurable
 
@@ -22,7 +23,8 @@ class Complete(Configurable):
 
     A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
     `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
-    knows the names; `cell_only` options say where a text comes from, or a result is shown or bound.
+    knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
+    are taken as they are typed, and a list's one text is read at its commas where it is `separated`.
     """
 
     model = Unicode(
@@ -96,6 +98,16 @@ class Complete(Configurable):
     inspect = Bool(
         False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
     ).tag(flag=("--inspect",))
+    choices = List(
+        Unicode(), help="Pick one of these, by the probability of each; given once, it is read at its commas."
+    ).tag(flag=("--choices",), metavar="A,B,C", separated=True)
+    regex = Unicode("", help="Let the text match this regular expression, from its beginning to its end.").tag(
+        flag=("--regex",), metavar="REGEX", verbatim=True
+    )
+    json = Anything(
+        None,
+        help="Let the text be JSON of a schema: its text, its file, or a variable (dict, dataclass, pydantic model).",
+    ).tag(flag=("--json",), metavar="SCHEMA", verbatim=True)
     cell = Bool(False, help="Write the completion into a new cell below, which is not run.").tag(
         flag=("--cell",), cell_only=True
     )

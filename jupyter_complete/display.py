@@ -13,6 +13,7 @@ from typing import Protocol
 
 from .completion import TOKENS, Completion, Draft
 from .events import Loading, Prefill
+from .render import choices as choices_view
 from .render.page import count, numbered, size, visible
 from .worker import Stream, stopping_on_interrupt
 
@@ -170,7 +171,8 @@ class TerminalScreen:
     def final(self, done: Completion, before: str, form: str) -> None:
         self._rewrite("")
         if self._began and form != TOKENS:
-            print(f"\n\n[{visible(done.footer())}]")
+            table = f"\n\n{choices_view.to_plain(done.choices)}" if done.choices else ""
+            print(f"{table}\n\n[{visible(done.footer())}]")
         else:
             print("\n\n" * self._began + done.bundle(before, form)["text/plain"])
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .composed import Kind, Turn
+from .structure import ChoiceScore
 
 Reason = Literal["stop", "length", "interrupted", "error"]
 
@@ -133,7 +134,10 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The one terminal event: why each continuation ended, and text still held back when it did."""
+    """The one terminal event: why each continuation ended, and text still held back when it did.
+
+    `met` tells of each whether it has the form that was asked for, `choices` how likely each choice was.
+    """
 
     reasons: tuple[Reason, ...]
     tails: tuple[str, ...]
@@ -142,6 +146,8 @@ class Finish:
     model: ModelInfo | None = None
     prompt_ids: tuple[int, ...] = ()
     prompt_steps: tuple[Step, ...] = ()
+    met: tuple[bool, ...] = ()
+    choices: tuple[ChoiceScore, ...] = ()
 
 
 Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Finish

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from .composed import Composed
 from .errors import BadOption
+from .structure import Choices, Structure
 
 Mode = Literal["continue", "score", "preview"]
 
@@ -72,7 +73,8 @@ class Request:
     of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`; `prefix` holds ids already decoded
     after the prompt, from which the continuation goes on, and `forced` the tokens it begins with instead of choosing:
     ids, or texts of one token each. `mode` "score" measures the prompt's own tokens, "preview" only encodes it;
-    `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the text.
+    `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the text; `structure` is the
+    form that the text shall have.
     """
 
     prompt: str
@@ -87,3 +89,12 @@ class Request:
     forced: tuple[int | str, ...] = ()
     inspect: bool = False
     lookup: bool = True
+    structure: Structure | None = None
+
+    def __post_init__(self) -> None:
+        if self.structure is None:
+            return
+        if self.mode == "score":
+            raise BadOption("A text that is scored is given, so it takes no form.", "Leave out --score, or the form.")
+        if self.sampling.beams > 1 and not isinstance(self.structure, Choices):
+            raise BadOption("Beams cannot be held to a regex or a schema.", "Leave out --beams.")

@@ -21,6 +21,8 @@ from .errors import BadOption, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
+from .schemas import structure_of
+from .structure import Choices, Structure
 from .tasks.shelf import Tasks
 from .tasks.task import Task, refuse_alone
 from .worker import Stream
@@ -67,11 +69,13 @@ class Session:
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
         settings = self.config.checked(options)
         framing = self._framing(settings, options)
-        task, beneath = self._task(framing)
-        settings = self.config.checked({**beneath, **options})
-        sampling = self._seeded(self.config.sampling(settings))
+        structure = structure_of(settings, self.namespace)
+        task, beneath = self._task(framing, structure)
+        sampling = self._seeded(self.config.sampling(self.config.checked({**beneath, **options})))
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
+        if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
+            sampling = replace(sampling, num=1, beams=1, seed=None)
         request = Request(
             prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
@@ -82,6 +86,7 @@ class Session:
             model=settings["model"],
             inspect=settings["inspect"],
             lookup=settings["lookup"],
+            structure=structure,
         )
         return self._submit(request, Draft(request))
 
@@ -91,13 +96,16 @@ class Session:
         of_cells = {"raw": True, "context": 0, "error": False}
         return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
 
-    def _task(self, framing: Framing) -> tuple[Task | None, dict[str, Any]]:
+    def _task(self, framing: Framing, structure: Structure | None) -> tuple[Task | None, dict[str, Any]]:
         """The task that is asked for, and the options that it sets where no other is asked for."""
         if not framing.task:
             refuse_alone(framing)
             return None, {}
         task = self.tasks.find(framing.task).checked(framing)
-        return task, task.beneath(framing)
+        beneath = task.beneath(framing)
+        if structure is not None:  # which has an end of its own
+            beneath.pop("stop", None)
+        return task, beneath
 
     def _composed(
         self, text: Text, framing: Framing, task: Task | None, excerpts: tuple[Excerpt, ...]
@@ -157,6 +165,7 @@ class Session:
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
             lookup=self.config.lookup,
+            structure=asked.structure if asked and not isinstance(asked.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 

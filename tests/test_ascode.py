@@ -124,6 +124,35 @@ def test_a_stop_text_stops_again(shell: InteractiveShell, session: Session, stop
     assert run(shell, session, as_code(one, session.config)).params.stop == (stop,)
 
 
+FORMS = [
+    {"choices": ["yes", "no, not at all"]},
+    {"choices": ["a\nb", 'say "it\'s"']},
+    {"regex": r"(?:\\|a| \d)+", "max_new_tokens": 5},
+    {"regex": '"[ab]"', "max_new_tokens": 5},
+    {"json": {"type": "string", "maxLength": 3}, "max_new_tokens": 5},
+    {"json": {"const": "it's"}, "max_new_tokens": 5},
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_a_form_is_asked_for_again(shell: InteractiveShell, session: Session, form: dict[str, Any]) -> None:
+    one = session.complete("The mean", **form)
+    again = run(shell, session, as_code(one, session.config))
+    assert (ids(again), again.value, again.choices) == (ids(one), one.value, one.choices)
+
+
+def test_a_schema_is_asked_for_by_its_name(shell: InteractiveShell, session: Session) -> None:
+    shell.user_ns["Size"] = {"enum": ["S", "M"]}
+    one = session.complete("The mean", json="Size", seed=1)
+    assert as_code(one, session.config) == "%%complete --seed 1 --json Size\nThe mean"
+
+
+def test_what_goes_on_after_a_choice_is_python(shell: InteractiveShell, session: Session) -> None:
+    one = session.more(session.complete("The mean", choices=["yes", "no"]), max_new_tokens=4).result()
+    again = run(shell, session, as_code(one, session.config))
+    assert ids(session.last) == ids(again) == ids(one)
+
+
 def test_where_all_is_as_in_the_settings_the_cell_has_the_seed_alone(session: Session) -> None:
     one = _tiny(session).complete("The mean", max_new_tokens=4, seed=3)
     session.config.max_new_tokens = 4

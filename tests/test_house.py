@@ -22,8 +22,8 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
-    0: ("errors", "request", "events", "composed"),
-    1: ("config", "prompt", "textstream", "engine", "measures", "render/", "tasks/"),
+    0: ("errors", "request", "events", "composed", "structure"),
+    1: ("config", "schemas", "schema_types", "prompt", "textstream", "engine", "measures", "render/", "tasks/"),
     2: ("completion", "branches", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
@@ -37,6 +37,7 @@ ROOMS = {
     "torch": ("local/",),
     "transformers": ("local/",),
     "numba": ("local/",),
+    "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
 }
@@ -44,7 +45,7 @@ ROOMS = {
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas")
+LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "llguidance", "pydantic")
 
 
 def rooms() -> list[str]:

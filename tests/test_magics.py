@@ -669,3 +669,54 @@ class TestPreload:
         held.set()
         assert first == Loading(f"waiting for {name}, which is being loaded")
         assert stream.result().text
+
+
+# -- forms -------------------------------------------------------------------------------------------------------
+
+
+def test_a_choice_is_bound_with_its_scores(shell: InteractiveShell) -> None:
+    run(shell, '%%complete --choices yes,no,"not sure" -o c\nIs it?')
+    assert shell.user_ns["c"].value in [choice.text for choice in shell.user_ns["c"].choices]
+
+
+def test_the_table_of_choices_stands_below_the_text(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --choices yes,no\nIs it?")
+    printed = capsys.readouterr().out
+    assert printed.index("logprob") < printed.index("[best of 2 choices")
+
+
+def test_a_dataclass_of_the_notebook_is_a_schema_by_its_name(shell: InteractiveShell) -> None:
+    run(shell, "from dataclasses import dataclass\n@dataclass\nclass Size:\n    wide: bool")
+    run(shell, "%%complete --json Size -o c\nThe size is ")
+    assert isinstance(shell.user_ns["c"].value, shell.user_ns["Size"])
+
+
+def test_what_is_not_met_is_said_and_bound(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%%complete --regex [a-z]{30} -N 2 -t 0 -o c\nThe mean")
+    assert "the text does not match the regex" in capsys.readouterr().out
+    assert (shell.user_ns["c"].met, shell.user_ns["c"].value) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--choices yes", "two texts or more"),
+        ("--choices yes,yes", "given twice"),
+        ("--choices yes,", "empty"),
+        ("--choices a,b --regex c", "exclude each other"),
+        ("--json Nothing", "no variable"),
+        ("--json {", "no JSON"),
+        ("--regex ( ", "unclosed group"),
+        ("--regex a --beams 2", "Beams"),
+        ("--regex a --score", "scored"),
+    ],
+)
+def test_a_form_that_cannot_be_had_is_one_sentence(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    shell.run_cell(f"%%complete {line}\nThe mean")
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+    assert "Traceback" not in printed.out + printed.err

@@ -101,6 +101,11 @@ def test_a_tasks_options_lie_above_the_settings_and_below_what_is_asked_for(aske
     assert asked.complete("Hi").params.temperature == asked.config.temperature
 
 
+def test_a_form_that_is_asked_for_ends_the_text_and_no_stop_of_the_task(asked: Session) -> None:
+    done = asked.complete("Hi", task="every", regex="a\nb", max_new_tokens=20)
+    assert (done.params.stop, done.text) == ((), "a\nb")
+
+
 def test_a_value_in_a_tasks_text_takes_the_form_that_fits(asked: Session) -> None:
     value = Value("df", (Form("long " * 40), Form("brief", "40 words")))
     asked.config.value_tokens = 10

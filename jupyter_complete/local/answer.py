@@ -9,8 +9,11 @@ from threading import Event as StopEvent
 
 from ..events import Candidate, Leading, Reason, Step, Timing, Token
 from ..request import Request
+from ..structure import Choices, ChoiceScore, best, scores
 from ..textstream import TextStream
 from .beams import Beam, search
+from .choices import Ids, weigh
+from .constrain import Grammar, matches
 from .decode import Row, decode, decode_guessing, take
 from .lookup import Lookup
 from .runners import Runner
@@ -21,7 +24,8 @@ from .vocabulary import Vocabulary
 class Answer:
     """What one request has got so far. `held` are the ids that the runner's first row may be kept for.
 
-    `forced` are the ids of the request's forced tokens.
+    `forced` are the ids of the request's forced tokens, `grammar` what the text may be after its prefix. `scores` are
+    those of choices.
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class Answer:
         request: Request,
         prompt: Sequence[int],
         forced: Sequence[int] = (),
+        grammar: Grammar | None = None,
     ) -> None:
         sampling, prefix = request.sampling, request.prefix
         self._vocabulary = vocabulary
@@ -39,14 +44,18 @@ class Answer:
         self._prompt = prompt
         self._sampling = sampling
         self._forced = forced
+        self._grammar = grammar
         self._taken: list[Choice] = []  # the forced tokens, with what was said of them
         self._drawn = len(prefix) + len(forced)
         self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
         self._counts = [0] * sampling.num
         self._reasons: list[Reason | None] = [None] * sampling.num
+        self._open: Reason = "length"  # why those end that nothing else has ended
         self._first: tuple[float, int] | None = None  # when the first tokens came, and how many came with it
         self._last = 0.0
+        self._shown = [text.before.shown for text in self._texts]
         self.held: list[int] = []
+        self.scores: tuple[ChoiceScore, ...] = ()
 
     @property
     def count(self) -> int:
@@ -59,15 +68,40 @@ class Answer:
         """Every token after `head`, of which the runner holds all ids but the last."""
         ids = list(head)
         if self._forced:
-            self._taken = list(take(runner, ids, self._forced[:limit], sampler, self._draws(0), stop))
+            self._taken = list(take(runner, ids, self._forced[:limit], sampler, self._draws(0), stop, self._grammar))
         if self._sampling.beams > 1:
             yield from self._searched(runner, ids, sampler, limit, stop)
         else:
             yield from self._sampled(runner, ids, sampler, limit, stop)
 
+    def chosen(
+        self, runner: Runner, head: Sequence[int], paths: Sequence[Ids], sampler: Sampler, stop: StopEvent
+    ) -> Iterator[Token]:
+        """The tokens of the likeliest of the request's choices, whose ids are `paths`."""
+        assert isinstance(self._request.structure, Choices)
+        self.held = list(head)
+        found = weigh(runner, head, paths, sampler, stop)
+        if found is None:
+            return
+        weighed, self.held = found
+        logprobs, lengths = [one.logprob for one in weighed], [len(one.tokens) for one in weighed]
+        self.scores = scores(self._request.structure.texts, logprobs, lengths)
+        tokens = weighed[best(self.scores)].tokens
+        for place, choice in enumerate(tokens, 1):
+            yield self._take(0, choice, last=place == len(tokens), whole=True)
+
+    def met(self, tails: Sequence[str]) -> tuple[bool, ...]:
+        """Of each continuation, ended with its tail, whether it has the form asked for; nothing where none was."""
+        structure = self._request.structure
+        if structure is None:
+            return ()
+        if isinstance(structure, Choices):
+            return (bool(self.scores),)
+        return tuple(matches(structure, shown + tail) for shown, tail in zip(self._shown, tails, strict=True))
+
     def endings(self, stop: StopEvent) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
         """Why each continuation ended, and the text still held of those that were stopped."""
-        open_reason: Reason = "interrupted" if stop.is_set() else "length"
+        open_reason: Reason = "interrupted" if stop.is_set() else self._open
         tails = tuple(
             "" if reason else text.close()[1] for reason, text in zip(self._reasons, self._texts, strict=True)
         )
@@ -86,17 +120,20 @@ class Answer:
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token]:
         self.held = list(head)
-        yield from self._told([Beam((), 0.0)] * self._sampling.num, ended=len(self._taken) == limit)
+        whole = self._grammar is not None and self._grammar.done
+        self._open = "stop" if whole else "length"
+        yield from self._told([Beam((), 0.0)] * self._sampling.num, len(self._taken) == limit, whole)
         left = limit - len(self._taken)
-        if left == 0 or self._reasons[0] is not None:  # a forced token ends all of them or none
+        if left == 0 or whole or self._reasons[0] is not None:  # a forced token ends all of them or none
             return
-        rows = [Row(index, list(head), self._draws(index)) for index in range(self._sampling.num)]
+        rows = [self._row(index, head) for index in range(self._sampling.num)]
         if self._request.lookup and runner.at_once > 1 and len(rows) == 1:
             steps = decode_guessing(runner, rows[0], sampler, left, stop, Lookup(head))
         else:
             steps = decode(runner, rows, sampler, left, stop)
         for row, choice in steps:
-            token = self._take(row.index, choice, last=self._counts[row.index] + 1 == limit)
+            whole = row.grammar is not None and row.grammar.done
+            token = self._take(row.index, choice, self._counts[row.index] + 1 == limit, whole)
             row.open = self._reasons[row.index] is None
             yield token
         self.held = rows[0].ids
@@ -116,13 +153,15 @@ class Answer:
         runner.select([0])
         self.held = list(head)
 
-    def _told(self, beams: Sequence[Beam], ended: bool) -> tuple[Token, ...]:
-        """The forced tokens and those of the best beams, the last of all where the search has `ended`."""
+    def _told(self, beams: Sequence[Beam], ended: bool, whole: bool = False) -> tuple[Token, ...]:
+        """The forced tokens and those of the best beams, the last of all where the search has `ended`, or the text is
+        `whole`."""
         tokens = []
         for index, beam in enumerate(beams[: self._sampling.num]):
             choices = [*self._taken, *beam.choices]
             for place, choice in enumerate(choices, 1):
-                tokens.append(self._take(index, choice, last=place == len(choices) and ended))
+                last = place == len(choices)
+                tokens.append(self._take(index, choice, last and ended, last and whole))
                 if self._reasons[index] is not None:
                     break
         return tuple(tokens)
@@ -132,12 +171,20 @@ class Answer:
         made._taken = self._taken
         return made
 
+    def _row(self, index: int, head: Sequence[int]) -> Row:
+        grammar = self._grammar.copy() if self._grammar else None
+        return Row(index, list(head), self._draws(index), grammar=grammar)
+
     def _draws(self, index: int) -> Draws | None:
         seed = self._sampling.seed
         return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
 
-    def _take(self, index: int, choice: Choice, last: bool) -> Token:
-        """One more token of continuation `index`, with its text; sets why it ends, if it does."""
+    def _take(self, index: int, choice: Choice, last: bool, whole: bool = False) -> Token:
+        """One more token of continuation `index`, with its text; sets why it ends, if it does.
+
+        It is the `last` one, or the text is `whole` with it and has no more to say.
+        """
+        last = last or whole
         self._counts[index] += 1
         self._last = time.perf_counter()
         if self._first is None:
@@ -153,7 +200,8 @@ class Answer:
         if end or stopped:
             self._reasons[index] = "stop"
         elif last:
-            self._reasons[index] = "length"
+            self._reasons[index] = "stop" if whole else "length"
+        self._shown[index] += shown
         return Token(index, step_of(choice, text, self._vocabulary), shown, end)
 
 

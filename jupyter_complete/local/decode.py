@@ -8,6 +8,7 @@ from threading import Event as StopEvent
 
 from torch import Tensor
 
+from .constrain import Grammar
 from .lookup import Lookup
 from .runners import Halted, Runner
 from .sampling import Choice, Draws, Sampler
@@ -15,12 +16,22 @@ from .sampling import Choice, Draws, Sampler
 
 @dataclass(slots=True)
 class Row:
-    """One continuation: all ids so far, its draws, and whether it goes on. The consumer closes it."""
+    """One continuation: all ids so far, its draws, what it may say, and whether it goes on. The consumer closes it."""
 
     index: int
     ids: list[int]
     draws: Draws | None
     open: bool = True
+    grammar: Grammar | None = None
+
+    def choose(self, sampler: Sampler, logits: Tensor) -> Choice:
+        """Its next token, of `logits` [V]."""
+        allowed = self.grammar.allowed if self.grammar else None
+        choice = sampler.choose(self.ids, logits, self.draws, allowed)
+        self.ids.append(choice.id)
+        if self.grammar:
+            self.grammar.take(choice.id)
+        return choice
 
 
 def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> Iterator[int]:
@@ -40,7 +51,13 @@ def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> I
 
 
 def take(
-    runner: Runner, ids: list[int], forced: Sequence[int], sampler: Sampler, draws: Draws | None, stop: StopEvent
+    runner: Runner,
+    ids: list[int],
+    forced: Sequence[int],
+    sampler: Sampler,
+    draws: Draws | None,
+    stop: StopEvent,
+    grammar: Grammar | None = None,
 ) -> Iterator[Choice]:
     """Append the `forced` tokens to `ids`, yielding for each what the distributions said of it.
 
@@ -49,8 +66,11 @@ def take(
     for token in forced:
         if stop.is_set():
             return
-        choice = sampler.take(token, ids, runner.forward([[ids[-1]]])[0], draws)
+        allowed = grammar.allowed if grammar else None
+        choice = sampler.take(token, ids, runner.forward([[ids[-1]]])[0], draws, allowed)
         ids.append(token)
+        if grammar:
+            grammar.take(token)
         yield choice
 
 
@@ -70,9 +90,7 @@ def decode(
         for row, scores in zip(rows, logits, strict=True):
             if stop.is_set():
                 return
-            choice = sampler.choose(row.ids, scores, row.draws)
-            row.ids.append(choice.id)
-            yield row, choice
+            yield row, row.choose(sampler, scores)
         going = [place for place, row in enumerate(rows) if row.open]
         if not going or position + 1 == limit or stop.is_set():
             return
@@ -90,8 +108,7 @@ def decode_guessing(
         guesses = lookup.guess(min(runner.at_once, limit) - 1)
         ahead, passed = 1 + len(guesses), runner.forward([[row.ids[-1], *guesses]], every=True)[0]
         for guess, logits in zip([*guesses, None], passed, strict=True):
-            choice = sampler.choose(row.ids, logits, row.draws)
-            row.ids.append(choice.id)
+            choice = row.choose(sampler, logits)
             lookup.take(choice.id)
             ahead, limit = ahead - 1, limit - 1
             yield row, choice

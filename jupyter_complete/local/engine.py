@@ -17,9 +17,11 @@ from ..events import Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, T
 from ..prompt import settled
 from ..render.page import count
 from ..request import Request
+from ..structure import Choices
 from ..textstream import TextStream
-from . import memory
+from . import choices, memory
 from .answer import Answer, step_of
+from .constrain import Constraints
 from .decode import prefill, score
 from .linears import team_of
 from .prefix import PrefixCache, rewind
@@ -58,6 +60,8 @@ class LocalEngine:
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
+        first = model.generation_config.forced_bos_token_id if self._encodes else None
+        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
         self._recordings = _recordings(model)
         self._weights = _stamp(model)
@@ -88,7 +92,7 @@ class LocalEngine:
 
     def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
         """Text of `ids` after `prompt_ids`, all at once: what their stream joins to."""
-        return self._vocabulary.decode(ids, prompt_ids)
+        return self._vocabulary.decode(ids, self._before(prompt_ids))
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
@@ -125,7 +129,7 @@ class LocalEngine:
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
         else:
-            yield from self._continue(request, prompt, stop, started)
+            yield from self._continue(request, prompt, _shown(request, composed), stop, started)
 
     def _settled(self, request: Request) -> Settled | None:
         if request.composed is None or request.prompt_ids is not None:
@@ -171,11 +175,17 @@ class LocalEngine:
             f"Shorten it by at least {count(length + new - window, 'token')}.",
         )
 
-    def _continue(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
+    def _continue(
+        self, request: Request, prompt: list[int], shown: str, stop: StopEvent, started: float
+    ) -> Iterator[Event]:
+        """The tokens after `prompt`, which stands there as the text `shown`."""
         forced = [self._forced(token) for token in request.forced]
+        grammar, forced = self._constraints.of(request, forced)
+        paths = self._paths(request, prompt, shown)
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
-        before = TextStream(self._vocabulary.detokenizer(prompt), request.sampling.stop, request.prefix).before
+        detokenizer = self._vocabulary.detokenizer(self._before(prompt))
+        before = TextStream(detokenizer, request.sampling.stop, request.prefix).before
         yield Prefill(cached, total, cached, before.shown, len(before.text))
         read, steps = cached, list[Step]()
         if request.inspect and self._encodes:  # an encoder gives its text no probability
@@ -188,15 +198,32 @@ class LocalEngine:
         limit = self._limit(request.sampling.max_new_tokens, len(head))
         config = self.model.generation_config
         rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
-        answer = Answer(self._vocabulary, self._ends, request, prompt, forced)
+        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
         if not stop.is_set():
             sampler = Sampler(request.sampling, rules, compiled=self._threads is not None)
-            yield from answer.tokens(runner, head, sampler, limit, stop)
+            if paths:
+                yield from answer.chosen(runner, head, paths, sampler, stop)
+            else:
+                yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
-        yield Finish(reasons, tails, usage, answer.timing(started), self.info, tuple(prompt), tuple(steps))
+        told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores)
+
+    def _before(self, prompt: Sequence[int]) -> Sequence[int]:
+        """The ids that stand before the text: none where an encoder reads them."""
+        return () if self._encodes else prompt
+
+    def _paths(self, request: Request, prompt: Sequence[int], shown: str) -> list[choices.Ids]:
+        """The ids of each choice, which must fit behind the prompt; none where there are no choices."""
+        if not isinstance(request.structure, Choices):
+            return []
+        before = "" if self._encodes else shown
+        paths = choices.spelled(request.structure.texts, before, self._before(prompt), self._vocabulary)
+        self._check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
+        return paths
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
@@ -281,6 +308,13 @@ class LocalEngine:
 
     def _limit(self, asked: int, length: int) -> int:
         return asked if self.info.window is None else max(1, min(asked, self.info.window - length))
+
+
+def _shown(request: Request, composed: Settled | None) -> str:
+    """The text right before what is written: none behind a chat template's own end."""
+    if composed is None:
+        return request.prompt
+    return "" if composed.turns else composed.prompt
 
 
 def _kind(model: Any, tokenizer: Any) -> Kind:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..request import Sampling
 
-GREEDY = "greedy"
+GREEDY, CONSTRAINT = "greedy", "constraint"
 CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
 COLDEST = 1e-6  # dividing by a smaller temperature overflows; at this one all but equal logits are cut apart
 
@@ -67,14 +67,14 @@ class Sampler:
         if not sampling.greedy:
             self.processors += warpers(sampling)
 
-    def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None) -> Choice:
-        """The next token after `ids`, of `logits` [V]; without draws, the likeliest."""
-        if self._compiled:
+    def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None) -> Choice:
+        """The next token after `ids`, of `logits` [V]; without draws, the likeliest. `allowed` is bool [V]."""
+        if self._compiled and allowed is None:
             return self._choose_compiled(logits, draws)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         before = torch.as_tensor(ids, device=logits.device)
-        scores, cuts = self._process(before[None], logits.float()[None], top.indices)
+        scores, cuts = self._process(before[None], logits.float()[None], top.indices, allowed)
         probs = torch.softmax(scores, dim=-1)
         chosen = int(scores.argmax()) if self._greedy or draws is None else draw(probs, draws.next())
         logprob = raw[chosen]
@@ -105,12 +105,14 @@ class Sampler:
         names = [GREEDY if greedy and token != chosen else CUTS[cut] for token, cut in zip(ids, cuts, strict=True)]
         return Choice(chosen, logprob, rank, tuple(map(Weighed, ids, logprobs, probs, names)))
 
-    def take(self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None) -> Choice:
+    def take(
+        self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
+    ) -> Choice:
         """`token` in the place of the one that would be chosen, of whose draw it makes no use."""
         weighed = self.weigh(token, logits)
         if self._sampling.beams > 1:
             return weighed
-        return replace(weighed, top=self.choose(ids, logits, draws).top)
+        return replace(weighed, top=self.choose(ids, logits, draws, allowed).top)
 
     def weigh(self, token: int, logits: Tensor) -> Choice:
         """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""
@@ -123,11 +125,23 @@ class Sampler:
     def _top(self, raw: Tensor) -> Any:
         return torch.topk(raw, min(self._candidates, raw.numel()))
 
-    def _process(self, ids: Tensor, scores: Tensor, watched: Tensor) -> tuple[Tensor, list[str | None]]:
-        """Scores [V] after all processors, and for each `watched` id the name of the one that cut it."""
+    def _process(
+        self, ids: Tensor, scores: Tensor, watched: Tensor, allowed: Tensor | None
+    ) -> tuple[Tensor, list[str | None]]:
+        """Scores [V] after all processors, and for each `watched` id the name of the one that cut it.
+
+        What is not `allowed` goes first, and a rule of the model's that would leave nothing of the rest is not obeyed.
+        """
         cuts: list[str | None] = [None] * watched.numel()
-        for name, processor in self.processors:
-            scores = processor(ids, scores)
+        banned = None if allowed is None else ~allowed.to(scores.device)
+        processors = self.processors if banned is None else [(CONSTRAINT, lambda ids, scores: scores), *self.processors]
+        for name, processor in processors:
+            after = processor(ids, scores)
+            if banned is not None:
+                after = after.masked_fill(banned, -torch.inf)
+                if bool(torch.isneginf(after).all()):
+                    continue
+            scores = after
             for place, gone in enumerate(torch.isneginf(scores[0, watched]).tolist()):
                 if gone and cuts[place] is None:
                     cuts[place] = name

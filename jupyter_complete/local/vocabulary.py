@@ -10,7 +10,7 @@ from typing import Any
 
 from ..composed import Turn
 from ..errors import BadOption
-from ..textstream import ByteDetokenizer, Detokenizer, WindowDetokenizer
+from ..textstream import REPLACEMENT, ByteDetokenizer, Detokenizer, WindowDetokenizer
 
 _BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
 _SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
@@ -72,6 +72,40 @@ class Vocabulary:
         if self._byte_level:
             return ByteDetokenizer(self._token_bytes)
         return WindowDetokenizer(self._decode, self._leaves_open, self._context(prompt_ids))
+
+    def continuation(self, text: str, prompt_ids: Sequence[int]) -> list[int]:
+        """Ids that add exactly `text` after `prompt_ids`; raises BadOption where no spelling of the tokenizer does."""
+        spellings = [text, text[1:]] if text.startswith(" ") else [text]  # an encoder may put a space before
+        for spelled in spellings:
+            ids = self._literal(spelled, add_special_tokens=False) if spelled else []
+            if ids and self.decode(ids, prompt_ids) == text:
+                return ids
+        for before in ("\n", ")", "a"):
+            begun = self._literal(before, add_special_tokens=False)
+            ids = self._literal(before + text, add_special_tokens=False)
+            if ids[: len(begun)] == begun and self.decode(ids[len(begun) :], prompt_ids) == text:
+                return ids[len(begun) :]
+        raise BadOption(f"The model's tokenizer has no tokens that add {text[:60]!r} here.", "Write it otherwise.")
+
+    def bytes_of(self, token: int) -> bytes:
+        """What a token adds inside a text; nothing for control tokens, and for parts of characters it does not name."""
+        name = self._name(token)
+        if self.is_special(token) or not name:
+            return b""
+        if self._byte_level:
+            return self._token_bytes(token)
+        if self._is_byte(token):
+            return bytes([int(name[3:5], 16)])
+        text = self.token_text(token)
+        return b"" if REPLACEMENT in text else text.encode(errors="surrogatepass")
+
+    @cached_property
+    def drops_first_space(self) -> bool:
+        """Whether a word's first token has a space inside a text, and none where it begins one."""
+        for token in range(len(self.tokenizer)):
+            if (text := self.token_text(token)).startswith(" ") and text.strip() and not self.is_special(token):
+                return not self._decode([token]).startswith(" ")
+        return False
 
     def is_special(self, token: int) -> bool:
         """Whether `token` is a control token, which has no text."""

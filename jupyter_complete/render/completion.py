@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..structure import ChoiceScore
+from . import choices as choices_view
 from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, unmath, visible
 
 NOTHING = "(no text)"
@@ -17,12 +19,14 @@ PROSE = "font-family:inherit;line-height:inherit"
 
 @dataclass(frozen=True, slots=True)
 class CompletionView:
-    """What is shown: the continuations, the footer, and the text before them (the prompt when echoed)."""
+    """What is shown: the continuations, the footer, the text before them (the prompt when echoed), and the scores of
+    the choices where the text is one of them."""
 
     texts: Sequence[str]
     footer: str
     before: str = ""
     form: str = "text"
+    choices: Sequence[ChoiceScore] = ()
 
 
 def bundle(view: CompletionView) -> Mapping[str, str]:
@@ -32,14 +36,16 @@ def bundle(view: CompletionView) -> Mapping[str, str]:
 
 def to_plain(view: CompletionView) -> str:
     blocks = [visible(view.before + text) or NOTHING for text in view.texts]
-    return "\n\n".join([numbered(blocks), f"[{visible(view.footer)}]"])
+    table = [choices_view.to_plain(view.choices)] if view.choices else []
+    return "\n\n".join([numbered(blocks), *table, f"[{visible(view.footer)}]"])
 
 
 def to_markdown(view: CompletionView) -> str:
     blocks = [fenced(view.before + text) for text in view.texts]
     if len(blocks) > 1:
         blocks = [f"({n})\n\n{block}" for n, block in enumerate(blocks, 1)]
-    return "\n\n".join([*blocks, f"*{_inline(view.footer)}*"])
+    table = [fenced(choices_view.to_plain(view.choices))] if view.choices else []
+    return "\n\n".join([*blocks, *table, f"*{_inline(view.footer)}*"])
 
 
 def to_html(view: CompletionView) -> str:
@@ -47,7 +53,8 @@ def to_html(view: CompletionView) -> str:
     if len(bodies) > 1:
         bodies = [element("div", QUIET, str(n)) + body for n, body in enumerate(bodies, 1)]
     footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
-    return element("div", FRAME, "".join(bodies) + footer)
+    table = choices_view.to_html(view.choices) if view.choices else ""
+    return element("div", FRAME, "".join(bodies) + table + footer)
 
 
 def _body(view: CompletionView, text: str) -> str:

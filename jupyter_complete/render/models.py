@@ -1,10 +1,10 @@
-"""Models as tables: what can be loaded, what is resident."""
+"""Tables of words: what models can be loaded, what is resident, how likely choices are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .page import element, escape, visible
+from .page import element, escape, unmath, visible
 
 Row = Sequence[str]
 
@@ -23,5 +23,5 @@ def table_html(head: Row, rows: Sequence[Row]) -> str:
     """The same as an HTML table."""
     style = "text-align:left;padding:.1em 1.2em .1em 0;vertical-align:top"
     body = [element("tr", "", "".join(element("th", style, escape(cell)) for cell in head))]
-    body += [element("tr", "", "".join(element("td", style, escape(cell)) for cell in row)) for row in rows]
+    body += [element("tr", "", "".join(element("td", style, unmath(escape(cell))) for cell in row)) for row in rows]
     return element("table", "border-collapse:collapse", "".join(body))

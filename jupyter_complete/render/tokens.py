@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from ..events import Candidate, Step
 from ..measures import characters, covered, entropy, joint, own, perplexity
-from .page import BODY, FRAME, MONO, QUIET, count, element, escape, fenced, unmath, visible
+from .page import BODY, FRAME, MONO, QUIET, bar, count, element, escape, fenced, unmath, visible
 
-_BAR = "▏▎▍▌▋▊▉█"
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
 
 HUE = "#e87800"  # of a background, which is transparent enough to read a theme's own text on
@@ -128,13 +127,7 @@ def _numbers(step: Step) -> tuple[str, ...]:
     if step.logprob is None:
         return ("", "", "")
     share = math.exp(step.logprob)
-    return (f"{_bar(share)} {share:.2%}", f"{step.logprob:.3f}", f"{step.rank:,}")
-
-
-def _bar(share: float, width: int = 8) -> str:
-    eighths = round(share * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (_BAR[rest - 1] if rest else "")).ljust(width)
+    return (f"{bar(share)} {share:.2%}", f"{step.logprob:.3f}", f"{step.rank:,}")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

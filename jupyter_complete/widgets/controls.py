@@ -9,7 +9,8 @@ from traitlets import Bool, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
-LEFT_OUT = ("dry_run", "score", "inspect", "thread")  # what gives no text, and what is a text of its own
+# what gives no text, what is a text of its own, and forms, which are not had by typing into a line
+LEFT_OUT = ("dry_run", "score", "inspect", "thread", "choices", "regex", "json")
 
 
 def names() -> list[str]:

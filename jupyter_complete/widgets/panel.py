@@ -282,7 +282,8 @@ class Panel(View):
         asked, wanted = one.request, of_panel(self._session.config, self._settings)
         if asked is None or asked.model != wanted["model"]:
             return False
-        return all(getattr(asked.framing, field.name) == wanted.get(field.name, "") for field in fields(Framing))
+        framing = [field.name for field in fields(Framing) if field.name in wanted]
+        return all(getattr(asked.framing, name) == wanted[name] for name in framing)
 
     def _recent(self) -> list[dict[str, Any]]:
         """The newest completions first: a number of each, how they begin, and by what settings."""

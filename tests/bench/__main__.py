@@ -111,7 +111,7 @@ def measured(workers: dict[str, Worker], rounds: int, lengths: Sequence[int]) ->
 def cell(kernel: Worker, rounds: int) -> dict[str, float]:
     """Tokens a second of a cell, of steps and choices alone, and of steps alone, in turn; and what is lost to these."""
     told: dict[str, list[float]] = {"cell": [], "bare": [], "steps": []}
-    for _ in range(2 * rounds):
+    for _ in range(6 * rounds):  # what is looked for is smaller than what two runs differ by
         told["cell"].append(kernel.ask("cell", tokens=200)["tokens_per_s"])
         answer = kernel.ask("bare", tokens=200)
         told["bare"].append(answer["tokens_per_s"])

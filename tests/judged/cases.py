@@ -120,7 +120,7 @@ NEWS = tuple(
 
 _GREETING, _CLOSING = "dear|hi |hi,|hello|good morning", "regards|sincerely|thank|wishes|yours|best,|cheers"
 EMAIL = tuple(
-    Case(notes, (has(_GREETING, _CLOSING, *said), words(20, 250), goes_on))
+    Case(notes, (has(_GREETING, _CLOSING, *said), words(10, 250), goes_on))
     for notes, said in (
         ("to Ms Clark: cannot come to the meeting on Tuesday, ask for Thursday at 10",
          ("clark", "tuesday", "thursday", "10")),

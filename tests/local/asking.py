@@ -33,7 +33,7 @@ def ask(
     """The completion of `prompt`; what is no option of the sampling is a field of the Request."""
     fields = {
         name: options.pop(name)
-        for name in ("composed", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup")
+        for name in ("composed", "mode", "prompt_ids", "prefix", "forced", "inspect", "lookup", "structure")
         if name in options
     }
     if options.pop("chat", False):

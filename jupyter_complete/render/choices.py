@@ -1,0 +1,39 @@
+"""The choices that were weighed as a table, the likeliest first: readable without JavaScript, CSS or colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..structure import ChoiceScore
+from .models import Row, table_html, table_plain
+from .page import bar, element
+
+HEAD = ("choice", "per token", "raw", "logprob", "tokens")
+WIDEST = 60  # characters of a choice
+
+
+def to_plain(choices: Sequence[ChoiceScore]) -> str:
+    return table_plain(HEAD, _rows(choices))
+
+
+def to_html(choices: Sequence[ChoiceScore]) -> str:
+    return element("div", "margin-top:.4em", table_html(HEAD, _rows(choices)))
+
+
+def _rows(choices: Sequence[ChoiceScore]) -> list[Row]:
+    ordered = sorted(choices, key=lambda choice: -choice.prob_normalised)
+    return [
+        (
+            _brief(choice.text),
+            f"{bar(choice.prob_normalised)} {choice.prob_normalised:.1%}",
+            f"{choice.prob_raw:.1%}",
+            f"{choice.logprob:.2f}",
+            str(choice.tokens),
+        )
+        for choice in ordered
+    ]
+
+
+def _brief(text: str) -> str:
+    shown = text.replace("\n", "↵").replace("\t", "⇥")
+    return shown if len(shown) <= WIDEST else shown[: WIDEST - 1] + "…"
