@@ -93,7 +93,7 @@ GENERATE = tuple(
 )
 
 NEWS = tuple(
-    Case(facts, (has(*said), words(25, 220), goes_on))
+    Case(facts, (has(*said), words(15, 220), goes_on))
     for facts, said in (
         ("Town: Ashford. New swimming pool opens Saturday. Cost 4 million. Free entry on the first day.",
          ("ashford", "pool", "saturday", "4 million", "free")),
