@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from checks import Check, a_line, goes_on, has, is_whole, other_than, points, words, written_in
+from checks import Check, a_line, apart_from_examples, goes_on, has, is_whole, other_than, points, words, written_in
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,11 @@ _MATTERS = (
     ("sleep|slept", "learn|remember|memory|brain"),
 )
 SUMMARIZE = tuple(
-    Case(text, (has(*matters), words(6, len(text.split()) * 3 // 4), is_whole, other_than(text)), {"length": "short"})
+    Case(
+        text,
+        (has(*matters), words(6, len(text.split()) * 3 // 4), is_whole, other_than(text), apart_from_examples(text)),
+        {"length": "short"},
+    )
     for text, matters in zip(PASSAGES, _MATTERS, strict=True)
 )
 _SUBJECTS = (
@@ -69,11 +73,12 @@ _SUBJECTS = (
     *("student|travel|survey|bus", "volcan|erupt|luma", "sleep|brain|memory|learn"),
 )
 TITLE = tuple(
-    Case(text, (a_line, words(2, 12), has(topic), other_than(text)))
+    Case(text, (a_line, words(2, 12), has(topic), other_than(text), apart_from_examples(text)))
     for text, topic in zip(PASSAGES, _SUBJECTS, strict=True)
 )
 BULLETS = tuple(
-    Case(text, (points(2, 8), has(*matters), goes_on)) for text, matters in zip(PASSAGES, _MATTERS, strict=True)
+    Case(text, (points(2, 8), has(*matters), goes_on, apart_from_examples(text)))
+    for text, matters in zip(PASSAGES, _MATTERS, strict=True)
 )
 
 GENERATE = tuple(
@@ -93,7 +98,7 @@ GENERATE = tuple(
 )
 
 NEWS = tuple(
-    Case(facts, (has(*said), words(15, 220), goes_on))
+    Case(facts, (has(*said), words(15, 220), goes_on, apart_from_examples(facts)))
     for facts, said in (
         ("Town: Ashford. New swimming pool opens Saturday. Cost 4 million. Free entry on the first day.",
          ("ashford", "pool", "saturday", "4 million", "free")),
@@ -120,7 +125,7 @@ NEWS = tuple(
 
 _GREETING, _CLOSING = "dear|hi |hi,|hello|good morning", "regards|sincerely|thank|wishes|yours|best,|cheers"
 EMAIL = tuple(
-    Case(notes, (has(_GREETING, _CLOSING, *said), words(10, 250), goes_on))
+    Case(notes, (has(_GREETING, _CLOSING, *said), words(10, 250), goes_on, apart_from_examples(notes)))
     for notes, said in (
         ("to Ms Clark: cannot come to the meeting on Tuesday, ask for Thursday at 10",
          ("clark", "tuesday", "thursday", "10")),

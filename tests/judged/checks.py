@@ -16,6 +16,9 @@ _COMMON = {
 }
 
 
+_OF_EXAMPLES = ("bakery", "mrs bell", "queen street", "two brothers", "leeds", "recipes", "coffee", " rolls", "roots")
+
+
 def has(*groups: str) -> Check:
     """Every group has one of its words (divided by |) in the answer, in whatever case."""
     return lambda text: all(any(word in text.lower() for word in group.lower().split("|")) for group in groups)
@@ -51,6 +54,12 @@ def points(least: int, most: int) -> Check:
 def other_than(source: str) -> Check:
     """The answer is not the text it was given, or a beginning of it."""
     return lambda text: not source.startswith(text.strip()) and source.strip() not in text
+
+
+def apart_from_examples(source: str) -> Check:
+    """The answer has no name or matter of the prompts' examples which is not in the text it was given."""
+    foreign = [word for word in _OF_EXAMPLES if word not in source.lower()]
+    return lambda text: not any(word in text.lower() for word in foreign)
 
 
 def a_line(text: str) -> bool:
