@@ -10,12 +10,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .accessors import register as _give_frames_the_verb
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .completion import Completion
     from .config import Complete
     from .errors import CompleteError
+    from .frames import complete_frame
     from .python import Model, complete, last, load, register, score, stream, task
     from .request import Request, Sampling
     from .session import Session, current
@@ -33,6 +36,7 @@ _PUBLIC = {
     "Sampling": "request",
     "Session": "session",
     "complete": "python",
+    "complete_frame": "frames",
     "current": "session",
     "last": "python",
     "load": "python",
@@ -54,6 +58,7 @@ __all__ = [
     "Session",
     "__version__",
     "complete",
+    "complete_frame",
     "current",
     "last",
     "load",
@@ -66,6 +71,9 @@ __all__ = [
     "tokens",
     "unload_ipython_extension",
 ]
+
+
+_give_frames_the_verb()
 
 
 def __getattr__(name: str) -> Any:

@@ -265,7 +265,7 @@ class Draft:
             self._add(event)
         elif isinstance(event, Leading):
             self.leading = event
-        else:
+        elif isinstance(event, Finish):
             self.finish = event
             self.texts = [text + tail for text, tail in zip(self.texts, event.tails, strict=True)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event as StopEvent
 from typing import Protocol
@@ -38,6 +38,11 @@ class Engine(Protocol):
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; `stop` is read at every step. The last event, and only it, is a Finish."""
+        ...
+
+    def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
+        """Answer many requests, each known by its key, as fast as they can be together: an Answered for each, as it is
+        done. `stop` is read at every step; those that are not done then get none. The last event is a Finish."""
         ...
 
     def footprint(self) -> Footprint: ...

@@ -1,4 +1,7 @@
-"""What an engine yields, in order: Loading*, Settled?, Prefill*, Leading*, Token*, Finish; a blocking call folds it."""
+"""What an engine yields, in order: Loading*, Settled?, Prefill*, Leading*, Token*, Finish; a blocking call folds it.
+
+Of many requests: Loading*, then Advance and Answered as they come, one Finish.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .composed import Kind, Turn
+from .errors import CompleteError
 from .structure import ChoiceScore
 
 Reason = Literal["stop", "length", "interrupted", "error"]
@@ -150,4 +154,22 @@ class Finish:
     choices: tuple[ChoiceScore, ...] = ()
 
 
-Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Finish
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far many requests are: tokens of prompts read and tokens decoded so far, and rows that are being answered."""
+
+    read: int
+    decoded: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of many requests, which is known by `key`, done: its own events, up to its Finish, or an error instead."""
+
+    key: int
+    events: tuple[Event, ...] = ()
+    error: CompleteError | None = None
+
+
+Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Advance | Answered | Finish

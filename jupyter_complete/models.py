@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import weakref
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event as StopEvent
 from typing import Any, cast
@@ -126,11 +126,19 @@ class Models:
 
     def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
         """Queue a request; the model is loaded first if it is not ready."""
+        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), draft)
 
+    def submit_many(self, resident: Resident, requests: Iterable[tuple[int, Request]], draft: Draft) -> Stream:
+        """Queue many requests that are answered together."""
+        return self._submit(resident, lambda engine, stop: engine.stream_many(requests, stop), draft)
+
+    def _submit(
+        self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], draft: Draft
+    ) -> Stream:
         def job(stop: StopEvent) -> Iterator[Event]:
             yield from self._ready(resident, stop)
             assert resident.engine is not None
-            yield from resident.engine.stream(request, stop)
+            yield from events(resident.engine, stop)
 
         waits = resident.engine is None and resident.worker.pending > 0
         stream = resident.worker.submit(job, draft)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import Any
@@ -125,6 +125,12 @@ def task(name: str, template: str, **settings: Any) -> None:
 
 def _begun(prompt: str, options: dict[str, Any]) -> Stream:
     """The stream that these options ask for."""
+    asked = given(options)
+    return current().stream(prompt, mode=current().config.mode(asked), **asked)
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as Python gives them, with a model by its name; raises BadOption for those that cells alone have."""
     asked = dict(options)
     for name in asked:
         if (trait := Complete.class_traits().get(name)) is not None and trait.metadata.get("cell_only"):
@@ -133,4 +139,4 @@ def _begun(prompt: str, options: dict[str, Any]) -> Stream:
         asked["model"] = model.name
     elif isinstance(model, PathLike):
         asked["model"] = fspath(model)
-    return current().stream(prompt, mode=current().config.mode(asked), **asked)
+    return asked

@@ -14,20 +14,21 @@ from operator import index
 from typing import Any, SupportsIndex
 
 from . import prompt as prompts
+from .answers import Answers, Done
+from .asking import Asked, asked, composed
 from .completion import Completion, Draft
-from .composed import Composed, Excerpt, Text, Turn, plain
+from .composed import Excerpt, Text, Turn, plain
 from .config import Complete
-from .errors import BadOption, CompleteError
+from .errors import BadOption, BadPrompt, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
-from .schemas import structure_of
-from .structure import Choices, Structure
+from .structure import Choices
 from .tasks.shelf import Tasks
-from .tasks.task import Task, refuse_alone
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
+SEEDS = 2**63  # of which the last is the largest that an option takes
 
 
 class Session:
@@ -40,6 +41,7 @@ class Session:
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
         self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
+        self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     @property
@@ -67,60 +69,60 @@ class Session:
         A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
-        settings = self.config.checked(options)
-        framing = self._framing(settings, options)
-        structure = structure_of(settings, self.namespace)
-        task, beneath = self._task(framing, structure)
-        sampling = self._seeded(self.config.sampling(self.config.checked({**beneath, **options})))
-        if mode != "continue":
-            sampling = replace(sampling, num=1, beams=1)
-        if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
-            sampling = replace(sampling, num=1, beams=1, seed=None)
-        request = Request(
-            prompt=prompts.checked(plain(text) if typed is None else typed),
-            sampling=sampling,
-            framing=framing,
-            composed=self._composed(text, framing, task, tuple(excerpts)),
-            beneath=beneath,
-            mode=mode,
-            model=settings["model"],
-            inspect=settings["inspect"],
-            lookup=settings["lookup"],
-            structure=structure,
-        )
+        what = asked(self.config, self.tasks, self.namespace, options)
+        sampling = self._seeded(self.config.sampling(what.settings))
+        request = self._request(text, what, sampling, mode, typed, tuple(excerpts))
         return self._submit(request, Draft(request))
 
-    def _framing(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
-        """How the text is to be put; what only a cell can ask for counts where it was asked for."""
-        framing = self.config.framing(settings)
-        of_cells = {"raw": True, "context": 0, "error": False}
-        return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
+    def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
+        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
+        plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
+        what = asked(self.config, self.tasks, self.namespace, options)
+        sampling = self._seeded(self.config.sampling(what.settings))
+        self.models.find(what.settings["model"])
+        made: dict[int, Request | CompleteError] = {}
+        for key, text in texts.items():
+            own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
+            try:
+                made[key] = self._request((prompts.checked(text),), what, own)
+            except BadPrompt as error:
+                made[key] = error
+        return made
 
-    def _task(self, framing: Framing, structure: Structure | None) -> tuple[Task | None, dict[str, Any]]:
-        """The task that is asked for, and the options that it sets where no other is asked for."""
-        if not framing.task:
-            refuse_alone(framing)
-            return None, {}
-        task = self.tasks.find(framing.task).checked(framing)
-        beneath = task.beneath(framing)
-        if structure is not None:  # which has an end of its own
-            beneath.pop("stop", None)
-        return task, beneath
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+        """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
+        followed. The longest come first: the last ones to run shall be short."""
+        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
+        model = next(iter(requests.values())).model
+        resident = self.models.resident(model, self.config.dtype, self.config.device)
+        return self.models.submit_many(resident, longest_first, Answers(requests, done))
 
-    def _composed(
-        self, text: Text, framing: Framing, task: Task | None, excerpts: tuple[Excerpt, ...]
-    ) -> Composed | None:
-        """What a text is put to the model as; None where it is the text as it stands."""
-        if task is not None:
-            what, wordings = f"--task {task.name}", task.wordings(text, framing)
-        elif framing.chat or framing.thread:
-            what = "--thread" if framing.thread else "--chat"
-            wordings = prompts.as_message(text, self.threads.get(framing.thread, ()) if framing.thread else ())
-        elif excerpts or any(not isinstance(part, str) for part in text):
-            what, wordings = "", prompts.as_it_is(text)
-        else:
-            return None
-        return Composed(wordings, excerpts, what, self.config.value_tokens, self.config.context_tokens)
+    def _request(
+        self,
+        text: Text,
+        what: Asked,
+        sampling: Sampling,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: tuple[Excerpt, ...] = (),
+    ) -> Request:
+        if mode != "continue":
+            sampling = replace(sampling, num=1, beams=1)
+        if isinstance(what.structure, Choices):  # all are weighed, and nothing is drawn
+            sampling = replace(sampling, num=1, beams=1, seed=None)
+        turns = self.threads.get(what.framing.thread, ()) if what.framing.thread else ()
+        return Request(
+            prompt=prompts.checked(plain(text) if typed is None else typed),
+            sampling=sampling,
+            framing=what.framing,
+            composed=composed(text, what, turns, excerpts, self.config),
+            beneath=what.beneath,
+            mode=mode,
+            model=what.settings["model"],
+            inspect=what.settings["inspect"],
+            lookup=what.settings["lookup"],
+            structure=what.structure,
+        )
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""
@@ -155,17 +157,17 @@ class Session:
         changed = {name: value for name, value in self.config.checked(options).items() if name in options}
         if "stop" in changed:
             changed["stop"] = tuple(changed["stop"])
-        asked = completion.request
+        before = completion.request
         request = Request(
             prompt=completion.prompt,
             sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
-            framing=asked.framing if asked else Framing(),
-            model=asked.model if asked else self.config.model,
+            framing=before.framing if before else Framing(),
+            model=before.model if before else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
             lookup=self.config.lookup,
-            structure=asked.structure if asked and not isinstance(asked.structure, Choices) else None,
+            structure=before.structure if before and not isinstance(before.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 

@@ -23,11 +23,18 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
     0: ("errors", "request", "events", "composed", "structure"),
-    1: ("config", "schemas", "schema_types", "prompt", "textstream", "engine", "measures", "render/", "tasks/"),
-    2: ("completion", "branches", "sources/", "local/"),
+    1: (
+        *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
+        "render/",
+        "tasks/",
+    ),
+    2: ("completion", "answers", "branches", "results", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
-    5: ("arguments", "ascode", "status", "typed", "display", "newcell", "magics", "python"),
+    5: (
+        *("arguments", "ascode", "status", "typed", "newcell", "display", "lines", "magics", "python"),
+        *("filling", "frames", "accessors"),
+    ),
     6: ("widgets/",),
     7: ("cli", "demo", "__init__"),
 }
@@ -40,12 +47,14 @@ ROOMS = {
     "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
+    "narwhals": ("frames",),
+    "sqlite3": ("results",),
 }
 
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "pandas", "llguidance", "pydantic")
+LATE = ("torch", "transformers", "numba", "anywidget", "narwhals", "pandas", "polars", "llguidance", "pydantic")
 
 
 def rooms() -> list[str]:

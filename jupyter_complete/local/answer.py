@@ -62,13 +62,23 @@ class Answer:
         """Tokens decoded, over all continuations."""
         return sum(self._counts)
 
+    @property
+    def open(self) -> bool:
+        """Whether the first continuation goes on."""
+        return self._reasons[0] is None
+
+    def add(self, choice: Choice, limit: int, whole: bool = False) -> Token:
+        """One more token of the only continuation, of `limit` in all; with it the text may be `whole`."""
+        return self._take(0, choice, self._counts[0] + 1 == limit, whole)
+
     def tokens(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
         """Every token after `head`, of which the runner holds all ids but the last."""
         ids = list(head)
         if self._forced:
-            self._taken = list(take(runner, ids, self._forced[:limit], sampler, self._draws(0), stop, self._grammar))
+            given = self._forced[:limit]
+            self._taken = list(take(runner, ids, given, sampler, self.draws(0), stop, self._grammar))
         if self._sampling.beams > 1:
             yield from self._searched(runner, ids, sampler, limit, stop)
         else:
@@ -173,9 +183,10 @@ class Answer:
 
     def _row(self, index: int, head: Sequence[int]) -> Row:
         grammar = self._grammar.copy() if self._grammar else None
-        return Row(index, list(head), self._draws(index), grammar=grammar)
+        return Row(index, list(head), self.draws(index), grammar=grammar)
 
-    def _draws(self, index: int) -> Draws | None:
+    def draws(self, index: int) -> Draws | None:
+        """The random numbers of a continuation; none where nothing is drawn."""
         seed = self._sampling.seed
         return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
 

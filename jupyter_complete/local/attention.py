@@ -250,7 +250,7 @@ def attend_many(
     values: Any,
     y: Any,
 ) -> None:
-    """y[i, A D] = attention of tokens first to first + count - 1, at most 8, of the text in slot 0."""
+    """y[i, A D] = attention of tokens first to first + count - 1, at most 8, which follow each other in one text."""
     size, wide, so_far = shape.head_size, values.shape[3] * ROWS, room.so_far[rank]
     begin = first_seen(window, t.places[first])
     for h in range(shape.heads):
@@ -297,7 +297,7 @@ def _attend_span(
     """Head h of some tokens over span c."""
     size, wide, begin = shape.head_size, values.shape[3] * ROWS, c * SPAN
     scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
-    of_layer = layer * keys.shape[1] * shape.kv_heads + h // (shape.heads // shape.kv_heads)
+    of_layer = (layer * keys.shape[1] + t.slots[first]) * shape.kv_heads + h // (shape.heads // shape.kv_heads)
     low = max(begin, first_seen(window, t.places[first]))
     high = min(begin + SPAN, t.places[first + count - 1] + 1)
     q = (t.qkv, first * t.qkv.shape[1] + h * size, t.qkv.shape[1])

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
+from itertools import chain
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from ..composed import Kind
 from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
-from ..events import Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
+from ..events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
 from ..prompt import settled
 from ..render.page import count
 from ..request import Request
@@ -21,20 +20,20 @@ from ..structure import Choices
 from ..textstream import TextStream
 from . import choices, memory
 from .answer import Answer, step_of
-from .constrain import Constraints
-from .decode import prefill, score
+from .batch import Batch, Rows, Seat, shares_passes
+from .constrain import Constraints, Grammar
+from .decode import Row, prefill, score
+from .facts import kind, recordings, stamp, window
 from .linears import team_of
+from .padded import PaddedRows, paddable
 from .prefix import PrefixCache, rewind
-from .recorded import RecordedRunner, Recordings
+from .recorded import RecordedRunner
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
 from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:  # it brings numba, which only int8 needs
     from .fused import Fused
-
-TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
-RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
 
 
 class LocalEngine:
@@ -63,8 +62,8 @@ class LocalEngine:
         first = model.generation_config.forced_bos_token_id if self._encodes else None
         self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
-        self._recordings = _recordings(model)
-        self._weights = _stamp(model)
+        self._recordings = recordings(model)
+        self._weights = stamp(model)
         self.info = ModelInfo(
             name=name,
             source=origin,
@@ -72,11 +71,11 @@ class LocalEngine:
             dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
             device="cpu" if fused else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
-            window=_window(model),
+            window=window(model),
             quantized=quantized,
             architecture=type(model).__name__,
             note=note,
-            kind=_kind(model, tokenizer),
+            kind=kind(model, tokenizer),
         )
 
     def footprint(self) -> Footprint:
@@ -96,12 +95,20 @@ class LocalEngine:
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
-        started, training = time.perf_counter(), self.model.training
+        yield from self._guarded(self._answer(request, stop, time.perf_counter()))
+
+    def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
+        """Answer many requests; see engine.Engine. Raises OutOfMemory."""
+        yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
+
+    def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, while threads are awake and the model is not in training; memory that ran out is given back."""
+        training = self.model.training
         self.model.eval()
         failure: CompleteError | None = None
         try:
             with self._threads.awake() if self._threads else nullcontext():
-                yield from self._answer(request, stop, started)
+                yield from events
         except (RuntimeError, MemoryError) as error:
             failure = memory.exhausted(error, f"generating with {self.info.name}")
             if failure is None:
@@ -135,6 +142,58 @@ class LocalEngine:
         if request.composed is None or request.prompt_ids is not None:
             return None
         return settled(request.composed, self.info.kind, self.info.name, self._vocabulary.count)
+
+    def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
+        waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
+        while not longest and (came := next(waiting, None)):  # one that cannot be answered tells nothing
+            first.append(came)
+            longest = self._longest(came[1])
+        rows, kept = self._rows(longest), list[tuple[Runner, Sequence[int]]]()
+        seated = partial(self._seated, together=rows is not None, stop=stop)
+        batch = Batch(rows, seated, partial(self._read, kept=kept, stop=stop), self.info, stop)
+        yield from batch.answers(chain(first, waiting))
+        for runner, ids in kept:
+            self._keep(runner, ids)
+        reason: Reason = "interrupted" if stop.is_set() else "stop"
+        yield Finish((reason,), ("",), Usage(), Timing(total_s=time.perf_counter() - started), self.info)
+
+    def _longest(self, request: Request) -> int:
+        """Tokens that a request may come to; 0 for one that will not be answered."""
+        try:
+            length = len(self._encode(request, self._settled(request)))
+            self._check_window(length, 0, new=1)
+        except CompleteError:
+            return 0
+        return length + self._limit(request.sampling.max_new_tokens, length)
+
+    def _rows(self, longest: int) -> Rows | None:
+        """Rows of up to so many tokens; None where each request has to be answered by itself."""
+        if self._fused is not None:
+            from .fused_rows import FusedRows
+
+            return FusedRows(self._fused, longest)
+        return PaddedRows(self.model) if not self._encodes and paddable(self.model) else None
+
+    def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
+        started = time.perf_counter()
+        if not (together and shares_passes(request)):
+            return Answered(key, tuple(self._answer(request, stop, started)))
+        composed = self._settled(request)
+        prompt = self._encode(request, composed)
+        self._check_window(len(prompt), 0, new=1)
+        grammar, _ = self._constraints.of(request, [])
+        answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
+        row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
+        return Seat(row, prompt, answer, sampler, limit, started, composed)
+
+    def _read(self, ids: Sequence[int], kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
+        """A cache of `ids`, kept for the next request when the rows that copy it are done."""
+        head = [*ids, ids[-1]]  # of which the last one is left out
+        runner, cached = self._resumed(head, stop)
+        for _ in prefill(runner, head, cached, stop):
+            pass
+        kept.append((runner, ids))
+        return runner.cache
 
     def _encode(self, request: Request, composed: Settled | None) -> list[int]:
         if request.prompt_ids is not None:
@@ -195,12 +254,8 @@ class LocalEngine:
             read = len(steps) - 1
         for done in prefill(runner, head, read, stop):
             yield Prefill(done, total, cached)
-        limit = self._limit(request.sampling.max_new_tokens, len(head))
-        config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else len(head), limit, self.info.device)
-        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
-            sampler = Sampler(request.sampling, rules, compiled=self._threads is not None)
             if paths:
                 yield from answer.chosen(runner, head, paths, sampler, stop)
             else:
@@ -225,6 +280,21 @@ class LocalEngine:
         self._check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
         return paths
 
+    def _begun(
+        self,
+        request: Request,
+        prompt: list[int],
+        length: int,
+        forced: Sequence[int] = (),
+        grammar: Grammar | None = None,
+    ) -> tuple[Answer, Sampler, int]:
+        """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
+        limit = self._limit(request.sampling.max_new_tokens, length)
+        config = self.model.generation_config
+        rules = model_rules(config, 1 if self._encodes else length, limit, self.info.device)
+        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        return answer, Sampler(request.sampling, rules, compiled=self._threads is not None), limit
+
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
@@ -234,18 +304,22 @@ class LocalEngine:
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
             return head, self._fresh(), 0
+        return head, *self._resumed(head, stop)
+
+    def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
+        """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
         if self._fused is not None:
             cache, cached = self._prefix.take(head)
-            return head, self._fused.runner(cache, stop), cached
+            return self._fused.runner(cache, stop), cached
         if not takes_cache(self.model):
-            return head, RereadingRunner(self.model), 0
-        if (stamp := _stamp(self.model)) != self._weights:  # the user has trained or changed the model
-            self._weights = stamp
+            return RereadingRunner(self.model), 0
+        if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
+            self._weights = now
             self._forget()
         cache, cached = self._prefix.take(head)
         if self._recordings is not None:
-            return head, RecordedRunner(self.model, self._recordings, cache), cached
-        return head, CausalRunner(self.model, cache), cached
+            return RecordedRunner(self.model, self._recordings, cache), cached
+        return CausalRunner(self.model, cache), cached
 
     def _fresh(self) -> Runner:
         """A runner that holds nothing yet."""
@@ -315,32 +389,3 @@ def _shown(request: Request, composed: Settled | None) -> str:
     if composed is None:
         return request.prompt
     return "" if composed.turns else composed.prompt
-
-
-def _kind(model: Any, tokenizer: Any) -> Kind:
-    if model.config.is_encoder_decoder:
-        return "text_to_text" if model.config.model_type in TEXT_TO_TEXT else "seq2seq"
-    return "instruct" if getattr(tokenizer, "chat_template", None) else "base"
-
-
-def _window(model: Any) -> int | None:
-    """Most tokens the model can attend to; None where its positions have no bound."""
-    if model.config.model_type in RELATIVE:
-        return None
-    config = model.config.get_text_config(decoder=True)
-    window = getattr(config, "max_position_embeddings", None)
-    return int(window) if window else None
-
-
-def _recordings(model: Any) -> Recordings | None:
-    """For a model on a graphics card whose cache can have fixed places."""
-    if model.device.type != "cuda" or model.config.is_encoder_decoder or not takes_cache(model):
-        return None
-    made = Recordings(model)
-    return made if made.useful else None
-
-
-def _stamp(model: Any) -> tuple[int, int, torch.dtype]:
-    """What changes when weights are written in place, moved or retyped."""
-    tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]
-    return sum(p._version for p in tensors), sum(p.data_ptr() for p in tensors), model.dtype

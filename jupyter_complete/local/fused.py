@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import time
@@ -25,60 +24,19 @@ from .packed import shape_of, turns, weights_of
 from .products import BATCH
 from .rounding import GROUP, rounded
 from .runners import Halted, Runner
+from .slots import Slots, filled
 from .step import MOST, Scratch
 from .vectors import ROWS, zeros
 
 SHORT = 16  # new tokens that go through the step, a few at a time; more are read in one pass
 CHUNK = 512  # tokens that are read in one pass
 PLACES = 4096  # positions that tables are made for at least
-FIRST = 256  # positions a new cache has room for
 NEXT = 64  # positions that are left free behind a prompt at least
+KEPT = 48  # rows of logits that are kept for the next pass
 TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
-class Slots:
-    """Keys and values of S texts of equal length, float32: see local/step. C is doubled when it is full."""
-
-    layers = ()  # nothing here that forgets: any prefix can be gone back to
-
-    def __init__(self, layers: int, kv_heads: int, head_size: int) -> None:
-        self.length = 0
-        self.keys = np.zeros((layers, 1, kv_heads, FIRST // ROWS, head_size, ROWS), np.float32)
-        self.values = np.zeros((layers, 1, kv_heads, _filled(head_size) // ROWS, FIRST, ROWS), np.float32)
-
-    @property
-    def room(self) -> int:
-        return self.values.shape[4]
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.keys.nbytes + self.values.nbytes)
-
-    def get_seq_length(self) -> int:
-        return self.length
-
-    def crop(self, tokens: int) -> None:
-        """Take the last -tokens out, as DynamicCache does."""
-        self.length += tokens
-
-    def fork(self, tokens: int) -> Slots:
-        """A copy of the first tokens."""
-        room = -(-max(tokens, 1) // SPAN) * SPAN
-        made = copy.copy(self)
-        made.length = tokens
-        made.keys = self.keys[:, :, :, : room // ROWS].copy()
-        made.values = self.values[:, :, :, :, :room].copy()
-        return made
-
-    def reserve(self, positions: int) -> None:
-        """Make room for `positions` in all."""
-        if positions > self.room:
-            grown = -(-max(positions, 2 * self.room) // SPAN) * SPAN - self.room
-            self.keys, self.values = _longer(self.keys, 3, grown // ROWS), _longer(self.values, 4, grown)
-
-    def select(self, rows: Sequence[int]) -> None:
-        self.keys, self.values = self.keys[:, list(rows)], self.values[:, list(rows)]
-        self.keys, self.values = np.ascontiguousarray(self.keys), np.ascontiguousarray(self.values)
+Text = tuple[Sequence[int], int, int]  # new ids of a text, the slot it is remembered in, the place of the first one
 
 
 class Fused:
@@ -95,6 +53,7 @@ class Fused:
         self._pace = Pace(self.team)
         self._scratch: Any = None
         self._page: reading.Page | None = None
+        self._logits = np.empty((0, 0), np.float32)
         self._room = 0
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
@@ -107,9 +66,11 @@ class Fused:
 
     def runner(self, cache: Slots | None = None, stop: StopEvent | None = None) -> FusedRunner:
         """One that goes on from `cache`, or from nothing; `stop` ends a long pass between two layers."""
-        if cache is None:
-            cache = Slots(self._weights.norms.shape[0], self.shape.kv_heads, self.shape.head_size)
-        return FusedRunner(self, cache, stop)
+        return FusedRunner(self, cache or self.slots(1), stop)
+
+    def slots(self, count: int) -> Slots:
+        """An empty cache for so many texts."""
+        return Slots(self._weights.norms.shape[0], self.shape.kv_heads, self.shape.head_size, count)
 
     @contextmanager
     def awake(self) -> Iterator[None]:
@@ -131,34 +92,57 @@ class Fused:
         self._pace.took(time.perf_counter() - begun, tokens, cache.length)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
-    def read(self, ids: Sequence[int], cache: Slots, every: bool, stop: StopEvent | None) -> Tensor:
-        """Logits of many tokens of one text, of the last [1, V] or of every one [T, V]. Raises Halted."""
+    def read(self, texts: Sequence[Text], cache: Slots, count: int, stop: StopEvent | None = None) -> Tensor:
+        """Logits [count, V] of the last tokens of all that are read; the next call may write over them.
+
+        With `stop` it is heard between two layers; raises Halted.
+        """
         self._dismiss()
         self._fit(cache)
-        tokens, count, layers = len(ids), len(ids) if every else 1, self._weights.norms.shape[0]
-        if self._page is None or len(self._page.x) < tokens:
-            self._page = reading.page(self._weights, self.shape, tokens, self.team)
-        page = self._page
-        page.words[:] = 0
-        page.tokens.ids[:tokens] = ids
-        page.tokens.places[:tokens] = range(cache.length, cache.length + tokens)
-        logits = np.empty((-(-count // BATCH) * BATCH, ROWS * self._weights.head.tiles), np.float32)
-        given = (tokens, cache.keys, cache.values, count, logits)
+        page, tokens, pieces = self._laid_out(texts)
+        layers, logits = self._weights.norms.shape[0], self._room_for(count)
+        given = (tokens, pieces, cache.keys, cache.values, count, logits)
         threads = []
         for rank in range(1, self.team):
             whole = (self._weights, self.shape, page, rank, self.team, 0, layers, *given)
             threads.append(threading.Thread(target=reading.read, args=whole, daemon=True, name=f"reading {rank}"))
             threads[-1].start()
-        for layer in range(layers):
+        at_once = layers if stop is None else 1
+        for layer in range(0, layers, at_once):
             if stop is not None and stop.is_set():
                 reading.leave(page, self.team)
                 break
-            reading.read(self._weights, self.shape, page, 0, self.team, layer, layer + 1, *given)
+            reading.read(self._weights, self.shape, page, 0, self.team, layer, layer + at_once, *given)
         for thread in threads:
             thread.join()
-        if stop is not None and page.words[reading.ENDED]:
+        if page.words[reading.ENDED]:
             raise Halted
         return torch.from_numpy(logits[:count, : self.vocabulary])
+
+    def _laid_out(self, texts: Sequence[Text]) -> tuple[reading.Page, int, int]:
+        """A page with all tokens of some texts, their number, and that of the pieces that attend together."""
+        total = sum(len(ids) for ids, _, _ in texts)
+        if self._page is None or len(self._page.x) < total:
+            self._page = reading.page(self._weights, self.shape, total, self.team)
+        page, tokens, firsts = self._page, 0, [0]
+        page.words[:] = 0
+        for ids, slot, place in texts:
+            here, tokens = slice(tokens, tokens + len(ids)), tokens + len(ids)
+            page.tokens.ids[here], page.tokens.slots[here] = ids, slot
+            page.tokens.places[here] = range(place, place + len(ids))
+            firsts += [*range(here.start + reading.AT_ONCE, tokens, reading.AT_ONCE), tokens]
+        page.firsts[: len(firsts)] = firsts
+        return page, tokens, len(firsts) - 1
+
+    def _room_for(self, count: int) -> np.ndarray:
+        """An array for so many tokens' logits; a small one is kept, for new memory costs as much as a layer."""
+        filled = -(-count // BATCH) * BATCH
+        if filled <= len(self._logits):
+            return self._logits
+        made = np.empty((filled, ROWS * self._weights.head.tiles), np.float32)
+        if filled <= KEPT:
+            self._logits = made
+        return made
 
     def _fit(self, cache: Slots) -> None:
         """Tables of positions and room for partial sums, as far as the cache reaches."""
@@ -179,7 +163,7 @@ class Fused:
             words=np.zeros(WORK + COUNTERS * team * LINE, np.int64),
             x=zeros(team, MOST, hidden),
             tokens=Tokens(zeros(MOST, ROWS * w.qkv.tiles), *(zeros(MOST, dtype=np.int64) for _ in range(3))),
-            part=zeros(MOST, shape.kv_heads, room // SPAN + 1, group, _filled(size) + 2),
+            part=zeros(MOST, shape.kv_heads, room // SPAN + 1, group, filled(size) + 2),
             branch=zeros(MOST, ROWS * w.out.tiles),
             inner=zeros(MOST, GROUP * w.down.groups),
             logits=zeros(MOST, ROWS * w.head.tiles),
@@ -228,8 +212,11 @@ class FusedRunner(Runner):
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         new, rows = len(ids[0]), len(ids)
         self.cache.reserve(self.cache.length + new + (NEXT if new > MOST else 0))  # what is written next has room too
-        long = rows == 1 and new > SHORT
-        logits = self._fused.read(ids[0], self.cache, every, self._stop) if long else self._step(ids)
+        if rows == 1 and new > SHORT:
+            count = new if every else 1
+            logits = self._fused.read([(ids[0], 0, self.cache.length)], self.cache, count, self._stop)
+        else:
+            logits = self._step(ids)
         self.cache.length += new
         shaped = logits.view(rows, -1, logits.shape[-1])
         return shaped if every else shaped[:, -1]
@@ -266,18 +253,3 @@ def cores() -> int:
     except (OSError, ValueError):
         pass
     return max(1, allowed)
-
-
-def _filled(size: int) -> int:
-    """A size filled up to whole tiles."""
-    return -(-size // ROWS) * ROWS
-
-
-def _longer(array: np.ndarray, axis: int, more: int) -> np.ndarray:
-    """With `more` zeros at the end of an axis."""
-    return np.pad(array, [(0, more if one == axis else 0) for one in range(array.ndim)])
-
-
-def _turned(heads: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    a, b = heads.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)

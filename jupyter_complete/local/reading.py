@@ -1,4 +1,5 @@
-"""The pass over a prompt as one compiled function, run by a team of threads at once: many tokens of one text.
+"""The pass over many tokens as one compiled function, run by a team of threads at once: of a prompt, or of several
+texts.
 
 It computes what a step does (see local/step, whose letters are used here), with every matrix read once for all T
 tokens. The threads share out tiles and tokens by counters.
@@ -44,6 +45,7 @@ class Page(NamedTuple):
 
     words: Any  # int64: where the threads meet, and the counters of shared-out work
     tokens: Tokens
+    firsts: Any  # int64 [T + 1], where each piece begins: tokens that attend together, at most 8 in a row of one text
     x: Any  # float32 [T, H], the residual stream
     branch: Any  # [T, H], what attention or the MLP adds
     inner: Any  # [T, I]
@@ -98,16 +100,15 @@ def _normed(w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: 
 
 @njit(**FAST, inline="always")
 def _attended(
-    w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: int, tokens: int, keys: Any, values: Any
+    w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: int, pieces: int, keys: Any, values: Any
 ) -> None:
     """Attention of all tokens, some at a time, rounded for the matrix behind it."""
     mixed, window = s.mixed[rank], w.heads.window[layer]
-    pieces = (tokens + AT_ONCE - 1) // AT_ONCE
     piece, last = take(s.words, turn, rank, team, pieces)
     while piece < pieces:
         for place in range(piece, last):
-            first = (pieces - 1 - place) * AT_ONCE  # those that see most come first: what others take is less and less
-            count = min(AT_ONCE, tokens - first)
+            first = s.firsts[pieces - 1 - place]  # those that see most come first: what others take is less and less
+            count = s.firsts[pieces - place] - first
             attend_many(window, shape, s.tokens, s.room, rank, layer, first, count, keys, values, mixed)
             for m in range(count):
                 round_in_batch(mixed, m, w.out, s.rounded, first + m)
@@ -115,7 +116,9 @@ def _attended(
 
 
 @njit(**FAST, inline="always")
-def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
+def _layer(
+    w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, pieces: int, keys: Any, values: Any
+) -> None:
     """A layer but for the end of its last region, where the next one or the head begins."""
     words = s.words
     _normed(w, shape, s, 0, rank, team, layer, 0, tokens)
@@ -124,7 +127,7 @@ def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens:
     part(words, 1, rank, team)
     prepare(w.heads, shape, s.tokens, words, 2, rank, team, layer, tokens, keys, values)
     part(words, 2, rank, team)
-    _attended(w, shape, s, 0, rank, team, layer, tokens, keys, values)
+    _attended(w, shape, s, 0, rank, team, layer, pieces, keys, values)
     part(words, 0, rank, team)
     project_many(words, 1, rank, team, s.tiles, s.rounded, w.out, layer, tokens, s.branch)
     part(words, 1, rank, team)
@@ -167,6 +170,7 @@ def read(
     first: int,
     last: int,
     tokens: int,
+    pieces: int,
     keys: Any,
     values: Any,
     count: int,
@@ -174,14 +178,15 @@ def read(
 ) -> None:
     """One thread's part of layers first to last of a pass; behind the last of all, logits of the last `count` tokens.
 
-    Rank 0 may go layer by layer, the others take part in all of them, until `leave`. The tokens stand at their places
-    and are remembered in slot 0 of the cache (see step). `logits` are float32 [count filled up to batches, V].
+    Rank 0 may go layer by layer, the others take part in all of them, until `leave`. The tokens, of so many `pieces`,
+    stand at their places and are remembered in their slots of the cache (see step). `logits` are float32 [count filled
+    up to batches, V].
     """
     for layer in range(first, last):
         part(s.words, LAST, rank, team)
         if load(s.words, ENDED):
             return
-        _layer(w, shape, s, layer, rank, team, tokens, keys, values)
+        _layer(w, shape, s, layer, rank, team, tokens, pieces, keys, values)
     if last == w.norms.shape[0]:
         part(s.words, LAST, rank, team)
         _head(w, shape, s, rank, team, tokens, count, logits)
@@ -205,6 +210,7 @@ def page(w: Any, shape: Any, tokens: int, team: int) -> Page:
     return Page(
         words=np.zeros(WORK + COUNTERS * team * LINE, np.int64),
         tokens=Tokens(zeros(filled, ROWS * w.qkv.tiles), *numbers),
+        firsts=zeros(filled + 1, dtype=np.int64),
         x=zeros(filled, hidden),
         branch=zeros(filled, ROWS * w.out.tiles),
         inner=zeros(filled, GROUP * w.down.groups),

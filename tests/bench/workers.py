@@ -94,6 +94,30 @@ class Ours:
             whole = time.perf_counter() - start
         return {"tokens_per_s": (tokens - 1) / whole, "steps_per_s": (tokens - 1) / stepped}
 
+    def rows(self, prompts: list[list[int]], tokens: int, together: bool = True) -> Answer:
+        """Many prompts as a frame asks them, or one after the other; each gets all its tokens."""
+        from jupyter_complete.request import Request
+
+        self._engine._prefix.clear()
+        asked = {"max_new_tokens": tokens, "temperature": 0.0, "candidates": 0}
+        sampling = self._session.config.sampling(self._session.config.checked(asked))
+        requests = {
+            key: Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
+            for key, ids in enumerate(prompts)
+        }
+        done, before, self._engine._ends = [], self._engine._ends, frozenset()
+        start = time.perf_counter()
+        try:
+            if together:
+                self._session.stream_many(requests, lambda key, came: done.append(came)).wait()
+            else:
+                done = [self._session._submit(one, _draft(one)).result() for one in requests.values()]
+        finally:
+            self._engine._ends = before
+        seconds = time.perf_counter() - start
+        assert [len(one.tokens) for one in done] == [tokens] * len(prompts)
+        return {"rows_per_s": len(prompts) / seconds}
+
     def encode(self, text: str) -> dict[str, list[int]]:
         return {"ids": self._engine._vocabulary.encode(text)}
 
@@ -199,12 +223,14 @@ class Kernel:
 class Llama:
     """llama.cpp on the same file."""
 
+    slots = 1
+
     def __init__(self, path: str) -> None:
         import xllamacpp
 
         params = xllamacpp.CommonParams()
         params.model.path = path
-        params.n_ctx, params.n_parallel, params.verbosity = 4096 + 256, 1, 0
+        params.n_ctx, params.n_parallel, params.verbosity = 4096 + 256, self.slots, 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
         self._server = xllamacpp.Server(params)
         self.decode(list(range(300, 330)), 10)
@@ -218,6 +244,27 @@ class Llama:
             "prompt_tokens_per_s": timings["prompt_per_second"],
             "first_token_s": timings["prompt_ms"] / 1e3,
         }
+
+
+class Slots(Llama):
+    """llama.cpp with 8 slots, each of which keeps what prompts share."""
+
+    slots = 8
+
+    def rows(self, prompts: list[list[int]], tokens: int) -> Answer:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def ask(ids: list[int]) -> int:
+            asked = {"prompt": ids, "n_predict": tokens, "temperature": 0, "cache_prompt": True, "ignore_eos": True}
+            said = self._server.handle_completions(asked)
+            return int((json.loads(said) if isinstance(said, str) else said)["timings"]["predicted_n"])
+
+        start = time.perf_counter()
+        with ThreadPoolExecutor(self.slots) as asking:
+            counts = list(asking.map(ask, prompts))
+        seconds = time.perf_counter() - start
+        assert counts == [tokens] * len(prompts), counts
+        return {"rows_per_s": len(prompts) / seconds}
 
 
 class Generate:
@@ -387,6 +434,7 @@ WORKERS: dict[str, Callable[[str], Any]] = {
     "ours": Ours,
     "kernel": Kernel,
     "llama.cpp": Llama,
+    "llama.cpp, 8 slots": Slots,
     "transformers": Generate,
     "sized": Sized,
     "loading": Loading,

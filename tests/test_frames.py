@@ -1,0 +1,223 @@
+"""A column of completions: pandas and polars alike, rows as single requests would have them, nothing lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+import tiny
+
+import jupyter_complete as jc
+from jupyter_complete.errors import BadOption, CompleteError
+from jupyter_complete.session import Session
+
+ROWS = {"name": ["mean", "median", "{{ n }}", "mode", "range"], "n": [1, 2, 3, 4, 5]}
+TEMPLATE = "The {{ name }} of {{n}} numbers"
+OPTIONS = {"max_new_tokens": 6, "seed": 3}
+
+FRAMES: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
+    "pandas": lambda rows: pd.DataFrame(rows),
+    "polars": lambda rows: pl.DataFrame(rows, strict=False),
+}
+
+
+@pytest.fixture(params=FRAMES)
+def frame(request: pytest.FixtureRequest) -> Callable[[dict[str, list[Any]]], Any]:
+    """Makes a frame of pandas, or of polars."""
+    return FRAMES[request.param]
+
+
+@pytest.fixture(autouse=True)
+def model(session: Session) -> Any:
+    """A tiny model, which never ends a text, as the session's default."""
+    made, tokenizer = tiny.make("qwen2")
+    session.models.register("tiny", made, tokenizer)
+    session.config.model = "tiny"
+    return made
+
+
+def values(frame: Any, column: str) -> list[Any]:
+    """A column's values, with None for what is null."""
+    return [None if value != value else value for value in frame[column].to_list()]
+
+
+class TestColumn:
+    def test_each_row_has_the_text_that_its_prompt_has_alone(self, frame: Any) -> None:
+        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="text", **OPTIONS)
+        prompts = [f"The {name} of {n} numbers" for name, n in zip(*ROWS.values(), strict=True)]
+        single = [jc.complete(p, max_new_tokens=6, seed=3 + place).text for place, p in enumerate(prompts)]
+        assert values(made, "text") == single
+
+    def test_the_frame_given_stays_as_it_is_and_no_error_column_is_added_without_an_error(self, frame: Any) -> None:
+        given = frame(ROWS)
+        made = jc.complete_frame(given, TEMPLATE, into="text", **OPTIONS)
+        assert list(given.columns) == ["name", "n"]
+        assert list(made.columns) == ["name", "n", "text"]
+        assert values(made, "name") == ROWS["name"]
+
+    def test_an_index_with_equal_labels_is_kept_and_rows_stay_beside_it(self) -> None:
+        plain = jc.complete_frame(pd.DataFrame(ROWS), TEMPLATE, into="text", **OPTIONS)
+        indexed = jc.complete_frame(pd.DataFrame(ROWS, index=[7, 7, 1, 0, 7]), TEMPLATE, into="text", **OPTIONS)
+        assert list(indexed.index) == [7, 7, 1, 0, 7]
+        assert list(indexed["text"]) == list(plain["text"])
+
+    def test_a_function_of_the_row_and_a_column_of_prompts_are_templates_too(self, frame: Any) -> None:
+        given = frame({"prompt": [f"The {name}" for name in ROWS["name"]]})
+        by_name, by_function, by_column = (
+            values(jc.complete_frame(given, template, **OPTIONS), "completion")
+            for template in ("{{ prompt }}", lambda row: row["prompt"], given["prompt"])
+        )
+        assert by_name == by_function == by_column
+
+    def test_an_empty_frame_gets_an_empty_column(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"name": [], "n": []}), TEMPLATE, into="text")
+        assert values(made, "text") == []
+
+    def test_without_a_seed_runs_differ_and_at_temperature_0_they_do_not(self, frame: Any) -> None:
+        given = frame(ROWS)
+        drawn, again = (values(jc.complete_frame(given, TEMPLATE, max_new_tokens=9), "completion") for _ in range(2))
+        assert drawn != again
+        greedy = [values(given.complete(TEMPLATE, temperature=0, max_new_tokens=9), "completion") for _ in range(2)]
+        assert greedy[0] == greedy[1]
+
+    def test_rows_are_not_kept_in_the_history(self, session: Session, frame: Any) -> None:
+        jc.complete_frame(frame(ROWS), TEMPLATE, **OPTIONS)
+        assert jc.last() is None
+
+
+class TestErrors:
+    def test_a_row_that_cannot_be_done_is_null_with_its_reason_and_the_others_are_done(self, frame: Any) -> None:
+        rows = {"name": ["mean", None, "x " * 3000, ""], "n": [1, 2, 3, 4]}
+        made = jc.complete_frame(frame(rows), "{{ name }}", into="text", **OPTIONS)
+        texts, errors = values(made, "text"), values(made, "text_error")
+        assert [text is None for text in texts] == [False, True, True, True]
+        assert errors[0] is None
+        assert errors[1] == "name is missing. Fill it in, or drop the row."
+        assert errors[2].startswith("The prompt has 6,")
+        assert errors[3].startswith("The prompt is empty.")
+
+    def test_not_a_number_is_missing_as_well(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"n": [1.5, float("nan")]}), "{{ n }} and", into="text", **OPTIONS)
+        assert values(made, "text_error")[1].startswith("n is missing.")
+
+    @pytest.mark.parametrize(
+        ("template", "options", "said"),
+        [
+            ("The {{ nme }}", {}, "The frame has no column 'nme'. Did you mean name?"),
+            ("The {{ price }}", {}, "The frame has no column 'price'. The columns are name, n."),
+            ("The mean", {}, "The template names no column."),
+            (["one"], {}, "There are 1 prompt for 5 rows."),
+            (TEMPLATE, {"num": 2}, "num is for single completions."),
+            (TEMPLATE, {"echo": True}, "echo is for cells only."),
+            (TEMPLATE, {"temprature": 1}, "temprature is not an option. Did you mean temperature?"),
+            (TEMPLATE, {"into": ""}, "into must be a column's name."),
+        ],
+        ids=str,
+    )
+    def test_what_was_asked_wrongly_is_one_sentence(
+        self, frame: Any, template: Any, options: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(BadOption) as caught:
+            jc.complete_frame(frame(ROWS), template, **options)
+        assert str(caught.value).startswith(said)
+
+    @pytest.mark.parametrize("given", [[1, 2], pl.LazyFrame(ROWS), pd.Series([1])], ids=lambda one: type(one).__name__)
+    def test_what_is_no_frame_is_one_sentence(self, given: Any) -> None:
+        with pytest.raises(BadOption, match="complete_frame was given a"):
+            jc.complete_frame(given, TEMPLATE)
+
+
+class TestAgain:
+    """What was done is not done again."""
+
+    def interrupted(self, model: Any, given: Any, after: int, **options: Any) -> None:
+        """A call that Ctrl-C ends after some forward passes."""
+        passes = []
+
+        def hook(*_: Any) -> None:
+            passes.append(1)
+            if len(passes) == after:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        handle = model.register_forward_pre_hook(hook)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                given.complete(TEMPLATE, into="text", **options)
+        finally:
+            handle.remove()
+
+    @pytest.mark.parametrize("options", [OPTIONS, {"max_new_tokens": 6}], ids=["seed", "no seed"])
+    def test_the_same_call_goes_on_where_an_interrupt_ended_it(
+        self, session: Session, model: Any, frame: Any, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = frame({name: column * 12 for name, column in ROWS.items()})
+        self.interrupted(model, given, after=40, **options)
+        (column,) = session.unfinished.values()
+        done = dict(column.filled)
+        assert 0 < len(done) < 60
+        capsys.readouterr()
+        made = values(given.complete(TEMPLATE, into="text", **options), "text")
+        assert f"{len(done)} done before" in capsys.readouterr().err
+        assert [made[key] for key in done] == [row.values[""] for row in done.values()]
+        assert None not in made
+        assert not session.unfinished
+
+    def test_another_question_does_not_go_on_with_it(self, session: Session, model: Any, frame: Any) -> None:
+        given = frame({name: column * 12 for name, column in ROWS.items()})
+        self.interrupted(model, given, after=40, **OPTIONS)
+        jc.complete_frame(given, TEMPLATE, **{**OPTIONS, "temperature": 0.1})
+        assert len(session.unfinished) == 1
+
+    def test_results_that_are_kept_need_no_model(
+        self, session: Session, frame: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = {"max_new_tokens": 6, "cache": tmp_path / "rows.sqlite"}
+        first = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
+        resident = session.models.get("tiny")
+        assert resident is not None
+        monkeypatch.setattr(resident.engine, "stream_many", None)
+        again = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
+        assert values(again, "completion") == values(first, "completion")
+
+    def test_kept_results_are_those_of_the_same_parameters(self, frame: Any, tmp_path: Path) -> None:
+        asked = {"temperature": 0, "cache": tmp_path / "rows.sqlite"}
+        short = jc.complete_frame(frame(ROWS), TEMPLATE, max_new_tokens=3, **asked)
+        longer = jc.complete_frame(frame(ROWS), TEMPLATE, max_new_tokens=9, **asked)
+        assert values(short, "completion") != values(longer, "completion")
+
+    def test_true_keeps_them_in_the_cache_directory(self, frame: Any, empty_cache: Path) -> None:
+        jc.complete_frame(frame(ROWS), TEMPLATE, cache=True, **OPTIONS)
+        assert (empty_cache / "rows.sqlite").is_file()
+
+    def test_a_file_that_is_no_cache_is_one_sentence(self, frame: Any, tmp_path: Path) -> None:
+        (tmp_path / "table.csv").write_text("name,n\n" * 100)
+        with pytest.raises(CompleteError, match="cannot be used"):
+            jc.complete_frame(frame(ROWS), TEMPLATE, cache=tmp_path / "table.csv", **OPTIONS)
+
+
+def test_the_last_line_tells_rows_rates_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    jc.complete_frame(pd.DataFrame({"name": ["mean", None, "mode"]}), "The {{ name }}", **OPTIONS)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("3 rows · ")
+    assert "rows/s" in lines[0]
+    assert "tokens/s" in lines[0]
+    assert lines[0].endswith("1 error")
+
+
+@pytest.mark.parametrize("first", ["jupyter_complete", "{library}"])
+@pytest.mark.parametrize("library", FRAMES)
+def test_frames_have_the_verb_whichever_is_imported_first(library: str, first: str) -> None:
+    names = [first.format(library=library), library, "jupyter_complete"]
+    script = "\n".join(f"import {name}" for name in names)
+    script += f"\nframe = {library}.DataFrame({{'n': [1]}})\nprint(type(frame.complete).__name__)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "Completer"
