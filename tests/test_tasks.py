@@ -14,6 +14,7 @@ import jupyter_complete as jc
 from jupyter_complete.ascode import as_code
 from jupyter_complete.composed import Form, Turn, Value
 from jupyter_complete.errors import BadOption
+from jupyter_complete.request import Request
 from jupyter_complete.session import Session
 
 TEMPLATE = (
@@ -106,6 +107,13 @@ def test_a_form_that_is_asked_for_ends_the_text_and_no_stop_of_the_task(asked: S
     assert (done.params.stop, done.text) == ((), "a\nb")
 
 
+def test_the_rows_of_a_frame_are_put_by_the_task_too(asked: Session) -> None:
+    request = asked.requests({0: "the mean"}, task="every")[0]
+    assert isinstance(request, Request)
+    assert request.composed is not None
+    assert (request.composed.wordings["base"].text, request.sampling.stop) == (("Base: ", "the mean"), ("\n",))
+
+
 def test_a_value_in_a_tasks_text_takes_the_form_that_fits(asked: Session) -> None:
     value = Value("df", (Form("long " * 40), Form("brief", "40 words")))
     asked.config.value_tokens = 10
@@ -115,7 +123,8 @@ def test_a_value_in_a_tasks_text_takes_the_form_that_fits(asked: Session) -> Non
 
 def test_a_traceback_is_explained(asked: Session) -> None:
     traceback = "Traceback (most recent call last):\n  f({{ x }})\nNameError: name 'x' is not defined"
-    assert f"\n\n{traceback}\nIn plain words:" in asked.complete(traceback, task="explain", max_new_tokens=1).prompt
+    done = asked.complete(traceback, task="explain", model="chatty", max_new_tokens=1)
+    assert done.prompt.endswith(f"what this means:\n\n{traceback}")
 
 
 @pytest.mark.parametrize(
