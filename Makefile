@@ -6,13 +6,14 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test fuzz bench lab lint types notebooks pictures looks chromium node clean
+.PHONY: help setup demo test fuzz judge bench lab lint types notebooks pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
+	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       ruff, and mypy with: make types"
@@ -56,6 +57,9 @@ looks: setup chromium
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python tests/bench
+
+judge: setup
+	$(BIN)/python tests/judged
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir=notebooks

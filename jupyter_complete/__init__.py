@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .config import Complete
     from .errors import CompleteError
     from .frames import complete_frame
-    from .python import Model, complete, last, load, register, score, stream
+    from .python import Model, complete, last, load, register, score, stream, task
     from .request import Request, Sampling
     from .session import Session, current
     from .widgets.panel import panel
@@ -44,6 +44,7 @@ _PUBLIC = {
     "register": "python",
     "score": "python",
     "stream": "python",
+    "task": "python",
     "tokens": "widgets.tokens",
 }
 
@@ -66,6 +67,7 @@ __all__ = [
     "register",
     "score",
     "stream",
+    "task",
     "tokens",
     "unload_ipython_extension",
 ]

@@ -172,6 +172,8 @@ def completions(before: str, known: Mapping[str, Iterable[str]]) -> list[str]:
     words = head.split()
     if not words:
         return []
+    if magic == "complete_tasks":
+        return [name for name in known.get("tasks", ()) if len(words) == 1 and name.startswith(token)]
     previous, (flag, equals, begun) = words[-1], token.partition("=")
     if equals and (values := _values_after(parser, flag, known)):
         return [f"{flag}={value}" for value in values if value.startswith(begun)]

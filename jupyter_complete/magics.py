@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +24,9 @@ from .errors import BadOption, EmptyPrompt
 from .models import named
 from .notebook import Notebook
 from .render import models as models_view
+from .render import tasks as tasks_view
 from .render import thread as thread_view
+from .render.page import visible
 from .session import Session
 from .typed import Typed
 from .worker import Stream, holding_interrupts
@@ -50,7 +52,7 @@ class Showing:
 
 @magics_class
 class CompleteMagics(Magics):
-    """%%complete, %complete, %complete_more, %complete_thread, %complete_model and %complete_panel of one session."""
+    """%%complete and %complete, and the magics whose names begin so, of one session."""
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)
@@ -132,11 +134,26 @@ class CompleteMagics(Magics):
             del threads[name]
             print(f"The conversation {name} is dropped.")
             return
-        said = thread_view.bundle(name, threads[name])
-        if hasattr(self.shell, "kernel"):
-            display(dict(said), raw=True)
-        else:
-            print(said["text/plain"])
+        self._tell(thread_view.bundle(name, threads[name]))
+
+    @no_var_expand
+    @line_magic
+    def complete_tasks(self, line: str) -> None:
+        """%complete_tasks [NAME]
+
+        What --task can name: what each is for and what it needs; with a name, the prompts that it puts to each kind of
+        model, and the options that it sets.
+        """
+        name, *others = line.split() or [""]
+        if others:
+            raise UsageError(f"%complete_tasks takes one name, not {line.strip()[:60]!r}.")
+        with _bad_lines():
+            if name:
+                self._tell(tasks_view.bundle(self.session.tasks.find(name)))
+                return
+            self._table(status.TASKS, status.tasks(self.session))
+            for trouble in self.session.tasks.troubles:
+                print(visible(trouble))
 
     @no_var_expand
     @line_magic
@@ -239,12 +256,15 @@ class CompleteMagics(Magics):
         for said in filter(None, map(status.note, residents)):
             print(said)
 
+    def _tell(self, said: Mapping[str, str]) -> None:
+        if hasattr(self.shell, "kernel"):
+            display(dict(said), raw=True)
+        else:
+            print(said["text/plain"])
+
     def _table(self, head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-        plain = models_view.table_plain(head, rows)
-        if not hasattr(self.shell, "kernel"):
-            print(plain)
-            return
-        display({"text/plain": plain, "text/html": models_view.table_html(head, rows)}, raw=True)
+        html = models_view.table_html(head, rows)
+        self._tell({"text/plain": models_view.table_plain(head, rows), "text/html": html})
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)

@@ -24,8 +24,8 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 FLOORS = {
     0: ("errors", "request", "events", "composed", "structure"),
     1: (
-        *("config", "schemas", "schema_types", "prompt", "columns", "textstream", "engine", "measures"),
-        *("render/", "braces", "harmless", "sandbox", "variables", "forms/"),
+        *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
+        *("render/", "tasks/", "braces", "harmless", "sandbox", "variables", "forms/"),
     ),
     2: ("completion", "answers", "branches", "results", "sources/", "local/"),
     3: ("models", "worker", "inbox"),

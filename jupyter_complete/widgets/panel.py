@@ -98,7 +98,7 @@ class Panel(View):
         if one is not None and self._same_model(one):
             self._run(self._session.more(one, **self._sampling(one)), scene.before)
         else:
-            options = {**self._settings, "inspect": measured(scene.text)}
+            options = {**self._asked(), "inspect": measured(scene.text)}
             self._run(self._session.stream(scene.text, **options), scene.pieces)
 
     def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ class Panel(View):
         if one is None:
             raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
         if not self._same_model(one):
-            options = {**self._settings, "inspect": measured(one.typed)}
+            options = {**self._asked(), "inspect": measured(one.typed)}
             self._run(self._session.stream(one.typed, **options), scene.before)
             return
         forced = len(one.request.forced) if one.request else 0
@@ -245,6 +245,11 @@ class Panel(View):
         names = set(Sampling.__dataclass_fields__) - (set() if fresh else {"seed"})
         chosen = {name: value for name, value in self._settings.items() if name in names}
         return {**chosen, "inspect": measured(one.prompt)}
+
+    def _asked(self) -> dict[str, Any]:
+        """The settings that are not the session's own, which lie below those of a task."""
+        config = self._session.config
+        return {name: value for name, value in self._settings.items() if value != getattr(config, name)}
 
     def _same_model(self, one: Completion) -> bool:
         """Whether a continuation can be by the model, and in the form, that the page now asks for."""
