@@ -71,6 +71,7 @@ class CompleteMagics(Magics):
             behind = settings.pop("background", False)
             if behind and not hasattr(self.shell, "kernel"):
                 raise UsageError("--background is for notebooks; leave it out here.")
+            behind = behind and newcell.attended(self.shell)  # else the text would come when the notebook is written
             chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind)
             # an interrupt may end this, for an expression may take long
@@ -306,7 +307,7 @@ def _matcher(session: Session) -> Any:
         before = context.line_with_cursor[: context.cursor_position]
         if not before.startswith(("%%complete", "%complete")):
             return {"completions": []}
-        found = arguments.completions(before, {"models": session.models.names(), "threads": session.threads})
+        found = arguments.completions(before, session.known())
         token = before.rpartition(" ")[2]
         rest = len(token) - len(context.token)  # IPython's token may begin after a dash
         return {
