@@ -47,11 +47,14 @@ def bounded(value: Any) -> Any:
     )
 
 
-def finite(function: Called) -> Called:
-    """`function` with iterators among its arguments that end in an error where they do not end."""
+def finite(function: Called, apart: bool = False) -> Called:
+    """`function` with iterators among its arguments that end in an error where they do not end, and, where it takes
+    texts `apart` into characters, texts no longer than that."""
 
     @wraps(function)
     def ending(*arguments: Any, **named: Any) -> Any:
+        if apart and any(isinstance(one, str) and len(one) > _READ for one in arguments):
+            raise OverflowError(f"it has more than {_READ:,} characters")
         return function(*map(bounded, arguments), **named)
 
     return ending  # type: ignore[return-value]
@@ -101,6 +104,9 @@ def _range(*bounds: int) -> range:
         raise OverflowError(f"a range of more than {_READ:,} numbers")
     return numbers
 
+
+APART = frozenset(("batch", "join", "list", "map", "reject", "select", "slice", "sort", "unique"))
+"""Jinja's filters that take a text apart into its characters."""
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{function.__name__: function for function in (abs, bool, float, int, len, repr, round, str)},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import near
 from .errors import BadPrompt
-from .harmless import FUNCTIONS, Bounded, bounded, finite, reaches_out, too_large
+from .harmless import APART, FUNCTIONS, Bounded, bounded, finite, reaches_out, too_large
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -123,7 +123,7 @@ def _environment() -> SandboxedEnvironment:
 
     sandbox = Sandbox(undefined=Absent)
     sandbox.globals.clear()
-    sandbox.filters = {name: finite(function) for name, function in sandbox.filters.items()}
+    sandbox.filters = {name: finite(function, name in APART) for name, function in sandbox.filters.items()}
     return sandbox
 
 

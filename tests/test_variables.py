@@ -271,6 +271,10 @@ def test_an_iterator_without_end_is_compared_to_no_frame() -> None:
     assert "raised" in refusal("{{ x == frame }}", x=itertools.count(), frame=pd.DataFrame({"a": [1]})).message
 
 
+def test_a_long_text_is_not_taken_apart() -> None:
+    assert "OverflowError" in refusal("{{ x|join(', ') }}", x="x" * 10_000_000).message
+
+
 def test_half_a_character_in_data_becomes_a_sign() -> None:
     assert text("{{ x }}", x="a\ud800b") == "a\N{REPLACEMENT CHARACTER}b"
 
