@@ -6,11 +6,12 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test bench judge lab lint types notebooks pictures chromium node clean
+.PHONY: help setup demo test fuzz bench judge lab lint types notebooks pictures chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
+	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
@@ -33,6 +34,9 @@ demo: setup
 
 test: setup chromium node
 	$(BIN)/python -m pytest
+
+fuzz: setup
+	$(BIN)/python tests/fuzz.py
 
 chromium: $(INSTALLED)
 	@$(BIN)/python tests/browser/chromium.py

@@ -19,10 +19,10 @@ from .errors import BadOption
 
 WORDS = ("use", "load", "list", "status", "unload")
 _BLANKS = " \t\r\n"
-# a word is quoted as a whole, or after an equals sign, or in parts after commas; any other goes up to a blank
+# quoted as a whole, or after an equals sign, or in parts beside commas; any other word is what is typed up to a blank
 _WORD = re.compile(
     r"""((?:--[\w-]+=)?)(?:"([^"]*)"|'([^']*)')(?=[ \t\r\n]|$)"""
-    r"""|(?!--[\w-]+=["'])[^ \t\r\n"'](?:(?<=,)"[^"]*"|[^ \t\r\n])*"""
+    r"""|(?!--[\w-]+=["'])(?:"[^"]*"(?=,)|[^ \t\r\n"'])(?:(?<=,)"[^"]*"|[^ \t\r\n])*"""
 )
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 

@@ -160,7 +160,8 @@ class Completion:
         if form == TOKENS:
             return self.view().bundle()
         if self.request is not None and self.request.mode != "continue":
-            return token_view.bundle(self.prompt_tokens, self._measure_line())
+            text = self.prompt if self.request.mode == "preview" else ""
+            return token_view.bundle(self.prompt_tokens, self._measure_line(), text)
         texts = [c.text for c in (self, *self.alternatives)]
         return view.bundle(view.CompletionView(texts, self.footer(), before, form, self.choices))
 

@@ -44,6 +44,10 @@ class Session:
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
+    def known(self) -> dict[str, list[str]]:
+        """The names that an option's tag `known` stands for."""
+        return {"models": self.models.names(), "threads": list(self.threads), "tasks": self.tasks.names()}
+
     @property
     def last(self) -> Completion | None:
         """The newest completion."""
@@ -129,13 +133,17 @@ class Session:
         return self.stream(prompt, **options).result()
 
     def more(self, completion: Completion, **options: Any) -> Stream:
-        """Begin to continue a completion where it ended, with its own settings but for `options`."""
+        """Begin to continue a completion where it ended, with its own settings but for `options`.
+
+        With `inspect=True` the prompt's tokens are measured too, where they are not known yet.
+        """
         return self._go_on(completion, len(completion.tokens), (), {"seed": completion.seed}, options)
 
     def branch(self, completion: Completion, at: int, token: int | str | None = None, **options: Any) -> Stream:
         """Begin another continuation after a completion's first `at` tokens, with its own settings but for `options`.
 
-        It begins with `token`, an id or a text of one token; without one the seed is another. Raises BadOption.
+        It begins with `token`, an id or a text of one token; without one the seed is another. With `inspect=True` the
+        prompt's tokens are measured too, where they are not known yet. Raises BadOption.
         """
         place = _place(at, len(completion.tokens))
         if token is None:
@@ -152,9 +160,10 @@ class Session:
     ) -> Stream:
         """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
         for name in options:
-            if name not in Sampling.__dataclass_fields__:
+            if name not in Sampling.__dataclass_fields__ and name != "inspect":
                 raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")
         changed = {name: value for name, value in self.config.checked(options).items() if name in options}
+        inspect = changed.pop("inspect", False)
         if "stop" in changed:
             changed["stop"] = tuple(changed["stop"])
         before = completion.request
@@ -162,10 +171,12 @@ class Session:
             prompt=completion.prompt,
             sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
             framing=before.framing if before else Framing(),
+            beneath=before.beneath if before else {},
             model=before.model if before else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
+            inspect=inspect and not completion.prompt_tokens,
             lookup=self.config.lookup,
             structure=before.structure if before and not isinstance(before.structure, Choices) else None,
         )

@@ -25,14 +25,13 @@ FLOORS = {
     0: ("errors", "request", "events", "composed", "structure"),
     1: (
         *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
-        "render/",
-        "tasks/",
+        *("render/", "tasks/", "braces", "harmless", "sandbox", "variables", "forms/"),
     ),
     2: ("completion", "answers", "branches", "results", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session",),
     5: (
-        *("arguments", "ascode", "status", "typed", "newcell", "display", "lines", "magics", "python"),
+        *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
         *("filling", "frames", "accessors"),
     ),
     6: ("widgets/",),
@@ -47,6 +46,7 @@ ROOMS = {
     "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
+    "jinja2": ("sandbox",),
     "narwhals": ("frames",),
     "sqlite3": ("results",),
 }
@@ -54,7 +54,18 @@ ROOMS = {
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "narwhals", "pandas", "polars", "llguidance", "pydantic")
+LATE = (
+    "torch",
+    "transformers",
+    "numba",
+    "anywidget",
+    "narwhals",
+    "pandas",
+    "polars",
+    "llguidance",
+    "pydantic",
+    "jinja2",
+)
 
 
 def rooms() -> list[str]:
