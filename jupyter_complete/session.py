@@ -171,6 +171,7 @@ class Session:
             prompt=completion.prompt,
             sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
             framing=before.framing if before else Framing(),
+            beneath=before.beneath if before else {},
             model=before.model if before else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens[:at]),

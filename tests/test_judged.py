@@ -55,6 +55,7 @@ def test_a_language_is_told_from_the_others(language: str) -> None:
     ("check", "good", "bad"),
     [
         (checks.has("bus|train", "ten"), "A BUS at Ten", "a bus"),
+        (checks.without("dont", "it failed"), "I do not", "I DONT"),
         (checks.words(2, 3), "one two", "one"),
         (checks.points(2, 3), "- one\n\n2. two", "- one\ntwo"),
         (checks.other_than("a b c"), "a c", "a b"),

@@ -242,3 +242,19 @@ def test_a_panel_leaves_a_task_the_options_that_are_not_changed_in_it(asked: Ses
     assert panel.completion is not None
     params = panel.completion.params
     assert (params.temperature, params.max_new_tokens, params.top_k) == (0, 3, 3)
+
+
+def test_a_panel_goes_on_with_the_tasks_own_options(asked: Session) -> None:
+    from jupyter_complete.widgets.controls import of_panel
+    from jupyter_complete.widgets.panel import Panel
+
+    settings = {**of_panel(asked.config, {}), "task": "every"}
+    panel = Panel(asked, "the mean")
+    panel.do_complete([["you", "the mean"]], settings)
+    panel.wait()
+    first = panel.completion
+    panel.do_complete([["you", "the mean"], ["model", first.text if first else ""]], settings)
+    panel.wait()
+    assert panel.completion is not None
+    assert panel.completion.parent is first
+    assert panel.completion.params.temperature == 0

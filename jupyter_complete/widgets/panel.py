@@ -243,6 +243,7 @@ class Panel(View):
     def _sampling(self, one: Completion, fresh: bool = False) -> dict[str, Any]:
         """The settings that a continuation may change; a `fresh` one has another seed, unless one was given."""
         names = set(Sampling.__dataclass_fields__) - (set() if fresh else {"seed"})
+        names -= {name for name in (one.request.beneath if one.request else ()) if name not in self._asked()}
         chosen = {name: value for name, value in self._settings.items() if name in names}
         return {**chosen, "inspect": measured(one.prompt)}
 

@@ -16,7 +16,7 @@ from jupyter_complete.session import Session
 DOCS = Path(__file__).parents[2] / "docs" / "tasks.md"
 SEED = 1
 KINDS = ("instruct", "base")
-SHOWN = 300  # characters of an answer
+SHOWN = {"text": 90, "answer": 300}  # characters
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,15 @@ def firsts(found: Mapping[str, Sequence[Answer]]) -> str:
     lines = []
     for task, (one, *_) in found.items():
         options = "".join(f' --{name} "{value}"' for name, value in one.case.options.items())
-        shown = one.text.strip() if len(one.text) <= SHOWN else one.text.strip()[:SHOWN] + "…"
+        text, shown = cut(one.case.text, SHOWN["text"]), cut(one.text.strip(), SHOWN["answer"])
         said = "counts" if one.good else "does not count"
         quoted = "\n".join(f"> {line}".rstrip() for line in shown.splitlines())
-        lines.append(f"`--task {task}{options}` {one.case.text}\n\n{quoted}\n\n*It {said}.*")
+        lines.append(f"`--task {task}{options}` {text}\n\n{quoted}\n\n*It {said}.*")
     return "\n\n".join(lines)
+
+
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def put(page: str, mark: str, text: str) -> str:

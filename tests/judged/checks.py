@@ -24,6 +24,11 @@ def has(*groups: str) -> Check:
     return lambda text: all(any(word in text.lower() for word in group.lower().split("|")) for group in groups)
 
 
+def without(*faults: str) -> Check:
+    """None of these is in the answer, in whatever case."""
+    return lambda text: not any(fault.lower() in text.lower() for fault in faults)
+
+
 def words(least: int, most: int) -> Check:
     """The answer has so many words."""
     return lambda text: least <= len(text.split()) <= most
