@@ -6,17 +6,20 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test bench lab lint types notebooks pictures chromium node clean
+.PHONY: help setup demo test fuzz judge bench lab lint types notebooks pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
+	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
+	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       ruff, and mypy with: make types"
 	@echo "make notebooks  execute the notebooks again, in place"
 	@echo "make pictures   take the pictures in docs/images again"
+	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
@@ -33,6 +36,9 @@ demo: setup
 test: setup chromium node
 	$(BIN)/python -m pytest
 
+fuzz: setup
+	$(BIN)/python tests/fuzz.py
+
 chromium: $(INSTALLED)
 	@$(BIN)/python tests/browser/chromium.py
 
@@ -45,9 +51,15 @@ $(JSDOM): tests/widgets/js/package-lock.json
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py
 
+looks: setup chromium
+	PYTHONPATH=tests $(BIN)/python tests/browser/looks.py
+
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python tests/bench
+
+judge: setup
+	$(BIN)/python tests/judged
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir=notebooks

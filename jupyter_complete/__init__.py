@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .config import Complete
     from .errors import CompleteError
     from .frames import complete_frame
-    from .python import Model, compare, complete, inside, last, load, register, score, stream
+    from .python import Model, compare, complete, inside, last, load, register, score, stream, task
     from .request import Request, Sampling
     from .session import Session, current
     from .trace import Trace, open_trace
@@ -49,6 +49,7 @@ _PUBLIC = {
     "register": "python",
     "score": "python",
     "stream": "python",
+    "task": "python",
     "tokens": "widgets.tokens",
 }
 
@@ -75,6 +76,7 @@ __all__ = [
     "register",
     "score",
     "stream",
+    "task",
     "tokens",
     "unload_ipython_extension",
 ]

@@ -49,18 +49,20 @@ class _Waiting(MetaPathFinder):
     """Finds nothing of its own: it is told which library is imported, and has the others find it."""
 
     def __init__(self) -> None:
-        self._left = set(LIBRARIES)
+        self._asking = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in self._left:
+        if fullname not in LIBRARIES or self._asking:
             return None
-        self._left.discard(fullname)
-        spec = find_spec(fullname)
+        self._asking = True
+        try:
+            spec = find_spec(fullname)
+        finally:
+            self._asking = False
         loader: Any = spec.loader if spec else None
         if loader is None:
-            self._left.add(fullname)
             return spec
         execute = loader.exec_module
 

@@ -19,10 +19,10 @@ from .errors import BadOption
 
 WORDS = ("use", "load", "list", "status", "unload")
 _BLANKS = " \t\r\n"
-# a word is quoted as a whole, or after an equals sign, or in parts after commas; any other goes up to a blank
+# quoted as a whole, or after an equals sign, or in parts beside commas; any other word is what is typed up to a blank
 _WORD = re.compile(
     r"""((?:--[\w-]+=)?)(?:"([^"]*)"|'([^']*)')(?=[ \t\r\n]|$)"""
-    r"""|(?!--[\w-]+=["'])[^ \t\r\n"'](?:(?<=,)"[^"]*"|[^ \t\r\n])*"""
+    r"""|(?!--[\w-]+=["'])(?:"[^"]*"(?=,)|[^ \t\r\n"'])(?:(?<=,)"[^"]*"|[^ \t\r\n])*"""
 )
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 
@@ -172,6 +172,8 @@ def completions(before: str, known: Mapping[str, Iterable[str]]) -> list[str]:
     words = head.split()
     if not words:
         return []
+    if magic == "complete_tasks":
+        return [name for name in known.get("tasks", ()) if len(words) == 1 and name.startswith(token)]
     previous, (flag, equals, begun) = words[-1], token.partition("=")
     if equals and (values := _values_after(parser, flag, known)):
         return [f"{flag}={value}" for value in values if value.startswith(begun)]

@@ -14,9 +14,11 @@ from traitlets import Bool, List
 from .arguments import cell_settings
 from .branches import path
 from .completion import Completion
+from .composed import Composed
 from .config import Complete
 from .request import Framing, Sampling
 from .structure import Choices, JsonSchema, Regex
+from .tasks.task import OPTIONS
 
 
 def as_code(one: Completion, settings: Complete) -> str:
@@ -25,7 +27,8 @@ def as_code(one: Completion, settings: Complete) -> str:
     options = dict(changed(root, settings))
     if not (rest or _one_of_beams(root)) and (cell := _cell(root.typed, options)):
         return cell
-    given = [repr(root.prompt), *(f"{name}={value!r}" for name, value in _in_python(root, options).items())]
+    text, given_options = _in_python(root, options)
+    given = [repr(text), *(f"{name}={value!r}" for name, value in given_options.items())]
     lines = ["import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)}){_one_of_beams(root)}"]
     for before, after in pairwise((root, *rest)):
         lines.append(f"c = c.{_step(before, after)}{_one_of_beams(after)}")
@@ -47,13 +50,14 @@ def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:
 def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
     """Every option of a completion's cell that is not as in `settings`, by its name."""
     request, params = one.request, _params(one)
+    beneath = request.beneath if request else {}
     form = request.structure if request is not None else None
     if request is not None and request.model != settings.model:
         yield "model", request.model
     for field in fields(Sampling) if not isinstance(form, Choices) else ():
         value = getattr(params, field.name)
         value = list(value) if isinstance(value, tuple) else value
-        if value != getattr(settings, field.name) and field.name != "candidates":
+        if value != beneath.get(field.name, getattr(settings, field.name)) and field.name != "candidates":
             yield field.name, value
     if request is None:
         return
@@ -71,11 +75,22 @@ def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
         yield "json", form.given
 
 
-def _in_python(one: Completion, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The same options where the prompt is given as it was settled: as the user's message, or as it stands."""
-    framing = {field.name for field in fields(Framing)}
-    kept = {name: value for name, value in options.items() if name not in framing}
-    return {**kept, "chat": True} if one.turns else kept
+def _in_python(one: Completion, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Text and options for Python: a task's text by its task; else the prompt as it was settled, which goes as the
+    user's message, or as it stands."""
+    of_cells = {field.name for field in fields(Framing)}
+    if one.request is not None and one.request.framing.task and _is_as_typed(one.request.composed):
+        of_cells -= {"task", *OPTIONS}
+        return one.typed, {name: value for name, value in options.items() if name not in of_cells}
+    kept = {name: value for name, value in options.items() if name not in of_cells}
+    beneath = one.request.beneath if one.request else {}
+    return one.prompt, {**beneath, **kept, **({"chat": True} if one.turns else {})}
+
+
+def _is_as_typed(composed: Composed | None) -> bool:
+    """Whether nothing of the notebook was put into a text or ahead of it."""
+    texts = [wording.text for wording in composed.wordings.values()] if composed else []
+    return not (composed and composed.excerpts) and all(isinstance(part, str) for text in texts for part in text)
 
 
 def _params(one: Completion) -> Sampling:

@@ -145,7 +145,7 @@ class Completion:
         ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
         parts = [ended, *self._unmet(), count(decoded, "token")]
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
-        if self.timing.decode_tokens_per_s is not None:
+        if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
         if self.timing.first_token_s is not None:
             parts.append(f"first token {self.timing.first_token_s * 1000:,.0f} ms")
@@ -166,7 +166,8 @@ class Completion:
         if form == TOKENS:
             return self.view().bundle()
         if self.request is not None and self.request.mode != "continue":
-            return token_view.bundle(self.prompt_tokens, self._measure_line())
+            text = self.prompt if self.request.mode == "preview" else ""
+            return token_view.bundle(self.prompt_tokens, self._measure_line(), text)
         texts = [c.text for c in (self, *self.alternatives)]
         return view.bundle(view.CompletionView(texts, self.footer(), before, form, self.choices))
 
@@ -355,6 +356,6 @@ class Draft:
         """The trace from the first token on, where what this goes on from has one up to that place."""
         new: Any = self.finish.found if self.finish else None
         held = self._earlier.trace if self._earlier else None
-        if new is None or held is None or held.first + len(held) < new.first:
+        if new is None or held is None or not held.leads_to(new):
             return cast("Trace | None", new)
         return held.cut(new.first - held.first).joined(new)

@@ -127,6 +127,7 @@ class Complete(Configurable):
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
     drop = Bool(False, help="Forget the conversation.").tag(flag=("--drop",), of=THREAD)
+    tasks_folder = Unicode("", help="Folder of your own tasks, a Markdown file each.").tag(config=True)
     value_tokens = Int(400, min=10, help="Most tokens of a value's text form, where it has a briefer one.").tag(
         config=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -21,8 +22,10 @@ from .lines import line_here
 from .render import progress as view
 from .request import Request
 from .session import Session
+from .structure import JsonSchema
 from .worker import Stream, stopping_on_interrupt
 
+PROB = "_prob"
 REMEMBERED = 4  # columns half filled that are kept for a call that goes on with them
 
 
@@ -51,9 +54,20 @@ class Column:
         return sum(bool(row.error) for row in self.filled.values())
 
 
-def values_of(completion: Completion) -> dict[str, Any]:
-    """What a completion gives its row: plain values, by what is added to the column's name."""
-    return {"": completion.text}
+def filled(completion: Completion) -> Filled:
+    """What a completion gives its row: plain values, by what is added to the column's name.
+
+    Choices have the probability of the one that was taken beside it, JSON is what was read, and a form that was not met
+    is the row's error.
+    """
+    if completion.met is False:
+        shown = completion.text if len(completion.text) <= 60 else completion.text[:59] + "…"
+        return Filled(error=f"{completion.unmet[:1].upper()}{completion.unmet[1:]}: {shown!r}.")
+    if completion.choices:
+        taken = next(choice for choice in completion.choices if choice.text == completion.value)
+        return Filled({"": taken.text, PROB: taken.prob_normalised})
+    form = completion.request.structure if completion.request else None
+    return Filled({"": json.loads(completion.text) if isinstance(form, JsonSchema) else completion.text})
 
 
 def fill(
@@ -131,9 +145,10 @@ def _ask(session: Session, column: Column, keep: Callable[[int, Filled], None] =
         if isinstance(came, CompleteError):
             column.filled[key] = Filled(error=str(came))
             return
-        column.filled[key] = Filled(values_of(came))
+        column.filled[key] = filled(came)
         clock.tokens += came.usage.completion_tokens
-        keep(key, column.filled[key])
+        if not column.filled[key].error:
+            keep(key, column.filled[key])
 
     stream = session.stream_many(column.left, done) if column.left else None
     try:

@@ -37,7 +37,7 @@ def complete_frame(
     are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
     """
     table = _table(frame)
-    asked = given(options)
+    asked = {"candidates": 0, **given(options)}  # which no column shows
     for name in ALONE:
         if asked.get(name):
             raise BadOption(f"{name} is for single completions.", "Leave it out: each row gets one continuation.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,12 +17,16 @@ from IPython.display import display
 
 from . import arguments, newcell, prompt, status
 from .completion import TOKENS, Completion
+from .composed import Text, Value, plain
 from .config import near
 from .display import paint, wait
 from .errors import BadOption, EmptyPrompt
 from .models import named
+from .notebook import Notebook
 from .render import models as models_view
+from .render import tasks as tasks_view
 from .render import thread as thread_view
+from .render.page import visible
 from .session import Session
 from .typed import Typed
 from .worker import Stream, holding_interrupts
@@ -37,29 +41,30 @@ _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results an
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """How a completion is shown: bound to `names`, after its prompt (`echo`), in a form, written into a new cell."""
+    """How a completion is shown: bound to `names`, after its prompt (`echo`), in a form, written into a new cell;
+    `number` is that of the cell that asked for it."""
 
     names: tuple[str, ...] = ()
     echo: bool = False
     form: str = "text"
     cell: bool = False
+    number: int = 0
 
 
 @magics_class
 class CompleteMagics(Magics):
-    """%%complete, %complete, %%complete_inside, %complete_more, %complete_thread, %complete_model and %complete_panel
-    of one session."""
+    """%%complete and %complete, and the magics whose names begin so, of one session."""
 
     def __init__(self, shell: InteractiveShell, session: Session) -> None:
         super().__init__(shell)
         self.shell: InteractiveShell = shell
         self.session = session
         self.typed = Typed(shell)
+        self.notebook = Notebook(shell)
         self._shown: tuple[Completion | None, Showing] = (None, Showing())  # the last text, and how it was shown
 
     @no_var_expand
     @line_cell_magic
-    @holding_interrupts()
     def complete(self, line: str, cell: str | None = None) -> None:
         with _bad_lines():
             if cell is None:
@@ -69,16 +74,21 @@ class CompleteMagics(Magics):
             behind = settings.pop("background", False)
             if behind and not hasattr(self.shell, "kernel"):
                 raise UsageError("--background is for notebooks; leave it out here.")
+            behind = behind and newcell.attended(self.shell)  # else the text would come when the notebook is written
+            chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind)
-            stream = self._begin(text, settings)
-        if behind:
-            named(BEGIN)(stream, showing.echo, showing.form, lambda done: self._bind(showing.names, done))
-        else:
-            self._show(stream, showing)
+            # an interrupt may end this, for an expression may take long
+            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
+        with holding_interrupts():
+            with _bad_lines():
+                stream = self._begin(text, filled, settings)
+            if behind:
+                named(BEGIN)(stream, showing.echo, showing.form, lambda done: self._keep(showing, done))
+            else:
+                self._show(stream, showing)
 
     @no_var_expand
     @cell_magic
-    @holding_interrupts()
     def complete_inside(self, line: str, cell: str) -> None:
         """%%complete_inside [options]
 
@@ -90,9 +100,13 @@ class CompleteMagics(Magics):
             for name in ("background", "cell", "score", "dry_run"):
                 if settings.pop(name, False):
                     raise UsageError(f"%%complete_inside takes no --{name.replace('_', '-')}.")
+            chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind=False)
-            stream = self._begin(text, {**settings, "trace": True})
-        done = self._show(stream, replace(showing, names=()))
+            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
+        with holding_interrupts():
+            with _bad_lines():
+                stream = self._begin(text, filled, {**settings, "trace": True})
+            done = self._show(stream, replace(showing, names=()))
         if done.trace is None:
             raise UsageError("No token was decoded, so there is nothing to look into.")
         opened = named(INSIDE)(done, self.session)
@@ -129,7 +143,7 @@ class CompleteMagics(Magics):
         names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
         shown, how = self._shown
         how = how if shown is last else Showing(form=self.session.config.format)
-        self._show(stream, replace(how, names=tuple(names), cell=False))
+        self._show(stream, replace(how, names=tuple(names), cell=False, number=self.notebook.now))
 
     @no_var_expand
     @line_magic
@@ -151,11 +165,26 @@ class CompleteMagics(Magics):
             del threads[name]
             print(f"The conversation {name} is dropped.")
             return
-        said = thread_view.bundle(name, threads[name])
-        if hasattr(self.shell, "kernel"):
-            display(dict(said), raw=True)
-        else:
-            print(said["text/plain"])
+        self._tell(thread_view.bundle(name, threads[name]))
+
+    @no_var_expand
+    @line_magic
+    def complete_tasks(self, line: str) -> None:
+        """%complete_tasks [NAME]
+
+        What --task can name: what each is for and what it needs; with a name, the prompts that it puts to each kind of
+        model, and the options that it sets.
+        """
+        name, *others = line.split() or [""]
+        if others:
+            raise UsageError(f"%complete_tasks takes one name, not {line.strip()[:60]!r}.")
+        with _bad_lines():
+            if name:
+                self._tell(tasks_view.bundle(self.session.tasks.find(name)))
+                return
+            self._table(status.TASKS, status.tasks(self.session))
+            for trouble in self.session.tasks.troubles:
+                print(visible(trouble))
 
     @no_var_expand
     @line_magic
@@ -195,18 +224,24 @@ class CompleteMagics(Magics):
         if cell and (behind or settings.get("num", defaults.num) > 1):
             raise UsageError("--cell writes one completion when it is done; leave out --background and -n.")
         form = TOKENS if settings.get("inspect") else form
-        return Showing((out,) if out else (), echo, form, cell)
+        return Showing((out,) if out else (), echo, form, cell, self.notebook.now)
 
-    def _begin(self, text: str, settings: dict[str, Any]) -> Stream:
-        """Begin to complete the text of a cell or a line."""
-        mode = self.session.config.mode(settings)
-        return self.session.stream(prompt.checked(text), mode=mode, **settings)
+    def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
+        """Begin to complete a text, after as many earlier cells as were asked for."""
+        defaults = self.session.config
+        settings = {"context": defaults.context, "raw": defaults.raw, **settings}
+        excerpts = self.notebook.excerpts(settings["context"])
+        mode = defaults.mode(settings)
+        if not any(isinstance(part, Value) for part in filled):
+            settings["raw"] |= plain(filled) != text  # braces that were escaped are text now
+            return self.session.stream(prompt.checked(plain(filled)), mode=mode, excerpts=excerpts, **settings)
+        return self.session.stream(filled, mode=mode, typed=text or None, excerpts=excerpts, **settings)
 
     def _show(self, stream: Stream, showing: Showing) -> Completion:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
         done: Completion = paint(stream, showing.echo, showing.form, self.session.config.updates_per_second)
         if stream.error is None or done.text:
-            self._bind(showing.names, done)
+            self._keep(showing, done)
             if done is self.session.last_continued:
                 self._shown = (done, showing)
             if showing.cell:
@@ -215,8 +250,12 @@ class CompleteMagics(Magics):
             raise stream.error
         return done
 
-    def _bind(self, names: Sequence[str], done: Completion) -> None:
-        self.shell.user_ns.update(dict.fromkeys(names, done))
+    def _keep(self, showing: Showing, done: Completion) -> None:
+        """Bind a completion, and remember it as what its cell has to say."""
+        self.shell.user_ns.update(dict.fromkeys(showing.names, done))
+        framing = done.request.framing if done.request else None
+        apart = framing is not None and bool(framing.chat or framing.thread or framing.task)
+        self.notebook.completed(showing.number, done.prompt[done.ahead :] + "\n\n" * apart + done.text)
 
     def _write(self, done: Completion, showing: Showing) -> None:
         """The completion into a new cell, with its own text ahead of it where that was echoed."""
@@ -249,12 +288,15 @@ class CompleteMagics(Magics):
         for said in filter(None, map(status.note, residents)):
             print(said)
 
+    def _tell(self, said: Mapping[str, str]) -> None:
+        if hasattr(self.shell, "kernel"):
+            display(dict(said), raw=True)
+        else:
+            print(said["text/plain"])
+
     def _table(self, head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-        plain = models_view.table_plain(head, rows)
-        if not hasattr(self.shell, "kernel"):
-            print(plain)
-            return
-        display({"text/plain": plain, "text/html": models_view.table_html(head, rows)}, raw=True)
+        html = models_view.table_html(head, rows)
+        self._tell({"text/plain": models_view.table_plain(head, rows), "text/html": html})
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
@@ -285,6 +327,7 @@ def load(shell: InteractiveShell, session: Session) -> None:
     session.config.observe(lambda change: session.preload() if change["new"] else None, "preload")
     magics = CompleteMagics(shell, session)
     magics.typed.watch()
+    magics.notebook.watch()
     shell.register_magics(magics)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(_matcher(session))
@@ -297,6 +340,7 @@ def unload(shell: InteractiveShell) -> None:
             del magics[name]
     if (ours := shell.magics_manager.registry.pop(CompleteMagics.__name__, None)) is not None:
         ours.typed.leave()
+        ours.notebook.leave()
     shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
     if shell.Completer is not None:
         kept = [
@@ -315,7 +359,7 @@ def _matcher(session: Session) -> Any:
         before = context.line_with_cursor[: context.cursor_position]
         if not before.startswith(("%%complete", "%complete")):
             return {"completions": []}
-        found = arguments.completions(before, {"models": session.models.names(), "threads": session.threads})
+        found = arguments.completions(before, session.known())
         token = before.rpartition(" ")[2]
         rest = len(token) - len(context.token)  # IPython's token may begin after a dash
         return {

@@ -25,14 +25,14 @@ def source(text: str, form: str) -> str:
 
 def write(shell: InteractiveShell, text: str, form: str) -> bool:
     """Ask the front end for a new cell; False where it is known to take none."""
-    if not _takes_cells(shell):
+    if not attended(shell):
         return False
     shell.set_next_input(source(text, form), replace=False)
     return True
 
 
-def _takes_cells(shell: Any) -> bool:
-    """A front end that cannot be asked for input (nbclient, nbconvert) has nobody who would see a new cell."""
+def attended(shell: Any) -> bool:
+    """Whether somebody sees what comes after a cell; a front end that cannot ask (nbclient, nbconvert) has nobody."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return True  # a terminal puts it on the next line

@@ -25,6 +25,8 @@ def checked(text: str) -> str:
         raise BadPrompt(f"A prompt is text, and this is of type {type(text).__name__}.", "Give a str.")
     if not text:
         raise EmptyPrompt("The prompt is empty.", "Write the text to complete.")
+    if half := next((character for character in text if "\ud800" <= character <= "\udfff"), ""):
+        raise BadPrompt(f"The prompt holds half a character (U+{ord(half):04X}).", "Write that character anew.")
     return text
 
 

@@ -139,6 +139,16 @@ def last() -> Completion | None:
     return current().last
 
 
+def task(name: str, template: str, **settings: Any) -> None:
+    """Let `--task NAME` mean a template of your own, in this kernel; it may take the name of another.
+
+    In `template`, {{ text }} stands for the cell's text and {{ to }}, {{ from }}, {{ question }} for these options; it
+    may have a section a kind of model, as a task's file does. `settings` are its `description`, options of sampling
+    (temperature, stop, …) and what stands for a placeholder whose option is not given. Raises BadOption.
+    """
+    current().tasks.add(name, template, **settings)
+
+
 def _begun(prompt: str, options: dict[str, Any]) -> Stream:
     """The stream that these options ask for."""
     asked = given(options)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from .composed import Composed
 from .errors import BadOption
@@ -68,18 +69,19 @@ class Request:
     """One request: a prompt and how to go on from it.
 
     `composed`, when given, is what `prompt`, the text as typed, is put to the model as, and `framing` how that was
-    asked for. `model` is the name it was asked of; `prompt_ids`, when given, is used as it is instead of encoding
-    `prompt`; `prefix` holds ids already decoded after the prompt, from which the continuation goes on, and `forced` the
-    tokens it begins with instead of choosing: ids, or texts of one token each. `mode` "score" measures the prompt's own
-    tokens, "preview" only encodes it; `inspect` measures them and continues. `lookup` allows guesses at tokens that
-    repeat the text; `structure` is the form that the text shall have. `trace` is how many bytes may be used to record
-    what every token was chosen from.
+    asked for, `beneath` the options that its task sets where no other was asked for. `model` is the name it was asked
+    of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`; `prefix` holds ids already decoded
+    after the prompt, from which the continuation goes on, and `forced` the tokens it begins with instead of choosing:
+    ids, or texts of one token each. `mode` "score" measures the prompt's own tokens, "preview" only encodes it;
+    `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the text; `structure` is the
+    form that the text shall have, `trace` how many bytes may be used to record what every token was chosen from.
     """
 
     prompt: str
     sampling: Sampling
     framing: Framing = Framing()
     composed: Composed | None = None
+    beneath: Mapping[str, Any] = field(default_factory=dict)
     mode: Mode = "continue"
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None

@@ -34,7 +34,10 @@ def place(asked: bool | str | PathLike[str]) -> Path | None:
 def key_of(request: Request, model: ModelInfo) -> str:
     """What a result depends on: the weights, the prompt, and every parameter."""
     alike = replace(request, model="", lookup=True)  # neither a model's name here nor guesses change the text
-    told = [model.name, model.revision, model.dtype, model.quantized, asdict(alike)]
+    asked = asdict(alike)
+    if asked["structure"]:  # how its text is read does not change it
+        asked["structure"].pop("read", None)
+    told = [model.name, model.revision, model.dtype, model.quantized, asked]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 

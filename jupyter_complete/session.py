@@ -15,15 +15,16 @@ from typing import Any, SupportsIndex
 
 from . import prompt as prompts
 from .answers import Answers, Done
+from .asking import Asked, asked, composed
 from .completion import Completion, Draft
-from .composed import Composed, Excerpt, Text, Turn, plain
+from .composed import Excerpt, Text, Turn, plain
 from .config import Complete
 from .errors import BadOption, BadPrompt, CompleteError
 from .models import Models
 from .render.page import count
 from .request import Framing, Mode, Request, Sampling
-from .schemas import structure_of
 from .structure import Choices
+from .tasks.shelf import Tasks
 from .worker import Stream
 
 REMEMBERED = 200  # completions kept in the history
@@ -38,9 +39,14 @@ class Session:
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
         self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
+
+    def known(self) -> dict[str, list[str]]:
+        """The names that an option's tag `known` stands for."""
+        return {"models": self.models.names(), "threads": list(self.threads), "tasks": self.tasks.names()}
 
     @property
     def last(self) -> Completion | None:
@@ -67,22 +73,22 @@ class Session:
         A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
-        settings = self.config.checked(options)
-        sampling = self._seeded(self.config.sampling(settings))
-        request = self._request(text, settings, options, sampling, mode, typed, tuple(excerpts))
+        what = asked(self.config, self.tasks, self.namespace, options)
+        sampling = self._seeded(self.config.sampling(what.settings))
+        request = self._request(text, what, sampling, mode, typed, tuple(excerpts))
         return self._submit(request, Draft(request))
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
         plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
-        settings = self.config.checked(options)
-        sampling = self._seeded(self.config.sampling(settings))
-        self.models.find(settings["model"])
+        what = asked(self.config, self.tasks, self.namespace, options)
+        sampling = self._seeded(self.config.sampling(what.settings))
+        self.models.find(what.settings["model"])
         made: dict[int, Request | CompleteError] = {}
         for key, text in texts.items():
             own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
             try:
-                made[key] = self._request((prompts.checked(text),), settings, options, own)
+                made[key] = self._request((prompts.checked(text),), what, own)
             except BadPrompt as error:
                 made[key] = error
         return made
@@ -98,37 +104,30 @@ class Session:
     def _request(
         self,
         text: Text,
-        settings: Mapping[str, Any],
-        options: Mapping[str, Any],
+        what: Asked,
         sampling: Sampling,
         mode: Mode = "continue",
         typed: str | None = None,
         excerpts: tuple[Excerpt, ...] = (),
     ) -> Request:
-        structure = structure_of(settings, self.namespace)
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
-        if isinstance(structure, Choices):  # all are weighed, and nothing is drawn
+        if isinstance(what.structure, Choices):  # all are weighed, and nothing is drawn
             sampling = replace(sampling, num=1, beams=1, seed=None)
-        framing = self._framing(settings, options)
+        turns = self.threads.get(what.framing.thread, ()) if what.framing.thread else ()
         return Request(
             prompt=prompts.checked(plain(text) if typed is None else typed),
             sampling=sampling,
-            framing=framing,
-            composed=self._composed(text, framing, excerpts),
+            framing=what.framing,
+            composed=composed(text, what, turns, excerpts, self.config),
+            beneath=what.beneath,
             mode=mode,
-            model=settings["model"],
-            inspect=settings["inspect"],
-            lookup=settings["lookup"],
-            trace=self._traced(settings, mode),
-            structure=structure,
+            model=what.settings["model"],
+            inspect=what.settings["inspect"],
+            lookup=what.settings["lookup"],
+            structure=what.structure,
+            trace=self._traced(what.settings, mode),
         )
-
-    def _framing(self, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
-        """How the text is to be put; what only a cell can ask for counts where it was asked for."""
-        framing = self.config.framing(settings)
-        of_cells = {"raw": True, "context": 0, "error": False}
-        return replace(framing, **{name: options.get(name, other) for name, other in of_cells.items()})
 
     @staticmethod
     def _traced(settings: Mapping[str, Any], mode: Mode) -> int:
@@ -139,29 +138,22 @@ class Session:
             raise BadOption("A trace is of one continuation.", "Leave out num (-n) and beams (--beams).")
         return int(settings["trace_bytes"])
 
-    def _composed(self, text: Text, framing: Framing, excerpts: tuple[Excerpt, ...]) -> Composed | None:
-        """What a text is put to the model as; None where it is the text as it stands."""
-        if framing.chat or framing.thread:
-            what = "--thread" if framing.thread else "--chat"
-            wordings = prompts.as_message(text, self.threads.get(framing.thread, ()) if framing.thread else ())
-        elif excerpts or any(not isinstance(part, str) for part in text):
-            what, wordings = "", prompts.as_it_is(text)
-        else:
-            return None
-        return Composed(wordings, excerpts, what, self.config.value_tokens, self.config.context_tokens)
-
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""
         return self.stream(prompt, **options).result()
 
     def more(self, completion: Completion, **options: Any) -> Stream:
-        """Begin to continue a completion where it ended, with its own settings but for `options`."""
+        """Begin to continue a completion where it ended, with its own settings but for `options`.
+
+        With `inspect=True` the prompt's tokens are measured too, where they are not known yet.
+        """
         return self._go_on(completion, len(completion.tokens), (), {"seed": completion.seed}, options)
 
     def branch(self, completion: Completion, at: int, token: int | str | None = None, **options: Any) -> Stream:
         """Begin another continuation after a completion's first `at` tokens, with its own settings but for `options`.
 
-        It begins with `token`, an id or a text of one token; without one the seed is another. Raises BadOption.
+        It begins with `token`, an id or a text of one token; without one the seed is another. With `inspect=True` the
+        prompt's tokens are measured too, where they are not known yet. Raises BadOption.
         """
         place = _place(at, len(completion.tokens))
         if token is None:
@@ -178,23 +170,26 @@ class Session:
     ) -> Stream:
         """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
         for name in options:
-            if name not in Sampling.__dataclass_fields__:
+            if name not in Sampling.__dataclass_fields__ and name != "inspect":
                 raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")
         changed = {name: value for name, value in self.config.checked(options).items() if name in options}
+        inspect = changed.pop("inspect", False)
         if "stop" in changed:
             changed["stop"] = tuple(changed["stop"])
-        asked = completion.request
+        before = completion.request
         request = Request(
             prompt=completion.prompt,
             sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
-            framing=asked.framing if asked else Framing(),
-            model=asked.model if asked else self.config.model,
+            framing=before.framing if before else Framing(),
+            beneath=before.beneath if before else {},
+            model=before.model if before else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
+            inspect=inspect and not completion.prompt_tokens,
             lookup=self.config.lookup,
             trace=self._trace_on(completion, changed),
-            structure=asked.structure if asked and not isinstance(asked.structure, Choices) else None,
+            structure=before.structure if before and not isinstance(before.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 

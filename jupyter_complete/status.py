@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from .errors import BadOption
 from .models import Resident, Unloaded
+from .render import tasks as tasks_view
 from .render.page import count, size
 from .session import Session
 
 HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
 SOURCES = ("name", "resident", "what")
+TASKS = ("task", "what for", "needs")
 THREADS = ("conversation", "turns", "last said")
 ALSO = "Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision)."
 _KINDS = {
@@ -22,6 +25,18 @@ def threads(session: Session) -> list[tuple[str, str, str]]:
     """The conversations under THREADS."""
     said = [(name, turns, " ".join(turns[-1].text.split())) for name, turns in session.threads.items()]
     return [(name, f"{len(turns):,}", last if len(last) <= 60 else last[:59] + "…") for name, turns, last in said]
+
+
+def tasks(session: Session) -> list[tuple[str, str, str]]:
+    """All tasks under TASKS; one whose file is none with what is wrong with it."""
+    rows = []
+    for name in session.tasks.names():
+        try:
+            task = session.tasks.find(name)
+            rows.append((name, task.description, tasks_view.needs(task)))
+        except BadOption as error:
+            rows.append((name, str(error), ""))
+    return rows
 
 
 def row(session: Session, resident: Resident) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ class Choices:
             )
         if "" in self.texts:
             raise BadOption("One of the choices is empty.", "Give each at least one character.")
+        for text in self.texts:
+            _check_whole(text)
         if twice := [text for text in self.texts if self.texts.count(text) > 1]:
             raise BadOption(f"The choice {twice[0][:60]!r} is given twice.", "Give each once.")
 
@@ -35,6 +37,9 @@ class Regex:
     backreferences, and a `\\d` is one of 0 to 9."""
 
     pattern: str
+
+    def __post_init__(self) -> None:
+        _check_whole(self.pattern)
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,12 @@ def read(
     except Exception as error:  # a class of the user's may refuse what its own schema allows
         said = " ".join(str(error).split()) or type(error).__name__
         return False, None, f"the JSON was refused: {said[:200]}"
+
+
+def _check_whole(text: str) -> None:
+    """Refuse what no tokenizer can write."""
+    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+        raise BadOption("The form that was asked for has half a character in it.", "Write the whole character.")
 
 
 def _softmax(logs: Sequence[float]) -> list[float]:

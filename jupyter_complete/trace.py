@@ -191,6 +191,11 @@ class Trace:
             found={},
         )
 
+    def leads_to(self, later: Trace) -> bool:
+        """Whether a later one goes on from one of these steps, and both were chosen by the same settings."""
+        alike = all(getattr(self.sampling, name) == getattr(later.sampling, name) for name in KNOBS)
+        return alike and self.first <= later.first <= self.first + len(self)
+
     def joined(self, later: Trace) -> Trace:
         """This one and a later one that goes on right behind it, by the same model."""
         both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}

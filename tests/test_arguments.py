@@ -73,6 +73,7 @@ OPTIONS = [
     ("--choices 'yes, no, not sure'", {"choices": ["yes", "no", "not sure"]}),
     ("""--choices '"yes, indeed",no'""", {"choices": ["yes, indeed", "no"]}),
     ("""--choices yes,no,"not, I think" -N 5""", {"choices": ["yes", "no", "not, I think"], "max_new_tokens": 5}),
+    ('--choices "New York","San José",Rome', {"choices": ["New York", "San José", "Rome"]}),
     ("--choices a,b --choices c", {"choices": ["a,b", "c"]}),
     (r"--choices 'a\nb,c'", {"choices": ["a\nb", "c"]}),
     (r"--regex \d{4}-\d\d", {"regex": r"\d{4}-\d\d"}),

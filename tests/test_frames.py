@@ -217,7 +217,51 @@ def test_the_last_line_tells_rows_rates_and_errors(capsys: pytest.CaptureFixture
 @pytest.mark.parametrize("library", FRAMES)
 def test_frames_have_the_verb_whichever_is_imported_first(library: str, first: str) -> None:
     names = [first.format(library=library), library, "jupyter_complete"]
-    script = "\n".join(f"import {name}" for name in names)
+    asked = f"import importlib.util; importlib.util.find_spec({library!r})"  # as many do to see whether it is there
+    script = "\n".join([f"import {names[0]}", asked, *(f"import {name}" for name in names)])
     script += f"\nframe = {library}.DataFrame({{'n': [1]}})\nprint(type(frame.complete).__name__)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "Completer"
+
+
+class TestForms:
+    """A row's answer in a form that was asked for: what it means is the value, and what misses it an error."""
+
+    def test_choices_give_the_one_taken_and_its_probability(self, frame: Any) -> None:
+        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="sort", choices=["average", "spread"])
+        single = [
+            jc.complete(f"The {n} of {m} numbers", choices=["average", "spread"])
+            for n, m in zip(*ROWS.values(), strict=True)
+        ]
+        assert values(made, "sort") == [one.value for one in single]
+        taken = [max(choice.prob_normalised for choice in one.choices) for one in single]
+        assert values(made, "sort_prob") == pytest.approx(taken, abs=1e-4)
+
+    def test_json_gives_what_was_read(self, frame: Any) -> None:
+        schema = {
+            "type": "object",
+            "properties": {"n": {"enum": [1, 22]}},
+            "required": ["n"],
+            "additionalProperties": False,
+        }
+        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="read", json=schema, seed=1, max_new_tokens=30)
+        assert all(row["n"] in (1, 22) for row in made["read"].to_list())
+
+    def test_every_row_of_a_batch_matches_the_regex_as_it_does_alone(self, frame: Any) -> None:
+        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="code", regex="[a-c]{4}", **OPTIONS)
+        prompts = [f"The {name} of {n} numbers" for name, n in zip(*ROWS.values(), strict=True)]
+        single = [jc.complete(p, regex="[a-c]{4}", max_new_tokens=6, seed=3 + at).text for at, p in enumerate(prompts)]
+        assert values(made, "code") == single
+
+    def test_a_form_that_is_not_met_in_time_is_the_rows_error(self, frame: Any) -> None:
+        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="code", regex="[a-c]{400}", max_new_tokens=2, seed=1)
+        assert values(made, "code") == [None] * 5
+        assert all(told.startswith("The text does not match the regex: '") for told in values(made, "code_error"))
+
+    def test_results_of_a_form_are_kept_and_found_again(self, frame: Any, tmp_path: Path, model: Any) -> None:
+        asked = {"into": "sort", "choices": ["average", "spread"], "cache": tmp_path / "rows.sqlite"}
+        first = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
+        handle = model.register_forward_pre_hook(lambda *_: pytest.fail("the model was asked again"))
+        again = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
+        handle.remove()
+        assert values(again, "sort") == values(first, "sort")

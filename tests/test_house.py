@@ -24,15 +24,15 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 FLOORS = {
     0: ("errors", "request", "events", "composed", "structure", "questions"),
     1: (
-        *("config", "schemas", "schema_types", "prompt", "columns", "textstream", "engine", "measures"),
+        *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
+        *("render/", "tasks/", "braces", "harmless", "sandbox", "variables", "forms/"),
         *("findings", "replay", "pieces", "tracefile"),
-        "render/",
     ),
     2: ("completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
     4: ("session", "opened"),
     5: (
-        *("arguments", "ascode", "status", "typed", "newcell", "display", "lines", "magics", "python"),
+        *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
         *("filling", "frames", "accessors"),
     ),
     6: ("widgets/",),
@@ -47,6 +47,7 @@ ROOMS = {
     "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
+    "jinja2": ("sandbox",),
     "narwhals": ("frames",),
     "sqlite3": ("results",),
 }
@@ -54,7 +55,18 @@ ROOMS = {
 # Rooms of one floor that stay apart.
 APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
-LATE = ("torch", "transformers", "numba", "anywidget", "narwhals", "pandas", "polars", "llguidance", "pydantic")
+LATE = (
+    "torch",
+    "transformers",
+    "numba",
+    "anywidget",
+    "narwhals",
+    "pandas",
+    "polars",
+    "llguidance",
+    "pydantic",
+    "jinja2",
+)
 
 
 def rooms() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +19,12 @@ SCORES = scores(["a", "b c"], [-2.0, -3.0], [1, 3])
 def test_choices_are_two_or_more_texts_that_differ(texts: tuple[str, ...]) -> None:
     with pytest.raises(BadOption):
         Choices(texts)
+
+
+@pytest.mark.parametrize("make", [lambda: Choices(("a", "b\ud800")), lambda: Regex("\udc00")])
+def test_half_characters_are_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(BadOption, match="half a character"):
+        make()
 
 
 def test_the_raw_probabilities_are_shares_of_the_summed_logprobs() -> None:

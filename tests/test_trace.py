@@ -143,6 +143,15 @@ def test_a_branch_s_trace_begins_at_the_first_token(session: Session) -> None:
     assert branch.trace.replay().tolist() == branch.trace.ids.tolist()
 
 
+def test_a_branch_with_other_settings_has_a_trace_of_its_own_steps(session: Session) -> None:
+    session.models.register("llama", *tiny.make("llama"))
+    done = session.complete(PROMPT, model="llama", trace=True, max_new_tokens=10, seed=2, temperature=1.0)
+    branch = done.branch(at=4, temperature=2.0)
+    assert branch.trace is not None
+    assert branch.trace.first == 4
+    assert branch.trace.replay().tolist() == branch.trace.ids.tolist()
+
+
 def test_more_makes_the_trace_longer(session: Session) -> None:
     session.models.register("gpt2", *tiny.make("gpt2"))
     done = session.complete(PROMPT, model="gpt2", trace=True, max_new_tokens=5, seed=2)

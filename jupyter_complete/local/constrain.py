@@ -21,6 +21,7 @@ from ..structure import Choices, JsonSchema, Regex
 from .vocabulary import Vocabulary
 
 HEAD = '%llguidance {"no_forcing": true}\n'  # no text is put in tokens of llguidance's choice
+SPACE = '" " '
 STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as json.dumps writes
 
 
@@ -53,7 +54,8 @@ class Grammar:
     @property
     def only(self) -> int | None:
         """The one token that may be next, if there is but one."""
-        return int(self.allowed.nonzero()[0]) if not self.done and int(self.allowed.sum()) == 1 else None
+        places = self.allowed.nonzero()
+        return int(places[0]) if not self.done and len(places) == 1 else None
 
     @property
     def stuck(self) -> bool:
@@ -77,11 +79,11 @@ class Grammar:
         import numpy as np
 
         bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little")
-        allowed = torch.zeros(self._size, dtype=torch.bool)
         known = min(self._size, len(bits))
-        allowed[:known] = torch.from_numpy(bits[:known].astype(bool))
-        self._allowed = allowed
-        self._done = int(allowed.sum()) == sum(bool(allowed[end]) for end in self._ends if end < self._size)
+        allowed = np.zeros(self._size, dtype=bool)  # by numpy, for torch would wake threads of its own
+        allowed[:known] = bits[:known]
+        self._allowed = torch.from_numpy(allowed)
+        self._done = np.count_nonzero(allowed) == sum(bool(allowed[end]) for end in self._ends if end < self._size)
 
 
 class Constraints:
@@ -150,15 +152,18 @@ def matches(structure: Regex | JsonSchema, text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _grammar(structure: Regex | JsonSchema, spaced: bool = False) -> str:
-    """In llguidance's notation; `spaced` with one space before it. Raises BadOption with its reason."""
+    """In llguidance's notation; `spaced` with one space before it, which JSON may have in any case.
+
+    Raises BadOption with its reason.
+    """
     from llguidance import LLMatcher, regex_to_lark
 
     if isinstance(structure, Regex):
         pattern = re.sub(r"(?s)\\(.)", lambda sign: "[0-9]" if sign[1] == "d" else sign[0], structure.pattern)
-        what, body = "This regex", f"/{regex_to_lark(pattern, '')}/"
+        what, before, body = "This regex", "", f"/{regex_to_lark(pattern, '')}/"
     else:
-        what, body = "This schema", f"%json {_styled(structure.schema)}"
-    rules = f'start: " " body\nbody: {body}\n' if spaced else f"start: {body}\n"
+        what, before, body = "This schema", '" "? ', f"%json {_styled(structure.schema)}"
+    rules = f"start: {SPACE if spaced else before}body\nbody: {body}\n"
     made = json.dumps({"grammars": [{"lark_grammar": HEAD + rules}]})
     failed, messages = LLMatcher.validate_grammar_with_warnings(made)
     if failed:
@@ -179,7 +184,7 @@ def _reason(message: str) -> str:
     told = re.search(r"error: (.+)", message)
     line = told[1] if told else message.strip().splitlines()[0]
     line = re.sub(r"^at \d+\(\d+\): |^failed to compile JSON schema: |^invalid regex .* \(in regex\): ", "", line)
-    return re.sub(r"^failed to compile JSON schema: ", "", line).strip().rstrip(".")
+    return re.sub(r"^failed to compile JSON schema: ", "", line).strip().rstrip(".")[:200]
 
 
 class _Told:

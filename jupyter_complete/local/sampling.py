@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -60,6 +60,7 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None, compiled: bool = False) -> None:
         self._sampling = sampling
+        self._kernels = compiled
         self._compiled = compiled and not rules and not penalties(sampling)
         self._candidates = sampling.candidates
         self._greedy = sampling.greedy
@@ -69,8 +70,8 @@ class Sampler:
 
     def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None) -> Choice:
         """The next token after `ids`, of `logits` [V]; without draws, the likeliest. `allowed` is bool [V]."""
-        if self._compiled and allowed is None:
-            return self._choose_compiled(logits, draws)
+        if self._compiled:
+            return self._choose_compiled(logits, draws, allowed)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         before = torch.as_tensor(ids, device=logits.device)
@@ -86,24 +87,49 @@ class Sampler:
         weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
 
-    def _choose_compiled(self, logits: Tensor, draws: Draws | None) -> Choice:
+    def _choose_compiled(self, logits: Tensor, draws: Draws | None, allowed: Tensor | None) -> Choice:
+        given, at = logits.float().numpy(), 0.0 if draws is None else draws.next()
+        greedy = self._greedy or draws is None
+        if allowed is None:
+            chosen, logprob, rank, *top = self._kernel(given, greedy, at)
+            return Choice(chosen, logprob, rank, tuple(self._weighed(chosen, greedy, *top)))
+        import numpy as np
+
+        places = np.flatnonzero(allowed.numpy())  # the choice is among these, its probability is not
+        best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
+        kept, _, _, inner, *said = self._kernel(given[places], greedy, at)
+        chosen = int(places[kept])
+        known = {one.id: one for one in self._weighed(chosen, greedy, places[inner], *said)}
+        top = (
+            Weighed(id, logprob, known[id].prob, known[id].cut)
+            if id in known
+            else Weighed(id, logprob, 0.0, CONSTRAINT)
+            for id, logprob in zip(ids.tolist(), logprobs.tolist(), strict=True)
+        )
+        logprob = float(given[chosen]) - float(given[best]) + most
+        return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
+
+    def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
+        """What local/sampling_kernels says of logits, a numpy array."""
         from . import sampling_kernels
 
         asked = self._sampling
-        greedy = self._greedy or draws is None
-        chosen, logprob, rank, *top = sampling_kernels.choose(
-            logits.float().numpy(),
+        return sampling_kernels.choose(
+            logits,
             asked.candidates,
             greedy,
             max(COLDEST, asked.temperature),
             asked.top_k,
             asked.top_p,
             asked.min_p,
-            0.0 if draws is None else draws.next(),
+            at,
         )
-        ids, logprobs, probs, cuts = (one.tolist() for one in top)
-        names = [GREEDY if greedy and token != chosen else CUTS[cut] for token, cut in zip(ids, cuts, strict=True)]
-        return Choice(chosen, logprob, rank, tuple(map(Weighed, ids, logprobs, probs, names)))
+
+    @staticmethod
+    def _weighed(chosen: int, greedy: bool, *top: Any) -> Iterator[Weighed]:
+        """The kernel's candidates: ids, logprobs, probabilities and cuts."""
+        for id, logprob, prob, cut in zip(*(one.tolist() for one in top), strict=True):
+            yield Weighed(id, logprob, prob, GREEDY if greedy and id != chosen else CUTS[cut])
 
     def take(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
@@ -116,11 +142,23 @@ class Sampler:
 
     def weigh(self, token: int, logits: Tensor) -> Choice:
         """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""
+        if self._kernels:
+            return self._weigh_compiled(token, logits)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
         return Choice(token, float(raw[token]), 1 + int((raw > raw[token]).sum()), weighed)
+
+    def _weigh_compiled(self, token: int, logits: Tensor) -> Choice:
+        import numpy as np
+
+        given = logits.float().numpy()
+        best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
+        pairs = zip(ids.tolist(), logprobs.tolist(), strict=True)
+        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        logprob = float(given[token]) - float(given[best]) + most
+        return Choice(token, logprob, 1 + int(np.count_nonzero(given > given[token])), weighed)
 
     def _top(self, raw: Tensor) -> Any:
         return torch.topk(raw, min(self._candidates, raw.numel()))

@@ -13,10 +13,14 @@ EMPTY = "The panel has no completion yet."
 
 def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
     """MIME type to content: the panel's text and the bundle of its token view, None before the first completion."""
+    body = element("div", BODY, unmath(escape(text)))
     if tokens is None:
         empty = element("div", QUIET, escape(EMPTY))
-        return {"text/html": empty, "text/markdown": f"*{EMPTY}*", "text/plain": EMPTY}
-    body = element("div", BODY, unmath(escape(text)))
+        return {
+            "text/html": body + empty if text else empty,
+            "text/markdown": f"{fenced(text)}\n\n*{EMPTY}*" if text else f"*{EMPTY}*",
+            "text/plain": f"{visible(text)}\n\n{EMPTY}" if text else EMPTY,
+        }
     start = " ".join((text[:BEGINNING] + "…" * (len(text) > BEGINNING)).split())
     head = f"<summary>{HEAD}: {unmath(escape(start))}</summary>"
     return {

@@ -110,7 +110,7 @@ def change(found: Change) -> Block:
         [token(text), Cell(percent(one), True, one), Cell(percent(other), True, other), bar(other)]
         for text, one, other in zip(found.texts, found.before.tolist(), found.after.tolist(), strict=True)
     ]
-    away = len(found.tokens) - 1 - found.position
+    away = count(len(found.tokens) - 1 - found.position, "token")
     lines = [
         f"{token(found.word)} → {token(found.other)}, {count(away, 'token')} before the end: KL {found.divergence:.3f} bits.",
         "P(w | all before it) = softmax(W·h), and h, the last layer's state, is made of the whole prefix; a formula of "

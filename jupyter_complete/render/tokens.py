@@ -63,25 +63,28 @@ class TokensView:
         return self.bundle()
 
 
-def bundle(steps: Sequence[Step], footer: str) -> Mapping[str, str]:
-    """MIME type to content: a table of tokens, with probability and rank where they were measured."""
-    plain = to_plain(steps, footer)
-    return {"text/html": to_html(steps, footer), "text/markdown": fenced(plain), "text/plain": plain}
+def bundle(steps: Sequence[Step], footer: str, text: str = "") -> Mapping[str, str]:
+    """MIME type to content: `text`, if it is to be shown, and a table of tokens, with probability and rank where they
+    were measured."""
+    plain = to_plain(steps, footer, text)
+    return {"text/html": to_html(steps, footer, text), "text/markdown": fenced(plain), "text/plain": plain}
 
 
-def to_plain(steps: Sequence[Step], footer: str) -> str:
+def to_plain(steps: Sequence[Step], footer: str, text: str = "") -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
-    return "\n".join([_aligned([head, *_rows(steps, scored)]), "", f"[{visible(footer)}]"])
+    table = _aligned([head, *_rows(steps, scored)])
+    return "\n".join([*([visible(text), ""] if text else ()), table, "", f"[{visible(footer)}]"])
 
 
-def to_html(steps: Sequence[Step], footer: str) -> str:
+def to_html(steps: Sequence[Step], footer: str, text: str = "") -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
     rows = [_row("th", head), *(_row("td", cells) for cells in _rows(steps, scored))]
     table = element("table", "border-collapse:collapse", "".join(rows))
     scroll = element("div", "max-height:30em;overflow:auto", table)
-    return scroll + element("div", QUIET + ";margin-top:.4em", unmath(escape(footer)))
+    shown = element("div", f"{FRAME};{BODY};margin-bottom:.6em", unmath(escape(text))) if text else ""
+    return shown + scroll + element("div", QUIET + ";margin-top:.4em", unmath(escape(footer)))
 
 
 def view_plain(view: TokensView) -> str:

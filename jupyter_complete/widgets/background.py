@@ -1,20 +1,20 @@
 """A completion that is written while the user works on: its text as it grows, a Stop, and the finished output.
 
-The page's part goes when the text is done; what stays in the notebook is a static output, as of any other cell.
+When the text is done a static output takes the widget's place, as of any other cell: a notebook that is read without
+a kernel would show the widget as an error. A page that was loaded meanwhile, and finds no output to replace, goes on
+showing the text.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..completion import Completion
 from ..worker import Stream
 from .base import View, module, sentence_of, styles
 from .growing import Growing
-from .kept import Kept
-
-WRITING = "This text is being written in the background."
 
 
 class Background(View):
@@ -23,7 +23,7 @@ class Background(View):
     `when_done` is told what came of it.
     """
 
-    said = "A text that was written in the background; it follows."
+    said = "This text is being written in the background."
 
     _esm = module("common", "urgent", "background")
     _css = styles("common", "background")
@@ -34,21 +34,19 @@ class Background(View):
         self._echo = echo
         self._form = form
         self._when_done = when_done
-        self._kept = Kept()
         self._growing = Growing(self)
         self.publish()
 
     def publish(self) -> None:
         draft = self._stream.draft
         before = draft.prompt if self._echo else ""
-        self.show(done=draft.finish is not None, before=before, texts=list(draft.texts))
+        done = draft.finish is not None
+        footer = self._stream.completion().footer() if done else ""
+        self.show(done=done, before=before, texts=list(draft.texts), footer=footer)
 
     def begin(self) -> None:
         """Show it under the cell that runs, and follow the stream."""
-        from IPython.display import display
-
-        display(self.alone(), raw=True)
-        self._kept.place({"text/plain": WRITING})
+        self._kept.place(self.alone())
         threading.Thread(target=self._follow, daemon=True, name="jupyter_complete background").start()
 
     def do_stop(self) -> None:
@@ -63,13 +61,18 @@ class Background(View):
         done = self._growing.follow(self._stream)
         self.publish()
         error = self._stream.error
-        if error is None or done.text:
-            self._when_done(done)
-            self._kept.place_again(dict(done.bundle(done.prompt if self._echo else "", self._form)))
         if error is not None:
             self.refuse(error)
-            if not done.text:
-                self._kept.place_again({"text/plain": sentence_of(error)})
+        if error is None or done.text:
+            self._when_done(done)
+        self._kept.place_again(self._finished(done, error))
+
+    def _finished(self, done: Completion, error: BaseException | None) -> dict[str, str]:
+        """The output that stays: the completion, with what went wrong in its footer, or that alone."""
+        if error is not None and not done.text:
+            return {"text/plain": sentence_of(error)}
+        shown = done if error is None else replace(done, notes=(*done.notes, sentence_of(error)))
+        return dict(shown.bundle(done.prompt if self._echo else "", self._form))
 
 
 def begin(stream: Stream, echo: bool, form: str, when_done: Callable[[Completion], None]) -> None:

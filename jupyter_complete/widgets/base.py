@@ -6,6 +6,7 @@ What comes in between, text while it streams, goes as messages; a view that miss
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,18 @@ import anywidget
 from traitlets import Dict, Unicode
 
 from ..errors import CompleteError
+from .kept import Kept
 from .urgent import Urgent
 
 STATIC = Path(__file__).parent / "static"
+_COMMENT = re.compile(r"(^|\s)// .*$")
 
 
 def module(*parts: str) -> str:
     """One ES module of these files, the last of which is the view; every widget sends it, so without what is for us."""
     texts = [(STATIC / f"{part}.js").read_text(encoding="utf-8") for part in parts]
-    lines = [line.strip() for text in texts for line in text.splitlines()]
-    kept = [line for line in lines if line and not line.startswith("//")]
+    lines = [_COMMENT.sub("", line).strip() for text in texts for line in text.splitlines()]
+    kept = [line for line in lines if line]
     return "\n".join([*kept, f"export default {parts[-1]}View;"])
 
 
@@ -51,6 +54,7 @@ class View(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         self._urgency = Urgent(self._grant)
+        self._kept = Kept()
         super().__init__(**traits, _urgent=self._urgency.key)
         self.lock = threading.RLock()
         self._number = 0
@@ -64,6 +68,17 @@ class View(anywidget.AnyWidget):
         """The widget as an output, and what stands there without one."""
         data = dict((self._repr_mimebundle_() or ({}, {}))[0])
         return {**data, "text/plain": self.said}
+
+    def _ipython_display_(self) -> None:
+        """The widget, and beside it a static output that says the same to whoever has no kernel."""
+        from IPython.display import display
+
+        display(self.alone(), raw=True)
+        self._kept.place(self._static())
+
+    def _static(self) -> dict[str, str]:
+        """MIME type to what stays in the notebook."""
+        raise NotImplementedError
 
     def tell(self, kind: str, **what: Any) -> None:
         """A message to every page that shows this widget."""

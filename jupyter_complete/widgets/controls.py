@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from traitlets import Bool, Float, Int, List, TraitType
+from traitlets import Bool, Enum, Float, Int, List, TraitType
 
 from ..config import COMPLETE, Complete
 
@@ -25,10 +25,12 @@ def of_panel(config: Complete, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _control(name: str, trait: TraitType[Any, Any]) -> dict[str, Any]:
     """What a page needs to draw a control."""
-    kind = {Bool: "switch", Int: "whole", Float: "number", List: "texts"}.get(type(trait), "text")
+    kinds = {Bool: "switch", Int: "whole", Float: "number", List: "texts", Enum: "choice"}
     return {
         "name": name,
-        "kind": kind,
+        "kind": kinds.get(type(trait), "text"),
+        "values": list(trait.values or ()) if isinstance(trait, Enum) else [],
+        "known": trait.metadata.get("known", ""),  # of what the session knows the names
         "help": trait.help,
         "low": getattr(trait, "min", None),
         "high": getattr(trait, "max", None),

@@ -6,13 +6,13 @@ import threading
 from typing import Any
 
 from .. import status
+from ..config import Complete
 from ..display import Progress
 from ..errors import CompleteError
 from ..render import models as models_view
 from ..session import Session
 from ..worker import Stream
 from .base import View, module, sentence_of, styles
-from .kept import Kept
 
 
 class Models(View):
@@ -28,15 +28,7 @@ class Models(View):
         self._session = session
         self._stream: Stream | None = None
         self._said = ""
-        self._kept = Kept()
         self.publish()
-
-    def _ipython_display_(self) -> None:
-        """The panel, and beside it a static output that says the same to whoever has no kernel."""
-        from IPython.display import display
-
-        display(self.alone(), raw=True)
-        self._kept.place(self._static())
 
     def _static(self) -> dict[str, str]:
         rows = [status.row(self._session, one) for one in self._session.models]
@@ -53,6 +45,7 @@ class Models(View):
             residents=[[one.name, *status.row(session, one)] for one in residents],
             notes=[said for said in map(status.note, residents) if said],
             sources=[[name, what] for name, resident, what in status.sources(session) if not resident],
+            dtypes=list(Complete.dtype.values or ()),
             also=status.ALSO,
             default=session.config.model,
             busy=self._stream is not None,

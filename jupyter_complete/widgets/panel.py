@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from traitlets import Dict
 
-from ..ascode import as_code, changed
-from ..branches import path
+from ..ascode import as_code
 from ..completion import Completion
 from ..errors import BadOption
 from ..render import frozen
@@ -24,33 +23,12 @@ from ..worker import Stream
 from .base import View, module, sendable, styles
 from .controls import CONTROLS, of_panel
 from .growing import Growing
-from .kept import Kept
+from .scene import MODEL, YOU, Piece, Scene, card, measured, same_again, told_of
 from .tokens import sibling, told, weighed
 
-YOU, MODEL = "you", "model"
+PARTS = ("common", "urgent", "newcell", "tokens", "paper", "settings", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
-LISTED = 60  # characters of each
-MEASURED = 2_000  # characters of a prompt that is measured token by token; a longer one takes long
-
-Piece = tuple[str, str]  # who wrote it, and the text
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What stands in the panel: the text before, by whom, and the completion that goes on from it, if there is one."""
-
-    before: tuple[Piece, ...] = ()
-    one: Completion | None = None
-    several: tuple[Completion, ...] = ()  # among which `one` was taken
-
-    @property
-    def pieces(self) -> tuple[Piece, ...]:
-        return (*self.before, (MODEL, self.one.text)) if self.one is not None else self.before
-
-    @property
-    def text(self) -> str:
-        return "".join(text for _, text in self.pieces)
 
 
 class Panel(View):
@@ -58,7 +36,7 @@ class Panel(View):
 
     said = "The completion panel, which a notebook with a kernel shows here; what was in it follows."
 
-    _esm = module("common", "urgent", "tokens", "panel")
+    _esm = module(*PARTS)
     _css = styles("common", "tokens", "panel")
     controls = Dict().tag(sync=True)
 
@@ -71,7 +49,6 @@ class Panel(View):
         self._settings: dict[str, Any] = {}
         self._stream: Stream | None = None
         self._watching: threading.Thread | None = None
-        self._kept = Kept()
         self.publish()
 
     @property
@@ -106,11 +83,11 @@ class Panel(View):
                 redo=bool(self._future),
                 footer=one.footer() if one else "",
                 tokens=told(one) if one else {"parts": [], "forks": []},
-                cards=[{**_card(each), "taken": each is one} for each in self._several()],
+                cards=[{**card(each), "taken": each is one} for each in self._several()],
                 ended=one is not None and one.end is not None,
                 recent=self._recent(),
                 settings=of_panel(config, self._settings),
-                models=[source.name for source in self._session.models.sources()],
+                known=self._session.known(),
                 code=as_code(one, config) if one else "",
             )
 
@@ -119,10 +96,9 @@ class Panel(View):
         scene = self._begun(pieces, settings)
         one = scene.one
         if one is not None and self._same_model(one):
-            self._run(self._session.more(one, **self._sampling(fresh=False)), scene.before)
+            self._run(self._session.more(one, **self._sampling(one)), scene.before)
         else:
-            inspect = len(scene.text) <= MEASURED
-            options = {**self._settings, "inspect": inspect}
+            options = {**self._asked(), "inspect": measured(scene.text)}
             self._run(self._session.stream(scene.text, **options), scene.pieces)
 
     def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
@@ -132,13 +108,19 @@ class Panel(View):
         if one is None:
             raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
         if not self._same_model(one):
-            self._run(self._session.stream(one.typed, **self._settings), scene.before)
+            options = {**self._asked(), "inspect": measured(one.typed)}
+            self._run(self._session.stream(one.typed, **options), scene.before)
             return
         forced = len(one.request.forced) if one.request else 0
         whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
-        asked = self._sampling(fresh=True)
+        asked = self._sampling(one, fresh=True)
         if asked.get("seed") == one.seed:  # another text is wanted
             asked.pop("seed", None)
+        if same_again(one, asked):
+            raise BadOption(
+                "Without sampling, at temperature 0 or with beams, the text would be the same again.",
+                "Set another temperature, or branch on a token.",
+            )
         self._run(self._session.branch(whose, at, **asked), scene.before)
 
     def do_branch(self, at: int, token: int, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
@@ -148,7 +130,7 @@ class Panel(View):
         if one is None:
             raise BadOption("There is no completion to branch from.", "Complete the text first.")
         self._begun(pieces, settings)
-        self._run(self._session.branch(one, at, token, **self._sampling(fresh=False)), before)
+        self._run(self._session.branch(one, at, token, **self._sampling(one)), before)
 
     def do_stop(self) -> None:
         """End the request that runs; its text stays."""
@@ -182,13 +164,6 @@ class Panel(View):
     def do_weigh(self, part: int, at: int) -> None:
         if self._scene.one is not None:
             self.tell("weighed", part=part, at=at, top=weighed(self._scene.one, part, at))
-
-    def _ipython_display_(self) -> None:
-        """The panel, and beside it a static output that says the same to whoever has no kernel."""
-        from IPython.display import display
-
-        display(self.alone(), raw=True)
-        self._kept.place(self._static())
 
     def _static(self) -> dict[str, str]:
         one = self._scene.one
@@ -259,18 +234,23 @@ class Panel(View):
             if self.busy:
                 return
             self._as_typed(pieces)
-            if not here:
-                return
-            there.append(self._scene)
-            self._scene = here.pop()
+            if here:
+                there.append(self._scene)
+                self._scene = here.pop()
             self.publish()
             self._kept.place_again(self._static())
 
-    def _sampling(self, fresh: bool) -> dict[str, Any]:
+    def _sampling(self, one: Completion, fresh: bool = False) -> dict[str, Any]:
         """The settings that a continuation may change; a `fresh` one has another seed, unless one was given."""
-        names = set(Sampling.__dataclass_fields__)
+        names = set(Sampling.__dataclass_fields__) - (set() if fresh else {"seed"})
+        names -= {name for name in (one.request.beneath if one.request else ()) if name not in self._asked()}
         chosen = {name: value for name, value in self._settings.items() if name in names}
-        return chosen if fresh else {name: value for name, value in chosen.items() if name != "seed"}
+        return {**chosen, "inspect": measured(one.prompt)}
+
+    def _asked(self) -> dict[str, Any]:
+        """The settings that are not the session's own, which lie below those of a task."""
+        config = self._session.config
+        return {name: value for name, value in self._settings.items() if value != getattr(config, name)}
 
     def _same_model(self, one: Completion) -> bool:
         """Whether a continuation can be by the model, and in the form, that the page now asks for."""
@@ -284,16 +264,7 @@ class Panel(View):
         """The newest completions first: a number of each, how they begin, and by what settings."""
         history = list(self._session.history)
         found = [one for one in history if one.request and one.request.mode == "continue"]
-        return [
-            {
-                "number": id(one),  # its place changes once the history is full
-                "prompt": one.prompt[-LISTED:],
-                "text": one.text[:LISTED],
-                "how": " · ".join(f"{name} {value}" for name, value in changed(one, self._session.config)),
-                "depth": len(path(one)) - 1,
-            }
-            for one in reversed(found[-RECENT:])
-        ]
+        return [told_of(one, self._session.config) for one in reversed(found[-RECENT:])]
 
 
 def panel(prompt: str = "") -> Panel:
@@ -309,9 +280,3 @@ def open_panel(session: Session, prompt: str = "") -> Panel:
     elif prompt:
         opened.begin(prompt)
     return opened
-
-
-def _card(one: Completion) -> dict[str, Any]:
-    """One of several continuations: its text, and its mean logprob a token."""
-    logprobs = [step.logprob for step in one.tokens if step.logprob is not None]
-    return {"text": one.text, "mean": round(sum(logprobs) / len(logprobs), 3) if logprobs else None}

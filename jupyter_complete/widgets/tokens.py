@@ -11,6 +11,7 @@ from ..branches import forks, siblings, taken
 from ..completion import Completion
 from ..events import Candidate, Step
 from ..measures import characters, covered, entropy, own, perplexity
+from ..render import frozen
 from ..session import Session, current
 from ..worker import Stream
 from .base import View, module, styles
@@ -20,6 +21,8 @@ DETAILED = 400  # tokens whose candidates are in the snapshot; of more they are 
 
 class Tokens(View):
     """The token view of one completion; a candidate that is clicked becomes a branch of it, which is shown instead."""
+
+    said = "The token view, which a notebook with a kernel shows here; what it shows follows."
 
     _esm = module("common", "urgent", "tokens")
     _css = styles("common", "tokens")
@@ -45,6 +48,10 @@ class Tokens(View):
 
     def publish(self) -> None:
         self.show(**told(self.one))
+        self._kept.place_again(self._static())
+
+    def _static(self) -> dict[str, str]:
+        return dict(frozen.bundle(self.one.prompt + self.one.text, self.one.view().bundle()))
 
     def do_weigh(self, part: int, at: int) -> None:
         self.tell("weighed", part=part, at=at, top=weighed(self.one, part, at))

@@ -19,6 +19,7 @@ import page
 
 from jupyter_complete.sources import cache
 
+NAMES = ("ours", "kernel", "llama.cpp", "llama.cpp, 8 slots", "transformers")
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 
@@ -38,6 +39,8 @@ COPIES = {
     "an answer from a passage": f"{PASSAGE}\n\nQuestion: Who moved often?\nAnswer, quoting: Those who rented",
     "code edited": f"# before\n{CODE}\n# after, with a docstring\n{CODE}\n# after, with float totals\n{CODE[:18]}",
 }
+TEMPLATE = "Classify the sentiment of this review as positive or negative.\n\nReview: {}\nSentiment:"
+ROWS, TOKENS = 256, 32  # of a frame
 PLAIN = "The three most important ideas in statistics are"
 
 
@@ -103,9 +106,24 @@ def measured(workers: dict[str, Worker], rounds: int, lengths: Sequence[int]) ->
     found["copies"] = {name: guessed(ours, text, rounds) for name, text in {**COPIES, "plain text": PLAIN}.items()}
     found["second_cell"] = second_cell(ours, rounds)
     found["cell"] = cell(workers["kernel"], rounds)
+    found["rows"] = frame(ours, workers["llama.cpp, 8 slots"], min(rounds, 3))
     found["memory"] = ours.ask("memory")
     found["interrupt"] = max(ours.ask("interrupt", ids=prompt(4000))["idle_after_s"] for _ in range(rounds))
     return found
+
+
+def frame(ours: Worker, llama: Worker, rounds: int) -> dict[str, float]:
+    """Rows a second of prompts that share their beginning: together, one by one, and by llama.cpp, in turn."""
+    words = PASSAGE.split()
+    texts = [" ".join(words[(5 * row + 3 * n) % len(words)] for n in range(8 + 7 * row % 24)) for row in range(ROWS)]
+    prompts = [ours.ask("encode", text=TEMPLATE.format(text))["ids"] for text in texts]
+    told: dict[str, list[float]] = {"together": [], "one by one": [], "llama.cpp": []}
+    for _ in range(rounds):
+        asked = {"prompts": prompts, "tokens": TOKENS}
+        told["together"].append(ours.ask("rows", **asked)["rows_per_s"])
+        told["one by one"].append(ours.ask("rows", **asked, together=False)["rows_per_s"])
+        told["llama.cpp"].append(llama.ask("rows", **asked)["rows_per_s"])
+    return {name: median(numbers) for name, numbers in told.items()}
 
 
 def cell(kernel: Worker, rounds: int) -> dict[str, float]:
@@ -224,7 +242,7 @@ def main() -> None:
             break
     started = time.perf_counter()
     once("loading", model, "ours", {})  # so that nobody compiles: it is done once on a machine, and takes memory too
-    workers = {name: Worker(name, model) for name in ("ours", "kernel", "llama.cpp", "transformers")}
+    workers = {name: Worker(name, model) for name in NAMES}
     try:
         found = measured(workers, options.rounds, options.lengths)
         workers["kernel"].ask("end")

@@ -29,6 +29,11 @@ def rows(found: dict[str, Any]) -> list[Row]:
     for name, told in found["copies"].items():
         wanted = "1" if name == "plain text" else "1.5"
         made.append((f"{name}, with / without lookup", wanted, _ratio(told["with"], told["without"])))
+    told = found["rows"]
+    made += [
+        ("256 rows of a frame, together / one by one", "2", _ratio(told["together"], told["one by one"])),
+        ("256 rows of a frame, ours / llama.cpp with 8 slots", "1", _ratio(told["together"], told["llama.cpp"])),
+    ]
     second, memory, cell, loading = found["second_cell"], found["memory"], found["cell"], found["loading"]
     made += [
         ("second cell of a 1,024-token prefix, cold / warm", "20", _ratio(second["cold"], second["warm"])),

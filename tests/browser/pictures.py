@@ -72,7 +72,7 @@ def panels(lab: Lab, window: Page, suffix: str) -> None:
     output_of(page, 1).locator(".jct").screenshot(path=IMAGES / f"panel-tokens{suffix}.png")
     page.keyboard.press("Escape")
     run(page, 2)
-    page.locator(".jcm table").wait_for()
+    page.locator(".jcm table").first.wait_for()
     output_of(page, 2).locator(".jcm").screenshot(path=IMAGES / f"models{suffix}.png")
 
 

@@ -201,6 +201,11 @@ def test_a_cell_in_the_background_goes_on_under_its_own_cell_and_stops(
     wait_for(lambda: len(page.locator(".jcb-text").inner_text()) > first, 20, "text that grows")
     output_of(page, 1).locator(".jcb button").click()
     wait_for(lambda: "interrupted · " in text_of(page, 1), 10, "the finished output")
+    assert output_of(page, 1).locator(".jcb").count() == 0
+    press(page, "Control+s")
+    wait_for(lambda: lab.saved(name).cells[1].outputs, 20, "the saved output")
+    (kept,) = lab.saved(name).cells[1].outputs
+    assert set(kept.data) == {"text/html", "text/markdown", "text/plain"}
     assert "interrupted" not in text_of(page, 2)
     run(page, 3)
     assert "interrupted" in ended(page, 3)
@@ -212,13 +217,12 @@ def test_models_are_loaded_used_and_unloaded_by_mouse(lab: Lab, window: Page) ->
     ended(page, 0, 90)
     run(page, 1)
     page.locator(".jcm").wait_for()
-    page.locator(".jcm input").fill("tiny")
-    page.locator(".jcm button", has_text="Load").click()
-    page.locator(".jcm td", has_text="tiny").first.wait_for()
+    page.locator(".jcm [aria-label='Load tiny']").click()
+    page.locator(".jcm td", has_text="tiny (default)").first.wait_for()
     page.locator(".jcm button", has_text="Unload").click()
     wait_for(lambda: "tiny is unloaded" in page.locator(".jcm-said").inner_text(), 20, "what the unload came to")
     page.locator(".jcm input").fill("no-such-model")
-    page.locator(".jcm button", has_text="Load").click()
+    page.locator(".jcm-bar button", has_text="Load").click()
     wait_for(lambda: "no-such-model" in page.locator(".jcm-said").inner_text(), 20, "why it was not loaded")
 
 

@@ -103,6 +103,13 @@ class TestText:
         assert (branch.params.temperature, len(branch.tokens) - 2) == (1.2, 3)
         assert done.params.temperature == 0
 
+    def test_measures_the_prompt_where_that_is_asked_for_and_not_known(self, session: Session) -> None:
+        done, measured = begun(session), begun(session, inspect=True).prompt_tokens
+        for one in (done.branch(3, inspect=True), done.more(2, inspect=True)):
+            assert one.prompt_tokens == measured
+            assert one.parent is done
+        assert one.more(2, inspect=True).usage.cached_tokens > 0
+
     @pytest.mark.parametrize("options", [{"num": 3, "seed": 1, "temperature": 1.0}, {"num": 2, "beams": 4}])
     def test_may_go_on_in_several_ways(self, session: Session, options: dict[str, Any]) -> None:
         done = begun(session)

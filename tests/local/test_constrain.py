@@ -14,7 +14,7 @@ import pytest
 import regex
 import tiny
 import torch
-from asking import PROMPT, ask, chosen, engine, everyone
+from asking import PROMPT, ask, chosen, engine, everyone, sampling
 from test_choices import mixed
 from test_fused import engines
 
@@ -22,6 +22,7 @@ from jupyter_complete.completion import Completion
 from jupyter_complete.errors import BadOption
 from jupyter_complete.local.constrain import Constraints, matches
 from jupyter_complete.local.engine import LocalEngine
+from jupyter_complete.local.sampling import Draws, Sampler
 from jupyter_complete.session import Session
 from jupyter_complete.structure import JsonSchema, Regex
 
@@ -162,6 +163,28 @@ def can_follow(one: LocalEngine, pattern: str, text: str) -> list[int]:
     return ids + (sorted(one._ends) if re.fullmatch(pattern, text) else [])
 
 
+@pytest.mark.parametrize("few", [1, 3, 200, 399])
+@pytest.mark.parametrize(
+    "options",
+    [{"temperature": 0}, {"temperature": 0.8}, {"top_k": 3}, {"top_p": 0.6}, {"min_p": 0.2}, {"candidates": 0}],
+    ids=str,
+)
+def test_the_compiled_choice_is_the_one_of_transformers_processors(options: dict[str, Any], few: int) -> None:
+    asked = sampling(**{"top_p": 1.0, "candidates": 40, **options})
+    torch.manual_seed(few)
+    for seed in range(5):
+        logits, allowed = 3 * torch.randn(400), torch.zeros(400, dtype=torch.bool)
+        allowed[torch.randperm(400)[:few]] = True
+        mine, theirs = (
+            Sampler(asked, compiled=compiled).choose([1, 2], logits, Draws(seed, 0), allowed)
+            for compiled in (True, False)
+        )
+        assert (mine.id, mine.rank) == (theirs.id, theirs.rank)
+        assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-4)
+        assert [(one.id, one.cut) for one in mine.top] == [(one.id, one.cut) for one in theirs.top]
+        assert [one.prob for one in mine.top] == pytest.approx([one.prob for one in theirs.top], abs=1e-4)
+
+
 class TestTheEnd:
     def test_comes_with_the_last_token_that_may_follow(self) -> None:
         done = ask(engine("llama"), structure=Regex("yes|no"), temperature=0)
@@ -181,7 +204,7 @@ class TestTheEnd:
     def test_too_early_is_said_and_keeps_the_text(self) -> None:
         done = ask(engine("llama"), structure=schema(PERSON), temperature=0, max_new_tokens=4)
         assert (done.met, done.value, done.finish_reason) == (False, None, "length")
-        assert done.text.startswith("{")
+        assert done.text.lstrip().startswith("{")
         assert "not whole JSON" in done.footer()
 
     def test_at_the_limit_meets_what_is_whole_by_then(self) -> None:
@@ -305,6 +328,12 @@ class TestGrammar:
             (Regex("a+"), "aab", False),
             (Regex(r"\d"), "٣", False),
             (Regex("é."), "é数", True),
+            (Regex("a/b"), "a/b", True),
+            (Regex("a\nb"), "a\nb", True),
+            (Regex(r"[\d/-]+"), "1/2-3", True),
+            (schema({"x-guidance": {"whitespace_flexible": True, "item_separator": ","}}), "[\n 1,\n 2 ]", True),
+            (schema({}), "[\n1]", False),
+            (schema({}), " [1, 2]", True),
             (schema({}), '{"a": [1, 2]}', True),
             (schema({"type": "integer"}), "1.5", False),
             (schema(PERSON), '{"name": "x", "age"', False),

@@ -9,6 +9,8 @@ from typing import Any
 import comm
 import pytest
 import tiny
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
 from pages import Page, Wire
 
 from jupyter_complete import session as sessions
@@ -57,3 +59,12 @@ def panel(tiny_session: Session) -> Iterator[Panel]:
 @pytest.fixture
 def page(panel: Panel) -> Page:
     return Page(panel)
+
+
+@pytest.fixture
+def outputs(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What is displayed, instead of printed."""
+    publisher = CapturingDisplayPublisher()
+    monkeypatch.setattr(shell, "display_pub", publisher)
+    outputs: list[dict[str, Any]] = publisher.outputs
+    return outputs

@@ -9,6 +9,7 @@ import pytest
 from jupyter_complete.config import COMPLETE, Complete
 from jupyter_complete.widgets.base import module
 from jupyter_complete.widgets.controls import CONTROLS, LEFT_OUT, names, of_panel
+from jupyter_complete.widgets.panel import PARTS
 
 BY_NAME = {control["name"]: control for control in CONTROLS}
 
@@ -31,10 +32,21 @@ def test_what_is_left_out_is_an_option() -> None:
         ("stop", "texts"),
         ("chat", "switch"),
         ("seed", "whole"),
+        ("length", "choice"),
+        ("task", "text"),
     ],
 )
 def test_the_kind_of_a_control_is_its_traits(name: str, kind: str) -> None:
     assert BY_NAME[name]["kind"] == kind
+
+
+def test_a_choice_has_the_values_of_its_trait() -> None:
+    assert BY_NAME["length"]["values"] == list(Complete.class_traits()["length"].values)
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_control_says_which_names_are_known_for_it(name: str) -> None:
+    assert BY_NAME[name]["known"] == Complete.class_traits()[name].metadata.get("known", "")
 
 
 @pytest.mark.parametrize("name", names())
@@ -57,7 +69,7 @@ def test_controls_and_their_values_can_be_sent() -> None:
     assert json.loads(json.dumps([CONTROLS, of_panel(Complete(), {})], allow_nan=False))
 
 
-def test_the_page_knows_no_option_by_name_but_the_model_whose_names_it_offers() -> None:
-    made = module("common", "urgent", "tokens", "panel")
+def test_the_page_knows_no_option_by_name_but_the_model_who_writes_too() -> None:
+    made = module(*PARTS)
     wishes = {"stop"}
     assert [name for name in names() if f'"{name}"' in made and name not in wishes] == ["model"]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from pages import Page
 
@@ -17,15 +16,6 @@ from jupyter_complete.widgets.kept import Kept
 from jupyter_complete.widgets.panel import Panel
 
 BUNDLE, OTHER = {"text/plain": "one"}, {"text/plain": "two"}
-
-
-@pytest.fixture
-def outputs(shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What is displayed, instead of printed."""
-    publisher = CapturingDisplayPublisher()
-    monkeypatch.setattr(shell, "display_pub", publisher)
-    outputs: list[dict[str, Any]] = publisher.outputs
-    return outputs
 
 
 def in_a_thread(act: Callable[[], None]) -> None:
@@ -71,7 +61,7 @@ def test_a_panel_is_displayed_with_its_static_output(panel: Panel, outputs: list
     panel._ipython_display_()
     widget, static = outputs
     assert "application/vnd.jupyter.widget-view+json" in widget["data"]
-    assert static["data"]["text/plain"] == EMPTY
+    assert static["data"]["text/plain"] == f"The mean\n\n{EMPTY}"
 
 
 def test_the_static_output_follows_the_panel(panel: Panel, page: Page, outputs: list[dict[str, Any]]) -> None:
@@ -83,7 +73,7 @@ def test_the_static_output_follows_the_panel(panel: Panel, page: Page, outputs: 
     assert after["update"]
     assert after["data"]["text/plain"].startswith(visible(f"The mean{panel.completion.text}\n\n"))
     page.say("undo", pieces=page.shown["pieces"])
-    assert outputs[-1]["data"]["text/plain"] == EMPTY
+    assert outputs[-1]["data"]["text/plain"] == f"The mean\n\n{EMPTY}"
 
 
 def test_the_static_output_is_not_sent_while_a_text_is_written(

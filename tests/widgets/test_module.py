@@ -15,12 +15,14 @@ from jupyter_complete.config import Complete
 from jupyter_complete.render.page import visible
 from jupyter_complete.widgets.base import module
 from jupyter_complete.widgets.controls import CONTROLS, of_panel
+from jupyter_complete.widgets.panel import PARTS
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": ("common", "urgent", "tokens", "panel"), "tokens": ("common", "urgent", "tokens")}
+VIEWS = {"panel": PARTS, "tokens": ("common", "urgent", "tokens")}
+VIEWS |= {view: ("common", "urgent", view) for view in ("models", "background")}
 INSIDE = {"panel": "edited, shield, unshield, visible, settingsPart", "tokens": "placed"}  # tested by themselves
-MOST = 30_000  # bytes of a module, which every widget of a notebook carries
+MOST = 30 * 1024  # bytes of a module, which every widget of a notebook carries
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +41,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The modules as a page gets them, but that their inner parts are named too; and what the kernel knows."""
     folder = tmp_path_factory.mktemp("modules")
     for view, parts in VIEWS.items():
-        source = f"{module(*parts)}\nexport {{ {INSIDE[view]} }};\n"
+        source = f"{module(*parts)}\nexport {{ {INSIDE.get(view, '')} }};\n"
         (folder / f"{view}.mjs").write_text(source, encoding="utf-8")
     whole = [code for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
     signs = [(code, visible(chr(code))) for code in whole if visible(chr(code)) != chr(code)]

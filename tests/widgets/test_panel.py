@@ -16,6 +16,7 @@ from jupyter_complete.errors import OutOfMemory
 from jupyter_complete.events import Loading, Step, Token
 from jupyter_complete.session import Session
 from jupyter_complete.widgets import panel as panels
+from jupyter_complete.widgets import scene
 from jupyter_complete.widgets.growing import Growing
 from jupyter_complete.widgets.panel import Panel, open_panel
 
@@ -109,7 +110,7 @@ def test_another_model_completes_the_text_anew(page: Page, tiny_session: Session
 
 def test_the_prompt_is_measured_unless_it_is_long(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     assert act(page, "complete").prompt_tokens
-    monkeypatch.setattr(panels, "MEASURED", 10)
+    monkeypatch.setattr(scene, "MEASURED", 10)
     assert not act(page, "complete", page.typed(" and more")).prompt_tokens
 
 
@@ -166,6 +167,50 @@ def test_regenerated_a_branch_keeps_the_token_it_was_made_for(page: Page) -> Non
 def test_regenerated_with_a_seed_it_has_that_one(page: Page) -> None:
     act(page, "complete")
     assert act(page, "regenerate", changed={"seed": 5}).seed == 5
+
+
+@pytest.mark.parametrize("settings", [{"temperature": 0}, {"beams": 2}])
+def test_what_would_be_the_same_again_is_not_regenerated(page: Page, panel: Panel, settings: dict[str, Any]) -> None:
+    done = act(page, "complete", changed=settings)
+    page.act("regenerate", changed=settings)
+    panel.wait()
+    assert panel.completion is done
+    assert page.refusals == [
+        "Without sampling, at temperature 0 or with beams, the text would be the same again. "
+        "Set another temperature, or branch on a token."
+    ]
+
+
+@pytest.mark.parametrize("other", [{"temperature": 0.9}, {"max_new_tokens": 3}, {"repetition_penalty": 3.0}])
+def test_a_greedy_text_is_regenerated_with_other_settings(page: Page, other: dict[str, Any]) -> None:
+    done = act(page, "complete", changed={"temperature": 0})
+    again = act(page, "regenerate", changed={"temperature": 0, **other})
+    assert again is not done
+    assert not page.refusals
+
+
+def test_a_greedy_text_that_was_stopped_is_regenerated(page: Page, panel: Panel, model: Any) -> None:
+    with held_at(model, 3) as held:
+        page.act("complete", changed={"temperature": 0})
+        held.reached()
+        page.say("stop")
+        held.release()
+        panel.wait()
+    assert panel.completion is not None
+    assert panel.completion.finish_reason == "interrupted"
+    assert len(act(page, "regenerate", changed={"temperature": 0}).tokens) == 6
+
+
+@pytest.mark.parametrize("wish", ["complete", "regenerate", "branch"])
+def test_what_goes_on_from_a_text_that_was_not_measured_measures_it(
+    page: Page, tiny_session: Session, wish: str
+) -> None:
+    done = tiny_session.complete("The mean")
+    page.say("recall", number=id(done))
+    what = {"at": 2, "token": done.tokens[2].top[-1].id} if wish == "branch" else {}
+    assert not done.prompt_tokens
+    measured = act(page, wish, **what).prompt_tokens
+    assert [step.id for step in measured] == list(done.prompt_ids)
 
 
 def test_a_changed_text_is_not_regenerated(page: Page, panel: Panel) -> None:
@@ -552,7 +597,7 @@ def test_the_snapshot_has_all_there_is_to_draw(page: Page) -> None:
     done = act(page, "complete", changed={"num": 2})
     shown = page.shown
     assert shown["footer"] == done.footer()
-    assert shown["models"][0] == "tiny"
+    assert shown["known"]["models"][0] == "tiny"
     assert [part["name"] for part in shown["tokens"]["parts"]] == ["prompt", "completion"]
     assert shown["code"].startswith("%%complete ")
     assert len(shown["recent"]) == 1

@@ -14,6 +14,7 @@ from jupyter_complete.completion import Completion, Draft
 from jupyter_complete.config import Complete
 from jupyter_complete.errors import BadOption
 from jupyter_complete.events import Candidate, Finish, Step, Timing, Token, Usage
+from jupyter_complete.render.page import visible
 from jupyter_complete.request import Request
 from jupyter_complete.session import Session
 from jupyter_complete.widgets import tokens as views
@@ -184,3 +185,15 @@ def test_a_page_that_missed_a_message_gets_the_snapshot(view: Tokens) -> None:
 def test_the_public_view_is_the_current_sessions(tiny_session: Session) -> None:
     one = tiny_session.complete("The mean")
     assert jc.tokens(one).one is one
+
+
+def test_it_is_displayed_with_a_static_output_that_follows_it(view: Tokens, outputs: list[dict[str, Any]]) -> None:
+    view._ipython_display_()
+    widget, static = outputs
+    assert "application/vnd.jupyter.widget-view+json" in widget["data"]
+    before = view.one
+    Page(view).say("branch", at=2, token=before.tokens[2].top[-1].id)
+    until(lambda: len(outputs) > 2)
+    assert view.one.parent is before
+    assert outputs[-1]["transient"]["display_id"] == static["transient"]["display_id"]
+    assert outputs[-1]["data"]["text/plain"].startswith(visible(f"The mean{view.one.text}"))

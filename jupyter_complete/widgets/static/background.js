@@ -3,10 +3,10 @@
 const backgroundView = viewOf((el, line) => {
   const text = make("div", { className: "jcb-text" });
   const heard = make("span", { className: "jcb-status", role: "status" });
-  const stop = make("button", {
-    type: "button", title: "End here and keep the text",
-    onclick: () => { line.say("stop"); heard.textContent = "stopping …"; },
-  }, "Stop");
+  const stop = button("Stop", "End here and keep the text", () => {
+    line.say("stop");
+    heard.textContent = "stopping …";
+  });
   const root = make("div", { className: "jc-view jcb", role: "group", "aria-label": "Completion in the background" },
     make("div", { className: "jcb-bar" }, stop, heard), text);
   let before = "", texts = [];
@@ -19,7 +19,8 @@ const backgroundView = viewOf((el, line) => {
   el.append(root);
   return {
     shown(snapshot) {
-      root.hidden = Boolean(snapshot.done);
+      stop.hidden = Boolean(snapshot.done);
+      heard.textContent = snapshot.footer || "";
       [before, texts] = [snapshot.before || "", snapshot.texts || []];
       draw();
     },

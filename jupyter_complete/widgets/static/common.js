@@ -12,6 +12,12 @@ function make(tag, props = {}, ...children) {
   return node;
 }
 
+const div = (className, ...children) => make("div", { className }, ...children);
+const span = (className, ...children) => make("span", { className }, ...children);
+const button = (text, title, onclick, more) => make("button", { type: "button", title, onclick, ...more }, text);
+const choices = (values) => values.map((value) => make("option", { value }, visible(value) || "–"));
+const unique = () => Math.random().toString(36).slice(2);
+
 // Control, bidirectional and invisible characters, as the kernel's own views treat them.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
 
@@ -94,14 +100,12 @@ class Line {
 }
 
 // In JupyterLab a letter typed anywhere but into a field is a command (b makes a cell): not so inside a view, where only
-// those with Ctrl or Cmd stay the notebook's.
+// those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does.
 function guard(el) {
-  const keep = (on) => (on ? el.setAttribute("data-lm-suppress-shortcuts", "true") : el.removeAttribute("data-lm-suppress-shortcuts"));
-  const modifies = (event) => event.key === "Control" || event.key === "Meta";
-  keep(true);
-  el.addEventListener("keydown", (event) => modifies(event) && keep(false), true);
-  el.addEventListener("keyup", (event) => modifies(event) && keep(true), true);
-  el.addEventListener("focusin", () => keep(true));
+  const mark = ({ target, ctrlKey, metaKey, key }) =>
+    el.contains(target) && el.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
+  window.addEventListener("keydown", mark, true);
+  return () => window.removeEventListener("keydown", mark, true);
 }
 
 // An anywidget definition of a view: one line to the kernel for all places where it is shown.
@@ -114,10 +118,9 @@ function viewOf(draw) {
         started(model);
       },
       render({ model, el }) {
-        guard(el);
-        const view = draw(el, started(model));
-        const gone = line.show(view);
+        const free = guard(el), view = draw(el, started(model)), gone = line.show(view);
         return () => {
+          free();
           gone();
           view.gone?.();
         };

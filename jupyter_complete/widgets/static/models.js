@@ -1,31 +1,23 @@
 // The model panel: a table of what is resident, and what can be loaded.
 
 const modelsView = viewOf((el, line) => {
-  const resident = make("div", { className: "jcm-scroll" });
+  const resident = div("jcm-scroll");
   const said = make("div", { className: "jcm-said", role: "status", "aria-live": "polite" });
-  const notes = make("div", { className: "jcm-quiet" });
-  const names = make("datalist", { id: `jcm-${Math.random().toString(36).slice(2)}` });
-  const name = make("input", { type: "text", "aria-label": "Model to load", placeholder: "name, directory, .gguf or hub id" });
-  name.setAttribute("list", names.id);
-  const dtype = choice("Type of the weights", ["auto", "int8", "float32", "bfloat16", "float16"]);
-  const load = button("Load", "Get this model ready", () => name.value.trim() && ask("load", { name: name.value, dtype: dtype.value }));
+  const notes = div("jcm-quiet");
+  const sources = div("jcm-scroll jcm-sources");
+  const name = make("input", { type: "text", "aria-label": "Another model to load", placeholder: "another: directory, .gguf or hub id" });
+  const dtype = make("select", { title: "Type of the weights" });
+  const load = button("Load", "Get this model ready", () => name.value.trim() && begin(name.value));
   const stop = button("Stop", "End the loading", () => line.say("stop"));
-  const form = make("div", { className: "jcm-bar" }, name, names, dtype, load, stop,
-    button("Refresh", "Measure again", () => line.say("again")));
+  const form = div("jcm-bar", name, load, make("label", {}, "as ", dtype), stop, button("Refresh", "Measure again", () => line.say("again")));
   name.addEventListener("keydown", (event) => {
     event.stopPropagation();
     if (event.key === "Enter") load.click();
   });
-  const also = make("div", { className: "jcm-quiet" });
-  el.append(make("div", { className: "jc-view jcm", role: "group", "aria-label": "Models" }, resident, notes, form, said, also));
+  const also = div("jcm-quiet");
+  el.append(make("div", { className: "jc-view jcm", role: "group", "aria-label": "Models" }, resident, notes, sources, form, said, also));
 
-  function button(text, title, onclick) {
-    return make("button", { type: "button", title, onclick }, text);
-  }
-
-  function choice(label, values) {
-    return make("select", { "aria-label": label }, ...values.map((value) => make("option", { value }, value)));
-  }
+  const begin = (name) => ask("load", { name, dtype: dtype.value });
 
   function ask(wish, what) {
     said.textContent = "…";
@@ -33,25 +25,39 @@ const modelsView = viewOf((el, line) => {
   }
 
   function row([known, ...cells], standard) {
-    const tools = make("td", {}, known === standard ? null : button("Use", `Make ${known} the default`, () => ask("use", { name: known })),
+    const tools = cell(known === standard ? null : button("Use", `Make ${known} the default`, () => ask("use", { name: known })),
       " ", button("Unload", `Give the memory of ${known} back`, () => ask("unload", { name: known })));
-    return make("tr", {}, ...cells.map((cell) => make("td", {}, visible(cell))), tools);
+    return make("tr", {}, ...cells.map((one) => cell(visible(one))), tools);
+  }
+
+  const cell = (...given) => make("td", {}, ...given);
+
+  function source([known, what], busy) {
+    const get = button("Load", `Get ${visible(known)} ready`, () => begin(known), { "aria-label": `Load ${visible(known)}`, disabled: busy });
+    return make("tr", {}, cell(visible(known)), cell(visible(what)), cell(get));
+  }
+
+  function table(label, head, rows) {
+    return make("table", { "aria-label": label }, make("thead", {}, make("tr", {}, ...head.map((one) => make("th", {}, one)))),
+      make("tbody", {}, ...rows));
   }
 
   return {
     shown(snapshot) {
       const rows = snapshot.residents || [];
       resident.replaceChildren(rows.length
-        ? make("table", {}, make("thead", {}, make("tr", {}, ...snapshot.head.map((one) => make("th", {}, one)), make("th", {}))),
-          make("tbody", {}, ...rows.map((one) => row(one, snapshot.default))))
+        ? table("Resident models", [...snapshot.head, ""], rows.map((one) => row(one, snapshot.default)))
         : `No model is resident; the first completion loads ${snapshot.default}.`);
       notes.textContent = (snapshot.notes || []).join(" ");
-      names.replaceChildren(...(snapshot.sources || []).map(([one, what]) => make("option", { value: one }, what)));
+      const known = (snapshot.sources || []).map((one) => source(one, Boolean(snapshot.busy)));
+      sources.replaceChildren(...(known.length ? [table("Models to load", ["can be loaded", "what it is", ""], known)] : []));
+      const asked = dtype.value;
+      dtype.replaceChildren(...choices(snapshot.dtypes || []));
+      if (asked) dtype.value = asked;
       also.textContent = snapshot.also || "";
       said.textContent = snapshot.said || "";
       load.disabled = Boolean(snapshot.busy);
       stop.disabled = !snapshot.busy;
-      if (!name.value && snapshot.sources?.length) name.value = snapshot.sources[0][0];
     },
     waiting: ({ text }) => (said.textContent = text),
     refused: ({ text }) => (said.textContent = text),

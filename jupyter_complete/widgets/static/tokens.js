@@ -21,12 +21,12 @@ function placed(parts) {
   return places;
 }
 
-// `wishes` are branch(at, token), sibling(at, step) and weigh(part, at); without the first, candidates are only read.
+// `wishes` are branch(at, token), sibling(at, step) and weigh(part, at).
 function tokensPart(wishes) {
   const body = make("div", { className: "jct-body", role: "group", "aria-label": "Tokens" });
   const card = make("div", { className: "jct-card", hidden: true, role: "region", "aria-label": "The token looked at" });
-  const least = make("div", { className: "jct-least" });
-  const root = make("div", { className: "jct" }, body, card, least, legend());
+  const least = div("jct-least");
+  const root = div("jct", body, card, least, legend());
   let data = { parts: [], forks: [] }, places = [], spans = [], here = 0, pinned = false, asked = null;
 
   function draw(told) {
@@ -37,7 +37,7 @@ function tokensPart(wishes) {
     here = Math.min(here, Math.max(0, places.length - 1));
     const pieces = [];
     places.forEach((place, index) => {
-      if (place.at === 0) pieces.push(make("div", { className: "jct-name" }, figures(data.parts[place.part])));
+      if (place.at === 0) pieces.push(div("jct-name", figures(data.parts[place.part])));
       pieces.push(...forksFrom(place, place.last), spans[index]);
     });
     const last = places.at(-1);
@@ -77,11 +77,9 @@ function tokensPart(wishes) {
 
   function chip([at, number, count]) {
     return make("span", { className: "jct-chip", role: "group", "aria-label": `Branch ${number} of ${count}` },
-      make("button", { type: "button", title: "The branch before (Alt+Up)", "aria-label": "The branch before",
-        onclick: () => wishes.sibling(at, -1) }, "‹"),
+      button("‹", "The branch before (Alt+Up)", () => wishes.sibling(at, -1), { "aria-label": "The branch before" }),
       `${number}/${count}`,
-      make("button", { type: "button", title: "The next branch (Alt+Down)", "aria-label": "The next branch",
-        onclick: () => wishes.sibling(at, 1) }, "›"));
+      button("›", "The next branch (Alt+Down)", () => wishes.sibling(at, 1), { "aria-label": "The next branch" }));
   }
 
   function figures(part) {
@@ -98,8 +96,8 @@ function tokensPart(wishes) {
     if (!told.length) return [];
     const first = told.sort((one, other) => one[0] - other[0]).slice(0, LEAST);
     return ["Least likely: ", ...first.map(([logprob, index]) =>
-      make("button", { type: "button", className: "jct-jump", onclick: () => look(index, true, true) },
-        `${glyphs(places[index].text).slice(0, 16)} ${percent(Math.exp(logprob))}`))];
+      button(`${glyphs(places[index].text).slice(0, 16)} ${percent(Math.exp(logprob))}`, null, () => look(index, true, true),
+        { className: "jct-jump" }))];
   }
 
   function look(index, pin, focus) {
@@ -135,72 +133,54 @@ function tokensPart(wishes) {
   }
 
   function fill(place) {
-    const part = data.parts[place.part], at = place.last;
+    const part = data.parts[place.part], at = place.last, logprob = part.logprobs[at], bits = part.bits[at];
     const several = place.own.length > 1 ? ` (${place.own.length} tokens of one character)` : "";
     const before = places[here - 1];
-    const head = make("div", { className: "jct-head" },
-      before ? make("span", { className: "jct-before" }, `…${glyphs(before.text).slice(-16)} → `) : null,
+    const head = div("jct-head",
+      before ? span("jct-before", `…${glyphs(before.text).slice(-16)} → `) : null,
       make("b", {}, glyphs(place.text)), several);
     const numbers = [`id ${place.own.map((one) => part.ids[one]).join(", ")}`];
-    if (part.logprobs[at] !== null) {
-      numbers.push(`rank ${part.ranks[at].toLocaleString("en")}`, percent(Math.exp(part.logprobs[at])),
-        `logprob ${part.logprobs[at].toFixed(2)}`);
-    } else numbers.push("not measured: nothing stands before it");
-    if (part.bits[at] !== null) numbers.push(`entropy ≥ ${part.bits[at].toFixed(1)} bits`);
-    card.replaceChildren(head, make("div", { className: "jct-numbers" }, numbers.join(" · ")));
+    if (logprob === null) numbers.push("not measured: nothing stands before it");
+    else numbers.push(`rank ${part.ranks[at].toLocaleString("en")}`, percent(Math.exp(logprob)), `logprob ${logprob.toFixed(2)}`);
+    if (bits !== null) numbers.push(`entropy ≥ ${bits.toFixed(1)} bits`);
+    card.replaceChildren(head, div("jct-numbers", numbers.join(" · ")));
     const top = part.tops ? part.tops[at] : place.top;
-    if (top) card.append(...candidates(place, part, top));
-    else if (part.bits[at] !== null) {
+    if (top) card.append(...candidates(part, at, top));
+    else if (bits !== null) {
       asked = place;
-      card.append(make("div", { className: "jct-numbers" }, "asking the kernel for the candidates …"));
+      card.append(div("jct-numbers", "asking the kernel for the candidates …"));
       wishes.weigh(place.part, at);
     }
   }
 
-  function candidates(place, part, top) {
+  function candidates(part, at, top) {
     if (!top.length) return [];
-    const at = place.last, mine = part.name === "completion", sampled = mine;
-    const rows = top.map((one) => candidateRow(one, at, part.ids[at], mine, sampled));
-    const own = top.some(([, id]) => id === part.ids[at]);
-    if (!own && part.logprobs[at] !== null) {
-      rows.push(make("tr", { className: "jct-outside" },
-        make("td", {}, glyphs(part.texts[at])), make("td", {}, percent(Math.exp(part.logprobs[at]))),
-        sampled ? make("td", {}, "taken") : null));
+    const mine = part.name === "completion", taken = part.ids[at], logprob = part.logprobs[at]; // the prompt was not sampled
+    const row = (kind, name, raw, after) => make("tr", { className: kind }, td(name), td(...raw), mine ? td(after) : null);
+    const rows = top.map(([text, id, raw, after, cut]) => {
+      const is = id === taken, name = glyphs(text);
+      const shown = mine && !is
+        ? button(name, "Go on from here with this token", () => wishes.branch(at, id))
+        : make(is ? "b" : "span", {}, name);
+      const bar = make("span", { className: "jct-bar", style: `width:${Math.round(60 * raw)}px` });
+      return row(is ? "jct-taken" : cut ? "jct-cut" : "", shown, [bar, percent(raw)], cut ? `cut by ${cut}` : percent(after));
+    });
+    if (logprob !== null && !top.some(([, id]) => id === taken)) {
+      rows.push(row("jct-outside", glyphs(part.texts[at]), [percent(Math.exp(logprob))], "taken"));
     }
-    const others = Math.max(0, 1 - part.covered[at]);
-    rows.push(make("tr", { className: "jct-others" }, make("td", {}, "all others"), make("td", {}, percent(others)),
-      sampled ? make("td", {}, "") : null));
-    const head = make("tr", {}, make("th", {}, "candidate"), make("th", {}, "raw"),
-      sampled ? make("th", {}, "after sampling") : null);
+    rows.push(row("jct-others", "all others", [percent(Math.max(0, 1 - part.covered[at]))], ""));
+    const head = make("tr", {}, ...["candidate", "raw", ...(mine ? ["after sampling"] : [])].map((one) => make("th", {}, one)));
     return [make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)),
-      make("div", { className: "jct-numbers" }, `${top.length} candidates cover ${percent(part.covered[at])}`)];
+      div("jct-numbers", `${top.length} candidates cover ${percent(part.covered[at])}`)];
   }
 
-  function candidateRow([text, id, raw, after, cut], at, taken, mine, sampled) {
-    const is = id === taken, name = glyphs(text);
-    const shown = mine && wishes.branch && !is
-      ? make("button", { type: "button", title: "Go on from here with this token",
-        onclick: () => wishes.branch(at, id) }, name)
-      : make(is ? "b" : "span", {}, name);
-    return make("tr", { className: is ? "jct-taken" : cut ? "jct-cut" : "" },
-      make("td", {}, shown),
-      make("td", {}, make("span", { className: "jct-bar", style: `width:${Math.round(60 * raw)}px` }), percent(raw)),
-      sampled ? make("td", {}, cut ? `cut by ${cut}` : percent(after)) : null);
-  }
-
+  const indexOf = ({ target }) => Number(target.closest?.(".jct-token")?.dataset.index ?? -1);
   body.addEventListener("pointerover", (event) => {
-    const index = event.target.closest?.(".jct-token")?.dataset.index;
-    if (index !== undefined && !pinned && event.pointerType !== "touch") look(Number(index), false, false);
+    if (!pinned && event.pointerType !== "touch") look(indexOf(event), false, false);
   });
   root.addEventListener("pointerleave", () => !pinned && !root.contains(document.activeElement) && close());
-  body.addEventListener("click", (event) => {
-    const index = event.target.closest?.(".jct-token")?.dataset.index;
-    if (index !== undefined) look(Number(index), true, true);
-  });
-  body.addEventListener("focusin", (event) => {
-    const index = event.target.closest?.(".jct-token")?.dataset.index;
-    if (index !== undefined && Number(index) !== here) look(Number(index), pinned, false);
-  });
+  body.addEventListener("click", (event) => look(indexOf(event), true, true));
+  body.addEventListener("focusin", (event) => indexOf(event) !== here && look(indexOf(event), pinned, false));
   root.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey) return;
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
@@ -245,13 +225,14 @@ function tokensPart(wishes) {
 
 function legend() {
   const shares = Array.from({ length: POWERS + 1 }, (_, power) =>
-    make("span", { className: `jct-p${(power * LEVELS) / POWERS}` }, `${100 / 10 ** power} %`));
-  const bits = [1, 2, 3].map((one) => make("span", { className: `jct-e${one}` }, `${one}`));
-  return make("div", { className: "jct-legend" },
+    span(`jct-p${(power * LEVELS) / POWERS}`, `${100 / 10 ** power} %`));
+  const bits = [1, 2, 3].map((one) => span(`jct-e${one}`, `${one}`));
+  return div("jct-legend",
     "Background: how likely the model held the token, ", ...spaced(shares), " or less; likely is not true. ",
     "Underline: how open the choice was, ", ...spaced(bits), " bits or more.");
 }
 
+const td = (...given) => make("td", {}, ...given);
 const spaced = (nodes) => nodes.flatMap((node, place) => (place ? [" ", node] : [node]));
 
 const tokensView = viewOf((el, line) => {
@@ -261,7 +242,7 @@ const tokensView = viewOf((el, line) => {
     weigh: (index, at) => line.say("weigh", { part: index, at }),
   });
   const said = make("div", { className: "jct-numbers", role: "status" });
-  el.append(make("div", { className: "jc-view" }, part.root, said));
+  el.append(div("jc-view", part.root, said));
   return {
     shown: (told) => (part.draw(told), (said.textContent = "")),
     weighed: part.weighed,

@@ -8,7 +8,7 @@ import { JSDOM } from "jsdom";
 const FOLDER = process.env.JUPYTER_COMPLETE_MODULES;
 const { window } = new JSDOM("<!doctype html><body></body>", { pretendToBeVisual: true });
 
-for (const name of ["window", "document", "Event", "KeyboardEvent", "MouseEvent", "Node"]) {
+for (const name of ["window", "document", "Event", "InputEvent", "KeyboardEvent", "MouseEvent", "Node"]) {
   globalThis[name] = name === "window" ? window : window[name];
 }
 globalThis.getSelection = () => window.getSelection();
@@ -16,6 +16,8 @@ globalThis.getSelection = () => window.getSelection();
 export const facts = JSON.parse(readFileSync(join(FOLDER, "facts.json"), "utf8"));
 export const panel = await import(pathToFileURL(join(FOLDER, "panel.mjs")));
 export const tokens = await import(pathToFileURL(join(FOLDER, "tokens.mjs")));
+export const models = await import(pathToFileURL(join(FOLDER, "models.mjs")));
+export const background = await import(pathToFileURL(join(FOLDER, "background.mjs")));
 
 // The front end's copy of a widget: what it holds, and what was sent to the kernel.
 export class Model {
@@ -99,6 +101,16 @@ export class Shown {
     this.field.value = text;
     this.field.dispatchEvent(new Event("input", { bubbles: true }));
   }
+  // Keys pressed in the field one after the other, as a browser tells of them; "⌫" takes a character away.
+  keys(text) {
+    for (const one of text) {
+      const { field } = this, at = field.selectionStart, back = one === "⌫";
+      const what = { inputType: back ? "deleteContentBackward" : "insertText", data: back ? null : one, bubbles: true };
+      field.dispatchEvent(new InputEvent("beforeinput", what));
+      field.setRangeText(back ? "" : one, back ? at - 1 : at, at, "end");
+      field.dispatchEvent(new InputEvent("input", what));
+    }
+  }
 }
 
 export function press(target, key, held = {}) {
@@ -132,7 +144,7 @@ export function candidates(texts = ["one", "two", "three"]) {
 export function snapshot(changed = {}) {
   return {
     pieces: [["you", "The mean"], ["model", " is low"]],
-    busy: false, undo: true, redo: false, footer: "2 tokens", cards: [], recent: [], models: ["tiny"], settings: {},
+    busy: false, undo: true, redo: false, footer: "2 tokens", cards: [], recent: [], known: { models: ["tiny", "other"] }, settings: {},
     tokens: { parts: [part("completion", [" is", " low"])], forks: [] },
     code: "%%complete\nThe mean",
     ...changed,

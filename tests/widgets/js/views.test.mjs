@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Shown, candidates, facts, panel, part, snapshot, tokens } from "./page.mjs";
 
-const ACTIVE = "script,img,iframe,style,link,object,embed,svg,button[data-commandlinker-command],a[href],[onclick],[onerror]";
+const ACTIVE = "script,img,iframe,style,link,object,embed,svg,[data-commandlinker-command],a[href],[onclick],[onerror]";
 const LONGEST = 20_000;
 
 function everywhere(text) {
   return snapshot({
     pieces: [["you", text], ["model", text]], footer: text, cards: [{ text, mean: -1 }, { text, mean: null }], code: text,
-    recent: [{ number: 0, prompt: text, text, how: text, depth: 1 }], models: [text], settings: { stop: [text], model: text },
+    recent: [{ number: 0, prompt: text, text, how: text, depth: 1 }], known: { models: [text] }, settings: { stop: [text], model: text },
     tokens: { parts: [part("completion", [text, text], { top: () => candidates([text, text]) })], forks: [[1, 1, 2]] },
   });
 }
@@ -41,7 +41,7 @@ for (const [name, whole] of Object.entries(facts.hostile)) {
     page.button("Undo").click();
     assert.deepEqual(page.sent[0].pieces, [["you", text]]);
     page.type(`${page.field.value}!`);
-    page.button("Undo").click();
+    page.button("Complete").click();
     assert.deepEqual(page.sent[1].pieces, [["you", `${text}!`]]);
   });
 }

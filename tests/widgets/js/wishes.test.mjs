@@ -47,6 +47,7 @@ test("while a text is written a second is not begun", () => {
 test("undo and redo have keys, and send the text as it stands", () => {
   const page = new Shown(panel, snapshot({ redo: true }));
   press(page.field, "z", { ctrlKey: true, altKey: true });
+  page.show(snapshot({ redo: true }));
   press(page.field, "y", { ctrlKey: true, altKey: true });
   assert.deepEqual(page.wishes, ["undo", "redo"]);
   assert.deepEqual(page.sent[0].pieces, [["you", "The mean"], ["model", " is low"]]);
@@ -98,28 +99,28 @@ test("a candidate that is clicked is branched to, with text and settings", () =>
 function settings(values) {
   const made = settingsPart(facts.controls);
   document.body.append(made.root);
-  made.set(values, ["tiny"]);
+  made.set(values, { models: ["tiny", "other"] });
   return made;
 }
 
 test("there is a control for each option that the kernel declares, and no other", () => {
   const page = new Shown(panel, snapshot());
   const labels = page.all(".jcp-control label").map((one) => one.textContent.replaceAll(" ", "_"));
-  assert.deepEqual(labels, facts.controls.map((one) => one.name));
+  assert.deepEqual(labels, facts.controls.map((one) => one.name.replace(/_$/, "")));
 });
 
 test("each control has its option's help and bounds", () => {
   const page = new Shown(panel, snapshot());
   facts.controls.forEach(({ help, low, high, kind }, place) => {
-    const field = page.all(".jcp-control")[place].querySelector("input");
+    const field = page.all(".jcp-control")[place].querySelector("input, select");
     assert.equal(page.all(".jcp-control")[place].title, help);
     if (kind === "whole" || kind === "number") assert.deepEqual([field.min, field.max], [`${low ?? ""}`, `${high ?? ""}`]);
   });
 });
 
 test("the kernel's own values come back as they went", () => {
-  const { seed, ...rest } = facts.values;
-  assert.deepEqual(settings(facts.values).values(), seed === null ? rest : facts.values);
+  const told = Object.fromEntries(Object.entries(facts.values).filter(([, one]) => one !== null && one !== ""));
+  assert.deepEqual(settings(facts.values).values(), told);
 });
 
 test("stop texts come back as they went, whatever is in them", () => {
@@ -145,6 +146,24 @@ test("a backslash at the end of what is typed is one", () => {
 test("an empty number or name is left to the session", () => {
   const found = settings({ ...facts.values, seed: null, model: "" }).values();
   assert.ok(!("seed" in found) && !("model" in found));
+});
+
+test("an option of few values is chosen among them, and only them", () => {
+  const made = settings(facts.values), { values } = facts.controls.find((one) => one.name === "length");
+  const field = made.root.querySelector("[id^=jcp-length-]");
+  assert.deepEqual([...field.options].map((one) => one.value), values);
+  field.value = values.at(-1);
+  assert.equal(made.values().length, values.at(-1));
+});
+
+test("the known names of an option are offered whatever stands in its field", () => {
+  const made = settings({ ...facts.values, model: "tiny" });
+  const field = made.root.querySelector("[id^=jcp-model-]"), offer = field.nextElementSibling;
+  assert.deepEqual([...offer.options].map((one) => one.value), ["tiny", "other"]);
+  offer.value = "other";
+  offer.dispatchEvent(new Event("change"));
+  made.set({ model: "tiny" }, { models: ["tiny", "other"] });
+  assert.deepEqual([field.value, made.values().model, offer.value], ["other", "other", ""]);
 });
 
 test("a control that is being typed in is not written over", () => {

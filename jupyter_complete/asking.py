@@ -1,0 +1,63 @@
+"""What options ask for: the settings in force, those of a task among them, and what a text is put to the model as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from . import prompt as prompts
+from .composed import Composed, Excerpt, Text, Turn
+from .config import Complete
+from .request import Framing
+from .schemas import structure_of
+from .structure import Structure
+from .tasks.shelf import Tasks
+from .tasks.task import Task, refuse_alone
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Options checked: `settings` are those in force, of which `beneath` are the task's."""
+
+    settings: Mapping[str, Any]
+    framing: Framing
+    structure: Structure | None = None
+    task: Task | None = None
+    beneath: Mapping[str, Any] = field(default_factory=dict)
+
+
+def asked(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options: Mapping[str, Any]) -> Asked:
+    """What `options` ask for above the settings of `config`. Raises BadOption."""
+    settings = config.checked(options)
+    framing = _framing(config, settings, options)
+    structure = structure_of(settings, namespace)
+    if not framing.task:
+        refuse_alone(framing)
+        return Asked(settings, framing, structure)
+    task = tasks.find(framing.task).checked(framing)
+    beneath = task.beneath(framing)
+    if structure is not None:  # which has an end of its own
+        beneath.pop("stop", None)
+    return Asked(config.checked({**beneath, **options}), framing, structure, task, beneath)
+
+
+def composed(
+    text: Text, what: Asked, turns: tuple[Turn, ...], excerpts: tuple[Excerpt, ...], config: Complete
+) -> Composed | None:
+    """What a text is put to the model as, after the `turns` of its conversation; None where it is as it stands."""
+    if what.task is not None:
+        name, wordings = f"--task {what.task.name}", what.task.wordings(text, what.framing)
+    elif what.framing.chat or what.framing.thread:
+        name, wordings = "--thread" if what.framing.thread else "--chat", prompts.as_message(text, turns)
+    elif excerpts or any(not isinstance(part, str) for part in text):
+        name, wordings = "", prompts.as_it_is(text)
+    else:
+        return None
+    return Composed(wordings, excerpts, name, config.value_tokens, config.context_tokens)
+
+
+def _framing(config: Complete, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
+    """How the text is to be put; what only a cell can ask for counts where it was asked for."""
+    of_cells = {"raw": True, "context": 0, "error": False}
+    return replace(config.framing(settings), **{name: options.get(name, other) for name, other in of_cells.items()})

@@ -1,0 +1,125 @@
+"""Dataframes and series of pandas and polars: their shape, a summary of each column, and the first rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..composed import Form
+from . import plain
+from .columns import described, dtype
+from .writing import both, module_of, number, share
+
+_WHOLE = 100  # rows of a frame that may still go as a whole
+_LABELLED = 200  # entries of a series that may
+_FEW = 20  # rows of a frame that is told whole or not
+_WIDE = 40  # columns of a frame that may
+_COLUMNS = (12, 8, 5, 3)  # columns of a frame that has more than is shown
+_DESCRIBED = 20_000_000  # cells of a frame whose columns are still worth describing
+
+
+def forms(value: Any) -> list[Form]:
+    """The texts of a DataFrame or Series; none for anything else."""
+    if module_of(value) not in ("pandas", "polars", "geopandas"):
+        return []
+    if hasattr(value, "columns") and hasattr(value, "head") and len(getattr(value, "shape", ())) == 2:
+        return _frame(value)
+    if type(value).__name__ == "Series":
+        return _series(value)
+    if type(value).__name__.endswith("Index") and hasattr(value, "tolist"):
+        return plain.forms(value.tolist())
+    return []
+
+
+def _frame(frame: Any) -> list[Form]:
+    rows, width = frame.shape
+    head = f"{rows:,} rows × {width:,} columns"
+    some = [columns for columns in _COLUMNS if columns < width]
+    wide = min(width, _WIDE)
+    made = [_rows(frame, head, rows, wide)] if rows <= _WHOLE else []
+    if rows <= _FEW:  # a table of results, of which a summary says little
+        made += [_rows(frame, head, rows, columns) for columns in some]
+    elif rows * width <= _DESCRIBED:
+        made += [_summary(frame, head, few, wide) for few in (5, 3, 0)]
+        made += [_summary(frame, head, few, columns) for columns in some for few in (3, 0)]
+    else:
+        head += " (too many to describe)"
+        made += [_rows(frame, head, few, columns) for columns in (wide, *some) for few in (5, 3)]
+    made += [_columns(frame, head, columns) for columns in (wide, *some)]
+    return [*made, Form(head, "shape only")]
+
+
+def _rows(frame: Any, head: str, rows: int, columns: int) -> Form:
+    """The shape and the first rows, and no summary."""
+    total, width = frame.shape
+    first = "" if rows == total else f", first {rows}"
+    left_out = both(share(rows, total, "rows"), share(columns, width, "columns"))
+    return Form(f"{head}{first}:\n{_table(frame, rows, columns)}", left_out)
+
+
+def _summary(frame: Any, head: str, rows: int, columns: int) -> Form:
+    """The shape, a line for each column, and the first rows, if any."""
+    total, width = frame.shape
+    lines = [f"{head}. " + ("Its columns:" if columns == width else f"Its first {columns} columns:")]
+    lines += [f"{name}: {described(column)}" for name, column in _first(frame, columns)]
+    if rows:
+        lines += [f"Its first {rows} rows:", _table(frame, rows, columns)]
+    left_out = share(rows, total, "rows") if rows else f"none of {total:,} rows"
+    return Form("\n".join(lines), both(left_out, share(columns, width, "columns")))
+
+
+def _columns(frame: Any, head: str, columns: int) -> Form:
+    """The shape and the names and types of columns."""
+    names = ", ".join(f"{name} ({dtype(column)})" for name, column in _first(frame, columns))
+    return Form(f"{head}: {names}", both("names and types only", share(columns, frame.shape[1], "columns")))
+
+
+def _first(frame: Any, columns: int) -> list[tuple[str, Any]]:
+    """Names and series of the first columns."""
+    names = [number(name) for name in list(frame.columns)[:columns]]
+    take = frame.to_series if module_of(frame) == "polars" else lambda place: frame.iloc[:, place]
+    return [(name, take(place)) for place, name in enumerate(names)]
+
+
+def _table(frame: Any, rows: int, columns: int) -> str:
+    """A head line and one line a row, with bars between cells; labels of rows come first where there are some."""
+    head = [name for name, _ in _first(frame, columns)]
+    if module_of(frame) == "polars":
+        cells = [list(map(number, row)) for row in frame[:, :columns].head(rows).rows()]
+    else:
+        part = frame.iloc[:rows, :columns]
+        cells = [list(map(number, row)) for row in part.itertuples(index=False, name=None)]
+        if _labelled(frame):
+            head = [str(frame.index.name or ""), *head]
+            cells = [[_label(label), *row] for label, row in zip(part.index, cells, strict=True)]
+    return "\n".join(" | ".join(row) for row in [head, *cells])
+
+
+def _labelled(value: Any) -> bool:
+    """Whether its rows have labels, which are no mere places."""
+    return module_of(value) != "polars" and type(value.index).__name__ != "RangeIndex"
+
+
+def _label(label: Any) -> str:
+    return ", ".join(map(number, label)) if isinstance(label, tuple) else number(label)
+
+
+def _series(series: Any) -> list[Form]:
+    size, named = len(series), f" of {series.name}" if series.name not in (None, "") else ""
+    if _labelled(series) and series.index.name not in (None, ""):
+        named += f" by {series.index.name}"
+    head = f"{size:,} values{named} ({dtype(series)})"
+    summary = f"{size:,} values{named}: {described(series)}" if size <= _DESCRIBED else head
+    made = []
+    for few in (_LABELLED, 50, 20, 10, 5):
+        if few < size:
+            made.append(Form(f"{summary}\nThe first {few}: {_entries(series, few)}", share(few, size, "values")))
+        elif not made:
+            made.append(Form(f"{head}: {_entries(series, size)}", ""))
+    return [*made, Form(summary, "summary only"), Form(head, "length and type only")]
+
+
+def _entries(series: Any, few: int) -> str:
+    values = list(map(number, series.head(few).to_list()))
+    if _labelled(series):
+        values = [f"{_label(label)}: {value}" for label, value in zip(series.index[:few], values, strict=True)]
+    return ", ".join(values)

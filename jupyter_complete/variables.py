@@ -1,0 +1,76 @@
+"""`{{ expression }}` in a prompt: the values of a notebook, put into a text in one pass.
+
+What a value contains is never expanded again, for the text's braces are found first and values only stand beside the
+pieces of text between them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from . import braces
+from .composed import Text, Value
+from .errors import BadPrompt
+from .forms import forms
+from .sandbox import Expression, NotAnExpressionError
+
+_FORMAT = re.compile(r"([^\W\d].*):(?=[^\s]*[.,%])(?:[<>=^]?[-+ ]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?)", re.DOTALL)
+_UNSPACED = re.compile(r"(?<![\w\\^_{}$])\{\{(([A-Za-z_]\w+)(?:\.\w+|\[[^\]{}]{1,40}\])*)\}\}(?![\^_{}])")  # no LaTeX
+_RAW = "Send the braces as typed with --raw, or these alone with a backslash before them."
+
+
+def filled(text: str, namespace: Mapping[str, Any]) -> Text:
+    """`text` with the values of its variables, from `namespace`, in their places.
+
+    Raises BadPrompt in one sentence: a name that is not defined, an expression that is none or that raises.
+    """
+    pieces: list[str | Value] = []
+    place = 0
+    for one in braces.found(text):
+        if one.escaped:
+            pieces += [text[place : one.start], text[one.start + 1 : one.end]]
+        elif (expression := _expression(one.inner)) is None:
+            pieces.append(text[place : one.end])
+        else:
+            pieces += [text[place : one.start], _value(expression, namespace)]
+        place = one.end
+    return _joined([*pieces, text[place:]])
+
+
+def without_blanks(text: str, namespace: Mapping[str, Any]) -> str:
+    """What stands in the first double braces that would be a variable of `namespace` if they had blanks; "" if none."""
+    names = (match for match in _UNSPACED.finditer(text) if match[2] in namespace)
+    return next((match[1] for match in names), "")
+
+
+def _value(expression: Expression, namespace: Mapping[str, Any]) -> Value:
+    return Value(expression.source, forms(expression.value(namespace), str(expression)))
+
+
+def _expression(inner: str) -> Expression | None:
+    """The expression that braces hold; None where they are of another language. Raises BadPrompt for a failed one."""
+    try:
+        return Expression(inner)
+    except NotAnExpressionError as error:
+        shown = f"{{{{ {' '.join(inner.split())[:60]} }}}}"
+        if match := _FORMAT.fullmatch(inner):
+            raise BadPrompt(
+                f"{shown} has a format after a colon, which is no part of an expression.",
+                f"Round it: {{{{ {' '.join(match[1].split())[:40]}|round(2) }}}}.",
+            ) from None
+        if braces.foreign(inner):
+            return None
+        raise BadPrompt(f"{shown} is no expression: {error}.", _RAW) from None
+
+
+def _joined(pieces: list[str | Value]) -> Text:
+    """`pieces` with neighbouring texts put together and empty ones left out."""
+    together: list[str | Value] = []
+    for piece in pieces:
+        if isinstance(piece, str) and together and isinstance(last := together[-1], str):
+            together[-1] = last + piece
+        elif piece != "":
+            together.append(piece)
+    return tuple(together)
