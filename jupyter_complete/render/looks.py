@@ -112,7 +112,7 @@ def change(found: Change) -> Block:
     ]
     away = count(len(found.tokens) - 1 - found.position, "token")
     lines = [
-        f"{token(found.word)} → {token(found.other)}, {count(away, 'token')} before the end: KL {found.divergence:.3f} bits.",
+        f"{token(found.word)} → {token(found.other)}, {away} before the end: KL {found.divergence:.3f} bits.",
         "P(w | all before it) = softmax(W·h), and h, the last layer's state, is made of the whole prefix; a formula of "
         "the previous word alone would give 0 bits.",
     ]
