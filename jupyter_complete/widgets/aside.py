@@ -1,4 +1,4 @@
-"""What a page asks for, done in another thread: of each kind the newest only, for a slider asks faster than it hears."""
+"""What a page asks for, done in another thread: of each kind the newest only, as a slider asks faster than it hears."""
 
 from __future__ import annotations
 

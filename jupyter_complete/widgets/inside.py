@@ -6,7 +6,7 @@ which only the whole row of logits knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -72,11 +72,17 @@ class InsidePanel(Looking):
         inside.score = self.inside.score
         self.station.see(inside)
         super().see(inside)
-        self._kept.place_again(self._static())
+        self._kept.place_again(self._frozen(model=False))  # the model is for the class's questions now
 
     def do_weigh(self, step: int, knobs: Mapping[str, Any]) -> None:
-        """Choose again from the recorded logits, by other settings: the step that is looked at, then all of them."""
-        self._sums.do("weigh", partial(self._weigh, self.inside, {"step": step, "knobs": knobs}))
+        """What a step chooses from under other settings."""
+        self._sum(
+            "weigh", {"step": step, "knobs": knobs}, lambda one: figures.distribution(one.distribution(step, **knobs))
+        )
+
+    def do_replay(self, knobs: Mapping[str, Any]) -> None:
+        """What every step would pick under other settings."""
+        self._sum("replay", {"knobs": knobs}, lambda one: {"picks": _picks(one, knobs)})
 
     def do_embedding(self) -> None:
         """The vectors that the tokens of the prompt begin as."""
@@ -97,10 +103,9 @@ class InsidePanel(Looking):
         """Show the next branch at a fork, or the one before."""
         self._asked.do("choose", partial(self._turn, self.inside, at, step))
 
-    def _weigh(self, inside: Inside, asked: Mapping[str, Any]) -> None:
-        step, knobs = asked["step"], asked["knobs"]
-        self.answer(inside, "weighed", asked, lambda one: figures.distribution(one.distribution(step, **knobs)))
-        self.answer(inside, "replayed", asked, lambda one: {"picks": _picks(one, knobs)})
+    def _sum(self, kind: str, asked: Mapping[str, Any], find: Callable[[Inside], Mapping[str, Any]]) -> None:
+        """What needs no model does not wait for one."""
+        self._sums.do(kind, partial(self.answer, self.inside, kind, asked, find))
 
     def _choose(self, inside: Inside, step: int, token: int) -> None:
         try:
@@ -119,8 +124,11 @@ class InsidePanel(Looking):
             self.see(of(sibling(inside.completion, at, step), inside.session))
 
     def _static(self) -> dict[str, str]:
+        return self._frozen(model=True)
+
+    def _frozen(self, model: bool) -> dict[str, str]:
         trace = self.inside.trace
-        return dict(frozen.bundle(trace.prompt + trace.text, self.inside.view().bundle()))
+        return dict(frozen.bundle(trace.prompt + trace.text, self.inside.view(model=model).bundle()))
 
 
 def show(inside: Inside) -> None:
@@ -142,8 +150,10 @@ def _picks(inside: Inside, knobs: Mapping[str, Any]) -> list[list[Any]]:
 def _forks(inside: Inside) -> list[list[int]]:
     """Of each fork that the trace reaches: the step, the place in the completion, which branch, of how many."""
     one, first = inside.completion, inside.trace.first
+    if one is None:
+        return []
     found = []
-    for at in forks(one) if one is not None else ():
+    for at in forks(one):
         among = siblings(one, at)
         if at >= first and all(each.trace is not None for each in among):
             found.append([at - first, at, among.index(taken(one, at)) + 1, len(among)])

@@ -77,7 +77,7 @@ def test_a_page_has_every_token_of_prompt_and_completion_without_asking(page: Pa
 
 
 def test_a_step_is_weighed_by_other_settings(page: Page, seen: Inside) -> None:
-    found = asked(page, "weigh", "weighed", step=2, knobs={"temperature": 0.5, "top_k": 3})["found"]
+    found = asked(page, "weigh", step=2, knobs={"temperature": 0.5, "top_k": 3})["found"]
     wanted = seen.distribution(2, temperature=0.5, top_k=3)
     assert (found["picked"], found["kept"]) == (wanted.picked, 3)
     assert [row[1] for row in found["rows"]] == [row.id for row in wanted.rows]
@@ -85,20 +85,21 @@ def test_a_step_is_weighed_by_other_settings(page: Page, seen: Inside) -> None:
 
 
 def test_every_step_is_chosen_again_by_them(page: Page, seen: Inside) -> None:
-    answer = asked(page, "weigh", "replayed", step=0, knobs={"temperature": 0.0})
+    answer = asked(page, "replay", knobs={"temperature": 0.0})
     assert [id for _, id in answer["found"]["picks"]] == seen.trace.replay(temperature=0.0).tolist()
 
 
 def test_as_recorded_every_step_picks_its_token(page: Page, seen: Inside) -> None:
-    answer = asked(page, "weigh", "replayed", step=0, knobs={})
+    answer = asked(page, "replay", knobs={})
     assert [id for _, id in answer["found"]["picks"]] == seen.trace.ids.tolist()
 
 
 def test_settings_that_are_none_are_said_to_be(page: Page) -> None:
     before = len(page.messages)
     page.say("weigh", step=0, knobs={"top_p": 7.0})
+    page.say("replay", knobs={"top_p": 7.0})
     page.widget.wait()  # type: ignore[attr-defined]
-    assert {one["of"] for one in page.messages[before:]} == {"weighed", "replayed"}
+    assert {one["of"] for one in page.messages[before:]} == {"weigh", "replay"}
     assert all("top_p" in one["text"] for one in page.messages[before:])
 
 

@@ -11,8 +11,8 @@ function coursePart(wishes) {
   const play = button("Play", "Go on by itself", toggle);
   const mode = select("Mode", MODES, () => { stop(); wishes.mode(); });
   const back = button("◀ Back", "The step before", () => wishes.go(step - 1)), next = button("Next token ▶", "The next step", () => wishes.go(step + 1));
-  const said = make("p", { className: "jci-said", role: "status" }), offers = div("jci-offers"), branches = div("jci-branches");
-  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, said);
+  const said = make("p", { className: "jci-said", role: "status" }), outcome = make("p", { className: "jci-outcome", role: "status" }), offers = div("jci-offers"), branches = div("jci-branches");
+  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, outcome, said);
   const answered = new Map();
   let data = null, step = 0, timer = null, written = null;
 
@@ -63,6 +63,7 @@ function coursePart(wishes) {
     range.setAttribute("aria-valuetext", `step ${at + 1} of ${data.taken.length}`);
     back.disabled = at === 0;
     next.disabled = at + 1 >= data.taken.length;
+    text.scrollTop = written[at].offsetTop - text.clientHeight / 2;
     written.forEach((node, place) => {
       node.classList.toggle("jci-now", place === at);
       node.classList.toggle("jci-later", place > at);
@@ -70,7 +71,7 @@ function coursePart(wishes) {
     });
   }
 
-  // Candidates of the step as it was recorded; in a quiz by name, so that their order tells nothing.
+  // Candidates of the step as it was recorded; by name, so that their order says nothing.
   function offer(found) {
     const quiz = kind() === "quiz", given = quiz && answered.has(step);
     if (missing(found) || watching()) {
@@ -80,9 +81,9 @@ function coursePart(wishes) {
     }
     const rows = found.rows.slice(0, 6);
     if (!rows.some((row) => row[1] === found.chosen)) rows[5] = found.rows.find((row) => row[1] === found.chosen);
-    if (quiz) rows.sort(([one], [other]) => (one < other ? -1 : 1));
-    offers.replaceChildren(make("b", {}, quiz ? "What did the model take?" : "What shall come next?"), ...rows.map(([name, id]) =>
-      button(glyphs(name), null, () => (quiz ? wishes.guess(step, id) : wishes.choose(step, id)), { disabled: given, className: given && id === found.chosen ? "jci-right" : "" })));
+    rows.sort(([one], [other]) => (one < other ? -1 : 1));
+    renew(offers, make("b", {}, quiz ? "What did the model take?" : "What shall come next?"), ...rows.map(([name, id]) =>
+      button(glyphs(name), null, () => given || (quiz ? wishes.guess(step, id) : wishes.choose(step, id)), { "aria-disabled": given ? "true" : null, className: given && id === found.chosen ? "jci-right" : "" })));
     said.textContent = quiz ? `Step ${step + 1} of ${data.taken.length}. So far ${data.score}.` : `Step ${step + 1} of ${data.taken.length}: the class chooses, and the model goes on from it.`;
   }
 
@@ -94,10 +95,10 @@ function coursePart(wishes) {
 
   return {
     root, draw, offer, stop, begin, watching, open,
-    say: (sentence) => (said.textContent = sentence),
-    guessed: ({ step: at, right }) => answered.has(at) || answered.set(at, right),
-    tell({ step: at, rank, prob, right }) {
-      said.textContent = `${right ? "✓ Right" : "✗ No"}: ${glyphs(data.taken[at][0])} was taken. Your token has rank ${rank.toLocaleString("en")}, P ${percent(prob)}. So far ${data.score}.`;
+    say: (sentence) => (outcome.textContent = sentence),
+    guessed({ step: at, rank, prob, right }) {
+      if (!answered.has(at)) answered.set(at, right);
+      outcome.textContent = `${right ? "✓ Right" : "✗ No"}: ${glyphs(data.taken[at][0])} was taken. Your token has rank ${rank.toLocaleString("en")}, P ${percent(prob)}.`;
     },
   };
 }

@@ -38,6 +38,13 @@ function strip(levels, zero, label) {
   return picture(levels.length * 8, 20, label, ...cells);
 }
 
+// Other children in the place of these; the keyboard stays where it was among them.
+function renew(root, ...nodes) {
+  const all = () => [...root.querySelectorAll("button, [tabindex]")], at = all().indexOf(document.activeElement);
+  root.replaceChildren(...nodes);
+  if (at >= 0) all()[at]?.focus({ preventScroll: true });
+}
+
 const select = (label, values, onchange) =>
   make("label", { className: "jci-pick" }, label, " ", make("select", { onchange }, ...values.map(([value, text]) => make("option", { value }, text))));
 
@@ -75,6 +82,10 @@ class Answers {
     this.clear();
   }
 
+  key(kind, asked) {
+    return JSON.stringify([kind, Object.entries(asked).sort()]);
+  }
+
   clear() {
     this.known = new Map();
     this.pending = new Map();
@@ -82,7 +93,7 @@ class Answers {
 
   // The answer, or {wait} while it is on its way, or {text} why there is none.
   ask(kind, asked) {
-    const key = JSON.stringify([kind, asked]);
+    const key = this.key(kind, asked);
     if (this.known.has(key)) return this.known.get(key);
     if (this.pending.get(kind) !== key) {
       this.pending.set(kind, key);
@@ -92,7 +103,7 @@ class Answers {
   }
 
   heard(kind, asked, found) {
-    const key = JSON.stringify([kind, asked]);
+    const key = this.key(kind, asked);
     if (this.known.size > 300) this.known.delete(this.known.keys().next().value);
     this.known.set(key, found);
     if (this.pending.get(kind) === key) this.pending.delete(kind);

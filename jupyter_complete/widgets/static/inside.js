@@ -35,6 +35,7 @@ const insideView = viewOf((el, line) => {
   }
 
   function go(to) {
+    course.say("");
     step = Math.max(0, Math.min(data.taken.length - 1, to));
     draw();
   }
@@ -42,7 +43,7 @@ const insideView = viewOf((el, line) => {
   function draw() {
     if (!data.taken.length) return;
     course.draw(data, step);
-    course.offer(answers.ask("weighed", { step, knobs: {} }));
+    course.offer(answers.ask("weigh", { step, knobs: {} }));
     for (const [name] of STATIONS) panels[name].hidden = name !== station;
     for (const node of tabs.children) {
       const chosen = node.dataset.station === station;
@@ -91,8 +92,8 @@ const insideView = viewOf((el, line) => {
 
   function distribution() {
     const knobs = weighing.knobs();
-    weighing.draw(answers.ask("weighed", { step, knobs }), course.open());
-    weighing.replayed(answers.known.get(JSON.stringify(["replayed", { knobs }])), data.taken, step);
+    weighing.draw(answers.ask("weigh", { step, knobs }), course.open());
+    weighing.replayed(answers.ask("replay", { knobs }), data.taken, step);
   }
 
   function postprocess() {
@@ -120,13 +121,13 @@ const insideView = viewOf((el, line) => {
       footer.textContent = snapshot.footer;
       draw();
     },
-    weighed: ({ asked, found }) => answers.heard("weighed", asked, found),
-    replayed: ({ asked: { knobs }, found }) => answers.heard("replayed", { knobs }, found),
+    weigh: ({ asked, found }) => answers.heard("weigh", asked, found),
+    replay: ({ asked, found }) => answers.heard("replay", asked, found),
     embedding: ({ asked, found }) => answers.heard("embedding", asked, found),
-    unanswered: ({ of, asked, text }) => answers.heard(of, of === "replayed" ? { knobs: asked.knobs } : asked, { text }),
-    guessed: (message) => (course.guessed(message), draw(), course.tell(message)),
+    unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
+    guessed: (message) => (course.guessed(message), draw()),
     chosen({ step: at, rank, prob }) {
-      go(at);
+      go(at + 1);
       course.say(`You chose ${glyphs(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
     },
     refused: ({ text }) => course.say(text),

@@ -32,7 +32,7 @@ function layersPart(again) {
     const layer = Number(node.dataset.layer), column = Number(node.dataset.column), top = data.cells[layer][column];
     const rows = top.map(([text, id, prob]) => make("tr", {}, make("td", {}, glyphs(text)), make("td", {}, make("span", { className: "jct-bar", style: `width:${Math.round(90 * prob)}px` }), percent(prob)),
       make("td", {}, button(pinned.includes(id) ? "Unpin" : "Pin", "Draw its way through the layers, as what comes next now", () => pin(id, node), { "aria-label": `Pin ${glyphs(text)}` }))));
-    card.replaceChildren(make("b", {}, `${layerName(layer)}, after ${glyphs(tokens[data.begin + column])}`), make("table", {}, make("tbody", {}, ...rows)));
+    renew(card, make("b", {}, `${layerName(layer)}, after ${glyphs(tokens[data.begin + column])}`), make("table", {}, make("tbody", {}, ...rows)));
   }
 
   function pin(id, node) {

@@ -1,6 +1,6 @@
 // One head in numbers: QKᵀ, ÷√d_k, mask, softmax, ·V, and the formula with the numbers of the cell that is looked at.
 
-const STAGES = [["scores", "QKᵀ"], ["scaled", "÷√d_k"], ["masked", "mask"], ["weights", "softmax"], ["output", "·V"]];
+const STAGES = [["scores", "QKᵀ"], ["scaled", "÷√d_k"], ["masked", "mask"], ["weights", "softmax, %"], ["output", "·V"]];
 
 function matricesPart() {
   const stages = make("div", { className: "jci-bar", role: "group", "aria-label": "Stages of the head" });
@@ -64,8 +64,8 @@ function matricesPart() {
   return {
     root,
     draw(found, looking, looked) {
-      if (missing(found)) return void (found.text || !data) && formula.replaceChildren(waiting(found));
-      if (found === data) return;
+      if (missing(found)) return formula.replaceChildren(waiting(found));
+      if (found === data) return say();
       data = found;
       rows = looking.slice(found.begin, found.begin + found.scores.length);
       columns = looked.slice(found.from, found.from + found.scores[0].length);

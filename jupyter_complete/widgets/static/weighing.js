@@ -13,7 +13,8 @@ function weighingPart(controls, moved, go) {
     sliders.append(make("label", { title: help }, span("jci-name", name), field, value));
   }
   sliders.append(button("As recorded", "Put every slider back", () => { set(recorded); moved(knobs()); }));
-  const root = div("", sliders, bar, table, said, make("h4", {}, "Every step, chosen again from its recorded logits"), changed, picks);
+  const closed = div("jci-quiet", "To be seen when the token is known.");
+  const root = div("", closed, sliders, bar, table, said, make("h4", {}, "Every step, chosen again from its recorded logits"), changed, picks);
 
   function show(name) {
     const { field, value } = fields.get(name);
@@ -46,8 +47,9 @@ function weighingPart(controls, moved, go) {
 
   // In a quiz nothing is shown before the guess.
   function draw(found, open) {
-    for (const part of [table, bar, picks, changed, said]) part.hidden = !open;
-    if (missing(found)) return void (table.firstChild || table.replaceChildren(waiting(found)));
+    for (const part of root.children) part.hidden = !open;
+    closed.hidden = open;
+    if (missing(found)) return void (table.firstChild || table.replaceChildren(div("jci-quiet", found.text ?? "…")));
     const { rows, draw: u, greedy, kept, size } = found, warm = greedy ? "greedy" : `logit/${fields.get("temperature").field.value}`;
     const head = ["token", "id", "logit", warm, "softmax(logit)", "P", "cumulative", ""].map((name) => make("th", { scope: "col" }, name));
     table.replaceChildren(make("table", { "aria-label": "What this step chooses from" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map((row) => line(row, found)))));
@@ -70,11 +72,10 @@ function weighingPart(controls, moved, go) {
   }
 
   function replayed(found, taken, step) {
-    if (!found) return;
-    if (missing(found)) return void (changed.textContent = found.text);
+    if (missing(found)) return void (changed.textContent = found.text ?? changed.textContent);
     const other = found.picks.filter(([, id], at) => id !== taken[at][1]).length;
     changed.textContent = other ? `${other} of ${taken.length} steps pick another token (≠), each after the text as it was recorded.` : `All ${taken.length} steps pick the recorded tokens.`;
-    picks.replaceChildren(...found.picks.map(([text, id], at) => {
+    renew(picks, ...found.picks.map(([text, id], at) => {
       const same = id === taken[at][1], name = `${same ? "" : "≠ "}${glyphs(text)}`;
       return button(name, `Step ${at + 1}${same ? "" : `, recorded: ${glyphs(taken[at][0])}`}`, () => go(at), { className: `jci-chip ${same ? "" : "jci-other"}`, "aria-current": at === step ? "step" : null });
     }));
