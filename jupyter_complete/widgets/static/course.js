@@ -42,8 +42,10 @@ function coursePart(wishes) {
     stop();
   }
 
+  const textOf = ([text, id]) => (data.special.includes(id) ? `⟨${text}⟩` : visible(text));
+
   function write() {
-    const of = (name) => ([one, id]) => make("span", { className: name }, data.special.includes(id) ? `⟨${one}⟩` : visible(one));
+    const of = (name) => (token) => make("span", { className: name }, textOf(token));
     const front = (data.encodes ? data.source : data.before).map(of("jci-given")), back = data.taken.map(of("jci-taken"));
     back.forEach((node, place) => node.addEventListener("click", () => wishes.go(place)));
     text.replaceChildren(...front, ...(data.encodes ? [make("b", {}, " → ")] : []), ...back);
@@ -67,7 +69,8 @@ function coursePart(wishes) {
     written.forEach((node, place) => {
       node.classList.toggle("jci-now", place === at);
       node.classList.toggle("jci-later", place > at);
-      node.classList.toggle("jci-closed", !watching() && (place > at || (place === at && !open())));
+      node.classList.toggle("jci-closed", !watching() && place > at);
+      node.textContent = place === at && !open() ? " ? " : textOf(data.taken[place]);
     });
   }
 

@@ -61,11 +61,11 @@ function weighingPart(controls, moved, go) {
   function cumulative(rows, u, picked) {
     const stretches = rows.filter(([, , , , , cut]) => !cut).map(([text, id, , , , , , low, high]) => {
       const box = svg("rect", { class: id === picked ? "jci-here" : "jci-stretch", x: 1000 * low, y: 22, width: Math.max(1, 1000 * (high - low)), height: 30 }, svg("title", {}, `${glyphs(text)} ${low}–${high}`));
-      const name = high - low > 0.06 ? svg("text", { x: 500 * (low + high), y: 43, "text-anchor": "middle" }, glyphs(text).slice(0, Math.floor(80 * (high - low)))) : "";
+      const name = high - low > 0.06 ? svg("text", { x: 500 * (low + high), y: 44, "text-anchor": "middle" }, glyphs(text).slice(0, Math.floor(70 * (high - low)))) : "";
       return svg("g", {}, box, name);
     });
     const name = glyphs(rows.find((row) => row[1] === picked)[0]);
-    const pin = svg("g", {}, svg("path", { class: "jci-pin", d: `M${1000 * u} 18v38` }), svg("text", { x: Math.min(900, Math.max(50, 1000 * u)), y: 14, "text-anchor": "middle" }, `u = ${u.toFixed(4)}`));
+    const pin = svg("g", {}, svg("path", { class: "jci-pin", d: `M${1000 * u} 18v38` }), svg("text", { x: Math.min(900, Math.max(50, 1000 * u)), y: 16, "text-anchor": "middle" }, `u = ${u.toFixed(4)}`));
     const all = picture(1000, 58, `u = ${u.toFixed(4)} falls into the stretch of ${name}`, svg("rect", { class: "jci-whole", x: 0, y: 22, width: 1000, height: 30 }), ...stretches, pin);
     all.removeAttribute("width");
     return all;
