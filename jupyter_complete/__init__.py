@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from .config import Complete
     from .errors import CompleteError
     from .frames import complete_frame
-    from .python import Model, complete, last, load, register, score, stream, task
+    from .python import Model, compare, complete, inside, last, load, register, score, stream, task
     from .request import Request, Sampling
     from .session import Session, current
+    from .trace import Trace, open_trace
     from .widgets.panel import panel
     from .widgets.tokens import tokens
 
@@ -35,11 +36,15 @@ _PUBLIC = {
     "Request": "request",
     "Sampling": "request",
     "Session": "session",
+    "Trace": "trace",
+    "compare": "python",
     "complete": "python",
     "complete_frame": "frames",
     "current": "session",
+    "inside": "python",
     "last": "python",
     "load": "python",
+    "open_trace": "trace",
     "panel": "widgets.panel",
     "register": "python",
     "score": "python",
@@ -56,13 +61,17 @@ __all__ = [
     "Request",
     "Sampling",
     "Session",
+    "Trace",
     "__version__",
+    "compare",
     "complete",
     "complete_frame",
     "current",
+    "inside",
     "last",
     "load",
     "load_ipython_extension",
+    "open_trace",
     "panel",
     "register",
     "score",

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .composed import Turn
 from .events import Event, Finish, Leading, Loading, ModelInfo, Prefill, Reason, Settled, Step, Timing, Token, Usage
 from .measures import perplexity
 from .render import completion as view
 from .render import tokens as token_view
-from .render.page import count
+from .render.page import count, size
 from .render.tokens import Part, TokensView
 from .request import Request, Sampling
 from .structure import ChoiceScore, read
 
 if TYPE_CHECKING:
     import pandas
+
+    from .trace import Trace
 
 TOKENS = "tokens"  # the form of a bundle that shows every token
 
@@ -57,6 +59,7 @@ class Completion:
     turns: tuple[Turn, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
     ahead: int = field(default=0, repr=False)  # characters of the prompt that were put before the text
+    trace: Trace | None = field(default=None, repr=False)  # what every token was chosen from, where it was recorded
     met: bool | None = None
     value: Any = None
     choices: tuple[ChoiceScore, ...] = field(default=(), repr=False)
@@ -149,6 +152,9 @@ class Completion:
         parts.append(self._model_line())
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
+        if self.trace is not None:
+            kept = f" of {len(self.trace)} steps, the rest is over trace_bytes" if self.trace.left_out else ""
+            parts.append(f"trace {size(self.trace.nbytes)}{kept}")
         parts += self.notes
         return " · ".join(part for part in parts if part)
 
@@ -339,8 +345,17 @@ class Draft:
             turns=composed.turns if composed else (),
             notes=composed.notes if composed else (),
             ahead=composed.ahead if composed else 0,
+            trace=self._traced(),
             met=met,
             value=value,
             choices=finish.choices,
             unmet=unmet,
         )
+
+    def _traced(self) -> Trace | None:
+        """The trace from the first token on, where what this goes on from has one up to that place."""
+        new: Any = self.finish.found if self.finish else None
+        held = self._earlier.trace if self._earlier else None
+        if new is None or held is None or not held.leads_to(new):
+            return cast("Trace | None", new)
+        return held.cut(new.first - held.first).joined(new)

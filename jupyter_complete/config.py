@@ -98,6 +98,9 @@ class Complete(Configurable):
     inspect = Bool(
         False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
     ).tag(flag=("--inspect",))
+    trace = Bool(False, help="Record the logits of every step, to replay and to look inside: c.trace.").tag(
+        config=True, flag=("--trace",)
+    )
     choices = List(
         Unicode(), help="Pick one of these, by the probability of each; given once, it is read at its commas."
     ).tag(flag=("--choices",), metavar="A,B,C", separated=True)
@@ -130,6 +133,9 @@ class Complete(Configurable):
     )
     context_tokens = Int(1500, min=10, help="Most tokens of the cells that --context puts ahead.").tag(config=True)
     candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
+    trace_bytes = Int(
+        100_000_000, min=1_000_000, help="Most bytes of a trace; steps beyond that are decoded and not recorded."
+    ).tag(config=True)
     updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
         config=True
     )

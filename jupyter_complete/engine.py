@@ -8,6 +8,7 @@ from threading import Event as StopEvent
 from typing import Protocol
 
 from .events import Event, Loading, ModelInfo
+from .questions import Question
 from .request import Request
 
 
@@ -38,6 +39,11 @@ class Engine(Protocol):
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; `stop` is read at every step. The last event, and only it, is a Finish."""
+        ...
+
+    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+        """Answer a question about the model's inside, with a Finish that holds what was found. Raises BadOption where
+        that cannot be seen."""
         ...
 
     def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:

@@ -11,6 +11,7 @@ CompleteError
     UnsafeModel        pickled weights, or a model that wants to run its own code
     FetchFailed        the download failed, was cut short, or has the wrong sha256
     DoesNotFit         memory or disk is too small, told before the weights are read
+  NotATrace            the file holds no trace that can be read
   OutOfMemory          memory ran out while loading or generating
   Stopped              the work was stopped before there was a result
   WorkerDied           the model's thread ended without an answer
@@ -66,6 +67,9 @@ class FetchFailed(ModelError): ...
 
 
 class DoesNotFit(ModelError): ...
+
+
+class NotATrace(CompleteError): ...
 
 
 class OutOfMemory(CompleteError): ...

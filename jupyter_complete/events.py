@@ -140,6 +140,7 @@ class ModelInfo:
 class Finish:
     """The one terminal event: why each continuation ended, and text still held back when it did.
 
+    `found` is what was recorded beside the text (a trace.Trace) or asked for in its place (one of findings).
     `met` tells of each whether it has the form that was asked for, `choices` how likely each choice was.
     """
 
@@ -152,6 +153,7 @@ class Finish:
     prompt_steps: tuple[Step, ...] = ()
     met: tuple[bool, ...] = ()
     choices: tuple[ChoiceScore, ...] = ()
+    found: object = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from . import arguments, newcell, prompt, status
@@ -34,6 +34,7 @@ from .worker import Stream, holding_interrupts
 # what is in a room above this one, and needs a library that only panels need
 PANEL = "jupyter_complete.widgets.panel:open_panel"
 MODELS = "jupyter_complete.widgets.models:Models"
+INSIDE = "jupyter_complete.opened:of"
 BEGIN = "jupyter_complete.widgets.background:begin"
 _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
 
@@ -85,6 +86,36 @@ class CompleteMagics(Magics):
                 named(BEGIN)(stream, showing.echo, showing.form, lambda done: self._keep(showing, done))
             else:
                 self._show(stream, showing)
+
+    @no_var_expand
+    @cell_magic
+    def complete_inside(self, line: str, cell: str) -> None:
+        """%%complete_inside [options]
+
+        Complete the cell's text and show how that came about: tokens, attention, every layer's guess, the distribution
+        and the draw. Options are those of %%complete; -o binds the Inside, which answers more (jc.inside).
+        """
+        with _bad_lines():
+            settings, text = arguments.cell_settings(line), self.typed.body("complete_inside", line, cell)
+            for name in ("background", "cell", "score", "dry_run"):
+                if settings.pop(name, False):
+                    raise UsageError(f"%%complete_inside takes no --{name.replace('_', '-')}.")
+            chosen = self.session.config.checked(settings)
+            showing = self._showing(settings, behind=False)
+            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
+        with holding_interrupts():
+            with _bad_lines():
+                stream = self._begin(text, filled, {**settings, "trace": True})
+            done = self._show(stream, replace(showing, names=()))
+        if done.trace is None:
+            raise UsageError("No token was decoded, so there is nothing to look into.")
+        opened = named(INSIDE)(done, self.session)
+        bundle = opened.view().bundle()
+        if hasattr(self.shell, "kernel"):
+            display(dict(bundle), raw=True)
+        else:
+            print(bundle["text/plain"])
+        self.shell.user_ns.update(dict.fromkeys(showing.names, opened))
 
     @no_var_expand
     @line_magic
@@ -206,7 +237,7 @@ class CompleteMagics(Magics):
             return self.session.stream(prompt.checked(plain(filled)), mode=mode, excerpts=excerpts, **settings)
         return self.session.stream(filled, mode=mode, typed=text or None, excerpts=excerpts, **settings)
 
-    def _show(self, stream: Stream, showing: Showing) -> None:
+    def _show(self, stream: Stream, showing: Showing) -> Completion:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
         done: Completion = paint(stream, showing.echo, showing.form, self.session.config.updates_per_second)
         if stream.error is None or done.text:
@@ -217,6 +248,7 @@ class CompleteMagics(Magics):
                 self._write(done, showing)
         if stream.error is not None:
             raise stream.error
+        return done
 
     def _keep(self, showing: Showing, done: Completion) -> None:
         """Bind a completion, and remember it as what its cell has to say."""

@@ -14,6 +14,7 @@ from .completion import Draft
 from .engine import Engine, Footprint, Opener
 from .errors import BadOption, NotAModel, UnknownModel
 from .events import Event, Loading
+from .questions import Question
 from .request import Request
 from .sources import catalog
 from .sources.catalog import Source
@@ -145,6 +146,17 @@ class Models:
         if waits:
             stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
         return stream
+
+    def examine(self, resident: Resident, question: Question) -> Stream:
+        """Queue a question about the inside of a model, loaded first if it is not ready; the answer is the draft's
+        `finish.found`."""
+
+        def job(stop: StopEvent) -> Iterator[Event]:
+            yield from self._ready(resident, stop)
+            assert resident.engine is not None
+            yield from resident.engine.examine(question, stop)
+
+        return resident.worker.submit(job, Draft())
 
     def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .completion import Completion
 from .config import Complete
@@ -16,6 +16,11 @@ from .events import ModelInfo
 from .models import Unloaded
 from .session import Session, current
 from .worker import Stream, holding_interrupts
+
+if TYPE_CHECKING:
+    from .comparison import Comparison
+    from .opened import Inside
+    from .trace import Trace
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,27 @@ def stream(prompt: str, **options: Any) -> Iterator[str]:
 def score(text: str, **options: Any) -> Completion:
     """How likely `text` is: its `prompt_tokens` carry logprob and rank, `perplexity` sums them up."""
     return _begun(text, {**options, "score": True}).result()
+
+
+def inside(what: str | Completion | Trace, **options: Any) -> Inside:
+    """A completion opened up: of a prompt, which is completed with these options; of a completion with a trace; or of a
+    trace, which answers what was asked before it was saved, and more where its model is resident.
+
+    Raises BadOption for a completion without a trace.
+    """
+    from .opened import Inside, of
+    from .trace import Trace
+
+    if isinstance(what, Trace):
+        return Inside(what, current())
+    return of(what if isinstance(what, Completion) else complete(what, **{**options, "trace": True}), current())
+
+
+def compare(first: str, second: str, **options: Any) -> Comparison:
+    """Two texts scored by one model, side by side: which is likelier, and at which words."""
+    from .comparison import Comparison
+
+    return Comparison(score(first, **options), score(second, **options))
 
 
 def last() -> Completion | None:

@@ -74,7 +74,7 @@ class Request:
     after the prompt, from which the continuation goes on, and `forced` the tokens it begins with instead of choosing:
     ids, or texts of one token each. `mode` "score" measures the prompt's own tokens, "preview" only encodes it;
     `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the text; `structure` is the
-    form that the text shall have.
+    form that the text shall have, `trace` how many bytes may be used to record what every token was chosen from.
     """
 
     prompt: str
@@ -90,6 +90,7 @@ class Request:
     inspect: bool = False
     lookup: bool = True
     structure: Structure | None = None
+    trace: int = 0
 
     def __post_init__(self) -> None:
         if self.structure is None:

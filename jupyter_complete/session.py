@@ -126,7 +126,17 @@ class Session:
             inspect=what.settings["inspect"],
             lookup=what.settings["lookup"],
             structure=what.structure,
+            trace=self._traced(what.settings, mode),
         )
+
+    @staticmethod
+    def _traced(settings: Mapping[str, Any], mode: Mode) -> int:
+        """The bytes a trace may take; raises BadOption where there would be several continuations to trace."""
+        if not settings["trace"] or mode != "continue":
+            return 0
+        if settings["num"] > 1 or settings["beams"] > 1:
+            raise BadOption("A trace is of one continuation.", "Leave out num (-n) and beams (--beams).")
+        return int(settings["trace_bytes"])
 
     def complete(self, prompt: str, **options: Any) -> Completion:
         """The completion of `prompt`, when it is done."""
@@ -178,9 +188,15 @@ class Session:
             forced=forced,
             inspect=inspect and not completion.prompt_tokens,
             lookup=self.config.lookup,
+            trace=self._trace_on(completion, changed),
             structure=before.structure if before and not isinstance(before.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
+
+    def _trace_on(self, completion: Completion, changed: Mapping[str, Any]) -> int:
+        """The bytes a trace may take of what goes on from a completion: none where that has none."""
+        several = changed.get("num", 1) > 1 or changed.get("beams", completion.params.beams) > 1
+        return 0 if completion.trace is None or several else self.config.trace_bytes
 
     def _submit(self, request: Request, draft: Draft) -> Stream:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)

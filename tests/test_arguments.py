@@ -40,6 +40,7 @@ OPTIONS = [
     ("--dry-run", {"dry_run": True}),
     ("--score", {"score": True}),
     ("--inspect", {"inspect": True}),
+    ("--trace", {"trace": True}),
     ("--background", {"background": True}),
     ("--cell", {"cell": True}),
     ("--thread trip", {"thread": "trip"}),

@@ -22,14 +22,15 @@ PACKAGE = Path(jupyter_complete.__file__).parent
 
 # A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
 FLOORS = {
-    0: ("errors", "request", "events", "composed", "structure"),
+    0: ("errors", "request", "events", "composed", "structure", "questions"),
     1: (
         *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
         *("render/", "tasks/", "braces", "harmless", "sandbox", "variables", "forms/"),
+        *("findings", "replay", "pieces", "tracefile"),
     ),
-    2: ("completion", "answers", "branches", "results", "sources/", "local/"),
+    2: ("completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
-    4: ("session",),
+    4: ("session", "opened"),
     5: (
         *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
         *("filling", "frames", "accessors"),

@@ -332,7 +332,7 @@ def ours(shell: InteractiveShell) -> dict[str, int]:
     }
 
 
-LOADED = {"magics": 7, "registry": 1, "configurables": 1, "matchers": 1}
+LOADED = {"magics": 8, "registry": 1, "configurables": 1, "matchers": 1}
 
 
 @pytest.mark.parametrize(

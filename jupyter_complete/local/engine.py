@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ..engine import Footprint
 from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ..events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
 from ..prompt import settled
+from ..questions import Question, Text
 from ..render.page import count
 from ..request import Request
 from ..structure import Choices
@@ -24,10 +26,12 @@ from .batch import Batch, Rows, Seat, shares_passes
 from .constrain import Constraints, Grammar
 from .decode import Row, prefill, score
 from .facts import kind, recordings, stamp, window
+from .inside import Inside
 from .linears import team_of
 from .padded import PaddedRows, paddable
 from .prefix import PrefixCache, rewind
 from .recorded import RecordedRunner
+from .recorder import sampler_of, trace_of
 from .runners import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
 from .sampling import Sampler, end_ids, model_rules
 from .vocabulary import Vocabulary
@@ -49,8 +53,10 @@ class LocalEngine:
         quantized: str | None = None,
         fused: Fused | None = None,
         note: str = "",
+        folder: Path | None = None,
     ) -> None:
-        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's."""
+        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's; `folder` holds
+        the weights as they were before they became int8."""
         self.model = model
         self.tokenizer = tokenizer
         self._fused = fused
@@ -77,15 +83,18 @@ class LocalEngine:
             note=note,
             kind=kind(model, tokenizer),
         )
+        self._inside = Inside(model, self._vocabulary, name, self._reading, folder if self._threads else None)
 
     def footprint(self) -> Footprint:
         weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
         recorded = self._recordings.bytes if self._recordings else 0
+        weights += self._inside.nbytes
         return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
 
     def _forget(self) -> None:
         """Let go of everything but the weights."""
         self._prefix.clear()
+        self._inside.forget()
         if self._recordings:
             self._recordings.clear()
 
@@ -95,11 +104,24 @@ class LocalEngine:
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
+        self._inside.forget(old=True)
         yield from self._guarded(self._answer(request, stop, time.perf_counter()))
 
     def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
         """Answer many requests; see engine.Engine. Raises OutOfMemory."""
         yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
+
+    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+        """Answer a question about the inside; see engine.Engine. Raises BadOption, Stopped or OutOfMemory."""
+        yield from self._guarded(self._looked(question, stop, time.perf_counter()))
+
+    def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
+        text = getattr(question, "text", None)
+        if text is not None:
+            self._check_window(max(len(text.source), len(text.ids)), 0, new=0)
+        found = yield from self._inside.answer(question, stop)
+        timing = Timing(total_s=time.perf_counter() - started)
+        yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
 
     def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events, while threads are awake and the model is not in training; memory that ran out is given back."""
@@ -261,11 +283,12 @@ class LocalEngine:
             else:
                 yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
+        trace = trace_of(sampler, request, prompt, shown, self.info, self._vocabulary)
         self._keep(runner, head)
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores)
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -293,7 +316,7 @@ class LocalEngine:
         config = self.model.generation_config
         rules = model_rules(config, 1 if self._encodes else length, limit, self.info.device)
         answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
-        return answer, Sampler(request.sampling, rules, compiled=self._threads is not None), limit
+        return answer, sampler_of(request, rules, compiled=self._threads is not None), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
@@ -320,6 +343,13 @@ class LocalEngine:
         if self._recordings is not None:
             return RecordedRunner(self.model, self._recordings, cache), cached
         return CausalRunner(self.model, cache), cached
+
+    def _reading(self, text: Text, stop: StopEvent) -> Runner:
+        """A runner that holds all of a text but its last id."""
+        runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
+        for _ in prefill(runner, text.ids, 0, stop):
+            pass
+        return runner
 
     def _fresh(self) -> Runner:
         """A runner that holds nothing yet."""

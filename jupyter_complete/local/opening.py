@@ -46,7 +46,7 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # what reading and compiling have left over
-    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused, note)
+    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused, note, folder)
 
 
 def _loaded(

@@ -75,7 +75,7 @@ class Sampler:
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         before = torch.as_tensor(ids, device=logits.device)
-        scores, cuts = self._process(before[None], logits.float()[None], top.indices, allowed)
+        scores, cuts = processed(self.processors, before[None], logits.float()[None], top.indices, allowed)
         probs = torch.softmax(scores, dim=-1)
         chosen = int(scores.argmax()) if self._greedy or draws is None else draw(probs, draws.next())
         logprob = raw[chosen]
@@ -163,27 +163,29 @@ class Sampler:
     def _top(self, raw: Tensor) -> Any:
         return torch.topk(raw, min(self._candidates, raw.numel()))
 
-    def _process(
-        self, ids: Tensor, scores: Tensor, watched: Tensor, allowed: Tensor | None
-    ) -> tuple[Tensor, list[str | None]]:
-        """Scores [V] after all processors, and for each `watched` id the name of the one that cut it.
 
-        What is not `allowed` goes first, and a rule of the model's that would leave nothing of the rest is not obeyed.
-        """
-        cuts: list[str | None] = [None] * watched.numel()
-        banned = None if allowed is None else ~allowed.to(scores.device)
-        processors = self.processors if banned is None else [(CONSTRAINT, lambda ids, scores: scores), *self.processors]
-        for name, processor in processors:
-            after = processor(ids, scores)
-            if banned is not None:
-                after = after.masked_fill(banned, -torch.inf)
-                if bool(torch.isneginf(after).all()):
-                    continue
-            scores = after
-            for place, gone in enumerate(torch.isneginf(scores[0, watched]).tolist()):
-                if gone and cuts[place] is None:
-                    cuts[place] = name
-        return scores[0], cuts
+def processed(
+    processors: Sequence[tuple[str, Any]], ids: Tensor, scores: Tensor, watched: Tensor, allowed: Tensor | None
+) -> tuple[Tensor, list[str | None]]:
+    """Scores [V] after all processors, and for each `watched` id the name of the one that cut it.
+
+    What is not `allowed` goes first, and a rule of the model's that would leave nothing of the rest is not obeyed.
+    """
+    cuts: list[str | None] = [None] * watched.numel()
+    banned = None if allowed is None else ~allowed.to(scores.device)
+    if banned is not None:
+        processors = [(CONSTRAINT, lambda ids, scores: scores), *processors]
+    for name, processor in processors:
+        after = processor(ids, scores)
+        if banned is not None:
+            after = after.masked_fill(banned, -torch.inf)
+            if bool(torch.isneginf(after).all()):
+                continue
+        scores = after
+        for place, gone in enumerate(torch.isneginf(scores[0, watched]).tolist()):
+            if gone and cuts[place] is None:
+                cuts[place] = name
+    return scores[0], cuts
 
 
 def penalties(sampling: Sampling) -> list[tuple[str, Any]]:

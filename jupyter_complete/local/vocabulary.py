@@ -8,8 +8,11 @@ from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
+
 from ..composed import Turn
 from ..errors import BadOption
+from ..pieces import Pieces
 from ..textstream import REPLACEMENT, ByteDetokenizer, Detokenizer, WindowDetokenizer
 
 _BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
@@ -25,6 +28,7 @@ class Vocabulary:
         self._trailing_end = trailing_end
         self._byte_level = _is_byte_level(tokenizer)
         self.token_text: Callable[[int], str] = lru_cache(maxsize=65536)(self._token_text)
+        self.pieces: Callable[[int], Pieces] = lru_cache(maxsize=1)(self._pieces)
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; strings that look like special tokens are encoded as the characters they are."""
@@ -114,6 +118,23 @@ class Vocabulary:
     @cached_property
     def _specials(self) -> frozenset[int]:
         return frozenset(token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special)
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token adds inside a text; of a control token, its name."""
+        if self.is_special(token):
+            return self._name(token).encode()
+        if self._byte_level:
+            return self._token_bytes(token)
+        if self._is_byte(token):
+            return bytes([int(self._name(token)[3:5], 16)])
+        return self.token_text(token).encode("utf-8", errors="replace")
+
+    def _pieces(self, size: int) -> Pieces:
+        """The bytes of the first `size` ids; those that the tokenizer does not know have none."""
+        found = [self.piece(id) for id in range(size)]
+        ends = np.cumsum([len(piece) for piece in found]).astype(np.int64)
+        special = frozenset(id for id in range(size) if self.is_special(id))
+        return Pieces(np.frombuffer(b"".join(found), np.uint8), ends, special)
 
     def _token_text(self, token: int) -> str:
         """One token by itself, as it would stand inside a text."""

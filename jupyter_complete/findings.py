@@ -1,0 +1,250 @@
+"""What was found inside a model: values of numpy arrays and texts, to draw, to compute with, to keep in a file.
+
+Shapes: T tokens of the decoder's text, S tokens attended to, L layers, D numbers a head.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from .errors import BadOption
+from .questions import Part
+from .request import Sampling
+
+Heads: TypeAlias = int | Literal["mean", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One token of a distribution.
+
+    `logit` is the model's; `scaled` what it is after the repetition penalty, divided by the temperature; `raw` its
+    probability with no settings at all. `cut` says what cut it, None where it could be drawn, with probability `prob`;
+    a draw from `low` to `high` picks it.
+    """
+
+    id: int
+    text: str
+    logit: float
+    scaled: float
+    raw: float
+    cut: str | None
+    prob: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What a step chose from: the likeliest tokens, and those that were and would be picked, the likeliest first.
+
+    `kept` tokens of `size` could be drawn; `draw` is u, None where nothing was drawn; `chosen` the id recorded,
+    `picked` the one that these settings pick.
+    """
+
+    step: int
+    rows: tuple[Weight, ...]
+    sampling: Sampling
+    draw: float | None
+    chosen: int
+    picked: int
+    kept: int
+    size: int
+
+    @property
+    def shown(self) -> float:
+        """The probability that the rows have together."""
+        return sum(row.prob for row in self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionRow:
+    """What one position takes from every other: `weights` float32 [S], which sum to 1 but for "max".
+
+    With the first token hidden, `hidden` is the weight it had; the others are given anew in proportion.
+    """
+
+    weights: np.ndarray
+    tokens: tuple[str, ...]
+    layer: int
+    head: Heads
+    position: int
+    part: Part
+    hidden: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """The attention of one layer: `weights` float32 [heads, T, S], row t what position t takes from each of S."""
+
+    layer: int
+    part: Part
+    weights: np.ndarray
+    tokens: tuple[str, ...]
+    sources: tuple[str, ...]
+
+    def row(self, position: int, head: Heads = "mean", hide_first: bool = False) -> AttentionRow:
+        """One position's weights, of one head or the mean or the largest over heads. Raises BadOption."""
+        heads, length, _ = self.weights.shape
+        position = placed(position, length, "position")
+        if isinstance(head, str):
+            if head not in ("mean", "max"):
+                raise BadOption(f"There is no head {head!r}.", f'Give 0 to {heads - 1}, "mean" or "max".')
+            rows = self.weights[:, position]
+            one = rows.mean(0) if head == "mean" else rows.max(0)
+        else:
+            head = placed(head, heads, "head")
+            one = self.weights[head, position].copy()
+        hidden = None
+        if hide_first and len(one) > 1:  # a first token that all look at is where a head looks that has nothing to do
+            hidden, rest = float(one[0]), float(one[1:].sum())
+            one = one / rest if rest > 0.0 else one * 0.0
+            one[0] = 0.0
+        return AttentionRow(one, self.sources, self.layer, head, position, self.part, hidden)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadSteps:
+    """One head, step by step: `weights` = softmax(`masked`) [T, S], `output` = weights · `value` [T, D].
+
+    `query` [T, D], `key` and `value` [S, D] are as they meet, positions turned in (RoPE). `scores` = query · keyᵀ;
+    `scaled` is that times `scale` (1/√d_k of most models), capped at `cap` by tanh where that is not 0, with the
+    position bias added of models that have one (T5); `masked` has -inf where a position must not look. Several query
+    heads may share key and value, which are those of head `shared`.
+    """
+
+    layer: int
+    head: int
+    shared: int
+    part: Part
+    scale: float
+    cap: float
+    query: np.ndarray
+    key: np.ndarray
+    value: np.ndarray
+    scores: np.ndarray
+    scaled: np.ndarray
+    masked: np.ndarray
+    weights: np.ndarray
+    output: np.ndarray
+    tokens: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Lens:
+    """What every layer would say next: `ids`, `texts` and `probs` [L+1, T, top], the likeliest first.
+
+    The T positions are those from `begin` on, whose tokens are `tokens`. Row 0 is of the embeddings, row l of the state
+    after layer l, each put through the model's last norm and its head; the last row is the model's own answer.
+    """
+
+    ids: np.ndarray
+    texts: np.ndarray
+    probs: np.ndarray
+    begin: int
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """How likely some tokens were after each layer, as what follows `position`: `ranks` and `probs` [tokens, L+1]."""
+
+    ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    position: int
+    ranks: np.ndarray
+    probs: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """The vectors that ids begin as: `rows` float32 [ids, hidden]."""
+
+    ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Occlusion:
+    """Log P of the tokens at `targets`, as it was (`before`) and where no token may look at `position` (`after`).
+
+    The hidden token's own state is not emptied, so the token right behind it still knows it.
+    """
+
+    position: int
+    hidden: str
+    targets: tuple[int, ...]
+    texts: tuple[str, ...]
+    before: np.ndarray
+    after: np.ndarray
+
+    @property
+    def change(self) -> np.ndarray:
+        """Δ log P: below 0 where the hidden token had helped."""
+        less: np.ndarray = self.after - self.before
+        return less
+
+
+@dataclass(frozen=True, eq=False)
+class Futures:
+    """A tree of what may come next, N nodes in the order of depth, a parent before its children.
+
+    `probs` are P(w | all before it), `joints` P of the way there, the product of these; `parents` the number of the
+    node before, -1 for the text itself. `rests` [N+1] is what was cut off behind each node, the text itself first: the
+    probability, given the way there, of all tokens that are no node. At the last depth, where none was asked, it is 1.
+    """
+
+    ids: np.ndarray
+    texts: tuple[str, ...]
+    parents: np.ndarray
+    depths: np.ndarray
+    probs: np.ndarray
+    joints: np.ndarray
+    rests: np.ndarray
+    cutoff: float
+
+    def children(self, node: int = -1) -> list[int]:
+        """Numbers of the nodes that follow one, the likeliest first; those of the text itself without one."""
+        return [int(one) for one in np.flatnonzero(self.parents == node)]
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What the change of one word does to what comes next: P of the likeliest tokens before and after it.
+
+    `ids`, `texts` and both `probs` [tokens] are of the likeliest of either; `divergence` is KL(before ‖ after) in bits,
+    0 for a model that looked at the last word alone.
+    """
+
+    position: int
+    word: str
+    other: str
+    ids: np.ndarray
+    texts: tuple[str, ...]
+    before: np.ndarray
+    after: np.ndarray
+    divergence: float
+    tokens: tuple[str, ...]
+
+
+Finding: TypeAlias = Attention | HeadSteps | Lens | Path | Embedding | Occlusion | Futures | Change
+
+
+def labelled(raw: bytes) -> str:
+    """A token's bytes as text, and as numbers where they are no whole characters."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"⟨{raw.hex(' ')}⟩"
+
+
+def placed(place: int, length: int, what: str) -> int:
+    """`place` from 0, counted from the end where it is negative; raises BadOption."""
+    if not isinstance(place, int) or not -length <= place < length:
+        raise BadOption(f"There is no {what} {place!r}.", f"Give 0 to {length - 1}.")
+    return place % length

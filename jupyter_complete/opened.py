@@ -1,0 +1,231 @@
+"""A completion opened up: its trace, and the model asked about the inside of its passes while it is resident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from typing import Any, TypeVar, cast
+
+from .completion import Completion
+from .errors import BadOption
+from .findings import (
+    Attention,
+    AttentionRow,
+    Change,
+    Distribution,
+    Embedding,
+    Finding,
+    Futures,
+    Heads,
+    HeadSteps,
+    Lens,
+    Occlusion,
+    Path,
+)
+from .questions import (
+    AskAttention,
+    AskChange,
+    AskEmbedding,
+    AskFutures,
+    AskHead,
+    AskLens,
+    AskOcclusion,
+    AskPath,
+    Part,
+    Question,
+    Text,
+)
+from .render import looks
+from .render.futures import futures as draw_futures
+from .render.inside import Block, InsideView, said
+from .session import Session
+from .trace import Trace
+from .worker import stopping_on_interrupt
+
+F = TypeVar("F")
+VECTORS = 40  # tokens of the prompt whose vectors are drawn
+COLUMNS = 8  # positions of the lens that are drawn
+KEPT = 200  # answers that are kept, the oldest going first
+
+
+class Inside:
+    """One completion with everything that can be asked about it; it displays itself in a notebook.
+
+    `trace` needs no model. What is asked of the model is answered once, by one pass over prompt and completion in the
+    model's own thread, and kept: `save` writes it beside the trace, and a file opened elsewhere answers the same.
+    A `position` is a place among `tokens`, from the end where it is negative; a `layer` and a `head` count from 0.
+    """
+
+    def __init__(self, trace: Trace, session: Session | None = None, completion: Completion | None = None) -> None:
+        """Without a session, only what the trace knows already is answered."""
+        self.trace, self.completion = trace, completion
+        self._session = session
+        self._found: dict[str, Finding] = dict(trace.found)
+
+    @property
+    def text(self) -> Text:
+        """The ids that are looked at: prompt and completion; of an encoder-decoder its text, and the source."""
+        ids = (*self.trace.before, *self.trace.ids.tolist())
+        return Text(ids, self.trace.prompt_ids if self.trace.encodes else ())
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The texts of the tokens looked at, each by itself."""
+        return tuple(self.trace.pieces.text(id) for id in self.text.ids)
+
+    def distribution(self, step: int, **knobs: Any) -> Distribution:
+        """What a step chose from; see Trace.distribution."""
+        return self.trace.distribution(step, **knobs)
+
+    def attention(self, layer: int = -1, part: Part = "decoder") -> Attention:
+        """All heads of one layer: who looks at whom. `part` is "encoder" or "cross" of an encoder-decoder's others."""
+        return self._ask(Attention, AskAttention(self.text, layer, part))
+
+    def attention_row(
+        self,
+        position: int = -1,
+        layer: int = -1,
+        head: Heads = "mean",
+        hide_first: bool = False,
+        part: Part = "decoder",
+    ) -> AttentionRow:
+        """What one position takes from those before it: of one head, or the mean or largest of all. The row that chose
+        a token is that of the position before it."""
+        return self.attention(layer, part).row(position, head, hide_first)
+
+    def head_steps(self, layer: int, head: int, part: Part = "decoder") -> HeadSteps:
+        """One head from queries and keys to its output, every matrix on the way."""
+        return self._ask(HeadSteps, AskHead(self.text, layer, head, part))
+
+    def lens(self, top: int = 5, begin: int = 0) -> Lens:
+        """The likeliest next tokens after every layer, at every position from `begin` on."""
+        return self._ask(Lens, AskLens(self.text, top, begin))
+
+    def path(self, tokens: str | int | Sequence[str | int], position: int = -1) -> Path:
+        """Rank and probability of one or several tokens through the layers, as what follows `position`."""
+        several = [tokens] if isinstance(tokens, (str, int)) else list(tokens)
+        return self._ask(Path, AskPath(self.text, tuple(map(self._id, several)), position))
+
+    def embedding(self, ids: Sequence[int] | None = None) -> Embedding:
+        """The vectors that tokens begin as; without `ids`, those of the text."""
+        return self._ask(Embedding, AskEmbedding(tuple(self.text.ids if ids is None else ids)))
+
+    def occlusion(self, position: int, targets: Sequence[int] | None = None) -> Occlusion:
+        """How much less, or more, likely tokens are where none may look at `position` (of the source, where there is
+        an encoder); without `targets`, the tokens of the completion."""
+        begin = len(self.trace.before)
+        places = range(begin, len(self.text.ids)) if targets is None else targets
+        if not self.trace.encodes and targets is None:
+            hidden = position % len(self.text.ids) if position < 0 else position
+            places = [place for place in places if place > hidden]
+        return self._ask(Occlusion, AskOcclusion(self.text, position, tuple(places)))
+
+    def futures(self, step: int = 0, depth: int = 4, cutoff: float = 0.01, most: int = 24) -> Futures:
+        """What might have come after the first `step` tokens: all that is at least `cutoff` likely together."""
+        if depth < 1 or most < 1 or not 0.0 <= cutoff <= 1.0:
+            raise BadOption("A tree of futures needs a depth and a width of 1 at least.", "And a cutoff from 0 to 1.")
+        return self._ask(Futures, AskFutures(self._until(step), depth, cutoff, most))
+
+    def change(self, position: int, token: str | int, step: int = 0, top: int = 8) -> Change:
+        """What the first `step` tokens are followed by, as it was and with another token at `position`: a model that
+        looked at the last word alone would not notice."""
+        return self._ask(Change, AskChange(self._until(step), position, self._id(token), top))
+
+    def known(self) -> Trace:
+        """The trace with all that was found so far."""
+        return replace(self.trace, found=dict(self._found))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the trace and all that was found so far into one file; `jc.inside(jc.open_trace(path))` goes on from
+        it, without the model as far as that was asked already."""
+        self.known().save(path)
+
+    def view(self, steps: Sequence[int] = (0,), model: bool = True) -> InsideView:
+        """The stations of the completion, static, with the distributions of some `steps`; of the model's inside what
+        chose the last token, unless `model` is False."""
+        if not model:
+            return self.trace.view(steps)
+        stations = self.trace.view(steps, self.embedding(self.trace.prompt_ids[:VECTORS]))
+        first, *others = stations.blocks
+        inside = [
+            _drawn("Attention", lambda: looks.attention_row(self.attention_row(-2, hide_first=True))),
+            _drawn("Layer lens", lambda: looks.lens(self.lens(begin=max(0, len(self.text.ids) - COLUMNS)))),
+            _drawn("One earlier word changed", lambda: looks.change(self._earlier_word())),
+            _drawn("What might come next", lambda: draw_futures(self.futures())),
+        ]
+        return InsideView([first, *inside, *others], stations.footer)
+
+    def _earlier_word(self) -> Change:
+        """What another word in the middle of the prompt would have changed: the likeliest other one there."""
+        text, place = self._until(0), len(self.trace.prompt_ids) // 2
+        ids = text.source or text.ids
+        guesses = self.trace.row(0).head.tolist()
+        return self.change(
+            place, next(id for id in guesses if id != ids[place] and id not in self.trace.pieces.special)
+        )
+
+    def __repr__(self) -> str:
+        return f"<Inside {self.trace!r}>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+        return self.view().bundle()
+
+    def _until(self, step: int) -> Text:
+        """The text before one of the completion's steps."""
+        if not isinstance(step, int) or not 0 <= step <= len(self.trace):
+            raise BadOption(f"There is no step {step!r}.", f"Give 0 to {len(self.trace)}.")
+        return replace(self.text, ids=self.text.ids[: len(self.trace.before) + step])
+
+    def _id(self, token: str | int) -> int:
+        if isinstance(token, str):
+            return self.trace.pieces.find(token)
+        if not 0 <= token < self.trace.size:
+            raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self.trace.size - 1:,}.")
+        return int(token)
+
+    def _ask(self, kind: type[F], question: Question) -> F:
+        """The answer, asked of the model if it is not known. Raises BadOption or an error of the model's."""
+        name = repr(question)
+        if name not in self._found:
+            found = self._answered(question)
+            while len(self._found) >= KEPT:
+                del self._found[next(iter(self._found))]
+            self._found[name] = found
+        return cast(F, self._found[name])
+
+    def _answered(self, question: Question) -> Finding:
+        if self._session is None:
+            raise BadOption("This was not looked at before the trace was saved.", "Ask it where the model is resident.")
+        models, told = self._session.models, self.trace.model
+        asked = self.completion.request if self.completion else None
+        resident = models.resident(
+            asked.model if asked else told.name, self._session.config.dtype, self._session.config.device
+        )
+        engine = resident.engine
+        if engine is not None and engine.info.revision != told.revision:
+            raise BadOption(
+                f"The trace was recorded with other weights than those of {told.name} here.", "Complete the text anew."
+            )
+        stream = models.examine(resident, question)
+        with stopping_on_interrupt(stream) as interrupts:
+            stream.wait()
+        found = stream.draft.finish.found if stream.draft.finish else None
+        if interrupts or found is None:
+            raise KeyboardInterrupt
+        return cast(Finding, found)
+
+
+def _drawn(title: str, draw: Callable[[], Block]) -> Block:
+    """A view, or the sentence why this model has none."""
+    try:
+        return draw()
+    except BadOption as error:
+        return said(title, [str(error)])
+
+
+def of(completion: Completion, session: Session) -> Inside:
+    """A completion opened up; raises BadOption where it has no trace."""
+    if completion.trace is None:
+        raise BadOption("This completion has no trace.", "Complete with trace=True (--trace).")
+    return Inside(completion.trace, session, completion)

@@ -1,0 +1,146 @@
+"""What was found inside a model as static views: attention on the text, one head's numbers, the lens, a hidden word."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..findings import AttentionRow, Change, HeadSteps, Lens, Occlusion, Path
+from .inside import BLOCKS, Block, Cell, bar, number, painted, percent, tabled, token
+from .page import BODY, count, element, escape, unmath
+
+MOST = 24  # tokens that a table has room for: the last ones
+STRONG = 5  # weights that are named
+CAPTION = "Attention says where a head looks; by itself it does not say why a token was chosen."
+
+
+def attention_row(row: AttentionRow) -> Block:
+    """One position's attention painted on the text it looks at, and the strongest weights in numbers."""
+    most = float(row.weights.max()) or 1.0
+    spans = "".join(_span(text, float(w) / most, float(w)) for text, w in zip(row.tokens, row.weights, strict=True))
+    strongest = np.argsort(-row.weights, kind="stable")[:STRONG].tolist()
+    named = " · ".join(f"{token(row.tokens[at])} ({at}) {percent(float(row.weights[at]))}" for at in strongest)
+    which = f"head {row.head}" if isinstance(row.head, int) else f"the {row.head} over all heads"
+    lines = [f"Layer {row.layer}, {which}, at position {row.position}: {named}."]
+    if row.hidden is not None:
+        lines.append(
+            f"The first token, with {percent(row.hidden)} of the weight, is left out: heads look at it that have "
+            "nothing to do. The others are given in proportion."
+        )
+    lines.append(CAPTION)
+    plain = " ".join(f"{token(text)}{_level(float(w) / most)}" for text, w in zip(row.tokens, row.weights, strict=True))
+    text = element("div", f"{BODY};font-size:18px;line-height:1.8", spans)
+    html = text + "".join(element("div", "", unmath(escape(line))) for line in lines)
+    return Block("Attention: what is looked at", "\n".join([plain, *lines]), html)
+
+
+def head_steps(steps: HeadSteps) -> list[Block]:
+    """One head: QKᵀ, ÷√d_k, masked, softmax, · V, each as the table of its numbers for the last tokens."""
+    size = steps.query.shape[1]
+    rows, columns = steps.tokens[-MOST:], steps.sources[-MOST:]
+    first, begin = len(steps.tokens) - len(rows), len(steps.sources) - len(columns)
+    factor = f"÷√{size}" if math.isclose(steps.scale, size**-0.5) else f"× {steps.scale:.4g}"
+    names = ["QKᵀ", factor + (f", at most ±{steps.cap:g}" if steps.cap else ""), "mask", "softmax"]
+    blocks = []
+    for name, matrix in zip(names, (steps.scores, steps.scaled, steps.masked, steps.weights), strict=True):
+        part, share = matrix[first:, begin:], name == "softmax"
+        cells: list[list[Cell | str]] = [
+            [token(text), *(number(float(value), share=float(value) if share else 0.0) for value in line)]
+            for text, line in zip(rows, part, strict=True)
+        ]
+        blocks.append(tabled(f"Layer {steps.layer}, head {steps.head}: {name}", ["", *map(token, columns)], cells))
+    outputs: list[list[Cell | str]] = [
+        [token(text), *map(number, line[:8].tolist())] for text, line in zip(rows, steps.output[first:], strict=True)
+    ]
+    head = ["", *map(str, range(min(8, size)))]
+    title = f"Layer {steps.layer}, head {steps.head}: softmax · V, {min(8, size)} of {size} numbers"
+    return [*blocks, tabled(title, head, outputs, [_formula(steps)])]
+
+
+def lens(found: Lens) -> Block:
+    """The likeliest next token after every layer, a column for each position."""
+    head = ["layer", *map(token, found.tokens)]
+    rows: list[list[Cell | str]] = []
+    for layer in range(len(found.ids)):
+        name = "embeddings" if layer == 0 else "logits" if layer == len(found.ids) - 1 else str(layer)
+        rows.append([name, *(_guess(found, layer, at) for at in range(len(found.tokens)))])
+    lines = [
+        "Each cell: the likeliest next token if the layers ended here (last norm, then head), and its probability in "
+        f"percent; the columns are the positions from {found.begin} on."
+    ]
+    return tabled("Layer lens", head, rows, lines)
+
+
+def path(found: Path) -> Block:
+    """Rank and probability of tokens through the layers."""
+    head = ["layer", *(f"{token(text)} {what}" for text in found.texts for what in ("rank", "P"))]
+    rows: list[list[Cell | str]] = []
+    for layer in range(found.ranks.shape[1]):
+        row: list[Cell | str] = [number(layer, "d")]
+        for one in range(len(found.texts)):
+            share = float(found.probs[one, layer])
+            row += [number(int(found.ranks[one, layer]), ",d"), Cell(percent(share), True, share)]
+        rows.append(row)
+    return tabled(f"Through the layers, as what follows position {found.position}", head, rows)
+
+
+def occlusion(found: Occlusion) -> Block:
+    """How likely tokens are with a word and without it."""
+    head = ["at", "token", "P", "P with it hidden", "Δ log P"]
+    rows: list[list[Cell | str]] = [
+        [
+            number(at, "d"),
+            token(text),
+            *(Cell(percent(math.exp(one)), True) for one in (before, after)),
+            number(after - before, "+.3f"),
+        ]
+        for at, text, before, after in zip(
+            found.targets, found.texts, found.before.tolist(), found.after.tolist(), strict=True
+        )
+    ]
+    title = f"Without {token(found.hidden)} (position {found.position})"
+    return tabled(title, head, rows, ["No token may look at the hidden one; below 0, it had helped."])
+
+
+def change(found: Change) -> Block:
+    """What comes next, before and after one word is changed."""
+    head = ["token", "P", "P after the change", ""]
+    rows: list[list[Cell | str]] = [
+        [token(text), Cell(percent(one), True, one), Cell(percent(other), True, other), bar(other)]
+        for text, one, other in zip(found.texts, found.before.tolist(), found.after.tolist(), strict=True)
+    ]
+    away = count(len(found.tokens) - 1 - found.position, "token")
+    lines = [
+        f"{token(found.word)} → {token(found.other)}, {away} before the end: KL {found.divergence:.3f} bits.",
+        "P(w | all before it) = softmax(W·h), and h, the last layer's state, is made of the whole prefix; a formula of "
+        "the previous word alone would give 0 bits.",
+    ]
+    return tabled("One earlier word changed", head, rows, lines)
+
+
+def _span(text: str, share: float, weight: float) -> str:
+    shown = unmath(escape(token(text))).replace("↵", "↵<br>")
+    back = painted(share)
+    line = f"border-bottom:{round(4 * share)}px solid #888"
+    return f'<span style="{back};{line}" title="{percent(weight)}">{shown}</span><wbr>'
+
+
+def _level(share: float) -> str:
+    """The weight beside its word where there is no colour: nothing for what is nearly 0."""
+    return BLOCKS[min(7, round(share * 7))] if share >= 0.07 else ""
+
+
+def _guess(found: Lens, layer: int, at: int) -> Cell:
+    share = float(found.probs[layer, at, 0])
+    return Cell(f"{token(str(found.texts[layer, at, 0]))} {100 * share:.0f}", share=share)
+
+
+def _formula(steps: HeadSteps) -> str:
+    """The formula with the numbers of the last row's strongest column filled in."""
+    row, column = len(steps.tokens) - 1, int(np.argmax(steps.weights[-1]))
+    score, scaled, weight = (float(one[row, column]) for one in (steps.scores, steps.scaled, steps.weights))
+    return (
+        f"softmax(QKᵀ/√d_k)·V: {token(steps.tokens[row])} meets {token(steps.sources[column])} with q·k = {score:.3f}, "
+        f"scaled {scaled:.3f}, and takes {percent(weight)} of its value."
+    )

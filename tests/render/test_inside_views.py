@@ -1,0 +1,140 @@
+"""The views of a model's inside: the same in text and HTML, inline styles alone, safe, large enough to project."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from jupyter_complete.config import Complete
+from jupyter_complete.events import Step
+from jupyter_complete.findings import (
+    AttentionRow,
+    Change,
+    Distribution,
+    Embedding,
+    Futures,
+    HeadSteps,
+    Lens,
+    Occlusion,
+    Path,
+    Weight,
+)
+from jupyter_complete.render import looks, stations
+from jupyter_complete.render.compare import compare
+from jupyter_complete.render.futures import futures
+from jupyter_complete.render.inside import Block, InsideView
+
+EVIL = '<b onmouseover="x">$a$'
+SAMPLING = Complete().sampling(Complete().checked({"temperature": 0.5, "top_k": 1}))
+MATRIX = np.array([[1.0, -np.inf], [0.25, 0.75]], np.float32)
+
+
+def shown() -> dict[str, Block]:
+    weights = (
+        Weight(3, EVIL, 2.0, 4.0, 0.6, None, 1.0, 0.0, 1.0),
+        Weight(9, " b", 1.0, 2.0, 0.2, "top_k", 0.0, 1.0, 1.0),
+    )
+    steps = HeadSteps(0, 1, 0, "decoder", 0.5, 0.0, *[MATRIX] * 8, (EVIL, "b"), (EVIL, "b"))  # type: ignore[arg-type]
+    texts = np.array([[[EVIL], ["b"]], [["c"], ["d"]]])
+    tree = Futures(
+        np.array([1, 2, 3]),
+        (EVIL, "b", "c"),
+        np.array([-1, -1, 0]),
+        np.array([1, 1, 2]),
+        np.array([0.5, 0.25, 0.5]),
+        np.array([0.5, 0.25, 0.25]),
+        np.array([0.25, 0.5, 1.0, 1.0]),
+        0.01,
+    )
+    scored = (Step(1, EVIL), Step(2, "b", -0.7, 1)), (Step(1, "a"), Step(2, "c", -1.4, 2), Step(3, "d", -2.0, 3))
+    two = np.array([-1.0]), np.array([-2.0])
+    return {
+        "preprocess": stations.preprocess(EVIL, [(3, EVIL.encode())], Embedding((3,), (EVIL,), np.ones((1, 8)))),
+        "distribution": stations.distribution(Distribution(0, weights, SAMPLING, 0.3, 9, 3, 1, 50), EVIL),
+        "postprocess": stations.postprocess([(3, EVIL.encode())]),
+        "attention": looks.attention_row(AttentionRow(np.array([0.0, 1.0]), (EVIL, "b"), 1, "mean", 1, "decoder", 0.9)),
+        **{f"head {place}": block for place, block in enumerate(looks.head_steps(steps))},
+        "lens": looks.lens(Lens(np.ones((2, 2, 1), int), texts, np.full((2, 2, 1), 0.5), 0, (EVIL, "b"))),
+        "path": looks.path(Path((1,), (EVIL,), 0, np.array([[4, 1]]), np.array([[0.1, 0.9]]))),
+        "occlusion": looks.occlusion(Occlusion(0, EVIL, (1,), (EVIL,), *two)),
+        "change": looks.change(Change(0, EVIL, "b", np.array([1]), (EVIL,), *two, 0.5, (EVIL, "b"))),
+        "futures": futures(tree),
+        "compare": compare((EVIL, "a"), scored),
+    }
+
+
+NAMES = sorted(shown())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_model_text_is_escaped_and_no_formula_is_typeset(name: str) -> None:
+    html = shown()[name].html
+    assert "<b " not in html
+    assert "$a$" not in re.sub(r"<text.*?</text>|<title.*?</title>|title=\"[^\"]*\"", "", html)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_html_has_inline_styles_alone_and_letters_of_16_pixels_or_more(name: str) -> None:
+    html = InsideView([shown()[name]], "footer").bundle()["text/html"]
+    assert not re.search(r"<style|<script|class=|\sid=", html)
+    assert min(int(size) for size in re.findall(r"font-size[:=]\"?(\d+)", html)) >= 16
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_html_is_well_formed(name: str) -> None:
+    ElementTree.fromstring(f"<div>{shown()[name].html}</div>".replace("<br>", "<br/>").replace("<wbr>", "<wbr/>"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("preprocess", ["3", "3c 62 20"]),
+        ("distribution", ["cut: top_k", "100.0 %", "u = 0.3000", "temperature 0.5, top_k 1", "← picked"]),
+        ("attention", ["100.0 %", "90.0 %", "does not say why"]),
+        ("head 2", ["−∞"]),
+        ("head 3", ["0.75"]),
+        ("lens", ["embeddings", "logits", "d 50"]),
+        ("path", ["4", "90.0 %"]),
+        ("occlusion", ["36.8 %", "13.5 %", "−1.000"]),
+        ("change", ["KL 0.500 bits", "softmax(W·h)"]),
+        ("futures", ["50.0 %", "25.0 % together", "25.0 % is cut off"]),
+        ("compare", ["perplexity", "log P", "times as likely"]),
+    ],
+)
+def test_numbers_are_told_in_text_too(name: str, words: list[str]) -> None:
+    block = shown()[name]
+    for word in words:
+        assert word in block.plain
+        assert word in block.html.replace("<span>", "").replace("</span>", "")
+
+
+def test_a_character_of_several_tokens_is_shown_with_its_parts() -> None:
+    block = stations.preprocess("数", [(1, b"\xe6\x95"), (2, b"\xb0")])
+    assert "数 1/2" in block.plain
+    assert "数 2/2" in block.plain
+
+
+def test_half_a_character_is_held_back() -> None:
+    lines = stations.postprocess([(1, b"\xe6\x95"), (2, b"\xb0")]).plain.splitlines()
+    assert "2 bytes held" in lines[1]
+    assert lines[2].rstrip().endswith("数")
+
+
+def test_the_boxes_of_a_tree_are_as_high_as_they_are_likely() -> None:
+    heights = [float(high) for high in re.findall(r'<rect [^>]* height="([\d.]+)"', futures_html())]
+    assert heights[0] == pytest.approx(2 * heights[2] + 1)
+    assert heights[1] == heights[2]
+
+
+def futures_html() -> str:
+    return shown()["futures"].html
+
+
+def test_a_view_says_the_same_as_text_markdown_and_html() -> None:
+    bundle = InsideView([shown()["path"]], "the footer").bundle()
+    assert set(bundle) == {"text/html", "text/markdown", "text/plain"}
+    assert all("the footer" in content for content in bundle.values())
+    assert bundle["text/plain"] in bundle["text/markdown"]

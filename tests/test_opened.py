@@ -1,0 +1,149 @@
+"""A completion opened up answers from the model once, keeps what it found, and goes on without the model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+import jupyter_complete as jc
+from jupyter_complete.errors import BadOption
+from jupyter_complete.opened import Inside
+from jupyter_complete.session import Session
+
+PROMPT = "The mean of a sample is 数"
+NAMES = ("llama", "gpt2", "t5", "bart")
+
+
+@pytest.fixture(params=NAMES)
+def opened(session: Session, request: pytest.FixtureRequest) -> Inside:
+    return opening(session, request.param)
+
+
+@pytest.fixture
+def llama(session: Session) -> Inside:
+    return opening(session, "llama")
+
+
+def opening(session: Session, name: str) -> Inside:
+    session.models.register(name, *tiny.make(name))
+    return jc.inside(PROMPT, model=name, max_new_tokens=8, seed=3, temperature=1.0)
+
+
+def test_what_is_looked_at_is_prompt_and_completion(opened: Inside) -> None:
+    done = opened.completion
+    assert done is not None
+    ids = [step.id for step in done.tokens] + ([done.end.id] if done.end else [])
+    assert list(opened.text.ids[-len(ids) :]) == ids
+    assert (opened.text.source or opened.text.ids)[: len(done.prompt_ids)] == done.prompt_ids
+    assert len(opened.tokens) == len(opened.text.ids)
+
+
+def test_every_question_is_answered(opened: Inside) -> None:
+    assert opened.attention(0).weights.ndim == 3
+    assert opened.head_steps(0, 1).output.ndim == 2
+    assert opened.lens(top=2).ids.shape[2] == 2
+    assert opened.path([5, 6]).ranks.shape[0] == 2
+    assert len(opened.embedding().rows) == len(opened.text.ids)
+    assert len(opened.occlusion(0).targets) > 0
+    assert opened.futures(depth=2).depths.max() == 2
+    assert opened.change(1, 40).divergence > 0.0
+
+
+def test_an_attention_row_sums_to_one_and_so_it_does_without_the_first_token(llama: Inside) -> None:
+    whole, less = llama.attention_row(5, 1, 2), llama.attention_row(5, 1, 2, hide_first=True)
+    assert whole.weights.sum() == pytest.approx(1.0, abs=1e-5)
+    assert less.weights.sum() == pytest.approx(1.0, abs=1e-5)
+    assert less.weights[0] == 0.0
+    assert less.hidden == pytest.approx(float(whole.weights[0]))
+
+
+def test_the_mean_and_the_largest_over_heads(llama: Inside) -> None:
+    weights = llama.attention(1).weights[:, 4]
+    np.testing.assert_allclose(llama.attention_row(4, 1, "mean").weights, weights.mean(0))
+    np.testing.assert_allclose(llama.attention_row(4, 1, "max").weights, weights.max(0))
+
+
+@pytest.mark.parametrize("head", [4, -5, "median"])
+def test_a_head_that_is_not_there_is_refused(llama: Inside, head: object) -> None:
+    with pytest.raises(BadOption, match="head"):
+        llama.attention_row(4, 1, head)  # type: ignore[arg-type]
+
+
+def test_a_question_is_asked_of_the_model_once(llama: Inside) -> None:
+    assert llama.lens() is llama.lens()
+
+
+def test_a_token_is_named_by_its_text(llama: Inside) -> None:
+    id = llama.trace.pieces.find(" mean")
+    assert llama.path(" mean").ids == (id,)
+    with pytest.raises(BadOption, match="not one token"):
+        llama.path("no single token")
+
+
+def test_the_tree_of_futures_begins_where_it_is_asked_to(llama: Inside) -> None:
+    best = llama.trace.distribution(2, temperature=1.0, top_p=1.0).rows[0]
+    tree = llama.futures(step=2, depth=1)
+    assert tree.ids[0] == best.id
+    assert tree.probs[0] == pytest.approx(best.raw, abs=1e-4)
+
+
+def test_a_completion_with_a_trace_and_a_trace_open_the_same(session: Session, llama: Inside) -> None:
+    assert llama.completion is not None
+    from_completion, from_trace = jc.inside(llama.completion), jc.inside(llama.trace)
+    assert (from_completion.lens().ids == from_trace.lens().ids).all()
+
+
+def test_a_completion_without_a_trace_is_refused(session: Session, llama: Inside) -> None:
+    with pytest.raises(BadOption, match="no trace"):
+        jc.inside(jc.complete(PROMPT, model="llama", max_new_tokens=2))
+
+
+def test_a_saved_one_answers_what_was_asked_before_and_refuses_the_rest(llama: Inside, tmp_path: Path) -> None:
+    shown = str(llama.view())
+    llama.save(tmp_path / "one.trace")
+    alone = Inside(jc.open_trace(tmp_path / "one.trace"))
+    assert str(alone.view()) == shown
+    with pytest.raises(BadOption, match="not looked at"):
+        alone.head_steps(0, 0)
+
+
+def test_a_trace_of_other_weights_is_not_asked_of_these(session: Session, llama: Inside) -> None:
+    engine = session.models.resident("llama", "auto", "auto").engine
+    assert engine is not None
+    engine.info = replace(engine.info, revision="another")  # type: ignore[misc]
+    with pytest.raises(BadOption, match="other weights"):
+        llama.lens()
+
+
+def test_a_view_says_what_a_model_has_no_lens_for(opened: Inside) -> None:
+    titles = [block.title for block in opened.view().blocks]
+    assert [title.partition(":")[0] for title in titles[-2:]] == ["Distribution", "Postprocess"]
+    assert len(titles) == 7
+
+
+def test_two_texts_are_compared_by_their_log_probabilities(session: Session, llama: Inside) -> None:
+    session.config.model = "llama"
+    both = jc.compare("The mean of a sample", "The mean of the sample")
+    one, other = (sum(step.logprob or 0.0 for step in side.prompt_tokens) for side in (both.first, both.second))
+    assert both.difference == pytest.approx(one - other)
+    assert "times as likely" in str(both)
+
+
+def test_the_magic_completes_shows_and_binds(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell_magic("complete_inside", "-N 6 --seed 2 -o seen", PROMPT + "\n")
+    shown = capsys.readouterr().out
+    assert isinstance(shell.user_ns["seen"], Inside)
+    for station in ("Preprocess", "Attention", "Layer lens", "Distribution", "Postprocess"):
+        assert station in shown
+
+
+@pytest.mark.parametrize("line", ["--score", "--background", "-n 2", "--top-p 7"])
+def test_a_line_that_the_magic_cannot_take_is_refused(shell: InteractiveShell, line: str) -> None:
+    with pytest.raises(UsageError):
+        shell.run_cell_magic("complete_inside", line, PROMPT + "\n")
