@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_complete import arguments
 from jupyter_complete.config import Complete
-from jupyter_complete.errors import BadOption, UnknownModel
+from jupyter_complete.errors import BadOption, BadPrompt, UnknownModel
 from jupyter_complete.session import Session
 
 OPTIONS = [
@@ -299,7 +299,8 @@ def test_nothing_on_a_line_is_run(
     monkeypatch.delenv("CANARY", raising=False)
     for source in (f"%complete {line}", f"%%complete {line}\ntext {CANARY}"):
         done = shell.run_cell(source)
-        assert isinstance(done.error_before_exec or done.error_in_exec, (UsageError, BadOption, UnknownModel)), source
+        error = done.error_before_exec or done.error_in_exec
+        assert isinstance(error, (UsageError, BadOption, BadPrompt, UnknownModel)), source
     assert "CANARY" not in __import__("os").environ
 
 

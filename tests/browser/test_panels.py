@@ -110,7 +110,8 @@ def test_stop_is_heard_within_a_second_whatever_the_kernel_does(
 
 
 def test_everything_is_reached_by_keyboard_alone(lab: Lab, window: Page) -> None:
-    page = panel(window, lab.notebook("keys.ipynb", SLOW, "%complete_panel The mean"))
+    longer = SLOW + "jc.current().config.max_new_tokens = 200\n"
+    page = panel(window, lab.notebook("keys.ipynb", longer, "%complete_panel The mean"))
     page.locator(FIELD).focus()
     press(page, "Control+End")
     page.keyboard.type(" of")
@@ -149,6 +150,7 @@ def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_sta
     text = field(page)
     press(page, "Control+s")
     wait_for(lambda: len(lab.saved("again.ipynb").cells[1].outputs) == 2, 20, "the saved outputs")
+    wait_for(lambda: page.locator(".jp-mod-dirty").count() == 0, 20, "the end of saving")  # else it asks before it goes
     page.reload()
     page.locator(FIELD).wait_for()
     wait_for(lambda: field(page) == text, 20, "the same text")

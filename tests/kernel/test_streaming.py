@@ -211,7 +211,15 @@ def state(kernel: Kernel) -> list[object]:
 def test_loaded_again_and_again_there_is_one_of_everything_and_the_model_is_kept(kernel: Kernel) -> None:
     kernel.good("%%complete -N 1\nThe mean")
     before = state(kernel)
-    names = ["complete", "complete_model", "complete_more", "complete_panel", "complete_tasks", "complete_thread"]
+    names = [
+        "complete",
+        "complete_inside",
+        "complete_model",
+        "complete_more",
+        "complete_panel",
+        "complete_tasks",
+        "complete_thread",
+    ]
     assert before[0] == ["complete", *names]
     assert before[2] == 1
     engine = kernel.value("id(jc.current().models.get('tiny').engine)")
