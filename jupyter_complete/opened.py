@@ -137,9 +137,11 @@ class Inside:
         return self._ask(Change, AskChange(self._until(step), position, self._id(token), top))
 
     def guess(self, step: int, token: str | int) -> Guess:
-        """Somebody's guess of what was taken at a step, compared with it, and kept in `score`."""
-        id, taken = self._id(token), int(self.trace.ids[step])
-        made = Guess(step % len(self.trace), self.trace.pieces.text(id), *self.trace.weight(step, id), id == taken)
+        """Somebody's guess of what was taken at a step, compared with it, and kept in `score`. Raises BadOption."""
+        id = self._id(token)
+        rank, prob = self.trace.weight(step, id)
+        right = id == int(self.trace.ids[step])
+        made = Guess(step % len(self.trace), self.trace.pieces.text(id), rank, prob, right)
         self.score.add(made)
         return made
 

@@ -3,7 +3,7 @@
 const STATIONS = [["preprocess", "Preprocess"], ["transformer", "Transformer"], ["distribution", "Distribution"], ["postprocess", "Postprocess"]];
 
 const insideView = viewOf((el, line) => {
-  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null;
+  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null;
   const { model } = line, answers = new Answers(line, () => draw());
   const course = coursePart({
     go,
@@ -83,7 +83,8 @@ const insideView = viewOf((el, line) => {
   // The station is a widget of its own, with a module of its own; it is fetched when it is first looked at.
   function transformer() {
     inner ??= model.widget_manager.get_model(model.get("transformer")).then(async (other) => {
-      panels.transformer.replaceChildren((await model.widget_manager.create_view(other)).el);
+      within = await model.widget_manager.create_view(other);
+      panels.transformer.replaceChildren(within.el);
       return other;
     });
     inner.then((other) => other.get("at")?.step === step || other.set("at", { step }))
@@ -131,6 +132,6 @@ const insideView = viewOf((el, line) => {
       course.say(`You chose ${glyphs(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
     },
     refused: ({ text }) => course.say(text),
-    gone: course.stop,
+    gone: () => (course.stop(), within?.remove?.()),
   };
 });
