@@ -38,6 +38,12 @@ function strip(levels, zero, label) {
   return picture(levels.length * 8, 20, label, ...cells);
 }
 
+// The frame of a view, in which arrow keys move a slider and turn a list: a notebook would take them for its own.
+function frame(label, ...parts) {
+  const keys = (event) => event.target.matches("input, select") && !event.ctrlKey && !event.metaKey && event.stopPropagation();
+  return make("div", { className: "jc-view jci", role: "group", "aria-label": label, onkeydown: keys }, ...parts);
+}
+
 // Other children in the place of these; the keyboard stays where it was among them.
 function renew(root, ...nodes) {
   const all = () => [...root.querySelectorAll("button, [tabindex]")], at = all().indexOf(document.activeElement);

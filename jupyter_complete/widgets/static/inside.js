@@ -16,7 +16,7 @@ const insideView = viewOf((el, line) => {
   const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet");
   const panels = Object.fromEntries(STATIONS.map(([name]) => [name, make("div", { role: "tabpanel", id: `jci-${name}-${unique()}`, className: "jci-panel" })]));
   panels.distribution.append(weighing.root);
-  el.append(make("div", { className: "jc-view jci", role: "group", "aria-label": "Inside a completion" }, course.root, tabs, ...Object.values(panels), footer));
+  el.append(frame("Inside a completion", course.root, tabs, ...Object.values(panels), footer));
   for (const [name, title] of STATIONS) {
     const node = make("button", { type: "button", role: "tab", id: `${panels[name].id}-tab`, className: "jci-station", onclick: () => turn(name) }, make("b", {}, title), span("jci-quiet"));
     node.setAttribute("aria-controls", panels[name].id);

@@ -13,7 +13,7 @@ const transformerView = viewOf((el, line) => {
   const headPick = make("select", { "aria-label": "Head", onchange: () => draw() });
   const partPick = make("select", { "aria-label": "Which attention", onchange: () => { layers = 0; again(); } }, ...choices(["decoder", "cross"]));
   const headLabel = make("label", {}, "Head ", headPick), pick = div("jci-bar", make("label", {}, "Layer ", layerPick), headLabel, partPick);
-  el.append(make("div", { className: "jc-view jci", role: "group", "aria-label": "Transformer" }, lookBar, pick, ...Object.values(views)));
+  el.append(frame("Transformer", lookBar, pick, ...Object.values(views)));
   for (const [name, text] of LOOKS) {
     const node = button(text, null, () => ((look = name), draw()));
     node.dataset.look = name;

@@ -43,6 +43,14 @@ test("arrow keys go from station to station", () => {
   assert.equal(page.all('[role="tabpanel"]').filter((one) => !one.hidden).length, 1);
 });
 
+test("a notebook does not see the arrow keys of a slider", () => {
+  const page = panel(), seen = [];
+  page.el.addEventListener("keydown", ({ key }) => seen.push(key));
+  press(page.find('[aria-label="Step"]'), "ArrowRight");
+  press(page.find('[aria-label="Step"]'), "s", { ctrlKey: true });
+  assert.deepEqual(seen, ["s"]);
+});
+
 test("the next step is asked for, and is where all stations are", () => {
   const page = panel();
   answer(page, "weigh", weighed());
