@@ -50,7 +50,7 @@ class Template:
         return "".join(text + (written[name] if name else "") for text, name in self._parts)
 
 
-def asked(make: Callable[[Any], Any], row: Mapping[str, Any]) -> str | CompleteError:
+def prompt_of(make: Callable[[Any], Any], row: Mapping[str, Any]) -> str | CompleteError:
     """The prompt that a function makes of a row, or what is wrong with it; an interrupt alone is raised."""
     try:
         return prompt(make(row))

@@ -221,10 +221,8 @@ class Complete(Configurable):
         if trait.metadata.get("filled") and isinstance(value, (str, list, tuple)) and not value:
             raise BadOption(f"{_shown(name, trait)} is empty.", "Fill it in, or leave it out.")
         if trait.metadata.get("separated") and isinstance(value, str):  # which a line never gives
-            raise BadOption(
-                f"{_shown(name, trait)} is one text, and has to be a list.",
-                f"As in {name}={_brief([one.strip() for one in value.split(',')])}.",
-            )
+            several = [one.strip() for one in value.split(",")] if "," in value else ["yes", "no"]
+            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_brief(several)}.")
         if isinstance(trait, List) and isinstance(value, (str, tuple)):
             value = [value] if isinstance(value, str) else list(value)
         if isinstance(trait, Int) and isinstance(value, bool):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from .columns import Template, asked, prompt
+from .columns import Template, prompt, prompt_of
 from .errors import BadOption, CompleteError
 from .filling import PROB, Filled, fill
 from .python import given
@@ -56,9 +56,9 @@ def prompts(table: Any, template: Prompts) -> list[str | CompleteError]:
     """The prompt of each row of a narwhals frame, or what is wrong with it."""
     if isinstance(template, str):
         made = Template(template, table.columns)
-        return [asked(made.fill, row) for row in table.select(made.names).iter_rows(named=True)]
+        return [prompt_of(made.fill, row) for row in table.select(made.names).iter_rows(named=True)]
     if callable(template):
-        return [asked(template, row) for row in table.iter_rows(named=True)]
+        return [prompt_of(template, row) for row in table.iter_rows(named=True)]
     if isinstance(template, (bytes, Mapping)) or not isinstance(template, Iterable):
         raise BadOption(
             f"A template is a text, a function of a row or a column of prompts, not of type {type(template).__name__}.",

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_complete.columns import Template, asked, missing, prompt
+from jupyter_complete.columns import Template, missing, prompt, prompt_of
 from jupyter_complete.errors import BadOption, BadPrompt
 
 
@@ -86,7 +86,7 @@ class Hostile:
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit, ZeroDivisionError, RecursionError])
 def test_a_value_that_cannot_be_written_is_what_is_wrong_with_its_row(error: type[BaseException]) -> None:
-    said = asked(Template("{{ x }}", ["x"]).fill, {"x": Hostile(error)})
+    said = prompt_of(Template("{{ x }}", ["x"]).fill, {"x": Hostile(error)})
     assert str(said) == f"x cannot be written as text: {error.__name__}: no text. Make a text of it first."
 
 
@@ -95,7 +95,7 @@ def test_a_function_that_raises_is_what_is_wrong_with_its_row(error: type[BaseEx
     def fail(row: object) -> str:
         raise error("no.")
 
-    assert str(asked(fail, {})) == f"The function raised {error.__name__}: no. Call it with this row to see where."
+    assert str(prompt_of(fail, {})) == f"The function raised {error.__name__}: no. Call it with this row to see where."
 
 
 def test_an_error_that_cannot_say_what_it_is_is_told_by_its_name() -> None:
@@ -106,13 +106,13 @@ def test_an_error_that_cannot_say_what_it_is_is_told_by_its_name() -> None:
     def fail(row: object) -> str:
         raise Mute
 
-    assert str(asked(fail, {})).startswith("The function raised Mute.")
+    assert str(prompt_of(fail, {})).startswith("The function raised Mute.")
 
 
 @pytest.mark.parametrize("make", [Template("{{ x }}", ["x"]).fill, lambda row: str(row["x"])])
 def test_an_interrupt_is_no_error_of_a_row(make: Callable[[Any], Any]) -> None:
     with pytest.raises(KeyboardInterrupt):
-        asked(make, {"x": Hostile(KeyboardInterrupt)})
+        prompt_of(make, {"x": Hostile(KeyboardInterrupt)})
 
 
 @pytest.mark.parametrize(

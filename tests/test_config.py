@@ -78,12 +78,11 @@ def test_none_is_no_number_and_no_switch(name: str) -> None:
         Complete().checked({name: None})
 
 
-def test_choices_in_one_text_are_told_to_be_a_list() -> None:
+@pytest.mark.parametrize(("given", "told"), [("good, bad", "['good', 'bad']"), ("good", "['yes', 'no']")])
+def test_choices_in_one_text_are_told_to_be_a_list(given: str, told: str) -> None:
     with pytest.raises(BadOption) as refused:
-        Complete().checked({"choices": "good, bad"})
-    assert str(refused.value) == (
-        "choices (--choices) is one text, and has to be a list. As in choices=['good', 'bad']."
-    )
+        Complete().checked({"choices": given})
+    assert str(refused.value) == f"choices (--choices) is a list, not one text. As in choices={told}."
 
 
 def test_a_long_bad_value_is_cut_in_the_sentence() -> None:
