@@ -98,7 +98,7 @@ def _changes(owner: Any, name: str) -> bool:
     library = str(kind.__module__).partition(".")[0]
     if library == "numpy" and name in ("sort", "partition", "at"):
         return name != "at" or kind.__name__ == "ufunc"
-    if library == "polars" and name in _POLARS_ANEW or library == "pandas" and kind.__name__.endswith("Index"):
+    if (library == "polars" and name in _POLARS_ANEW) or (library == "pandas" and kind.__name__.endswith("Index")):
         return False
     if library in _FITS_ANEW and name.startswith("fit"):
         return False

@@ -133,7 +133,7 @@ def _environment() -> SandboxedEnvironment:
         def getitem(self, obj: Any, argument: Any) -> Any:
             return _had(obj, argument, super().getitem(obj, argument))
 
-        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:  # noqa: B902, N805
+        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
             if not isinstance(__obj, Absent) and (said := refused_call(__obj, arguments, named)):
                 raise SecurityError(said)
             result = super().call(__context, __obj, *arguments, **named)

@@ -217,9 +217,12 @@ class TestInACell:
         shell.run_cell("%%complete\n{{ wait() }}").raise_error()
         assert capsys.readouterr().out == "Interrupted before the prompt was whole; the model was not asked.\n"
 
-    def test_variables_are_filled_in_a_question(self, shell: InteractiveShell) -> None:
+    def test_variables_are_filled_in_a_question(
+        self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         shell.user_ns["x"] = 42
-        assert "What is 42?" in run(shell, '%%complete --task qa -N 2 -o c --question "What is {{ x }}?"\nA text.')
+        run(shell, '%%complete --task qa --dry-run --question "What is {{ x }}?"\nA text.')
+        assert "What is 42?" in capsys.readouterr().out
 
     def test_a_large_value_in_a_question_says_what_it_leaves_out(
         self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
