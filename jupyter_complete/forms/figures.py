@@ -8,12 +8,13 @@ from ..composed import Form
 from .writing import counted, line, module_of, number, share
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "cartopy")
+_ARRAY = 1_000  # axes in an array
 _FEW = (20, 8, 3)  # axes or lines told
 
 
 def forms(value: Any) -> list[Form]:
     """The texts of a Figure, of Axes or of an array of them; none for anything else."""
-    if module_of(value) == "numpy" and value.dtype == object and value.size:
+    if module_of(value) == "numpy" and getattr(value, "dtype", None) == object and 0 < value.size <= _ARRAY:
         several = value.reshape(-1).tolist()
         return _plots(counted(len(several), "plot"), several) if all(map(_is_axes, several)) else []
     if module_of(value) not in _LIBRARIES:
@@ -59,11 +60,11 @@ def _axes(axes: Any, lines: int) -> str:
     y = f"y{_quoted(axes.get_ylabel())} from {number(low)} to {number(high)}"
     parts = [f"plot{_quoted(axes.get_title())}: {x}, {y}"]
     parts += [_drawn(one) for one in axes.lines[:lines]]
-    parts += [
-        f"{counted(len(one.get_offsets()), 'point')}{_named(one)}" for one in axes.collections if len(one.get_offsets())
-    ]
+    points = [(len(one.get_offsets()), _named(one)) for one in axes.collections]
+    parts += [f"{counted(many, 'point')}{named}" for many, named in points if many]
     if axes.patches:
-        parts.append(f"{counted(len(axes.patches), 'bar')} or shapes")
+        shapes = len(axes.patches)
+        parts.append(f"{shapes:,} bars or shapes" if shapes > 1 else "1 bar or shape")
     if (legend := axes.get_legend()) is not None:
         parts.append("legend: " + ", ".join(line(text.get_text(), 40) for text in legend.get_texts()[:20]))
     parts += [f"text '{line(text.get_text(), 40)}'" for text in axes.texts[:5]]
