@@ -36,7 +36,20 @@ _CHANGES = frozenset(
         *("append", "appendleft", "extend", "extendleft", "insert", "insert_column", "replace_column", "pop"),
         *("popitem", "popleft", "update", "clear", "remove", "discard", "setdefault", "move_to_end", "fill", "put"),
         *("resize", "setflags", "setfield", "itemset", "drop_in_place", "scatter", "fit", "partial_fit", "train"),
-        *("backward", "zero_grad", "remove_data", "delete", "close", "cla", "clf", "commit", "send", "throw"),
+        *(
+            "backward",
+            "zero_grad",
+            "remove_data",
+            "with_traceback",
+            "add_note",
+            "delete",
+            "close",
+            "cla",
+            "clf",
+            "commit",
+            "send",
+            "throw",
+        ),
     )
 )
 _OF_MODULES = ("put", "place", "putmask", "copyto", "fill_diagonal", "put_along_axis", "shuffle", "seed", "close")

@@ -55,8 +55,19 @@ def unknown(inner: str) -> str:
     tree = _python(inner)
     if tree is None or (isinstance(tree.body, ast.Tuple) and not inner.startswith("(")):  # lists of another language
         return ""
-    kinds = {type(node) for node in ast.walk(tree)}
+    kinds = {
+        type(node.op) if isinstance(node, ast.BinOp) else type(node) for node in ast.walk(tree) if not _filters(node)
+    }
     return next((said for known, said in _UNKNOWN if not kinds.isdisjoint(known)), "")
+
+
+def _filters(node: ast.AST) -> bool:
+    """Whether it is a value, a bar and a name, which is a filter here."""
+    if isinstance(node, ast.operator):  # told with its two sides
+        return True
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)):
+        return False
+    return isinstance(node.right.func if isinstance(node.right, ast.Call) else node.right, ast.Name)
 
 
 def _python(text: str) -> ast.Expression | None:

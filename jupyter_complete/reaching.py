@@ -33,6 +33,7 @@ _REACHING = frozenset(
 )
 _DOORS = frozenset(("io", "ctypeslib", "f2py", "testing", "_testing", "hub", "cpp_extension", "multiprocessing"))
 _UNBOUND = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
+_UNCHANGING = (str, bytes, int, float, complex, bool, tuple, frozenset)
 _ROUTINES = (
     *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.MethodWrapperType, *_UNBOUND),
     type(lru_cache(len)),
@@ -83,7 +84,9 @@ def reaches(value: Any) -> str:
 def _of_the_outside(value: Any) -> bool:
     """Whether a class, function or method is of the standard library and does more than compute, or of the shell."""
     if isinstance(value, _UNBOUND):  # str.format and list.append, which are watched only as methods of a value
-        return True
+        kind = value.__objclass__
+        safe = kind in _UNCHANGING and not value.__name__.startswith("format")
+        return _abroad(kind.__module__) or (kind.__module__ == "builtins" and not safe)
     if isinstance(value, type):
         return value.__module__ != "builtins" and _abroad(value.__module__)
     owner = getattr(value, "__self__", None)
@@ -91,7 +94,7 @@ def _of_the_outside(value: Any) -> bool:
         module = getattr(value, "__module__", None) or getattr(owner, "__name__", "")
         return module == "builtins" or _abroad(str(module))
     module = (owner if isinstance(owner, type) else type(owner)).__module__
-    return module != "builtins" and _abroad(str(module))
+    return module != "builtins" and _abroad(str(module).partition(".")[0])
 
 
 def _instance_reaches(value: Any) -> bool:

@@ -77,7 +77,8 @@ class Expression:
     def _unnamed(self, name: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> BadPrompt:
         """What to say of a name that is none."""
         if name in absent:
-            return BadPrompt(*absent[name])
+            message, hint = absent[name]
+            return BadPrompt(message, hint)
         if hasattr(builtins, name):
             own = ", ".join(sorted(FUNCTIONS))
             return BadPrompt(f"{self} names {name}, which a prompt does not have.", f"Of Python's own it has {own}.")

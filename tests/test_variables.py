@@ -177,6 +177,10 @@ def test_what_a_prompt_does_not_know_of_python_is_named(template: str, sign: str
     assert "Compute it in a cell" in error.hint
 
 
+def test_a_filter_is_no_unknown_sign() -> None:
+    assert "expected name or number" in refusal("{{ (x + 1.)|round(2) }}", x=1).message
+
+
 def test_an_if_without_else_is_told() -> None:
     assert "its if has no else" in refusal("{{ y if x }}", x=0, y=1).message
 
@@ -329,6 +333,8 @@ def test_what_changes_an_object_is_refused(template: str) -> None:
         ("{{ pl1.sort('a').shape }} {{ json.dumps([1]) }} {{ json.loads('[2]') }}", "(2, 1) [1] [2]"),
         ("{{ path.name }} {{ 'a-b'.partition('-') }} {{ {'load': 1}.load }}", "file ('a', '-', 'b') 1"),
         ("{{ pl1.select(pl.col('a').max()).item() }} {{ pl1.filter(pl.col.a > 1).height }}", "2 1"),
+        ("{{ sorted(['b', 'A'], key=str.lower) }} {{ path.suffix }}", "['A', 'b'] "),
+        ("{{ wine.hue.map(float.is_integer).tolist() }}", "[True, False]"),
         ("{{ ols('hue ~ alcohol', wine).fit().nobs }} {{ add(2) }}", "2.0 3"),
     ],
 )

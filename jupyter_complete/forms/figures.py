@@ -14,7 +14,7 @@ _FEW = (20, 8, 3)  # axes or lines told
 
 def forms(value: Any) -> list[Form]:
     """The texts of a Figure, of Axes or of an array of them; none for anything else."""
-    if module_of(value) == "numpy" and getattr(value, "dtype", None) == object and 0 < value.size <= _ARRAY:
+    if module_of(value) == "numpy" and str(getattr(value, "dtype", "")) == "object" and 0 < value.size <= _ARRAY:
         several = value.reshape(-1).tolist()
         return _plots(counted(len(several), "plot"), several) if all(map(_is_axes, several)) else []
     if module_of(value) not in _LIBRARIES:
