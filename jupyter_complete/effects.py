@@ -74,6 +74,11 @@ def of_a_name(owner: Any, name: str) -> str:
     return ""
 
 
+def is_watched(name: str) -> bool:
+    """Whether what a function does is known by its arguments alone, so that nobody else may be let call it."""
+    return bool(_TEXTS.fullmatch(name)) or name == "query" or name in _BY_NAME
+
+
 def of_a_call(name: str, arguments: Iterable[Any], named: Mapping[str, Any]) -> str:
     """What a call does by its arguments that an expression may not; "" if nothing is known."""
     for word in ("inplace", "in_place", "out"):
@@ -97,7 +102,7 @@ def _with_files(owner: Any, name: str) -> bool:
         return True
     if isinstance(owner, ModuleType):  # those of the standard library are let in one by one
         if owner.__name__.partition(".")[0] in sys.stdlib_module_names:
-            return False
+            return name in ("load", "dump")  # of json, to a file
     elif name == "test":
         return False
     return name in _FILES or name.startswith(_FILES_BEGIN)

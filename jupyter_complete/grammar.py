@@ -55,6 +55,8 @@ def unknown(inner: str) -> str:
     tree = _python(inner)
     if tree is None or (isinstance(tree.body, ast.Tuple) and not inner.startswith("(")):  # lists of another language
         return ""
+    if re.search(r"(?<![\w.])\d+\.(?![\w.])", inner):
+        return "a number that ends in a dot"
     kinds = {
         type(node.op) if isinstance(node, ast.BinOp) else type(node) for node in ast.walk(tree) if not _filters(node)
     }

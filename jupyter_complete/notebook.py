@@ -26,22 +26,17 @@ _ABSENT = {
 
 
 class Cells(list[str]):
-    """The cells as typed, by their numbers. Raises BadPrompt for one that has not run."""
+    """The cells as typed, by their numbers."""
 
-    def __getitem__(self, number: Any) -> Any:
-        try:
-            return super().__getitem__(number)
-        except IndexError:
-            raise BadPrompt(f"Cell {number} has not run.", f"The last one is {len(self) - 1}.") from None
+    def told_absent(self, number: object) -> str:
+        return f"cell {str(number)[:20]} has not run"
 
 
 class Results(dict[int, Any]):
-    """What cells returned, by their numbers. Raises BadPrompt for one that returned nothing, or has not run."""
+    """What cells returned, by their numbers."""
 
-    def __missing__(self, number: object) -> Any:
-        known = ", ".join(map(str, list(self)[-8:]))
-        hint = f"There are those of {known}." if known else "No cell has returned a value yet."
-        raise BadPrompt(f"Cell {str(number)[:20]} has no result.", hint)
+    def told_absent(self, number: object) -> str:
+        return f"cell {str(number)[:20]} has no result"
 
 
 class Notebook:

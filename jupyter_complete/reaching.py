@@ -55,6 +55,9 @@ def refused_call(function: Any, arguments: Iterable[Any], named: Mapping[str, An
     for one in (function, *held):
         if said := reaches(one):
             return said
+    for one in held:
+        if isinstance(one, _ROUTINES) and _of_a_library(_top(one)) and effects.is_watched(_name(one)):
+            return f"{_name(one)} is called only where its arguments are seen"
     if not isinstance(function, _ROUTINES) and _instance_reaches(function):
         return f"{_name(function)} reaches beyond the values of the notebook"
     if isinstance(function, _ROUTINES):
@@ -76,8 +79,8 @@ def reaches(value: Any) -> str:
         return ""
     if _of_the_outside(value):
         return f"{_name(value)} reaches beyond the values of the notebook"
-    if _of_a_library(str(getattr(value, "__module__", "")).partition(".")[0]):
-        return effects.of_a_name(sys.modules[value.__module__.partition(".")[0]], _name(value))
+    if _of_a_library(_top(value)):
+        return effects.of_a_name(sys.modules[_top(value)], _name(value))
     return ""
 
 
@@ -119,6 +122,10 @@ def _of_a_library(top: str) -> bool:
     file = getattr(sys.modules.get(top), "__file__", None) or ""
     paths = sysconfig.get_paths()
     return file.startswith((paths["purelib"], paths["platlib"]))
+
+
+def _top(value: Any) -> str:
+    return str(getattr(value, "__module__", "")).partition(".")[0]
 
 
 def _name(value: Any) -> str:

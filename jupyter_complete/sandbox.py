@@ -64,7 +64,7 @@ class Expression:
                 pass
             (value,) = context.vars["value"]
             _refuse_undefined(value)
-        except (KeyboardInterrupt, BadPrompt):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # a SystemExit of the user's object among them
             raise self._failed(error) from None
@@ -119,6 +119,8 @@ def _environment() -> SandboxedEnvironment:
                 error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
                 return error
 
+            if told := getattr(type(obj), "told_absent", None):  # the results of cells say more
+                hint = told(obj, name)
             super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
 
     class Sandbox(ImmutableSandboxedEnvironment):

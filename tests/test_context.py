@@ -236,8 +236,8 @@ class TestInACell:
         [
             ("{{ err }}", "No cell has failed yet"),
             ("{{ _ }}", "No cell has returned a value yet"),
-            ("{{ Out[99] }}", "Cell 99 has no result."),
-            ("{{ In[99] }}", "Cell 99 has not run."),
+            ("{{ Out[99] }}", "{{ Out[99] }} has no value: cell 99 has no result."),
+            ("{{ In[99] }}", "{{ In[99] }} has no value: cell 99 has not run."),
         ],
     )
     def test_what_the_notebook_does_not_hold_yet_costs_one_sentence(

@@ -169,6 +169,7 @@ def test_an_attempt_that_is_no_expression_is_told(template: str) -> None:
         ("{{ x[(x > 1) | (x < 3)] }}", "the sign |"),
         ("{{ f'{x}' }}", "an f-string"),
         ("{{ x!r }}", "!r"),
+        ("{{ max(x, 1.)|round(2) }}", "a number that ends in a dot"),
     ],
 )
 def test_what_a_prompt_does_not_know_of_python_is_named(template: str, sign: str) -> None:
@@ -178,7 +179,8 @@ def test_what_a_prompt_does_not_know_of_python_is_named(template: str, sign: str
 
 
 def test_a_filter_is_no_unknown_sign() -> None:
-    assert "expected name or number" in refusal("{{ (x + 1.)|round(2) }}", x=1).message
+    assert "the sign" not in refusal("{{ max(x y)|round(2) }}", x=1).message
+    assert "has a lambda" in refusal("{{ max(x, key=lambda y: y)|round(2) }}", x=1).message
 
 
 def test_an_if_without_else_is_told() -> None:
@@ -269,6 +271,7 @@ REACHING = [
     *("{{ os.environ }}", "{{ os }}", "{{ json.codecs }}", "{{ re.functools }}", "{{ '{0.path}'.format(os) }}"),
     *("{{ run(t[0]) }}", "{{ held['run'](t[0]) }}", "{{ held.values()|first }}{{ (held.values()|first)(t[0]) }}"),
     *("{{ pd.Series(t).map(held.values()|first) }}", "{{ wine.query('@pd') }}", "{{ wine.agg('to_csv') }}"),
+    *("{{ pd.Series(t).map(wine.to_csv) }}", "{{ pd.Series(['@pd']).map(wine.query) }}", "{{ json.dump(t, run) }}"),
 ]
 
 
