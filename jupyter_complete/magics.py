@@ -113,11 +113,10 @@ class CompleteMagics(Magics):
         if done.trace is None:
             raise UsageError("No token was decoded, so there is nothing to look into.")
         opened = named(INSIDE)(done, self.session)
-        bundle = opened.view().bundle()
         if hasattr(self.shell, "kernel"):
-            display(dict(bundle), raw=True)
+            display(opened)
         else:
-            print(bundle["text/plain"])
+            print(opened.view())
         self.shell.user_ns.update(dict.fromkeys(showing.names, opened))
 
     @no_var_expand

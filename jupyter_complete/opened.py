@@ -23,6 +23,7 @@ from .findings import (
     Occlusion,
     Path,
 )
+from .models import named
 from .questions import (
     AskAttention,
     AskChange,
@@ -36,6 +37,7 @@ from .questions import (
     Question,
     Text,
 )
+from .quiz import Guess, Score
 from .render import looks
 from .render.futures import futures as draw_futures
 from .render.inside import Block, InsideView, said
@@ -44,6 +46,7 @@ from .trace import Trace
 from .worker import stopping_on_interrupt
 
 F = TypeVar("F")
+PANEL = "jupyter_complete.widgets.inside:show"
 VECTORS = 40  # tokens of the prompt whose vectors are drawn
 COLUMNS = 8  # positions of the lens that are drawn
 KEPT = 200  # answers that are kept, the oldest going first
@@ -60,8 +63,9 @@ class Inside:
     def __init__(self, trace: Trace, session: Session | None = None, completion: Completion | None = None) -> None:
         """Without a session, only what the trace knows already is answered."""
         self.trace, self.completion = trace, completion
-        self._session = session
+        self.session = session
         self._found: dict[str, Finding] = dict(trace.found)
+        self.score = Score()
 
     @property
     def text(self) -> Text:
@@ -98,9 +102,9 @@ class Inside:
         """One head from queries and keys to its output, every matrix on the way."""
         return self._ask(HeadSteps, AskHead(self.text, layer, head, part))
 
-    def lens(self, top: int = 5, begin: int = 0) -> Lens:
-        """The likeliest next tokens after every layer, at every position from `begin` on."""
-        return self._ask(Lens, AskLens(self.text, top, begin))
+    def lens(self, top: int = 5, begin: int = 0, end: int | None = None) -> Lens:
+        """The likeliest next tokens after every layer, at every position from `begin` on, up to `end` if given."""
+        return self._ask(Lens, AskLens(self.text, top, begin, end))
 
     def path(self, tokens: str | int | Sequence[str | int], position: int = -1) -> Path:
         """Rank and probability of one or several tokens through the layers, as what follows `position`."""
@@ -131,6 +135,15 @@ class Inside:
         """What the first `step` tokens are followed by, as it was and with another token at `position`: a model that
         looked at the last word alone would not notice."""
         return self._ask(Change, AskChange(self._until(step), position, self._id(token), top))
+
+    def guess(self, step: int, token: str | int) -> Guess:
+        """Somebody's guess of what was taken at a step, compared with it, and kept in `score`. Raises BadOption."""
+        id = self._id(token)
+        rank, prob = self.trace.weight(step, id)
+        right = id == int(self.trace.ids[step])
+        made = Guess(step % len(self.trace), self.trace.pieces.text(id), rank, prob, right)
+        self.score.add(made)
+        return made
 
     def known(self) -> Trace:
         """The trace with all that was found so far."""
@@ -168,6 +181,14 @@ class Inside:
     def __repr__(self) -> str:
         return f"<Inside {self.trace!r}>"
 
+    def _ipython_display_(self) -> None:
+        """The panel in a notebook; elsewhere the static view, which is what IPython takes this error for."""
+        from IPython import get_ipython
+
+        if not hasattr(get_ipython(), "kernel"):
+            raise NotImplementedError
+        named(PANEL)(self)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
         return self.view().bundle()
 
@@ -195,12 +216,12 @@ class Inside:
         return cast(F, self._found[name])
 
     def _answered(self, question: Question) -> Finding:
-        if self._session is None:
+        if self.session is None:
             raise BadOption("This was not looked at before the trace was saved.", "Ask it where the model is resident.")
-        models, told = self._session.models, self.trace.model
+        models, told = self.session.models, self.trace.model
         asked = self.completion.request if self.completion else None
         resident = models.resident(
-            asked.model if asked else told.name, self._session.config.dtype, self._session.config.device
+            asked.model if asked else told.name, self.session.config.dtype, self.session.config.device
         )
         engine = resident.engine
         if engine is not None and engine.info.revision != told.revision:

@@ -34,11 +34,12 @@ class AskHead:
 
 @dataclass(frozen=True, slots=True)
 class AskLens:
-    """What every layer would say next, at the positions from `begin` on."""
+    """What every layer would say next, at the positions from `begin` on, up to `end` where that is given."""
 
     text: Text
     top: int = 5
     begin: int = 0
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

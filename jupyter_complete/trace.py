@@ -103,6 +103,12 @@ class Trace:
             scores = restored(self.logits[step], self.head_ids[step], self.head_logits[step])
         return Row(scores, self.head_ids[step].astype(np.int64))
 
+    def weight(self, step: int, id: int) -> tuple[int, float]:
+        """Rank and probability of a token at a step, with no settings at all."""
+        scores = self.row(self._step(step)).scores
+        mass = np.exp(scores.astype(np.float64) - scores.max())
+        return 1 + int((scores > scores[id]).sum()), float(mass[id] / mass.sum())
+
     def distribution(self, step: int, top: int = SHOWN, **knobs: Any) -> Distribution:
         """What step `step` chooses from under `knobs` (temperature, top_k, top_p, min_p, repetition_penalty), each as
         it was where it is not given; `top` tokens of it and those picked. Raises BadOption."""

@@ -55,6 +55,12 @@ def test_every_question_is_answered(opened: Inside) -> None:
     assert opened.change(1, 40).divergence > 0.0
 
 
+def test_a_lens_may_end_before_the_text_does(llama: Inside) -> None:
+    np.testing.assert_array_equal(llama.lens(2, 1, 4).ids, llama.lens(2).ids[:, 1:4])
+    with pytest.raises(BadOption):
+        llama.lens(2, 4, 4)
+
+
 def test_an_attention_row_sums_to_one_and_so_it_does_without_the_first_token(llama: Inside) -> None:
     whole, less = llama.attention_row(5, 1, 2), llama.attention_row(5, 1, 2, hide_first=True)
     assert whole.weights.sum() == pytest.approx(1.0, abs=1e-5)

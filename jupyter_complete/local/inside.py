@@ -174,18 +174,21 @@ class Inside:
     @torch.inference_mode()
     def _lens(self, lens: Lensing, asked: AskLens, stop: StopEvent) -> Generator[Loading, None, findings.Lens]:
         begin = placed(asked.begin, len(asked.text.ids), "position")
+        end = len(asked.text.ids) if asked.end is None else min(asked.end, len(asked.text.ids))
+        if end <= begin:
+            raise BadOption(f"There is no position from {begin} to {end}.", "Give an end behind the beginning.")
         ids, probs = [], []
         for layer in range(lens.layers):
             if stop.is_set():
                 raise Stopped("The look through the layers was stopped.", "Run it again.")
-            top = torch.softmax(lens.logits(layer, slice(begin, None)), -1).topk(asked.top, dim=-1)
+            top = torch.softmax(lens.logits(layer, slice(begin, end)), -1).topk(asked.top, dim=-1)
             ids.append(top.indices.cpu().numpy())
             probs.append(top.values.cpu().numpy())
             yield Loading("looking through the layers", layer + 1, 0)
         places = np.stack(ids)
         names = {int(id): labelled(self._vocabulary.piece(int(id))) for id in np.unique(places)}
         texts = np.array([names[id] for id in places.ravel().tolist()]).reshape(places.shape)
-        return findings.Lens(places, texts, np.stack(probs), begin, self._texts(asked.text.ids[begin:]))
+        return findings.Lens(places, texts, np.stack(probs), begin, self._texts(asked.text.ids[begin:end]))
 
     @torch.inference_mode()
     def _path(self, lens: Lensing, asked: AskPath) -> findings.Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import chromium
-from lab import LOAD, Lab, Page, cells, footer, opened, output_of, picture_of, run, running, wait_for
+from lab import LOAD, Lab, Page, cells, footer, opened, output_of, picture_of, prompt_of, run, running, wait_for
 from playwright.sync_api import sync_playwright
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
@@ -23,6 +23,7 @@ PANELS = (
     "%complete_panel The three most important ideas in statistics are",
     "%complete_model",
 )
+INSIDE = (LOAD, "%%complete_inside -N 20 --seed 3 -o seen\nThe capital of France is")
 
 
 def main() -> None:
@@ -34,6 +35,7 @@ def main() -> None:
             context = browser.new_context(viewport={"width": 900, "height": 1000}, device_scale_factor=1.5)
             picture(lab, Page(context.new_page()), suffix)
             panels(lab, Page(context.new_page()), suffix)
+            inside(lab, Page(context.new_page()), suffix)
             context.close()
         browser.close()
 
@@ -74,6 +76,25 @@ def panels(lab: Lab, window: Page, suffix: str) -> None:
     run(page, 2)
     page.locator(".jcm table").first.wait_for()
     output_of(page, 2).locator(".jcm").screenshot(path=IMAGES / f"models{suffix}.png")
+
+
+def inside(lab: Lab, window: Page, suffix: str) -> None:
+    page = opened(window, lab.notebook(f"inside{suffix}.ipynb", *INSIDE))
+    page.set_viewport_size({"width": 1024, "height": 1400})
+    page.keyboard.press("Control+b")
+    run(page, 0)
+    run(page, 1)
+    page.locator("[aria-label='What this step chooses from']").wait_for(timeout=180_000)
+    wait_for(lambda: "]" in prompt_of(page, 1) and "*" not in prompt_of(page, 1), 180, "the end of the cell")
+    page.locator("[aria-label='temperature']").fill("1.3")
+    page.locator("[aria-label='top k']").fill("12")
+    page.locator("th", has_text="logit/1.3").wait_for()
+    page.locator(".jci").first.screenshot(path=IMAGES / f"inside{suffix}.png")
+    page.locator("[data-station=transformer]").click()
+    page.locator(".jci-head").nth(5).click()
+    page.locator(".jci-text span").nth(3).click()
+    page.locator(".jci-said", has_text="hidden, P").wait_for()
+    page.locator(".jci").first.screenshot(path=IMAGES / f"inside-attention{suffix}.png")
 
 
 def _box(page: Any, cell: int) -> Any:

@@ -16,6 +16,8 @@ globalThis.getSelection = () => window.getSelection();
 export const facts = JSON.parse(readFileSync(join(FOLDER, "facts.json"), "utf8"));
 export const panel = await import(pathToFileURL(join(FOLDER, "panel.mjs")));
 export const tokens = await import(pathToFileURL(join(FOLDER, "tokens.mjs")));
+export const inside = await import(pathToFileURL(join(FOLDER, "inside.mjs")));
+export const transformer = await import(pathToFileURL(join(FOLDER, "transformer.mjs")));
 export const models = await import(pathToFileURL(join(FOLDER, "models.mjs")));
 export const background = await import(pathToFileURL(join(FOLDER, "background.mjs")));
 
@@ -53,9 +55,9 @@ export class Model {
 
 // A widget that is shown: `tell` numbers messages without a gap, `show` is a new snapshot.
 export class Shown {
-  constructor(module, snapshot = {}) {
+  constructor(module, snapshot = {}, traits = {}) {
     this.number = 1;
-    this.model = new Model({ shown: { number: 1, ...snapshot }, controls: { controls: facts.controls } });
+    this.model = new Model({ shown: { number: 1, ...snapshot }, controls: { controls: facts.controls }, ...traits });
     this.definition = module.default();
     this.definition.initialize({ model: this.model });
     this.el = null;

@@ -1,0 +1,160 @@
+"""The inside panel: a completion's stations, for a class, with the numbers of its trace and of the resident model.
+
+Replays are computed here and not in the page, for a draw falls on the cumulative distribution in the order of ids,
+which only the whole row of logits knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from traitlets import Dict, Unicode
+
+from ..branches import forks, siblings, taken
+from ..errors import BadOption
+from ..newcell import attended
+from ..opened import Inside, of
+from ..render import frozen
+from ..trace import KNOBS
+from . import figures
+from .aside import Aside
+from .base import module, styles
+from .controls import CONTROLS
+from .looking import Looking, told
+from .tokens import sibling
+from .transformer import Transformer
+
+PARTS = ("common", "urgent", "drawn", "weighing", "course", "inside")
+VECTORS = 400  # tokens whose vectors are drawn
+
+
+class InsidePanel(Looking):
+    """One panel. `inside` is what it shows; a branch that the class chooses takes its place."""
+
+    said = "The inside panel, which a notebook with a kernel shows here; what it shows follows."
+
+    _esm = module(*PARTS)
+    _css = styles("common", "inside")
+    controls = Dict().tag(sync=True)
+    transformer = Unicode().tag(sync=True)  # the id of the widget that is that station
+
+    def __init__(self, inside: Inside) -> None:
+        self.station = Transformer(inside)
+        self._sums = Aside("jupyter_complete replays")
+        controls = [one for one in CONTROLS if one["name"] in KNOBS]
+        super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "")
+
+    def close(self) -> None:
+        self.station.close()
+        super().close()
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Wait until everything that was asked is answered."""
+        self._sums.wait(timeout)
+        super().wait(timeout)
+
+    def publish(self) -> None:
+        trace, inside = self.inside.trace, self.inside
+        ids = {*trace.prompt_ids, *trace.before, *trace.ids.tolist()}
+        self.show(
+            **told(inside),
+            prompt=trace.prompt,
+            special=sorted(ids & trace.pieces.special),
+            knobs={name: getattr(trace.sampling, name) for name in KNOBS},
+            footer=trace.footer(),
+            forks=_forks(inside),
+            score=str(inside.score),
+        )
+
+    def see(self, inside: Inside) -> None:
+        inside.score = self.inside.score
+        self.station.see(inside)
+        super().see(inside)
+        self._kept.place_again(self._frozen(model=False))  # the model is for the class's questions now
+
+    def do_weigh(self, step: int, knobs: Mapping[str, Any]) -> None:
+        """What a step chooses from under other settings."""
+        self._sum(
+            "weigh", {"step": step, "knobs": knobs}, lambda one: figures.distribution(one.distribution(step, **knobs))
+        )
+
+    def do_replay(self, knobs: Mapping[str, Any]) -> None:
+        """What every step would pick under other settings."""
+        self._sum("replay", {"knobs": knobs}, lambda one: {"picks": _picks(one, knobs)})
+
+    def do_embedding(self) -> None:
+        """The vectors that the tokens of the prompt begin as."""
+        ids = self.inside.trace.prompt_ids[:VECTORS]
+        self.look("embedding", {}, lambda inside: figures.embedding(inside.embedding(ids)))
+
+    def do_guess(self, step: int, token: int) -> None:
+        """A guess of the quiz."""
+        made = self.inside.guess(step, token)
+        self.publish()
+        self.tell("guessed", step=step, token=token, rank=made.rank, prob=made.prob, right=made.right)
+
+    def do_choose(self, step: int, token: int) -> None:
+        """Go on from a step with a token that the class chose; the other text stays, as a branch."""
+        self._asked.do("choose", partial(self._choose, self.inside, step, token))
+
+    def do_sibling(self, at: int, step: int) -> None:
+        """Show the next branch at a fork, or the one before."""
+        self._asked.do("choose", partial(self._turn, self.inside, at, step))
+
+    def _sum(self, kind: str, asked: Mapping[str, Any], find: Callable[[Inside], Mapping[str, Any]]) -> None:
+        """What needs no model does not wait for one."""
+        self._sums.do(kind, partial(self.answer, self.inside, kind, asked, find))
+
+    def _choose(self, inside: Inside, step: int, token: int) -> None:
+        try:
+            done, session = inside.completion, inside.session
+            if done is None or session is None:
+                raise BadOption("A saved trace cannot go on.", "Choose where the model is resident.")
+            rank, prob = inside.trace.weight(step, token)
+            branch = session.branch(done, inside.trace.first + step, token).result()
+            self.see(of(branch, session))
+            self.tell("chosen", step=step, rank=rank, prob=prob)
+        except (Exception, KeyboardInterrupt) as error:  # said in the page, for this thread has no cell
+            self.refuse(error)
+
+    def _turn(self, inside: Inside, at: int, step: int) -> None:
+        if inside.completion is not None and inside.session is not None:
+            self.see(of(sibling(inside.completion, at, step), inside.session))
+
+    def _static(self) -> dict[str, str]:
+        return self._frozen(model=True)
+
+    def _frozen(self, model: bool) -> dict[str, str]:
+        trace = self.inside.trace
+        return dict(frozen.bundle(trace.prompt + trace.text, self.inside.view(model=model).bundle()))
+
+
+def show(inside: Inside) -> None:
+    """Display a completion's inside under the cell that runs: the panel where somebody can click, and what stays."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    if attended(get_ipython()):
+        InsidePanel(inside)._ipython_display_()
+    else:
+        display(dict(inside.view().bundle()), raw=True)
+
+
+def _picks(inside: Inside, knobs: Mapping[str, Any]) -> list[list[Any]]:
+    """Text and id of what every step would pick."""
+    return [[inside.trace.pieces.text(id), id] for id in inside.trace.replay(**knobs).tolist()]
+
+
+def _forks(inside: Inside) -> list[list[int]]:
+    """Of each fork that the trace reaches: the step, the place in the completion, which branch, of how many."""
+    one, first = inside.completion, inside.trace.first
+    if one is None:
+        return []
+    found = []
+    for at in forks(one):
+        among = siblings(one, at)
+        if at >= first and all(each.trace is not None for each in among):
+            found.append([at - first, at, among.index(taken(one, at)) + 1, len(among)])
+    return found

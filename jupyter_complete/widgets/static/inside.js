@@ -1,0 +1,137 @@
+// The inside panel: four stations from left to right, and one step that all of them show.
+
+const STATIONS = [["preprocess", "Preprocess"], ["transformer", "Transformer"], ["distribution", "Distribution"], ["postprocess", "Postprocess"]];
+
+const insideView = viewOf((el, line) => {
+  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null;
+  const { model } = line, answers = new Answers(line, () => draw());
+  const course = coursePart({
+    go,
+    mode: () => draw(),
+    choose: (at, token) => (course.say("The model goes on from there …"), line.say("choose", { step: at, token })),
+    guess: (at, token) => line.say("guess", { step: at, token }),
+    sibling: (at, by) => line.say("sibling", { at, step: by }),
+  });
+  const weighing = weighingPart(model.get("controls")?.controls || [], () => draw(), go);
+  const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet");
+  const panels = Object.fromEntries(STATIONS.map(([name]) => [name, make("div", { role: "tabpanel", id: `jci-${name}-${unique()}`, className: "jci-panel" })]));
+  panels.distribution.append(weighing.root);
+  el.append(frame("Inside a completion", course.root, tabs, ...Object.values(panels), footer));
+  for (const [name, title] of STATIONS) {
+    const node = make("button", { type: "button", role: "tab", id: `${panels[name].id}-tab`, className: "jci-station", onclick: () => turn(name) }, make("b", {}, title), span("jci-quiet"));
+    node.setAttribute("aria-controls", panels[name].id);
+    node.dataset.station = name;
+    panels[name].setAttribute("aria-labelledby", node.id);
+    tabs.append(node);
+  }
+  tabs.addEventListener("keydown", ({ key }) => {
+    const at = STATIONS.findIndex(([name]) => name === station), to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: 3 }[key];
+    if (STATIONS[to]) (turn(STATIONS[to][0]), tabs.children[to].focus());
+  });
+
+  function turn(name) {
+    station = name;
+    draw();
+  }
+
+  function go(to) {
+    course.say("");
+    step = Math.max(0, Math.min(data.taken.length - 1, to));
+    draw();
+  }
+
+  function draw() {
+    if (!data.taken.length) return;
+    course.draw(data, step);
+    course.offer(answers.ask("weigh", { step, knobs: {} }));
+    for (const [name] of STATIONS) panels[name].hidden = name !== station;
+    for (const node of tabs.children) {
+      const chosen = node.dataset.station === station;
+      node.setAttribute("aria-selected", String(chosen));
+      node.tabIndex = chosen ? 0 : -1;
+      node.lastChild.textContent = summary(node.dataset.station);
+    }
+    ({ preprocess, transformer, distribution, postprocess })[station]();
+  }
+
+  function summary(name) {
+    const [text, id, bytes] = data.taken[step];
+    if (name === "preprocess") return `${[...data.prompt].length} characters → ${data.source.length} tokens`;
+    if (name === "transformer") return "vectors → attention, MLP, layer by layer";
+    if (!course.open()) return "?";
+    return name === "distribution" ? `logits → P → id ${id}` : `${bytes} → ${glyphs(text)}`;
+  }
+
+  const named = (label, head, rows) => div("jci-scroll", make("table", { "aria-label": label },
+    make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...rows)));
+  const word = (text) => span("jci-word", glyphs(text));
+  const cells = (...given) => given.map((one) => make("td", {}, one));
+
+  function preprocess() {
+    const found = answers.ask("embedding", {}), drawn = missing(found) ? null : unpacked(found.bytes);
+    const zero = drawn ? (255 * -found.low) / (found.high - found.low || 1) : 0;
+    const levels = (at) => [...(drawn || []).slice(at * found.width, (at + 1) * found.width)];
+    const rows = data.source.map(([text, id, bytes], at) => make("tr", {}, ...cells(String(at), word(text), String(id), bytes,
+      levels(at).length ? strip(levels(at), zero, `vector of ${glyphs(text)}`) : "")));
+    const bytes = data.source.reduce((all, [, , one]) => all + one.split(" ").length, 0);
+    panels.preprocess.replaceChildren(
+      make("p", {}, `Text → tokens → ids → vectors: ${[...data.prompt].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts, not a word.`),
+      named("Tokens of the prompt", ["at", "token", "id", "bytes", drawn ? `vector, ${found.width} of ${found.size} numbers` : "vector"], rows),
+      drawn ? div("jci-quiet", "A filled bar up is a number above 0, an open bar down one below.") : waiting(found));
+  }
+
+  // The station is a widget of its own, with a module of its own; it is fetched when it is first looked at.
+  function transformer() {
+    inner ??= model.widget_manager.get_model(model.get("transformer")).then(async (other) => {
+      within = await model.widget_manager.create_view(other);
+      panels.transformer.replaceChildren(within.el);
+      return other;
+    });
+    inner.then((other) => other.get("at")?.step === step || other.set("at", { step }))
+      .catch(() => panels.transformer.replaceChildren("This front end cannot show one widget inside another; seen.view() has the static view."));
+  }
+
+  function distribution() {
+    const knobs = weighing.knobs();
+    weighing.draw(answers.ask("weigh", { step, knobs }), course.open());
+    weighing.replayed(answers.ask("replay", { knobs }), data.taken, step);
+  }
+
+  function postprocess() {
+    const decoder = new TextDecoder(), until = course.open() ? step + 1 : step;
+    const rows = data.taken.slice(0, course.watching() ? undefined : until).map(([, id, bytes], at) => {
+      const control = data.special.includes(id), raw = Uint8Array.from(control || !bytes ? [] : bytes.split(" "), (one) => parseInt(one, 16));
+      const added = decoder.decode(raw, { stream: true });
+      const state = control ? "control token, no text" : !added && raw.length ? "held: half a character" : "";
+      return make("tr", { className: at === step ? "jci-picked" : "" }, ...cells(String(at + 1), String(id), bytes, added ? word(added) : "", at === step ? `${state} ← this step` : state));
+    });
+    panels.postprocess.replaceChildren(make("p", {}, "Ids → bytes → text. A character whose bytes are not whole is held back."),
+      named("From ids to text", ["step", "id", "bytes", "adds", ""], rows));
+  }
+
+  return {
+    shown(snapshot) {
+      const same = ["before", "taken", "forks"].every((name) => JSON.stringify(snapshot[name]) === JSON.stringify(data[name]));
+      data = snapshot;
+      if (!same) {
+        answers.clear();
+        course.begin();
+        step = Math.min(step, Math.max(0, data.taken.length - 1));
+        weighing.set(snapshot.knobs);
+      }
+      footer.textContent = snapshot.footer;
+      draw();
+    },
+    weigh: ({ asked, found }) => answers.heard("weigh", asked, found),
+    replay: ({ asked, found }) => answers.heard("replay", asked, found),
+    embedding: ({ asked, found }) => answers.heard("embedding", asked, found),
+    unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
+    guessed: (message) => (course.guessed(message), draw()),
+    chosen({ step: at, rank, prob }) {
+      go(at + 1);
+      course.say(`You chose ${glyphs(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
+    },
+    refused: ({ text }) => course.say(text),
+    gone: () => (course.stop(), within?.remove?.()),
+  };
+});

@@ -1,0 +1,85 @@
+// The distribution: logit, logit/T, what was cut and why, P, u on the cumulative bar; sliders choose every step again.
+
+const RANGES = { temperature: [0, 2, 0.05], top_k: [0, 100, 1], top_p: [0, 1, 0.01], min_p: [0, 0.5, 0.005], repetition_penalty: [0.8, 2, 0.01] };
+
+function weighingPart(controls, moved, go) {
+  const fields = new Map(), sliders = div("jci-sliders"), table = div("jci-scroll"), bar = div("jci-draw"), picks = div("jci-picks"), said = div("jci-quiet");
+  const changed = make("p", { className: "jci-said", role: "status" });
+  let recorded = {};
+  for (const { name, help } of controls) {
+    const [min, max, step] = RANGES[name], value = make("output", {});
+    const field = make("input", { type: "range", min, max, step, title: help, "aria-label": name.replaceAll("_", " "), oninput: () => { show(name); moved(knobs()); } });
+    fields.set(name, { field, value });
+    sliders.append(make("label", { title: help }, span("jci-name", name), field, value));
+  }
+  sliders.append(button("As recorded", "Put every slider back", () => { set(recorded); moved(knobs()); }));
+  const closed = div("jci-quiet", "To be seen when the token is known.");
+  const root = div("", closed, sliders, bar, table, said, make("h4", {}, "Every step, chosen again from its recorded logits"), changed, picks);
+
+  function show(name) {
+    const { field, value } = fields.get(name);
+    value.textContent = Number(field.value) === 0 && name === "temperature" ? "0 (greedy)" : field.value;
+    field.setAttribute("aria-valuetext", value.textContent);
+  }
+
+  function set(values) {
+    recorded = values;
+    for (const [name, { field }] of fields) {
+      if (Number(field.max) < values[name]) field.max = values[name]; // as it was recorded, however large
+      field.value = values[name];
+      show(name);
+    }
+  }
+
+  // Those that are not as they were: a slider has steps, the recorded value none.
+  function knobs() {
+    const all = [...fields].map(([name, { field }]) => [name, Number(field.value)]);
+    return Object.fromEntries(all.filter(([name, value]) => String(value) !== String(recorded[name])));
+  }
+
+  function line(row, found) {
+    const [text, id, logit, scaled, raw, cut, prob, low, high] = row;
+    const marks = [id === found.picked ? "← picked" : "", id === found.chosen ? "recorded" : ""].filter(Boolean).join(", ");
+    const share = make("span", { className: "jct-bar", style: `width:${Math.round(90 * prob)}px` });
+    const cells = [glyphs(text), id, number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : `${low.toFixed(4)}–${high.toFixed(4)}`, marks];
+    return make("tr", { className: `${cut ? "jct-cut" : ""} ${id === found.picked ? "jci-picked" : ""}` }, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
+  }
+
+  // In a quiz nothing is shown before the guess.
+  function draw(found, open) {
+    for (const part of root.children) part.hidden = !open;
+    closed.hidden = open;
+    if (missing(found)) return void (table.firstChild || table.replaceChildren(div("jci-quiet", found.text ?? "…")));
+    const { rows, draw: u, greedy, kept, size } = found, warm = greedy ? "greedy" : `logit/${fields.get("temperature").field.value}`;
+    const head = ["token", "id", "logit", warm, "softmax(logit)", "P", "cumulative", ""].map((name) => make("th", { scope: "col" }, name));
+    table.replaceChildren(make("table", { "aria-label": "What this step chooses from" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map((row) => line(row, found)))));
+    said.textContent = `${kept.toLocaleString("en")} of ${size.toLocaleString("en")} tokens can be drawn; those shown have ${percent(found.shown)} together. Likely is not true.`;
+    bar.replaceChildren(...(u === null ? [div("jci-quiet", "Nothing is drawn: the likeliest token is taken.")] : [cumulative(rows, u, found.picked)]));
+  }
+
+  // 0 to 1 in the order of ids, each token its stretch, and where u fell.
+  function cumulative(rows, u, picked) {
+    const stretches = rows.filter(([, , , , , cut]) => !cut).map(([text, id, , , , , , low, high]) => {
+      const box = svg("rect", { class: id === picked ? "jci-here" : "jci-stretch", x: 1000 * low, y: 22, width: Math.max(1, 1000 * (high - low)), height: 30 }, svg("title", {}, `${glyphs(text)} ${low}–${high}`));
+      const name = high - low > 0.06 ? svg("text", { x: 500 * (low + high), y: 44, "text-anchor": "middle" }, glyphs(text).slice(0, Math.floor(70 * (high - low)))) : "";
+      return svg("g", {}, box, name);
+    });
+    const name = glyphs(rows.find((row) => row[1] === picked)[0]);
+    const pin = svg("g", {}, svg("path", { class: "jci-pin", d: `M${1000 * u} 18v38` }), svg("text", { x: Math.min(900, Math.max(50, 1000 * u)), y: 16, "text-anchor": "middle" }, `u = ${u.toFixed(4)}`));
+    const all = picture(1000, 58, `u = ${u.toFixed(4)} falls into the stretch of ${name}`, svg("rect", { class: "jci-whole", x: 0, y: 22, width: 1000, height: 30 }), ...stretches, pin);
+    all.removeAttribute("width");
+    return all;
+  }
+
+  function replayed(found, taken, step) {
+    if (missing(found)) return void (changed.textContent = found.text ?? changed.textContent);
+    const other = found.picks.filter(([, id], at) => id !== taken[at][1]).length;
+    changed.textContent = other ? `${other} of ${taken.length} steps pick another token (≠), each after the text as it was recorded.` : `All ${taken.length} steps pick the recorded tokens.`;
+    renew(picks, ...found.picks.map(([text, id], at) => {
+      const same = id === taken[at][1], name = `${same ? "" : "≠ "}${glyphs(text)}`;
+      return button(name, `Step ${at + 1}${same ? "" : `, recorded: ${glyphs(taken[at][0])}`}`, () => go(at), { className: `jci-chip ${same ? "" : "jci-other"}`, "aria-current": at === step ? "step" : null });
+    }));
+  }
+
+  return { root, set, knobs, draw, replayed };
+}

@@ -1,0 +1,53 @@
+"""The Transformer's station of the inside panel: where heads look, one head in numbers, what every layer would say."""
+
+from __future__ import annotations
+
+from traitlets import Dict
+
+from ..questions import Part
+from . import figures
+from .base import module, styles
+from .looking import Looking
+
+PARTS = ("common", "urgent", "drawn", "looked", "matrices", "layers", "transformer")
+
+
+class Transformer(Looking):
+    """The model asked about its passes. The panel around it says in the page, by `at`, which step is looked at."""
+
+    said = "The Transformer's station of the inside panel."
+
+    _esm = module(*PARTS)
+    _css = styles("common", "inside")
+    at = Dict().tag(sync=True)
+
+    def do_attention(self, layer: int, position: int, part: Part = "decoder") -> None:
+        """What every head of a layer takes at one position."""
+        self.look(
+            "attention",
+            {"layer": layer, "position": position, "part": part},
+            lambda inside: figures.attention(inside.attention(layer, part), position),
+        )
+
+    def do_head(self, layer: int, head: int, position: int, part: Part = "decoder") -> None:
+        """The matrices of one head."""
+        self.look(
+            "head",
+            {"layer": layer, "head": head, "position": position, "part": part},
+            lambda inside: figures.head(inside.head_steps(layer, head, part), position),
+        )
+
+    def do_occlusion(self, hidden: int, target: int) -> None:
+        """What becomes of one token where none may look at another."""
+        asked = {"hidden": hidden, "target": target}
+        self.look("occlusion", asked, lambda inside: figures.occlusion(inside.occlusion(hidden, [target])))
+
+    def do_lens(self, position: int) -> None:
+        """What every layer would say next, at some positions up to this one."""
+        begin, end = max(0, position + 1 - figures.COLUMNS), position + 1
+        self.look("lens", {"position": position}, lambda inside: figures.lens(inside.lens(5, begin, end)))
+
+    def do_path(self, position: int, tokens: list[int]) -> None:
+        """The way of some tokens through the layers."""
+        asked = {"position": position, "tokens": tokens}
+        self.look("path", asked, lambda inside: figures.path(inside.path(tokens, position)))

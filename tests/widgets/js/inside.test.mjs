@@ -1,0 +1,267 @@
+// The inside panel and its Transformer: one step that all stations show, questions asked once, answers drawn as text.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Shown, facts, inside, press, transformer } from "./page.mjs";
+
+const HOSTILE = "<img src=x>\u202e";
+const tokens = (texts) => texts.map((text, at) => [text, 10 + at, [...new TextEncoder().encode(text)].map((one) => one.toString(16).padStart(2, "0")).join(" ")]);
+const SPLIT = [["数"[0], 30, "e6 95"], ["", 31, "b0"]];
+const snapshot = (changed = {}) => ({
+  prompt: "The mean", source: tokens(["The", " mean"]), before: tokens(["The", " mean"]), taken: tokens([" is", HOSTILE, " low"]), encodes: false,
+  special: [], knobs: { temperature: 0.7, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1 }, footer: "3 steps", forks: [], score: "no guess yet", ...changed,
+});
+const row = (text, id, prob, cut = null) => [text, id, 5.5, 7.9, prob, cut, cut ? 0 : prob, 0.1, 0.1 + prob];
+const weighed = (changed = {}) => ({ draw: 0.3, chosen: 10, picked: 10, kept: 2, size: 100, greedy: false, shown: 0.9, rows: [row(" is", 10, 0.6), row(" was", 40, 0.3), row(HOSTILE, 41, 0.1, "top_k")], ...changed });
+
+const panel = (changed, traits = {}) => new Shown(inside, snapshot(changed), { controls: { controls: facts.knobs }, ...traits });
+const newest = (page, wish) => page.sent.filter((one) => one.do === wish).at(-1);
+const asked = ({ do: _, ...what }) => what;
+const answer = (page, wish, found) => page.tell(wish, { asked: asked(newest(page, wish)), found });
+const slide = (page, name, value) => {
+  const field = page.find(`[aria-label="${name}"]`);
+  field.value = value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+};
+const turn = (page, station) => page.find(`[data-station="${station}"]`).click();
+const mode = (page, value) => {
+  const field = page.all("select").find((one) => [...one.options].some((each) => each.value === value));
+  field.value = value;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+};
+
+test("the four stations stand from left to right, one of them open", () => {
+  const page = panel();
+  assert.deepEqual(page.all('[role="tab"] b').map((one) => one.textContent), ["Preprocess", "Transformer", "Distribution", "Postprocess"]);
+  assert.deepEqual(page.all('[role="tab"]').map((one) => one.getAttribute("aria-selected")), ["false", "false", "true", "false"]);
+});
+
+test("arrow keys go from station to station", () => {
+  const page = panel();
+  press(page.find('[data-station="distribution"]'), "ArrowRight");
+  assert.equal(document.activeElement.dataset.station, "postprocess");
+  assert.equal(page.all('[role="tabpanel"]').filter((one) => !one.hidden).length, 1);
+});
+
+test("a notebook does not see the arrow keys of a slider", () => {
+  const page = panel(), seen = [];
+  page.el.addEventListener("keydown", ({ key }) => seen.push(key));
+  press(page.find('[aria-label="Step"]'), "ArrowRight");
+  press(page.find('[aria-label="Step"]'), "s", { ctrlKey: true });
+  assert.deepEqual(seen, ["s"]);
+});
+
+test("the next step is asked for, and is where all stations are", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  page.button("Next token ▶").click();
+  assert.deepEqual(asked(newest(page, "weigh")), { step: 1, knobs: {} });
+  assert.equal(page.find(".jci-now").textContent, "<img src=x>⟨U+202E⟩");
+});
+
+test("text of a model never becomes markup", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  for (const station of ["preprocess", "postprocess"]) turn(page, station);
+  assert.equal(page.find("img"), null);
+});
+
+test("a slider asks for this step and for all of them by what it changes alone", () => {
+  const page = panel();
+  slide(page, "temperature", "1.3");
+  assert.deepEqual(asked(newest(page, "weigh")), { step: 0, knobs: { temperature: 1.3 } });
+  assert.deepEqual(asked(newest(page, "replay")), { knobs: { temperature: 1.3 } });
+});
+
+test("an answer is kept: to come back to a step asks nothing", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  page.button("Next token ▶").click();
+  answer(page, "weigh", weighed({ chosen: 40 }));
+  const before = page.sent.length;
+  page.button("◀ Back").click();
+  assert.equal(page.sent.length, before);
+});
+
+test("what is cut is struck through and says why, what is picked is marked", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  const rows = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => one.textContent);
+  assert.match(rows[0], /← picked, recorded/);
+  assert.match(rows[2], /cut: top_k/);
+});
+
+test("u is named on the cumulative bar for who cannot see it", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  assert.equal(page.find(".jci-draw svg").getAttribute("aria-label"), "u = 0.3000 falls into the stretch of ␣is");
+});
+
+test("steps that pick another token are marked by a sign and a word, and lead there", () => {
+  const page = panel();
+  answer(page, "replay", { picks: [[" is", 10], [" was", 40], [" low", 12]] });
+  assert.equal(page.find(".jci-other").textContent, "≠ ␣was");
+  assert.match(page.el.textContent, /1 of 3 steps pick another token/);
+  page.find(".jci-other").click();
+  assert.equal(page.find('[aria-current="step"]').textContent, "≠ ␣was");
+});
+
+test("half a character is held back until its bytes are whole", () => {
+  const page = panel({ taken: SPLIT });
+  turn(page, "postprocess");
+  const rows = page.all('[aria-label="From ids to text"] tbody tr').map((one) => [...one.cells].map((each) => each.textContent));
+  assert.match(rows[0][4], /held: half a character/);
+  assert.equal(rows[1][3], "数");
+});
+
+test("in a quiz the token is hidden until it was guessed, and the first guess counts", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  mode(page, "quiz");
+  assert.equal(page.find(".jci-now").textContent, " ? ");
+  assert.ok(page.find(".jci-sliders").hidden);
+  page.button("␣was").click();
+  assert.deepEqual(asked(newest(page, "guess")), { step: 0, token: 40 });
+  page.tell("guessed", { step: 0, token: 40, rank: 2, prob: 0.3, right: false });
+  assert.equal(page.find(".jci-now").textContent, " is");
+  assert.match(page.find(".jci-outcome").textContent, /✗ No.*rank 2/);
+  const before = page.sent.length;
+  page.button("␣is").click();
+  assert.equal(page.sent.length, before);
+});
+
+test("what the class chooses is asked for by its id, and its rank is said", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  mode(page, "choose");
+  page.button("␣was").click();
+  assert.deepEqual(asked(newest(page, "choose")), { step: 0, token: 40 });
+  page.show(snapshot({ taken: tokens([" was", " not"]), forks: [[0, 0, 2, 2]] }));
+  page.tell("chosen", { step: 0, rank: 2, prob: 0.3 });
+  assert.match(page.find(".jci-outcome").textContent, /rank 2, P 30 %/);
+  assert.match(page.el.textContent, /branch 2 of 2/);
+});
+
+test("the keyboard stays at the step that was chosen in the list", () => {
+  const page = panel();
+  answer(page, "replay", { picks: [[" is", 10], [" was", 40], [" low", 12]] });
+  page.find(".jci-other").focus();
+  page.find(".jci-other").click();
+  assert.equal(document.activeElement.textContent, "≠ ␣was");
+});
+
+test("it plays by itself until the last step", async () => {
+  const page = panel();
+  page.find('[aria-label="Speed"]').append(Object.assign(document.createElement("option"), { value: "0" }));
+  page.find('[aria-label="Speed"]').value = "0";
+  page.button("Play").click();
+  for (let turns = 0; turns < 200 && !page.button("Play"); turns += 1) await new Promise((done) => setTimeout(done, 1));
+  assert.equal(page.find('[aria-label="Step"]').value, "2");
+});
+
+test("why something was not found stands where it would have been", () => {
+  const page = panel();
+  turn(page, "preprocess");
+  page.tell("unanswered", { of: "embedding", asked: {}, text: "This was not looked at." });
+  assert.match(page.find(".jci-panel").textContent, /This was not looked at/);
+});
+
+test("the Transformer is fetched once and told of every step", async () => {
+  const told = [], other = { get: () => told.at(-1), set: (_, at) => told.push(at) };
+  const manager = { get_model: async () => other, create_view: async () => ({ el: Object.assign(document.createElement("div"), { id: "inner" }) }) };
+  const page = panel();
+  page.model.widget_manager = manager;
+  turn(page, "transformer");
+  page.button("Next token ▶").click();
+  for (let turns = 0; turns < 20; turns += 1) await null;
+  assert.ok(page.find("#inner"));
+  assert.equal(told.at(-1).step, 1);
+});
+
+// Two heads, their mean and their largest, of three tokens.
+const bytes = (rows) => btoa(String.fromCharCode(...rows.flat()));
+const heads = () => ({ layer: 3, heads: 2, first: [0.5, 0, 0.25, 0.5], bytes: bytes([[0, 255, 0], [0, 0, 255], [0, 255, 255], [0, 255, 255]]), most: [0.5, 1, 0.5, 1], width: 3 });
+const matrix = (make) => [0, 1, 2].map((one) => [0, 1, 2].map((other) => make(one, other)));
+const numbers = () => ({
+  layer: 3, head: 1, shared: 0, dimension: 64, begin: 0, from: 0, scale: 0.125, cap: 0,
+  scores: matrix((one, other) => 8 * (one + other)), scaled: matrix((one, other) => one + other),
+  masked: matrix((one, other) => (other > one ? null : one + other)), weights: matrix((one, other) => (one === other ? 1 : 0)),
+  value: matrix(() => 0.5), output: matrix(() => 0.5),
+});
+const station = () => new Shown(transformer, snapshot(), { at: { step: 1 } });
+const looking = () => {
+  const page = station();
+  answer(page, "attention", heads());
+  return page;
+};
+
+test("the last layer is asked first, at the place that chose the token", () => {
+  assert.deepEqual(asked(newest(station(), "attention")), { layer: -1, position: 2, part: "decoder" });
+});
+
+test("rows of bytes are the numbers they were made of", () => {
+  assert.deepEqual(transformer.rowOf({ ...heads(), bytes: transformer.unpacked(heads().bytes) }, 0), [0, 0.5, 0]);
+});
+
+test("a head is looked at by hovering, kept by a click, and asks nothing of the kernel", () => {
+  const page = looking(), before = page.sent.length;
+  page.find('[data-head="1"]').dispatchEvent(new Event("pointerover", { bubbles: true }));
+  assert.match(page.el.textContent, /Layer 3, head 1: ␣is 100 %/);
+  page.find('[data-head="0"]').click();
+  assert.equal(page.find('[data-head="0"]').getAttribute("aria-pressed"), "true");
+  assert.equal(page.sent.length, before);
+});
+
+test("each word says its weight, not by colour alone", () => {
+  const page = looking();
+  page.find('[data-head="0"]').click();
+  const words = page.all(".jci-text span");
+  assert.deepEqual(words.map((one) => one.title), ["50 %", "50 %", "0.00 %"]);
+  assert.equal(words[1].style.borderBottomWidth, "4px");
+});
+
+test("without the first token the others share its weight", () => {
+  const page = looking();
+  page.find('[data-head="0"]').click();
+  page.find('input[type="checkbox"]').click();
+  assert.deepEqual(page.all(".jci-text span").map((one) => one.title), ["0.00 %", "100 %", "0.00 %"]);
+});
+
+test("a word that is clicked is hidden from the model, for the token that came", () => {
+  const page = looking();
+  page.all(".jci-text span")[1].click();
+  assert.deepEqual(asked(newest(page, "occlusion")), { hidden: 1, target: 3 });
+  answer(page, "occlusion", { before: 0.5, after: 0.1, change: -1.609 });
+  assert.match(page.el.textContent, /With ␣mean hidden, .* goes from 50 % to 10 %: Δ log P = −1.61/);
+});
+
+test("another layer is asked for, and no layer twice", () => {
+  const page = looking(), field = page.find('[aria-label="Layer"]');
+  assert.equal(field.options.length, 4);
+  field.value = "1";
+  field.dispatchEvent(new Event("change"));
+  assert.equal(newest(page, "attention").layer, 1);
+});
+
+test("a head in numbers is walked by arrow keys, with the formula of the cell", () => {
+  const page = looking();
+  page.find('[data-look="matrices"]').click();
+  answer(page, "head", numbers());
+  assert.match(page.find(".jci-formula").textContent, /q·k = 32.000÷ √64 = 4.000/);
+  page.button("mask").click();
+  page.find("td.jci-here").focus();
+  press(document.activeElement, "ArrowUp");
+  assert.match(page.find(".jci-formula").textContent, /mask: −∞/);
+});
+
+test("a cell of the lens opens its candidates, and one that is pinned asks for its path", () => {
+  const page = looking();
+  page.find('[data-look="layers"]').click();
+  const cell = [[" a", 1, 0.5], [" b", 2, 0.2]];
+  answer(page, "lens", { begin: 1, cells: [[cell, cell], [cell, cell]] });
+  press(page.find(".jci-lens td"), "Enter");
+  page.find('[aria-label="Pin ␣b"]').click();
+  assert.deepEqual(asked(newest(page, "path")), { position: 2, tokens: [2] });
+  answer(page, "path", { ids: [2], texts: [" b"], ranks: [[900, 2]], probs: [[0.1, 0.2]] });
+  assert.match(page.find(".jci-chart svg").getAttribute("aria-label"), /␣b: rank 900 of the embeddings, 2 of the logits/);
+});
