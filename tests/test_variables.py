@@ -71,6 +71,10 @@ def test_an_expression_becomes_its_value(template: str, result: str) -> None:
     assert text(template, **names) == result
 
 
+def test_a_number_alone_is_what_python_writes() -> None:
+    assert text("{{ x }} {{ n }}", x=13.00061797752809, n=12345678) == "13.00061797752809 12345678"
+
+
 def test_text_around_a_value_is_kept_to_the_letter() -> None:
     assert filled("  a\n\n {{ x }} \n", {"x": 1}) == ("  a\n\n ", *filled("{{ x }}", {"x": 1}), " \n")
 
@@ -183,6 +187,11 @@ def test_a_filter_is_no_unknown_sign() -> None:
     assert "has a lambda" in refusal("{{ max(x, key=lambda y: y)|round(2) }}", x=1).message
 
 
+@pytest.mark.filterwarnings("error")
+def test_looking_for_a_sign_warns_of_nothing() -> None:
+    assert "the sign &" in refusal(r"{{ x['\d' & 1 is 2] }}", x=1).message
+
+
 def test_an_if_without_else_is_told() -> None:
     assert "its if has no else" in refusal("{{ y if x }}", x=0, y=1).message
 
@@ -292,6 +301,7 @@ def test_what_reaches_out_is_refused_wherever_it_stands(template: str, tmp_path:
         *("{{ wine.to_pickle(p) }}", "{{ wine.hue.to_numpy().tofile(p) }}", "{{ np.memmap(p) }}", "{{ saved(p) }}"),
         *("{{ pl1.write_csv(p) }}", "{{ pl1.lazy().sink_csv(p) }}", "{{ pl.scan_csv(p) }}", "{{ pd.eval('1') }}"),
         *('{{ wine.query("hue.to_csv(p)") }}', "{{ Figure().savefig(p) }}", "{{ path.read_text() }}"),
+        *("{{ Figure().canvas.print_png(p) }}", "{{ wine.groupby('hue').apply(pd.DataFrame.to_csv, p) }}"),
     ],
 )
 def test_what_reads_or_writes_files_is_refused(template: str, tmp_path: Path) -> None:
