@@ -17,6 +17,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import statsmodels.formula.api as smf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
@@ -301,14 +302,14 @@ def test_what_reaches_out_is_refused_wherever_it_stands(template: str, tmp_path:
         *("{{ wine.to_pickle(p) }}", "{{ wine.hue.to_numpy().tofile(p) }}", "{{ np.memmap(p) }}", "{{ saved(p) }}"),
         *("{{ pl1.write_csv(p) }}", "{{ pl1.lazy().sink_csv(p) }}", "{{ pl.scan_csv(p) }}", "{{ pd.eval('1') }}"),
         *('{{ wine.query("hue.to_csv(p)") }}', "{{ Figure().savefig(p) }}", "{{ path.read_text() }}"),
-        *("{{ Figure().canvas.print_png(p) }}", "{{ wine.groupby('hue').apply(pd.DataFrame.to_csv, p) }}"),
+        *("{{ canvas.print_png(p) }}", "{{ wine.groupby('hue').apply(pd.DataFrame.to_csv, p) }}"),
     ],
 )
 def test_what_reads_or_writes_files_is_refused(template: str, tmp_path: Path) -> None:
     frame = wine()
     names = {"pd": pd, "np": np, "pl": pl, "wine": frame, "pl1": pl.DataFrame({"a": [1]}), "saved": frame.to_csv}
-    path = tmp_path / "file"
-    error = refusal(template, **names, p=str(path), path=path, load=np.load, Figure=Figure)
+    path, plots = tmp_path / "file", {"Figure": Figure, "canvas": FigureCanvasAgg(Figure())}
+    error = refusal(template, **names, p=str(path), path=path, load=np.load, **plots)
     assert "is not allowed in a prompt" in error.message
     assert not path.exists()
 
