@@ -14,13 +14,14 @@ from .forms.writing import module_of
 
 # -- files ---------------------------------------------------------------------------------------------------------
 
-_FILES_BEGIN = ("read_", "load", "save", "dump", "write", "sink_", "scan_", "fetch_", "open_", "exec", "download")
+_FILES_BEGIN = ("read_", "load", "save", "dump", "write", "sink_", "scan_", "fetch_", "open_", "exec", "print_")
 _FILES = frozenset(
     (
         *("read", "readline", "readlines", "open", "fromfile", "from_file", "tofile", "memmap", "genfromtxt", "test"),
         *("fromregex", "imread", "imsave", "imwrite", "urlopen", "urlretrieve", "get_handle", "DataSource"),
         *("ExcelFile", "ExcelWriter", "HDFStore", "eval", "compile", "system", "popen", "sql", "deserialize"),
-        *("safe_dump", "safe_load", "unsafe_load", "full_load", "sendall", "sendfile"),
+        *("safe_dump", "safe_load", "unsafe_load", "full_load", "sendall", "sendfile", "download"),
+        *("download_url_to_file", "get_rdataset", "get_file"),
     )
 )
 _FORMATS = re.compile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,8 @@ def _filters(node: ast.AST) -> bool:
 
 def _python(text: str) -> ast.Expression | None:
     try:
-        return ast.parse(text, mode="eval")
+        with warnings.catch_warnings(action="ignore"):  # of a backslash in a text of the user's
+            return ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -17,6 +17,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import statsmodels.formula.api as smf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
@@ -69,6 +70,10 @@ def wine() -> pd.DataFrame:
 def test_an_expression_becomes_its_value(template: str, result: str) -> None:
     names = {"x": 4, "y": "word", "d": {"a b": 1, "k": 2, "}}": 3}, "self": 1, "result": 2, "caller": 3, "loop": 4}
     assert text(template, **names) == result
+
+
+def test_a_number_alone_is_what_python_writes() -> None:
+    assert text("{{ x }} {{ n }}", x=13.00061797752809, n=12345678) == "13.00061797752809 12345678"
 
 
 def test_text_around_a_value_is_kept_to_the_letter() -> None:
@@ -183,6 +188,11 @@ def test_a_filter_is_no_unknown_sign() -> None:
     assert "has a lambda" in refusal("{{ max(x, key=lambda y: y)|round(2) }}", x=1).message
 
 
+@pytest.mark.filterwarnings("error")
+def test_looking_for_a_sign_warns_of_nothing() -> None:
+    assert "the sign &" in refusal(r"{{ x['\d' & 1 is 2] }}", x=1).message
+
+
 def test_an_if_without_else_is_told() -> None:
     assert "its if has no else" in refusal("{{ y if x }}", x=0, y=1).message
 
@@ -292,13 +302,14 @@ def test_what_reaches_out_is_refused_wherever_it_stands(template: str, tmp_path:
         *("{{ wine.to_pickle(p) }}", "{{ wine.hue.to_numpy().tofile(p) }}", "{{ np.memmap(p) }}", "{{ saved(p) }}"),
         *("{{ pl1.write_csv(p) }}", "{{ pl1.lazy().sink_csv(p) }}", "{{ pl.scan_csv(p) }}", "{{ pd.eval('1') }}"),
         *('{{ wine.query("hue.to_csv(p)") }}', "{{ Figure().savefig(p) }}", "{{ path.read_text() }}"),
+        *("{{ canvas.print_png(p) }}", "{{ wine.groupby('hue').apply(pd.DataFrame.to_csv, p) }}"),
     ],
 )
 def test_what_reads_or_writes_files_is_refused(template: str, tmp_path: Path) -> None:
     frame = wine()
     names = {"pd": pd, "np": np, "pl": pl, "wine": frame, "pl1": pl.DataFrame({"a": [1]}), "saved": frame.to_csv}
-    path = tmp_path / "file"
-    error = refusal(template, **names, p=str(path), path=path, load=np.load, Figure=Figure)
+    path, plots = tmp_path / "file", {"Figure": Figure, "canvas": FigureCanvasAgg(Figure())}
+    error = refusal(template, **names, p=str(path), path=path, load=np.load, **plots)
     assert "is not allowed in a prompt" in error.message
     assert not path.exists()
 
