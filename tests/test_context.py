@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,8 +31,9 @@ def plain_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Int
     """IPython's shell in this process, without the extension."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
-    yield InteractiveShell.instance(config=config)
+    yield (shell := InteractiveShell.instance(config=config))
     InteractiveShell.clear_instance()
+    atexit.unregister(shell.atexit_operations)
 
 
 @pytest.fixture
