@@ -87,7 +87,8 @@ const insideView = viewOf((el, line) => {
       panels.transformer.replaceChildren(within.el);
       return other;
     });
-    inner.then((other) => other.get("at")?.step === step || other.set("at", { step }))
+    const at = { step, open: course.open() };
+    inner.then((other) => JSON.stringify(other.get("at")) === JSON.stringify(at) || other.set("at", at))
       .catch(() => panels.transformer.replaceChildren("This front end cannot show one widget inside another; seen.view() has the static view."));
   }
 

@@ -17,6 +17,7 @@ function layersPart(again) {
     const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader" }, layerName(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
     const head = make("tr", { role: "row" }, make("th", {}, ""), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
     grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows.reverse())));
+    grid.scrollLeft = grid.scrollWidth; // the last column is the step's own
     card.replaceChildren("Click a cell, or press Enter in it, for its candidates.");
   }
 
@@ -57,5 +58,13 @@ function layersPart(again) {
   }
 
   walked(grid, "td", () => data.cells[0].length, () => {}, open);
-  return { root, draw, paths, pinned: () => pinned };
+  // The last layer is the answer of a quiz.
+  function close() {
+    data = null;
+    grid.replaceChildren(div("jci-quiet", "To be seen when the token is known."));
+    card.replaceChildren();
+    chart.replaceChildren();
+  }
+
+  return { root, draw, paths, close, pinned: () => pinned };
 }

@@ -20,6 +20,7 @@ const transformerView = viewOf((el, line) => {
     lookBar.append(node);
   }
   line.model.on("change:at", again);
+  const open = () => line.model.get("at")?.open !== false; // in a quiz what would tell the token is not shown before
 
   function again() {
     hiding = null;
@@ -61,7 +62,7 @@ const transformerView = viewOf((el, line) => {
       return matrices.draw(missing(found) ? found : answers.ask("head", { ...what, head: Number(headPick.value) }), running, seen);
     }
     looked.draw(found, part === "cross" ? seen : seen.slice(0, position + 1));
-    if (hiding !== null) looked.hidden(answers.ask("occlusion", { hidden: hiding, target: position + 1 }), seen[hiding], running[position + 1]);
+    if (hiding !== null && open() && (part === "cross" || !data.encodes)) looked.hidden(answers.ask("occlusion", { hidden: hiding, target: position + 1 }), seen[hiding], running[position + 1]);
   }
 
   // How many layers and heads there are is known from the first answer, which is of the last layer.
@@ -74,6 +75,7 @@ const transformerView = viewOf((el, line) => {
   }
 
   function through(position, running) {
+    if (!open()) return lens.close();
     const tokens = lens.pinned();
     lens.draw(answers.ask("lens", { position }), running);
     lens.paths(tokens.length ? answers.ask("path", { position, tokens }) : {});

@@ -65,7 +65,7 @@ function weighingPart(controls, moved, go) {
       return svg("g", {}, box, name);
     });
     const name = glyphs(rows.find((row) => row[1] === picked)[0]);
-    const pin = svg("g", {}, svg("path", { class: "jci-pin", d: `M${1000 * u} 18v38` }), svg("text", { x: Math.min(900, Math.max(50, 1000 * u)), y: 16, "text-anchor": "middle" }, `u = ${u.toFixed(4)}`));
+    const pin = svg("g", {}, svg("path", { class: "jci-pin", d: `M${1000 * u} 18v38` }), svg("text", { x: Math.min(930, Math.max(70, 1000 * u)), y: 16, "text-anchor": "middle" }, `u = ${u.toFixed(4)}`));
     const all = picture(1000, 58, `u = ${u.toFixed(4)} falls into the stretch of ${name}`, svg("rect", { class: "jci-whole", x: 0, y: 22, width: 1000, height: 30 }), ...stretches, pin);
     all.removeAttribute("width");
     return all;

@@ -254,6 +254,15 @@ test("a head in numbers is walked by arrow keys, with the formula of the cell", 
   assert.match(page.find(".jci-formula").textContent, /mask: −∞/);
 });
 
+test("in a quiz the lens is closed, and a hidden word does not tell the token", () => {
+  const page = looking();
+  page.model.set("at", { step: 1, open: false });
+  page.all(".jci-text span")[1].click();
+  page.find('[data-look="layers"]').click();
+  assert.deepEqual(page.wishes, ["attention"]);
+  assert.match(page.find(".jci-lens").textContent, /when the token is known/);
+});
+
 test("a cell of the lens opens its candidates, and one that is pinned asks for its path", () => {
   const page = looking();
   page.find('[data-look="layers"]').click();
