@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import prompt as prompts
-from .composed import Composed, Excerpt, Text, Turn
+from .composed import Composed, Excerpt, Text, Turn, plain
 from .config import Complete
+from .errors import BadOption, EmptyPrompt
 from .request import Framing
 from .schemas import structure_of
-from .structure import Structure
+from .structure import Choices, Structure
 from .tasks.shelf import Tasks
 from .tasks.task import Task, refuse_alone
 
@@ -29,9 +30,12 @@ class Asked:
 
 def asked(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options: Mapping[str, Any]) -> Asked:
     """What `options` ask for above the settings of `config`. Raises BadOption."""
+    options = config.asked(options)
     settings = config.checked(options)
     framing = _framing(config, settings, options)
     structure = structure_of(settings, namespace)
+    if isinstance(structure, Choices) and any(options.get(name, 1) > 1 for name in ("num", "beams")):
+        raise BadOption("Of choices one is taken, and none is sampled.", "Leave out num (-n) and beams (--beams).")
     if not framing.task:
         refuse_alone(framing)
         return Asked(settings, framing, structure)
@@ -45,7 +49,12 @@ def asked(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options:
 def composed(
     text: Text, what: Asked, turns: tuple[Turn, ...], excerpts: tuple[Excerpt, ...], config: Complete
 ) -> Composed | None:
-    """What a text is put to the model as, after the `turns` of its conversation; None where it is as it stands."""
+    """What a text is put to the model as, after the `turns` of its conversation; None where it is as it stands.
+
+    Raises EmptyPrompt for blanks that are no text to go on from, but a message.
+    """
+    if (what.task or what.framing.chat or what.framing.thread) and not plain(text).strip():
+        raise EmptyPrompt("The prompt is empty.", "Write the text to put to the model.")
     if what.task is not None:
         name, wordings = f"--task {what.task.name}", what.task.wordings(text, what.framing)
     elif what.framing.chat or what.framing.thread:

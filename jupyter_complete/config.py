@@ -24,7 +24,8 @@ class Complete(Configurable):
     A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
     `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
     knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
-    are taken as they are typed, and a list's one text is read at its commas where it is `separated`.
+    are taken as they are typed, and a list's one text is read at its commas where it is `separated`. Options that are
+    `filled` are refused where they are given empty.
     """
 
     model = Unicode(
@@ -67,7 +68,7 @@ class Complete(Configurable):
     ).tag(config=True, flag=("--chat",))
     thread = Unicode(
         "", help="The same as the next message of the conversation of this name, whose turns are kept."
-    ).tag(flag=("--thread",), metavar="NAME", known="threads")
+    ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True)
     task = Unicode("", help="Put the text by a named prompt: summarize, translate, qa, … (%complete_tasks).").tag(
         flag=("--task",), metavar="NAME", known="tasks"
     )
@@ -103,14 +104,14 @@ class Complete(Configurable):
     )
     choices = List(
         Unicode(), help="Pick one of these, by the probability of each; given once, it is read at its commas."
-    ).tag(flag=("--choices",), metavar="A,B,C", separated=True)
+    ).tag(flag=("--choices",), metavar="A,B,C", separated=True, filled=True)
     regex = Unicode("", help="Let the text match this regular expression, from its beginning to its end.").tag(
-        flag=("--regex",), metavar="REGEX", verbatim=True
+        flag=("--regex",), metavar="REGEX", verbatim=True, filled=True
     )
     json = Anything(
         None,
         help="Let the text be JSON of a schema: its text, its file, or a variable (dict, dataclass, pydantic model).",
-    ).tag(flag=("--json",), metavar="SCHEMA", verbatim=True)
+    ).tag(flag=("--json",), metavar="SCHEMA", verbatim=True, filled=True)
     cell = Bool(False, help="Write the completion into a new cell below, which is not run.").tag(
         flag=("--cell",), cell_only=True
     )
@@ -176,10 +177,20 @@ class Complete(Configurable):
             if traits[name].metadata.get("of", COMPLETE) == of:
                 yield name, traits[name]
 
+    @classmethod
+    def asked(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `options` that ask for something: a text, list or choice that is None is left out."""
+        traits = cls.class_traits()
+        return {
+            name: value
+            for name, value in options.items()
+            if value is not None or not isinstance(traits.get(name), (Unicode, List, Enum))
+        }
+
     def checked(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """All settings with `overrides` laid over them; raises BadOption for a name or value that is none."""
         settings = {name: getattr(self, name) for name in self.trait_names() if name not in ("parent", "log", "config")}
-        for name, value in overrides.items():
+        for name, value in self.asked(overrides).items():
             if name not in settings:
                 raise BadOption(
                     f"{name} is not an option.", near(name, settings) or f"The options are {', '.join(settings)}."
@@ -207,6 +218,11 @@ class Complete(Configurable):
 
     def _check(self, name: str, value: Any) -> Any:
         trait = self.traits()[name]
+        if trait.metadata.get("filled") and isinstance(value, (str, list, tuple)) and not value:
+            raise BadOption(f"{_shown(name, trait)} is empty.", "Fill it in, or leave it out.")
+        if trait.metadata.get("separated") and isinstance(value, str):  # which a line never gives
+            several = [one.strip() for one in value.split(",")] if "," in value else ["yes", "no"]
+            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_brief(several)}.")
         if isinstance(trait, List) and isinstance(value, (str, tuple)):
             value = [value] if isinstance(value, str) else list(value)
         if isinstance(trait, Int) and isinstance(value, bool):
@@ -227,8 +243,11 @@ def near(word: str, words: Iterable[str]) -> str:
 
 def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
     """One sentence: what `trait` accepts, and what it was given."""
-    shown = f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
-    return f"{shown} must be {_accepted(trait)}, but is {_brief(value)}."
+    return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_brief(value)}."
+
+
+def _shown(name: str, trait: TraitType[Any, Any]) -> str:
+    return f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
 
 
 def _brief(value: Any) -> str:

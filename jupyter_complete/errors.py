@@ -39,6 +39,16 @@ class CompleteError(Exception):
         return lines
 
 
+def raised(error: BaseException) -> str:
+    """What an error of somebody else's is and says, in a few words: `KeyError: 'text'`. It need not be able to say."""
+    try:
+        said = " ".join(str(error)[:2000].split()).rstrip(".")
+    except (Exception, SystemExit):
+        said = ""
+    said = said if len(said) <= 200 else said[:199] + "…"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
 class BadOption(CompleteError, ValueError): ...
 
 

@@ -74,7 +74,7 @@ def fill(
     session: Session,
     texts: Sequence[str | CompleteError],
     options: Mapping[str, Any],
-    cache: bool | str | PathLike[str] = False,
+    cache: bool | str | PathLike[str] | None = False,
 ) -> list[Filled]:
     """The values of each row, whose prompt, or what is wrong with it, is in `texts`; a line tells the progress.
 

@@ -1,9 +1,7 @@
-"""What an expression of a prompt may call, and how large what it makes may become."""
+"""Python's own functions that an expression of a prompt may call, and how large what it makes may become."""
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar
@@ -12,15 +10,6 @@ from .forms.writing import module_of
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
-_HARMLESS = frozenset(
-    (
-        *("__main__", "_collections", "_datetime", "_decimal", "calendar", "cmath", "collections", "dataclasses"),
-        *("datetime", "decimal", "enum", "fractions", "itertools", "json", "math", "numbers", "random", "re"),
-        *("statistics", "textwrap", "time", "unicodedata", "uuid", "zoneinfo"),
-    )
-)
-_REACHING = frozenset(("IPython", "ipykernel", "jupyter_complete"))
-_UNBOUND = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
 _BITS = 100_000  # of the largest whole number that is computed
 _ITEMS = 10_000_000  # of the longest text or list that is multiplied
 _READ = 1_000_000  # items that are read from an iterator
@@ -58,25 +47,6 @@ def finite(function: Called, apart: bool = False) -> Called:
         return function(*map(bounded, arguments), **named)
 
     return ending  # type: ignore[return-value]
-
-
-def reaches_out(function: Any) -> bool:
-    """Whether a function, class or method is of the standard library and does more than compute, or of the shell."""
-    if any(function is one for one in FUNCTIONS.values()):
-        return False
-    if isinstance(function, _UNBOUND):  # str.format and list.append, which are watched only as methods of a value
-        return True
-    owner = getattr(function, "__self__", None)
-    if owner is None or isinstance(owner, types.ModuleType):
-        module = getattr(function, "__module__", None) or getattr(owner, "__name__", "")
-        if module == "builtins":
-            return True
-    else:
-        module = (owner if isinstance(owner, type) else type(owner)).__module__
-        if module == "builtins":
-            return False
-    top = str(module).partition(".")[0]
-    return top in _REACHING or (top in sys.stdlib_module_names and top not in _HARMLESS)
 
 
 def too_large(operator: str, left: Any, right: Any) -> bool:

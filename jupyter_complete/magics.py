@@ -77,8 +77,9 @@ class CompleteMagics(Magics):
             behind = behind and newcell.attended(self.shell)  # else the text would come when the notebook is written
             chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind)
-            # an interrupt may end this, for an expression may take long
-            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
+            filled = self._filled(text, settings, chosen)
+        if filled is None:
+            return
         with holding_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, settings)
@@ -102,7 +103,9 @@ class CompleteMagics(Magics):
                     raise UsageError(f"%%complete_inside takes no --{name.replace('_', '-')}.")
             chosen = self.session.config.checked(settings)
             showing = self._showing(settings, behind=False)
-            filled = self.notebook.filled(text, chosen["raw"], chosen["error"])
+            filled = self._filled(text, settings, chosen)
+        if filled is None:
+            return
         with holding_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, {**settings, "trace": True})
@@ -224,6 +227,18 @@ class CompleteMagics(Magics):
             raise UsageError("--cell writes one completion when it is done; leave out --background and -n.")
         form = TOKENS if settings.get("inspect") else form
         return Showing((out,) if out else (), echo, form, cell, self.notebook.now)
+
+    def _filled(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any]) -> Text | None:
+        """The text with its values, and theirs in the question of `settings`; None, which is told, where an interrupt
+        ended an expression that takes long."""
+        try:
+            if settings.get("question"):
+                most = 4 * self.session.config.value_tokens  # for a model's tokens are counted later
+                settings["question"] = self.notebook.question(settings["question"], chosen["raw"], most)
+            return self.notebook.filled(text, chosen["raw"], chosen["error"])
+        except KeyboardInterrupt:
+            print("Interrupted before the prompt was whole; the model was not asked.")
+            return None
 
     def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""

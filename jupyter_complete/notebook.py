@@ -18,6 +18,25 @@ from .forms import forms
 
 _OURS = re.compile(r"%%?complete")  # a cell of ours without a completion: it was refused
 _SHOWN = 2_000  # characters of a cell's outputs that are read again
+_NO_ERROR = "No cell has failed yet, so there is no error to show."
+_ABSENT = {
+    "err": (_NO_ERROR, "Run the cell that fails first."),
+    "_": ("No cell has returned a value yet, so there is no last one.", "End a cell with the value, and run it first."),
+}
+
+
+class Cells(list[str]):
+    """The cells as typed, by their numbers."""
+
+    def told_absent(self, number: object) -> str:
+        return f"cell {str(number)[:20]} has not run"
+
+
+class Results(dict[int, Any]):
+    """What cells returned, by their numbers."""
+
+    def told_absent(self, number: object) -> str:
+        return f"cell {str(number)[:20]} has no result"
 
 
 class Notebook:
@@ -38,9 +57,16 @@ class Notebook:
         self._shell.events.unregister("post_run_cell", self._see)
 
     def names(self) -> Mapping[str, Any]:
-        """The variables of the notebook, `In` with the cells as typed, and `err`, the last exception, if any."""
-        own = {"In": list(self._history.input_hist_raw)}
-        return ChainMap(own, self._shell.user_ns, {"err": self.error} if self.error is not None else {})
+        """The variables of the notebook, `In` with the cells as typed, `Out` with what they returned, and `err`, the
+        last exception; not those of IPython's that hold nothing yet."""
+        results = self._shell.user_ns.get("Out")
+        own: dict[str, Any] = {"In": Cells(self._history.input_hist_raw)}
+        if results is self._history.output_hist:
+            own["Out"] = Results(results)
+        variables = dict(self._shell.user_ns)
+        if not results and variables.get("_") == "":
+            del variables["_"]
+        return ChainMap(own, variables, {"err": self.error} if self.error is not None else {})
 
     @property
     def error(self) -> BaseException | None:
@@ -54,15 +80,31 @@ class Notebook:
         Raises BadPrompt; says of braces that look like a variable and are none what would make them one.
         """
         names = self.names()
-        filled: Text = (text,) if raw else variables.filled(text, names)
+        filled: Text = (text,) if raw else variables.filled(text, names, _ABSENT)
         if not raw and (typed := variables.without_blanks(text, names)):
             print(f"{{{{{typed}}}}} goes as typed; {{{{ {typed} }}}}, with blanks, is the variable.")
         if not error:
             return filled
         if self.error is None:
-            raise BadPrompt("No cell has failed yet, so there is no error to show.", "Leave out --error.")
+            raise BadPrompt(_NO_ERROR, "Leave out --error.")
         last = Value("err", forms(self.error, "The last error"))
         return (last, "\n\n", *filled) if text else (last,)
+
+    def question(self, text: str, raw: bool, most: int) -> str:
+        """A question with its values, each in its fullest form of at most `most` characters; says what one leaves
+        out."""
+        if raw:
+            return text
+        pieces = []
+        for part in variables.filled(text, self.names(), _ABSENT):
+            if isinstance(part, Value):
+                form = next((form for form in part.forms if len(form.text) <= most), part.forms[-1])
+                if form.left_out:
+                    print(f"{part.source} in --question: {form.left_out}")
+                pieces.append(form.text)
+            else:
+                pieces.append(part)
+        return "".join(pieces)
 
     def completed(self, number: int, text: str) -> None:
         """Remember `text`, a prompt and its completion, as what a cell has to say; not what it only goes on from."""

@@ -80,8 +80,8 @@ class Request:
     prompt: str
     sampling: Sampling
     framing: Framing = Framing()
-    composed: Composed | None = None
-    beneath: Mapping[str, Any] = field(default_factory=dict)
+    composed: Composed | None = field(default=None, hash=False)
+    beneath: Mapping[str, Any] = field(default_factory=dict, hash=False)
     mode: Mode = "continue"
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None

@@ -7,11 +7,12 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from os import PathLike
+from os import PathLike, fspath
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
-from .errors import CompleteError
+from .errors import BadOption, CompleteError
 from .events import ModelInfo
 from .request import Request
 from .sources.cache import root
@@ -21,14 +22,21 @@ OFTEN = 1.0  # seconds between two writes at least
 AT_ONCE = 500  # keys of one question
 
 
-def place(asked: bool | str | PathLike[str]) -> Path | None:
-    """The file that `cache=` means: True is one in the cache directory, a directory one inside it."""
-    if asked is False:
+def place(asked: bool | str | PathLike[str] | None) -> Path | None:
+    """The file that `cache=` means: True is one in the cache directory, a directory one inside it. Raises BadOption."""
+    if asked is False or asked is None:
         return None
     if asked is True:
+        root().mkdir(parents=True, exist_ok=True)
         return root() / NAME
-    given = Path(asked).expanduser()
-    return given / NAME if given.is_dir() else given
+    if not isinstance(asked, (str, PathLike)) or not fspath(asked):
+        raise BadOption(f"cache must be True or a file, but is {asked!r}.", 'Give one, as in cache="rows.sqlite".')
+    given = Path(expanduser(fspath(asked)))
+    if given.is_dir():
+        return given / NAME
+    if not given.parent.is_dir():
+        raise BadOption(f"There is no folder {given.parent} for the cache.", "Make it, or give another file: cache=…")
+    return given
 
 
 def key_of(request: Request, model: ModelInfo) -> str:
@@ -52,11 +60,10 @@ class Results:
         self._new: dict[str, str] = {}
         self._written = time.monotonic()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(path, timeout=10)
             self._file.execute("CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
             self._file.execute("SELECT key, value FROM rows LIMIT 1").fetchone()
-        except (self._error, OSError) as error:
+        except (self._error, OSError, ValueError) as error:
             raise CompleteError(f"The cache {path} cannot be used ({error}).", "Give another file: cache=…") from None
 
     def find(self, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:

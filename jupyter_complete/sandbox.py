@@ -1,19 +1,23 @@
 """Expressions of a prompt, evaluated by Jinja2 in its sandbox: no assignment, no private attribute, no outside world.
 
 Objects of the notebook are read and their methods called, as a cell would. Not to be had are attributes with an
-underscore, methods that change lists and dicts, and functions of the standard library that reach beyond the values
-(files, processes, the network, the shell itself), so that a text pasted into a cell cannot call them.
+underscore, modules and functions that reach beyond the values (`reaching`), and methods that by their names read or
+write files or change their object (`effects`). That keeps from accidents, and from what a pasted text is likely to
+try; it is no wall around the user's own functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import builtins
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .config import near
 from .errors import BadPrompt
-from .harmless import APART, FUNCTIONS, Bounded, bounded, finite, reaches_out, too_large
+from .grammar import parsed
+from .harmless import APART, FUNCTIONS, Bounded, bounded, finite, too_large
+from .reaching import reaches, refused, refused_call
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -29,35 +33,31 @@ class Expression:
     def __init__(self, source: str) -> None:
         from jinja2 import nodes
         from jinja2.exceptions import TemplateAssertionError
-        from jinja2.parser import Parser
 
         self.source = source
         try:
-            parser = Parser(_environment(), source, state="variable")
-            tree = parser.parse_expression()
-            if not parser.stream.eos:
-                raise NotAnExpressionError(f"it does not end before {parser.stream.current.value!s:.40}")
-            tree = nodes.Tuple([tree], "load")  # for what is found in a tree is not its root
+            tree = nodes.Tuple([parsed(_environment(), source)], "load")  # what is found in a tree is not its root
             self._names, self._excused = _names(tree)
             for name in tree.find_all(nodes.Name):
                 name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
             tree.set_environment(_environment())
             body = nodes.Assign(nodes.Name("value", "store", lineno=1), tree, lineno=1)
             self._template = _environment().from_string(nodes.Template([body], lineno=1))
-        except NotAnExpressionError:
-            raise
         except TemplateAssertionError as error:
             raise BadPrompt(f"{self} is no expression: {_sentence(str(error))}.", _hint_for(str(error))) from None
         except Exception as error:  # Jinja's own errors, and Python's of what is nested too deep or too long a number
             raise NotAnExpressionError(_brief(error)) from None
 
-    def value(self, namespace: Mapping[str, Any]) -> object:
-        """What it comes to with the names of `namespace`; raises BadPrompt with one sentence."""
+    def value(self, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> object:
+        """What it comes to with the names of `namespace`; raises BadPrompt with one sentence, which for a name that is
+        `absent` is given there, with what to do."""
         known = {name: namespace[name] for name in self._names if not name.startswith("__") and name in namespace}
         known = {name: FUNCTIONS[name] for name in self._names if name in FUNCTIONS} | known
         for name in self._names:
             if name not in known and name not in self._excused:
-                raise BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
+                raise self._unnamed(name, namespace, absent)
+            if said := reaches(known.get(name)):
+                raise self._not_allowed(said)
         try:
             context = self._template.new_context({f"the_{name}": bounded(value) for name, value in known.items()})
             for _ in self._template.root_render_func(context):
@@ -74,14 +74,25 @@ class Expression:
         source = " ".join(self.source.split())
         return f"{{{{ {source if len(source) <= 60 else source[:59] + '…'} }}}}"
 
+    def _unnamed(self, name: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> BadPrompt:
+        """What to say of a name that is none."""
+        if name in absent:
+            message, hint = absent[name]
+            return BadPrompt(message, hint)
+        if hasattr(builtins, name):
+            own = ", ".join(sorted(FUNCTIONS))
+            return BadPrompt(f"{self} names {name}, which a prompt does not have.", f"Of Python's own it has {own}.")
+        return BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
+
+    def _not_allowed(self, said: str) -> BadPrompt:
+        return BadPrompt(f"{self} is not allowed in a prompt: {said}.", "Compute it in a cell, and name the result.")
+
     def _failed(self, error: BaseException) -> BadPrompt:
         from jinja2.exceptions import SecurityError, UndefinedError
 
         said = _brief(error)
         if isinstance(error, SecurityError):
-            return BadPrompt(
-                f"{self} is not allowed in a prompt: {said}.", "Compute it in a cell, and name the result."
-            )
+            return self._not_allowed(said)
         if isinstance(error, UndefinedError):
             hint = getattr(error, "instead", "") or "Look at the object in a cell of its own."
             return BadPrompt(f"{self} has no value: {said}.", hint)
@@ -108,20 +119,41 @@ def _environment() -> SandboxedEnvironment:
                 error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
                 return error
 
+            if told := getattr(type(obj), "told_absent", None):  # the results of cells say more
+                hint = told(obj, name)
             super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
 
     class Sandbox(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("*", "**"))
 
         def is_safe_callable(self, obj: Any) -> bool:
-            return super().is_safe_callable(obj) and not reaches_out(obj)
+            # of some objects every attribute is there, and has no truth: pl.col.unsafe_callable is a column
+            return getattr(obj, "unsafe_callable", False) is not True and getattr(obj, "alters_data", False) is not True
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            return _had(obj, attribute, super().getattr(obj, attribute))
+
+        def getitem(self, obj: Any, argument: Any) -> Any:
+            return _had(obj, argument, super().getitem(obj, argument))
+
+        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
+            if not isinstance(__obj, Absent) and (said := refused_call(__obj, arguments, named)):
+                raise SecurityError(said)
+            result = super().call(__context, __obj, *arguments, **named)
+            return _had(None, None, result)
 
         def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
             if too_large(operator, left, right):
                 raise SecurityError("the result would be too large")
             return super().call_binop(context, operator, left, right)
 
+    def _had(owner: Any, name: Any, value: Any) -> Any:
+        if not isinstance(value, Absent) and (said := refused(owner, name, value)):
+            raise SecurityError(said)
+        return value
+
     sandbox = Sandbox(undefined=Absent)
+    sandbox.tests |= {"None": sandbox.tests["none"], "True": sandbox.tests["true"], "False": sandbox.tests["false"]}
     sandbox.globals.clear()
     sandbox.filters = {name: finite(function, name in APART) for name, function in sandbox.filters.items()}
     return sandbox
@@ -165,8 +197,10 @@ def _hint_for(said: str) -> str:
     """A near filter or test for the one that Jinja does not know, which it names in quotes."""
     environment = _environment()
     name = said.split("'")[1] if said.count("'") > 1 else ""
-    known: Iterator[str] = iter([*environment.filters, *environment.tests])
-    return near(name, known) or "Jinja's documentation lists its filters; round, join and length are some."
+    if said.startswith("No test"):
+        return near(name, environment.tests) or "Compare with ==; is goes with None, defined, even and such words."
+    hint = near(name, environment.filters) or "Jinja's documentation lists them; round, join and length are some."
+    return f"{hint} (| stands before a filter, and is not Python's or.)" if not hint.startswith("Did") else hint
 
 
 def _brief(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -59,6 +60,8 @@ def _of_word(word: str, namespace: Mapping[str, Any]) -> JsonSchema:
     if Path(text).is_file():
         return _of_file(Path(text), text)
     shown = text[:60]
+    if re.match(r"[^\W\d][\w.]*\[", text):
+        raise BadOption(f"{shown!r} is no name of a variable.", f"Give it one: Schema = {shown}, and --json Schema.")
     raise BadOption(f"{shown!r} is no JSON, no variable and no file.", near(shown, map(str, namespace)) or HINT)
 
 

@@ -169,6 +169,7 @@ class Session:
         options: Mapping[str, Any],
     ) -> Stream:
         """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
+        options = self.config.asked(options)
         for name in options:
             if name not in Sampling.__dataclass_fields__ and name != "inspect":
                 raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")

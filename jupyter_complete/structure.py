@@ -21,7 +21,7 @@ class Choices:
         if len(self.texts) < 2:
             raise BadOption(
                 f"A choice needs two texts or more, and --choices has {len(self.texts)}.",
-                'Give --choices yes,no or choices=["yes", "no"].',
+                'Give a list: --choices yes,no on a line, choices=["yes", "no"] in Python.',
             )
         if "" in self.texts:
             raise BadOption("One of the choices is empty.", "Give each at least one character.")

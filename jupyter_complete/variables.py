@@ -14,17 +14,20 @@ from . import braces
 from .composed import Text, Value
 from .errors import BadPrompt
 from .forms import forms
+from .grammar import unknown
 from .sandbox import Expression, NotAnExpressionError
 
 _FORMAT = re.compile(r"([^\W\d].*):(?=[^\s]*[.,%])(?:[<>=^]?[-+ ]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?)", re.DOTALL)
 _UNSPACED = re.compile(r"(?<![\w\\^_{}$])\{\{(([A-Za-z_]\w+)(?:\.\w+|\[[^\]{}]{1,40}\])*)\}\}(?![\^_{}])")  # no LaTeX
-_RAW = "Send the braces as typed with --raw, or these alone with a backslash before them."
+_TYPED = "Mend it, or compute it in a cell and name the result; a backslash before the braces keeps them as typed."
+NOTHING: Mapping[str, tuple[str, str]] = {}
 
 
-def filled(text: str, namespace: Mapping[str, Any]) -> Text:
+def filled(text: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]] = NOTHING) -> Text:
     """`text` with the values of its variables, from `namespace`, in their places.
 
-    Raises BadPrompt in one sentence: a name that is not defined, an expression that is none or that raises.
+    Raises BadPrompt in one sentence: a name that is not defined (of one that is `absent` what is said there, and what
+    to do), an expression that is none or that raises.
     """
     pieces: list[str | Value] = []
     place = 0
@@ -34,7 +37,7 @@ def filled(text: str, namespace: Mapping[str, Any]) -> Text:
         elif (expression := _expression(one.inner)) is None:
             pieces.append(text[place : one.end])
         else:
-            pieces += [text[place : one.start], _value(expression, namespace)]
+            pieces += [text[place : one.start], _value(expression, namespace, absent)]
         place = one.end
     return _joined([*pieces, text[place:]])
 
@@ -45,8 +48,8 @@ def without_blanks(text: str, namespace: Mapping[str, Any]) -> str:
     return next((match[1] for match in names), "")
 
 
-def _value(expression: Expression, namespace: Mapping[str, Any]) -> Value:
-    return Value(expression.source, forms(expression.value(namespace), str(expression)))
+def _value(expression: Expression, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> Value:
+    return Value(expression.source, forms(expression.value(namespace, absent), str(expression)))
 
 
 def _expression(inner: str) -> Expression | None:
@@ -55,6 +58,11 @@ def _expression(inner: str) -> Expression | None:
         return Expression(inner)
     except NotAnExpressionError as error:
         shown = f"{{{{ {' '.join(inner.split())[:60]} }}}}"
+        if sign := unknown(inner):
+            raise BadPrompt(
+                f"{shown} has {sign}, which is not known in a prompt.",
+                _TYPED.replace("Mend it, or compute", "Compute"),
+            ) from None
         if match := _FORMAT.fullmatch(inner):
             raise BadPrompt(
                 f"{shown} has a format after a colon, which is no part of an expression.",
@@ -62,7 +70,7 @@ def _expression(inner: str) -> Expression | None:
             ) from None
         if braces.foreign(inner):
             return None
-        raise BadPrompt(f"{shown} is no expression: {error}.", _RAW) from None
+        raise BadPrompt(f"{shown} is no expression: {error}.", _TYPED) from None
 
 
 def _joined(pieces: list[str | Value]) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from collections.abc import Iterator
@@ -69,3 +70,4 @@ def shell(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shell.run_line_magic("load_ext", "jupyter_complete")
     yield shell
     InteractiveShell.clear_instance()
+    atexit.unregister(shell.atexit_operations)  # it would keep every shell, and collect garbage once for each

@@ -57,6 +57,34 @@ def test_a_bad_value_is_told_the_default() -> None:
     assert refused.value.hint == "Leave it out for the default, 0.7."
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("choices", []), ("choices", ()), ("regex", ""), ("json", ""), ("thread", "")]
+)
+def test_what_is_asked_for_and_empty_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(BadOption, match=rf"{name} \(--{name}\) is empty\. Fill it in, or leave it out\."):
+        Complete().checked({name: value})
+
+
+@pytest.mark.parametrize("name", ["choices", "stop", "regex", "json", "thread", "task", "length", "model"])
+def test_none_asks_for_nothing(name: str) -> None:
+    config = Complete(stop=["."])
+    assert config.checked({name: None}) == config.checked({})
+    assert name == "json" or config.asked({name: None}) == {}
+
+
+@pytest.mark.parametrize("name", ["temperature", "max_new_tokens", "chat"])
+def test_none_is_no_number_and_no_switch(name: str) -> None:
+    with pytest.raises(BadOption):
+        Complete().checked({name: None})
+
+
+@pytest.mark.parametrize(("given", "told"), [("good, bad", "['good', 'bad']"), ("good", "['yes', 'no']")])
+def test_choices_in_one_text_are_told_to_be_a_list(given: str, told: str) -> None:
+    with pytest.raises(BadOption) as refused:
+        Complete().checked({"choices": given})
+    assert str(refused.value) == f"choices (--choices) is a list, not one text. As in choices={told}."
+
+
 def test_a_long_bad_value_is_cut_in_the_sentence() -> None:
     with pytest.raises(BadOption) as refused:
         Complete().checked({"max_new_tokens": "9" * 5000})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,8 +31,9 @@ def plain_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Int
     """IPython's shell in this process, without the extension."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
-    yield InteractiveShell.instance(config=config)
+    yield (shell := InteractiveShell.instance(config=config))
     InteractiveShell.clear_instance()
+    atexit.unregister(shell.atexit_operations)
 
 
 @pytest.fixture
@@ -210,10 +212,42 @@ class TestInACell:
         run(shell, "%%complete -N 4 -t 0 -o first\nThe mean")
         assert run(shell, "%%complete -N 2 -o c\nSo{{ first }}.") == f"So{shell.user_ns['first'].text}."
 
-    def test_an_expression_can_be_interrupted(self, shell: InteractiveShell) -> None:
+    def test_an_interrupted_expression_ends_the_cell_with_a_line(
+        self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         shell.user_ns["wait"] = lambda: signal.raise_signal(signal.SIGINT)
-        done = shell.run_cell("%%complete\n{{ wait() }}")
-        assert isinstance(done.error_in_exec, KeyboardInterrupt)
+        shell.run_cell("%%complete\n{{ wait() }}").raise_error()
+        assert capsys.readouterr().out == "Interrupted before the prompt was whole; the model was not asked.\n"
+
+    def test_variables_are_filled_in_a_question(
+        self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shell.user_ns["x"] = 42
+        run(shell, '%%complete --task qa --dry-run --question "What is {{ x }}?"\nA text.')
+        assert "What is 42?" in capsys.readouterr().out
+
+    def test_a_large_value_in_a_question_says_what_it_leaves_out(
+        self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        shell.user_ns["x"] = list(range(10_000))
+        run(shell, '%%complete --task qa --dry-run --question "What is {{ x }}?"\nA text.')
+        assert "x in --question: first " in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("{{ err }}", "No cell has failed yet"),
+            ("{{ _ }}", "No cell has returned a value yet"),
+            ("{{ Out[99] }}", "{{ Out[99] }} has no value: cell 99 has no result."),
+            ("{{ In[99] }}", "{{ In[99] }} has no value: cell 99 has not run."),
+        ],
+    )
+    def test_what_the_notebook_does_not_hold_yet_costs_one_sentence(
+        self, shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+    ) -> None:
+        monkeypatch.setattr(sys, "last_value", None, raising=False)
+        monkeypatch.setattr(sys, "last_exc", None, raising=False)
+        assert sentence(shell, f"%%complete\n{text}").startswith(message)
 
     def test_the_footer_says_what_a_value_left_out(
         self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]

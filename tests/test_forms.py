@@ -196,6 +196,46 @@ def test_an_index_is_told_as_a_list() -> None:
     assert fullest(WINE.data.columns).startswith("['alcohol', 'malic_acid'")
 
 
+def test_one_row_and_one_value_are_told_in_the_singular() -> None:
+    assert fullest(pd.DataFrame({"a": [1]})) == "1 row × 1 column:\na\n1"
+    assert fullest(pd.Series([1])) == "1 value (int64): 1"
+
+
+@pytest.mark.parametrize("long", [pd.DataFrame({"a": ["x" * 10_000_000]}), pd.Series(["x" * 10_000_000])])
+def test_a_long_cell_says_that_it_is_shortened(long: Any) -> None:
+    assert forms(long)[0].left_out == "long values shortened"
+
+
+def test_a_class_that_extends_a_frame_is_told_as_one() -> None:
+    class Own(pd.DataFrame):
+        def head(self, n: int = 5) -> Any:
+            raise ValueError
+
+        def itertuples(self, *_: Any, **__: Any) -> Any:
+            raise ValueError
+
+    assert forms(Own(frame(1797))) == forms(frame(1797))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_lazy_frame_is_not_collected() -> None:
+    assert forms(pl.DataFrame({"a": [1]}).lazy()) == (Form("lazy frame, not collected", "none of its rows"),)
+
+
+class Exiting:
+    def __repr__(self) -> str:
+        raise SystemExit
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    "holding", [pd.DataFrame({"a": [Exiting()] * 30}), pd.Series([Exiting()]), np.array([Exiting()])], ids=type
+)
+def test_an_object_that_exits_when_it_is_told_is_named_by_its_type(holding: Any) -> None:
+    assert "<Exiting>" in fullest(holding)
+
+
 # -- arrays ------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +266,11 @@ def test_a_tensor_is_told_like_an_array() -> None:
 
 def test_an_estimator_that_is_not_fitted_says_so() -> None:
     assert fullest(LogisticRegression(C=2)) == "LogisticRegression(C=2), not fitted"
+
+
+@pytest.mark.parametrize("first", [StandardScaler(), StandardScaler().fit([[1]])], ids=["new", "fitted"])
+def test_a_pipeline_whose_last_step_is_not_fitted_says_so(first: Any) -> None:
+    assert fullest(make_pipeline(first, LogisticRegression())).endswith(", not fitted")
 
 
 def test_coefficients_come_with_their_names_the_largest_first() -> None:
@@ -287,6 +332,15 @@ def test_a_figure_tells_titles_labels_legends_and_what_is_drawn() -> None:
 
 def test_axes_are_told_by_themselves() -> None:
     assert fullest(plotted().axes[0]).startswith("plot 'Loss': x 'epoch'")
+
+
+def test_axes_without_a_title_begin_with_what_they_are() -> None:
+    assert fullest(plotted().axes[1]).startswith("plot: x from")
+
+
+def test_an_array_of_axes_is_told_as_plots() -> None:
+    first, second, third = fullest(np.array(plotted().axes)).splitlines()
+    assert (first, second[:12], third[:7]) == ("2 plots:", "plot 'Loss':", "plot: x")
 
 
 # -- exceptions --------------------------------------------------------------------------------------------------

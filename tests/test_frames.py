@@ -17,10 +17,11 @@ import tiny
 
 import jupyter_complete as jc
 from jupyter_complete.errors import BadOption, CompleteError
+from jupyter_complete.frames import series
 from jupyter_complete.session import Session
 
 ROWS = {"name": ["mean", "median", "{{ n }}", "mode", "range"], "n": [1, 2, 3, 4, 5]}
-TEMPLATE = "The {{ name }} of {{n}} numbers"
+TEMPLATE = "The {{ name }} of {{ n }} numbers"
 OPTIONS = {"max_new_tokens": 6, "seed": 3}
 
 FRAMES: dict[str, Callable[[dict[str, list[Any]]], Any]] = {
@@ -81,6 +82,34 @@ class TestColumn:
         made = jc.complete_frame(frame({"name": [], "n": []}), TEMPLATE, into="text")
         assert values(made, "text") == []
 
+    def test_of_an_empty_frame_the_columns_are_those_of_a_full_one(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"name": []}), "{{ name }}", into="sort", choices=["a", "b"])
+        assert list(made.columns) == ["name", "sort", "sort_prob"]
+
+    def test_a_column_that_is_there_is_replaced_with_what_an_earlier_call_put_beside_it(self, frame: Any) -> None:
+        earlier = frame({"text": ["mean", "mode"], "text_error": ["no", None], "text_prob": [0.5, 0.5]})
+        made = jc.complete_frame(earlier, "The {{ text }}", into="text", **OPTIONS)
+        assert list(made.columns) == ["text"]
+        assert values(made, "text") == [
+            jc.complete(f"The {name}", max_new_tokens=6, seed=3 + place).text
+            for place, name in enumerate(["mean", "mode"])
+        ]
+        assert values(earlier, "text") == ["mean", "mode"]
+
+    def test_columns_named_like_an_errors_stay_where_none_is_replaced(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"name": ["mean"], "text_error": ["own"]}), "{{ name }}", "text", **OPTIONS)
+        assert values(made, "text_error") == ["own"]
+
+    def test_what_is_set_for_cells_alone_is_not_asked_for_a_row(self, session: Session, frame: Any) -> None:
+        session.config.num, session.config.trace = 3, True
+        passed = jc.complete_frame(frame({"name": ["mean"]}), "The {{ name }}", **OPTIONS, num=1, thread=None)
+        assert values(passed, "completion") == [jc.complete("The mean", **OPTIONS, num=1).text]
+
+    def test_none_asks_for_nothing(self, frame: Any) -> None:
+        nothing = {"choices": None, "stop": None, "regex": None, "json": None, "thread": None, "cache": None}
+        made = jc.complete_frame(frame(ROWS), TEMPLATE, **OPTIONS, **nothing)
+        assert values(made, "completion") == values(jc.complete_frame(frame(ROWS), TEMPLATE, **OPTIONS), "completion")
+
     def test_without_a_seed_runs_differ_and_at_temperature_0_they_do_not(self, frame: Any) -> None:
         given = frame(ROWS)
         drawn, again = (values(jc.complete_frame(given, TEMPLATE, max_new_tokens=9), "completion") for _ in range(2))
@@ -104,6 +133,58 @@ class TestErrors:
         assert errors[2].startswith("The prompt has 6,")
         assert errors[3].startswith("The prompt is empty.")
 
+    def test_a_function_that_gives_no_text_or_raises_costs_its_own_row(self, frame: Any) -> None:
+        def ask(row: dict[str, Any]) -> Any:
+            return {"none": None, "three": 3, "gone": row.get("gone", row["name"])}[row["name"]]
+
+        made = jc.complete_frame(frame({"name": ["none", "three", "gone", "else"]}), ask, into="text", **OPTIONS)
+        assert [text is None for text in values(made, "text")] == [True, True, False, True]
+        assert values(made, "text_error") == [
+            "The prompt is missing. Fill it in, or drop the row.",
+            "A prompt is text, and this is of type int. Give a str.",
+            None,
+            "The function raised KeyError: 'else'. Call it with this row to see where.",
+        ]
+
+    def test_a_column_of_prompts_that_are_no_text_says_so(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"n": [1, 2]}), [None, 2], into="text", **OPTIONS)
+        assert values(made, "text_error") == [
+            "The prompt is missing. Fill it in, or drop the row.",
+            "A prompt is text, and this is of type int. Give a str.",
+        ]
+
+    def test_a_value_that_cannot_be_written_costs_its_own_row(self) -> None:
+        class Hostile:
+            def __repr__(self) -> str:
+                raise SystemExit
+
+        made = pd.DataFrame({"x": [Hostile(), "mean"]}).complete("The {{ x }}", into="text", **OPTIONS)
+        assert [text is None for text in values(made, "text")] == [True, False]
+        assert values(made, "text_error")[0].startswith("x cannot be written as text: SystemExit.")
+
+    def test_an_interrupt_in_a_function_ends_the_call(self, frame: Any) -> None:
+        def ask(row: dict[str, Any]) -> str:
+            os.kill(os.getpid(), signal.SIGINT)
+            raise AssertionError("the interrupt came late")
+
+        with pytest.raises(KeyboardInterrupt):
+            jc.complete_frame(frame(ROWS), ask)
+
+    def test_where_every_row_fails_no_model_is_loaded_and_the_columns_are_there(
+        self, session: Session, frame: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        given = frame({"name": [None, None]})
+        made = jc.complete_frame(given, "{{ name }}", into="text", choices=["a", "b"])
+        assert list(made.columns) == ["name", "text", "text_prob", "text_error"]
+        assert values(made, "text") == values(made, "text_prob") == [None, None]
+        assert capsys.readouterr().err.endswith("2 errors\n")
+        resident = session.models.get("tiny")
+        assert resident is None or resident.engine is None
+
+    def test_blanks_are_no_text_for_a_task(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"name": ["  "]}), "{{ name }}", into="text", task="summarize")
+        assert values(made, "text_error") == ["The prompt is empty. Write the text to put to the model."]
+
     def test_not_a_number_is_missing_as_well(self, frame: Any) -> None:
         made = jc.complete_frame(frame({"n": [1.5, float("nan")]}), "{{ n }} and", into="text", **OPTIONS)
         assert values(made, "text_error")[1].startswith("n is missing.")
@@ -116,6 +197,18 @@ class TestErrors:
             ("The mean", {}, "The template names no column."),
             (["one"], {}, "There are 1 prompt for 5 rows."),
             (TEMPLATE, {"num": 2}, "num is for single completions."),
+            (TEMPLATE, {"trace": True}, "trace is for single completions."),
+            (TEMPLATE, {"thread": "z"}, "thread is for single completions."),
+            (TEMPLATE, {"choices": []}, "choices (--choices) is empty. Fill it in, or leave it out."),
+            (
+                TEMPLATE,
+                {"cache": "/nodir/r.sqlite"},
+                "There is no folder /nodir for the cache. Make it, or give",
+            ),
+            (TEMPLATE, {"cache": 3}, "cache must be True or a file, but is 3."),
+            (TEMPLATE, {"cache": ""}, "cache must be True or a file, but is ''."),
+            (42, {}, "A template is a text, a function of a row or a column of prompts, not of type int."),
+            (b"{{ name }}", {}, "A template is a text, a function of a row or a column of prompts, not of type bytes."),
             (TEMPLATE, {"echo": True}, "echo is for cells only."),
             (TEMPLATE, {"temprature": 1}, "temprature is not an option. Did you mean temperature?"),
             (TEMPLATE, {"into": ""}, "into must be a column's name."),
@@ -128,6 +221,27 @@ class TestErrors:
         with pytest.raises(BadOption) as caught:
             jc.complete_frame(frame(ROWS), template, **options)
         assert str(caught.value).startswith(said)
+
+    @pytest.mark.parametrize(
+        ("columns", "said"),
+        [
+            (["a", "a"], "The frame has several columns named 'a'. Rename all but one of them."),
+            (
+                [["a", "a"], ["b", "c"]],
+                "The names of the frame's columns have several levels. Join them: ",
+            ),
+            (["b", 3], "The name of column 3 is no text, but of type int. Name columns by texts: frame.rename(colu"),
+        ],
+        ids=["twice", "levels", "numbers"],
+    )
+    def test_names_that_no_template_can_say_are_one_sentence(self, columns: Any, said: str) -> None:
+        with pytest.raises(BadOption) as caught:
+            pd.DataFrame([[1, 2]], columns=columns).complete("{{ 3 }} {{ a }}")
+        assert str(caught.value).startswith(said)
+
+    def test_a_number_for_a_name_is_in_no_ones_way(self) -> None:
+        made = pd.DataFrame([["mean", 2]], columns=["name", 3]).complete("The {{ name }}", **OPTIONS)
+        assert list(made.columns) == ["name", 3, "completion"]
 
     @pytest.mark.parametrize("given", [[1, 2], pl.LazyFrame(ROWS), pd.Series([1])], ids=lambda one: type(one).__name__)
     def test_what_is_no_frame_is_one_sentence(self, given: Any) -> None:
@@ -246,6 +360,14 @@ class TestForms:
         }
         made = jc.complete_frame(frame(ROWS), TEMPLATE, into="read", json=schema, seed=1, max_new_tokens=30)
         assert all(row["n"] in (1, 22) for row in made["read"].to_list())
+
+    @pytest.mark.parametrize(
+        "data",
+        [[1, 2.5], [1, "a"], [{"a": 1}, {"a": 1, "b": 2}], [{"a": 1}, {"a": "x"}], [[1], [2.5]], [{}, [1]]],
+    )
+    def test_json_that_differs_from_row_to_row_is_kept_whole(self, frame: Any, data: list[Any]) -> None:
+        backend = type(frame({"n": [1]})).__module__.partition(".")[0]
+        assert series("read", data, backend).to_list() == data
 
     def test_every_row_of_a_batch_matches_the_regex_as_it_does_alone(self, frame: Any) -> None:
         made = jc.complete_frame(frame(ROWS), TEMPLATE, into="code", regex="[a-c]{4}", **OPTIONS)

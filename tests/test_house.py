@@ -25,8 +25,8 @@ FLOORS = {
     0: ("errors", "request", "events", "composed", "structure", "questions"),
     1: (
         *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
-        *("render/", "tasks/", "braces", "harmless", "sandbox", "variables", "forms/"),
-        *("findings", "replay", "pieces", "tracefile", "quiz"),
+        *("render/", "tasks/", "braces", "harmless", "effects", "reaching", "grammar", "sandbox"),
+        *("variables", "forms/", "findings", "replay", "pieces", "tracefile", "quiz"),
     ),
     2: ("completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
     3: ("models", "worker", "inbox"),
@@ -47,7 +47,7 @@ ROOMS = {
     "llguidance": ("local/constrain",),
     "huggingface_hub": ("sources/",),
     "anywidget": ("widgets/",),
-    "jinja2": ("sandbox",),
+    "jinja2": ("sandbox", "grammar"),
     "narwhals": ("frames",),
     "sqlite3": ("results",),
 }

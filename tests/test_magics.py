@@ -711,6 +711,16 @@ def test_what_is_not_met_is_said_and_bound(shell: InteractiveShell, capsys: pyte
         ("--regex ( ", "unclosed group"),
         ("--regex a --beams 2", "Beams"),
         ("--regex a --score", "scored"),
+        ("--choices ''", "choices (--choices) is empty. Fill it in, or leave it out."),
+        ("--regex ''", "regex (--regex) is empty. Fill it in, or leave it out."),
+        ("--json ''", "json (--json) is empty. Fill it in, or leave it out."),
+        ("--thread ''", "thread (--thread) is empty. Fill it in, or leave it out."),
+        ("--choices a,b -n 2", "Of choices one is taken, and none is sampled. Leave out num (-n) and beams (--beams)."),
+        ("--choices a,b --beams 2", "Of choices one is taken, and none is sampled."),
+        (
+            "--json list[int]",
+            "'list[int]' is no name of a variable. Give it one: Schema = list[int], and --json Schema.",
+        ),
     ],
 )
 def test_a_form_that_cannot_be_had_is_one_sentence(

@@ -6,8 +6,10 @@ import dataclasses
 
 import pytest
 
+from jupyter_complete.composed import Composed
 from jupyter_complete.config import Complete
 from jupyter_complete.errors import BadOption
+from jupyter_complete.prompt import as_it_is
 from jupyter_complete.request import Request, Sampling
 
 
@@ -23,6 +25,11 @@ def test_a_request_cannot_be_changed() -> None:
 
 def test_equal_requests_are_equal_keys() -> None:
     assert len({Request(prompt="Say", sampling=sampling()), Request(prompt="Say", sampling=sampling())}) == 1
+
+
+def test_a_composed_request_is_a_key_too() -> None:
+    one, other = (Request(prompt="Say", sampling=sampling(), composed=Composed(as_it_is(("Say",)))) for _ in range(2))
+    assert len({one, other}) == 1
 
 
 def test_an_empty_stop_string_is_refused() -> None:

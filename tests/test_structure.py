@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 
 import pytest
+import tiny
 
 from jupyter_complete.config import Complete
 from jupyter_complete.errors import BadOption
 from jupyter_complete.request import Request
+from jupyter_complete.session import Session
 from jupyter_complete.structure import Choices, JsonSchema, Regex, best, read, scores
 
 SCORES = scores(["a", "b c"], [-2.0, -3.0], [1, 3])
@@ -90,6 +92,18 @@ def test_beams_are_refused(form: Regex | JsonSchema) -> None:
     config = Complete()
     with pytest.raises(BadOption, match="Beams"):
         Request(prompt="x", sampling=config.sampling(config.checked({"beams": 2})), structure=form)
+
+
+@pytest.mark.parametrize("options", [{"num": 2}, {"beams": 2}], ids=str)
+def test_of_choices_no_second_one_is_sampled(session: Session, options: dict[str, int]) -> None:
+    with pytest.raises(BadOption, match="Of choices one is taken"):
+        session.stream("Is it?", choices=["yes", "no"], **options)
+
+
+def test_what_is_set_for_other_cells_keeps_nobody_from_choosing(session: Session) -> None:
+    session.models.register("tiny", *tiny.make("qwen2"))
+    session.config.model, session.config.num, session.config.beams = "tiny", 2, 2
+    assert session.complete("Is it?", choices=["yes", "no"]).value in ("yes", "no")
 
 
 def test_a_scored_text_takes_no_form() -> None:

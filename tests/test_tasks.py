@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import jupyter_complete as jc
 from jupyter_complete.ascode import as_code
 from jupyter_complete.composed import Form, Turn, Value
-from jupyter_complete.errors import BadOption
+from jupyter_complete.errors import BadOption, EmptyPrompt
 from jupyter_complete.request import Request
 from jupyter_complete.session import Session
 
@@ -57,6 +57,29 @@ def test_a_base_model_continues_the_tasks_text(asked: Session) -> None:
 def test_an_instruct_model_is_sent_the_tasks_message_after_its_examples(asked: Session) -> None:
     done = asked.complete("the mean", task="every", model="chatty")
     assert done.turns == (Turn("user", "A"), Turn("assistant", "B"), Turn("user", "Message: the mean"))
+
+
+@pytest.mark.parametrize("text", [" ", "\n\n", "\u3000"])
+@pytest.mark.parametrize("options", [{"task": "summarize"}, {"chat": True}, {"thread": "a"}], ids=str)
+def test_blanks_are_no_text_to_put_to_a_model(asked: Session, text: str, options: dict[str, object]) -> None:
+    with pytest.raises(EmptyPrompt, match="The prompt is empty"):
+        asked.stream(text, model="chatty", **options)
+
+
+def test_blanks_are_a_text_to_go_on_from(asked: Session) -> None:
+    assert asked.complete("\n\n").prompt == "\n\n"
+
+
+def test_a_value_between_blanks_is_a_text_for_a_task(asked: Session) -> None:
+    assert asked.stream((" ", Value("x", (Form("12"),))), typed=" {{ x }}", task="every").result().prompt == "Base:  12"
+
+
+def test_a_stop_that_is_none_leaves_the_tasks_own(asked: Session) -> None:
+    assert asked.complete("Hi", task="every", stop=None).params.stop == ("\n",)
+
+
+def test_a_stop_that_is_none_leaves_a_continuation_its_own(asked: Session) -> None:
+    assert asked.complete("Hi", stop=["@@"]).more(2, stop=None).params.stop == ("@@",)
 
 
 def test_chat_with_a_task_is_the_task(asked: Session) -> None:

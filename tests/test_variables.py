@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import collections
+import functools
 import itertools
+import json
 import os
+import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import statsmodels.formula.api as smf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression
 
 from jupyter_complete.composed import Text, Value, plain
 from jupyter_complete.errors import BadPrompt
@@ -26,6 +37,10 @@ def refusal(template: str, **names: Any) -> BadPrompt:
     assert len(str(caught.value)) < 600
     assert "\n" not in str(caught.value)
     return caught.value
+
+
+def wine() -> pd.DataFrame:
+    return pd.DataFrame({"alcohol": [14.5, 12.5], "hue": [1.0, 0.9]})
 
 
 # -- what is filled in -------------------------------------------------------------------------------------------
@@ -47,11 +62,18 @@ def refusal(template: str, **names: Any) -> BadPrompt:
         ("{{ self }} {{ result }} {{ caller }} {{ loop }}", "1 2 3 4"),
         ('{"mean": {{ x }}}', '{"mean": 4}'),
         ("${{ x }} and {{ '{{' }}", "$4 and {{"),
+        ("{{ -2**2 }} {{ 2**3**2 }} {{ 2**-1 }} {{ -x.real**2 }} {{ (-2)**2 }}", "-4 512 0.5 -16 4"),
+        ("{{ 2 * x**2 }} {{ -3|abs }} {{ 2**x|float }}", "32 3 16.0"),
+        ("{{ x is None }} {{ x is not None }} {{ None is none }}", "False True True"),
     ],
 )
 def test_an_expression_becomes_its_value(template: str, result: str) -> None:
     names = {"x": 4, "y": "word", "d": {"a b": 1, "k": 2, "}}": 3}, "self": 1, "result": 2, "caller": 3, "loop": 4}
     assert text(template, **names) == result
+
+
+def test_a_number_alone_is_what_python_writes() -> None:
+    assert text("{{ x }} {{ n }}", x=13.00061797752809, n=12345678) == "13.00061797752809 12345678"
 
 
 def test_text_around_a_value_is_kept_to_the_letter() -> None:
@@ -141,6 +163,59 @@ def test_an_attempt_that_is_no_expression_is_told(template: str) -> None:
     assert "is no expression" in refusal(template, x=1, df=2).message
 
 
+@pytest.mark.parametrize(
+    ("template", "sign"),
+    [
+        ("{{ [c for c in x] }}", "a comprehension"),
+        ("{{ sum(v for v in x) }}", "a comprehension"),
+        ("{{ {1, 2} }}", "a set in braces"),
+        ("{{ ~x }}", "the sign ~"),
+        ("{{ x[(x > 1) & (x < 3)] }}", "the sign &"),
+        ("{{ x[(x > 1) | (x < 3)] }}", "the sign |"),
+        ("{{ f'{x}' }}", "an f-string"),
+        ("{{ x!r }}", "!r"),
+        ("{{ max(x, 1.)|round(2) }}", "a number that ends in a dot"),
+    ],
+)
+def test_what_a_prompt_does_not_know_of_python_is_named(template: str, sign: str) -> None:
+    error = refusal(template, x=1)
+    assert error.message == f"{template} has {sign}, which is not known in a prompt."
+    assert "Compute it in a cell" in error.hint
+
+
+def test_a_filter_is_no_unknown_sign() -> None:
+    assert "the sign" not in refusal("{{ max(x y)|round(2) }}", x=1).message
+    assert "has a lambda" in refusal("{{ max(x, key=lambda y: y)|round(2) }}", x=1).message
+
+
+@pytest.mark.filterwarnings("error")
+def test_looking_for_a_sign_warns_of_nothing() -> None:
+    assert "the sign &" in refusal(r"{{ x['\d' & 1 is 2] }}", x=1).message
+
+
+def test_an_if_without_else_is_told() -> None:
+    assert "its if has no else" in refusal("{{ y if x }}", x=0, y=1).message
+
+
+def test_a_slice_beside_an_index_is_told() -> None:
+    assert "slices and chooses" in refusal("{{ x.iloc[0:2, 1] }}", x=1).message
+
+
+def test_a_test_that_is_none_is_told_to_compare() -> None:
+    assert "Compare with ==" in refusal("{{ x is y }}", x=0, y=1).hint
+
+
+def test_python_s_functions_that_a_prompt_does_not_have_are_told() -> None:
+    error = refusal("{{ print(1) }}", integer=1)
+    assert error.message == "{{ print(1) }} names print, which a prompt does not have."
+    assert "len, list, max" in error.hint
+
+
+def test_a_name_that_is_known_to_be_absent_is_told_as_given() -> None:
+    with pytest.raises(BadPrompt, match=r"Not yet\. Wait\."):
+        filled("{{ err }}", {}, {"err": ("Not yet.", "Wait.")})
+
+
 def test_an_unknown_filter_is_told_with_a_near_one() -> None:
     assert refusal("{{ x|rond(2) }}", x=1).hint == "Did you mean round?"
 
@@ -198,6 +273,92 @@ def test_what_reaches_out_or_changes_a_value_is_refused(template: str) -> None:
     }
     refusal(template, **names, f=refusal, g=(one for one in x))
     assert (x, d) == ([1], {"a": 1})
+
+
+REACHING = [
+    *("{{ sorted(t, key=os.system) }}", "{{ max(t, key=os.system) }}", "{{ pd.Series(t).map(os.system) }}"),
+    *("{{ np.vectorize(os.system)(t) }}", "{{ pd.Series(t).apply(pd.io.common.os.system) }}", "{{ t|map(os.system) }}"),
+    *("{{ os.environ }}", "{{ os }}", "{{ json.codecs }}", "{{ re.functools }}", "{{ '{0.path}'.format(os) }}"),
+    *("{{ run(t[0]) }}", "{{ held['run'](t[0]) }}", "{{ held.values()|first }}{{ (held.values()|first)(t[0]) }}"),
+    *("{{ pd.Series(t).map(held.values()|first) }}", "{{ wine.query('@pd') }}", "{{ wine.agg('to_csv') }}"),
+    *("{{ pd.Series(t).map(wine.to_csv) }}", "{{ pd.Series(['@pd']).map(wine.query) }}", "{{ json.dump(t, run) }}"),
+]
+
+
+@pytest.mark.parametrize("template", REACHING)
+def test_what_reaches_out_is_refused_wherever_it_stands(template: str, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    run = functools.partial(os.system)
+    names = {"os": os, "pd": pd, "np": np, "json": json, "re": re, "t": [f"touch {made}"], "run": run, "wine": wine()}
+    assert "is not allowed in a prompt" in refusal(template, **names, held={"run": os.system}).message
+    assert not made.exists()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("{{ pd.read_pickle(p) }}", "{{ pd.read_csv(p) }}", "{{ np.load(p) }}", "{{ np.fromfile(p) }}"),
+        *("{{ np.savetxt(p, [1]) }}", "{{ wine.to_csv(p) }}", "{{ wine.to_csv(path_or_buf=p) }}", "{{ load(p) }}"),
+        *("{{ wine.to_pickle(p) }}", "{{ wine.hue.to_numpy().tofile(p) }}", "{{ np.memmap(p) }}", "{{ saved(p) }}"),
+        *("{{ pl1.write_csv(p) }}", "{{ pl1.lazy().sink_csv(p) }}", "{{ pl.scan_csv(p) }}", "{{ pd.eval('1') }}"),
+        *('{{ wine.query("hue.to_csv(p)") }}', "{{ Figure().savefig(p) }}", "{{ path.read_text() }}"),
+        *("{{ canvas.print_png(p) }}", "{{ wine.groupby('hue').apply(pd.DataFrame.to_csv, p) }}"),
+    ],
+)
+def test_what_reads_or_writes_files_is_refused(template: str, tmp_path: Path) -> None:
+    frame = wine()
+    names = {"pd": pd, "np": np, "pl": pl, "wine": frame, "pl1": pl.DataFrame({"a": [1]}), "saved": frame.to_csv}
+    path, plots = tmp_path / "file", {"Figure": Figure, "canvas": FigureCanvasAgg(Figure())}
+    error = refusal(template, **names, p=str(path), path=path, load=np.load, **plots)
+    assert "is not allowed in a prompt" in error.message
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *("{{ wine.drop(columns='hue', inplace=True) }}", "{{ wine.insert(0, 'z', 1) }}", "{{ wine.pop('hue') }}"),
+        *("{{ wine.hue.update([9]) }}", "{{ insert(0, 'z', 1) }}", "{{ pd.DataFrame.insert(wine, 0, 'z', 1) }}"),
+        *("{{ x.sort() }}", "{{ x.fill(0) }}", "{{ x.put(0, 9) }}", "{{ np.put(x, 0, 9) }}", "{{ x.partition(1) }}"),
+        *("{{ np.add(x, 1, out=x) }}", "{{ np.add.at(x, 0, 1) }}", "{{ np.random.shuffle(x) }}", "{{ x.resize(1) }}"),
+        *("{{ s.update([9]) }}", "{{ s.intersection_update([]) }}", "{{ c.subtract('a') }}", "{{ q.rotate() }}"),
+        *("{{ pl1.drop_in_place('a') }}", "{{ pl1.extend(pl1) }}", "{{ wine|attr('insert') }}"),
+        *("{{ model.set_params(C=2) }}", "{{ model.fit(wine, x) }}", "{{ wine.agg('insert') }}"),
+    ],
+)
+def test_what_changes_an_object_is_refused(template: str) -> None:
+    frame, x, s, model = wine(), np.array([3, 1, 2]), {1, 2}, LogisticRegression()
+    c, q, pl1 = collections.Counter("aab"), collections.deque([1, 2]), pl.DataFrame({"a": [1], "b": [2]})
+    names = {"wine": frame, "x": x, "s": s, "c": c, "q": q, "pl1": pl1, "np": np, "pd": pd, "model": model}
+    assert "is not allowed in a prompt" in refusal(template, **names, insert=frame.insert).message
+    assert frame.equals(wine())
+    assert (x.tolist(), s, c["a"], list(q), pl1.shape, model.C) == ([3, 1, 2], {1, 2}, 2, [1, 2], (1, 2), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("template", "result"),
+    [
+        ("{{ wine.to_csv(index=False) }}", "alcohol,hue\n14.5,1.0\n12.5,0.9\n"),
+        ("{{ wine.drop(columns='hue').shape }}", "(2, 1)"),
+        ("{{ wine.set_index('hue').alcohol.to_dict() }}", "{1.0: 14.5, 0.9: 12.5}"),
+        ("{{ wine.query('hue < 1 and (alcohol < 13)').shape }}", "(1, 2)"),
+        ("{{ wine.hue.agg('max') }} {{ wine.load.sum() }}", "1.0 3"),
+        ("{{ np.sort(x).tolist() }} {{ np.append(x, 4).tolist() }}", "[1, 2, 3] [3, 1, 2, 4]"),
+        ("{{ pl1.sort('a').shape }} {{ json.dumps([1]) }} {{ json.loads('[2]') }}", "(2, 1) [1] [2]"),
+        ("{{ path.name }} {{ 'a-b'.partition('-') }} {{ {'load': 1}.load }}", "file ('a', '-', 'b') 1"),
+        ("{{ pl1.select(pl.col('a').max()).item() }} {{ pl1.filter(pl.col.a > 1).height }}", "2 1"),
+        ("{{ sorted(['b', 'A'], key=str.lower) }} {{ path.suffix }}", "['A', 'b'] "),
+        ("{{ wine.hue.map(float.is_integer).tolist() }}", "[True, False]"),
+        ("{{ ols('hue ~ alcohol', wine).fit().nobs }} {{ add(2) }}", "2.0 3"),
+    ],
+)
+def test_what_only_computes_is_called(template: str, result: str) -> None:
+    frame = wine()
+    if "load" in template:
+        frame = frame.assign(load=[1, 2])
+    names = {"wine": frame, "x": np.array([3, 1, 2]), "pl": pl, "pl1": pl.DataFrame({"a": [2, 1]}), "np": np}
+    names |= {"json": json, "path": Path("a/file"), "ols": smf.ols, "add": functools.partial(lambda x, y: x + y, 1)}
+    assert text(template, **names) == result
 
 
 def test_a_method_and_a_function_of_the_notebook_are_called() -> None:

@@ -16,9 +16,9 @@ from .writing import falling
 # the first that knows a value gives its forms; the others give none
 _KINDS: tuple[Callable[[object], list[Form]], ...] = (
     frames.forms,
+    figures.forms,
     arrays.forms,
     fitted.forms,
-    figures.forms,
     failures.forms,
 )
 
@@ -29,7 +29,9 @@ def forms(value: object, shown: str) -> tuple[Form, ...]:
         try:
             if found := falling(kind(value)):
                 return found
-        except Exception:  # an object that only looks like one of the kind
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # an object that only looks like one of the kind, or holds one that raises SystemExit
             continue
     try:
         return falling(plain.forms(value))

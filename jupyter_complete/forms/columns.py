@@ -21,7 +21,9 @@ def described(column: Any) -> str:
     try:
         if len(known):
             parts.append(_range(known) if _is_number(known) else _commonest(known))
-    except Exception:  # values that cannot be compared or counted, which some columns of objects hold
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # values that cannot be compared or counted, which some columns of objects hold
         pass
     return ", ".join([*filter(None, parts)] + [f"{missing:,} missing"] * (missing > 0))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..composed import Form
-from .writing import Nested, line, module_of, number, share
+from .writing import Nested, counted, line, module_of, number, share
 
 _FEW = (30, 10, 5, 3)  # coefficients shown
 _ROWS = 10  # classes whose coefficients are
@@ -26,7 +26,7 @@ def forms(value: Any) -> list[Form]:
 def _estimator(model: Any) -> list[Form]:
     """Its settings (those that are no default), what it was fitted on, and its attributes that end in an underscore."""
     kind = type(model).__name__
-    if not dict(_learned(model)) and not hasattr(model, "steps"):
+    if not _fitted(model):
         return [Form(f"{line(model, 300)}, not fitted", ""), Form(f"{kind}, not fitted", "type only")]
     texts = {few: "\n".join(_told(model, few)) for few in _FEW}
     made = [
@@ -35,15 +35,23 @@ def _estimator(model: Any) -> list[Form]:
     return [*made, Form(_settings(model), "settings only"), Form(f"{kind}, fitted", "type only")]
 
 
+def _fitted(model: Any) -> bool:
+    """Whether it has learned anything; of a pipeline, whether its last step has."""
+    if steps := getattr(model, "steps", ()):
+        used = [step for _, step in steps if hasattr(step, "get_params")]
+        return not used or _fitted(used[-1])
+    return bool(dict(_learned(model))) or any(name.endswith("_") and not name.startswith("_") for name in vars(model))
+
+
 def _settings(model: Any) -> str:
     features = getattr(model, "n_features_in_", None)
-    return f"{line(model, 300)}, fitted" + (f" on {features:,} features" if features else "")
+    return f"{line(model, 300)}, fitted" + (f" on {counted(features, 'feature')}" if features else "")
 
 
 def _told(model: Any, few: int) -> Iterator[str]:
     """Lines that tell of a fitted model, and of a pipeline's last step; of long attributes `few` numbers."""
     yield _settings(model)
-    if steps := getattr(model, "steps", ()):
+    if (steps := getattr(model, "steps", ())) and hasattr(steps[-1][1], "get_params"):
         yield from _told(steps[-1][1], few)
     for name, value in _learned(model):
         yield from _attribute(model, name, value, few)

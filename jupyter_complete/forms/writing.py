@@ -9,6 +9,7 @@ from typing import Any
 
 from ..composed import Form
 
+_LONG = 40  # characters of a value in a table
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
@@ -30,13 +31,33 @@ def falling(forms: Iterable[Form]) -> tuple[Form, ...]:
 
 
 def number(value: Any) -> str:
-    """A number with six significant digits; other values as they write themselves, in at most 40 characters."""
+    """A number with six significant digits; other values as they write themselves, in at most 40 characters; of one
+    that raises when asked for it, its type."""
+    try:
+        return _number(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return f"<{type(value).__name__}>"
+
+
+def shortened(text: str) -> bool:
+    """Whether `text`, what `number` made of a value, is only its beginning."""
+    return len(text) == _LONG and text.endswith("…")
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 row", "1,797 rows"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _number(value: Any) -> str:
     if value is None:
         return "missing"
     if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
-        return line(value, 40).removesuffix(" 00:00:00")  # of a day without a time
+        return line(value, _LONG).removesuffix(" 00:00:00")  # of a day without a time
     if isinstance(value, int) or (hasattr(value, "dtype") and getattr(value.dtype, "kind", "") in "iu"):
-        return line(value, 40)
+        return line(value, _LONG)
     return "missing" if value != value else f"{float(value):.6g}"
 
 

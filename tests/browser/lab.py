@@ -52,6 +52,8 @@ class Lab:
         shutil.copytree(specs, self.root.parent / "data" / "kernels", dirs_exist_ok=True)
 
     def saved(self, name: str) -> Any:
+        """The notebook as it was saved last; while it is being written the file is not whole."""
+        wait_for(lambda: _whole(self.root / name), 10, f"a whole {name}")
         return nbformat.read(self.root / name, as_version=4)
 
     def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
@@ -202,6 +204,14 @@ def _answered(window: Page, before: int) -> bool:
     """Whether a kernel answered since; the front end calls one that it does not reach yet idle as well."""
     window.page.wait_for_timeout(50)
     return bool(window.frames.since(before).of("kernel_info_reply"))
+
+
+def _whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def _free_port() -> int:
