@@ -34,9 +34,9 @@
     const found = [], here = [...root.querySelectorAll("*")];
     for (const node of here.filter(seen)) {
         const text = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim()) || node.matches("input, select");
-        if (text) found.push(["text", node.className || node.tagName, contrast(getComputedStyle(node).color, line(node))]);
+        if (text) found.push(["text", node.getAttribute("class") || node.tagName, contrast(getComputedStyle(node).color, line(node))]);
     }
-    const ink = getComputedStyle(root.querySelector(".jcp-field")).color;
+    const ink = getComputedStyle(root.querySelector(".jcp-field") ?? root).color;
     for (const node of root.querySelectorAll(".jcp-copy span")) found.push(["text", node.className, contrast(ink, line(node))]);
     for (const [selector, name] of Object.entries(marks)) {
         for (const node of [...root.querySelectorAll(selector)].filter(seen)) {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lab import LOAD, Lab, Page, ended, opened, output_of, press, run, wait_for
+from looks import CONTRASTS, MARK, TEXT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -71,6 +72,18 @@ def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
     wait_for(lambda: "Step 4 of 200" in page.locator(".jci").first.inner_text(), 10, "the fourth step")
     press(page, "Home")
     wait_for(lambda: "Step 1 of 200" in page.locator(".jci").first.inner_text(), 10, "the first step")
+
+
+@pytest.mark.parametrize("station", ["preprocess", "distribution", "transformer", "postprocess"])
+def test_everything_stands_out_from_what_is_behind_it(page: Any, station: str) -> None:
+    page.locator(f"[data-station={station}]").click()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(300)  # what is asked for has come
+    node = output_of(page, 1).locator(".jci").first.evaluate_handle("node => node")
+    found = page.evaluate(CONTRASTS, [node, {".jct-bar": "backgroundColor"}])
+    assert len(found) > 20
+    least = {"text": TEXT, "mark": MARK}
+    assert not [(what, ratio) for kind, what, ratio in found if ratio < least[kind]]
 
 
 def test_a_guess_by_keyboard_is_in_the_score(page: Any) -> None:
