@@ -6,11 +6,12 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test fuzz judge bench lab lint types notebooks pictures looks chromium node clean
+.PHONY: help setup demo test heavy fuzz judge bench lab lint types notebooks pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
+	@echo "make heavy      the longer tests: the older kernel in every front end, contrast and widths"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
@@ -35,6 +36,9 @@ demo: setup
 
 test: setup chromium node
 	$(BIN)/python -m pytest
+
+heavy: setup chromium node
+	$(BIN)/python -m pytest -m heavy
 
 fuzz: setup
 	$(BIN)/python tests/fuzz.py

@@ -45,7 +45,7 @@ def front(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=["python3", ipykernel6.NAME])
+@pytest.fixture(params=["python3", pytest.param(ipykernel6.NAME, marks=pytest.mark.heavy)])
 def kernel(request: pytest.FixtureRequest, lab: Lab) -> Iterator[str]:
     """The name of the environment's own kernel, then that of ipykernel 6; what ran is shut down afterwards."""
     if request.param == ipykernel6.NAME:

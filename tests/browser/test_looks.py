@@ -9,7 +9,7 @@ import pytest
 from lab import Lab, Page, output_of
 from looks import MARK, TEXT, THEMES, contrasts, panel, themed
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module", params=THEMES)
