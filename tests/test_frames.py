@@ -202,8 +202,8 @@ class TestErrors:
             (TEMPLATE, {"choices": []}, "choices (--choices) is empty. Fill it in, or leave it out."),
             (
                 TEMPLATE,
-                {"cache": "/nodir/r.sqlite"},
-                "There is no folder /nodir for the cache. Make it, or give",
+                {"cache": "no such folder/r.sqlite"},
+                "There is no folder no such folder for the cache. Make it, or give",
             ),
             (TEMPLATE, {"cache": 3}, "cache must be True or a file, but is 3."),
             (TEMPLATE, {"cache": ""}, "cache must be True or a file, but is ''."),
