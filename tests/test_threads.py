@@ -27,6 +27,7 @@ def chatting(session: Session) -> Session:
     session.models.register("chatty", model, tokenizer)
     session.config.set_trait("model", "chatty")
     session.config.max_new_tokens = 5
+    session.config.seed = 1  # of which each answer has a text
     return session
 
 

@@ -12,11 +12,9 @@ from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any
 
 from ..engine import Footprint
-from ..errors import BadOption, BadPrompt, CompleteError, PromptTooLong
-from ..events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Settled, Step, Timing, Usage
-from ..prompt import settled
+from ..errors import BadOption, CompleteError
+from ..events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
 from ..questions import Question, Text
-from ..render.page import count
 from ..request import Request
 from ..structure import Choices
 from ..textstream import TextStream
@@ -25,6 +23,7 @@ from .answer import Answer, step_of
 from .batch import Batch, Rows, Seat, shares_passes
 from .constrain import Constraints, Grammar
 from .decode import Row, prefill, score
+from .entry import Entry, shown
 from .facts import kind, recordings, stamp, window
 from .inside import Inside
 from .linears import team_of
@@ -83,6 +82,7 @@ class LocalEngine:
             note=note,
             kind=kind(model, tokenizer),
         )
+        self._entry = Entry(self._vocabulary, self.info, self._size)
         self._inside = Inside(model, self._vocabulary, name, self._reading, folder if self._threads else None)
 
     def footprint(self) -> Footprint:
@@ -118,7 +118,7 @@ class LocalEngine:
     def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
         text = getattr(question, "text", None)
         if text is not None:
-            self._check_window(max(len(text.source), len(text.ids)), 0, new=0)
+            self._entry.check_window(max(len(text.source), len(text.ids)), 0, new=0)
         found = yield from self._inside.answer(question, stop)
         timing = Timing(total_s=time.perf_counter() - started)
         yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
@@ -143,33 +143,28 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
-        composed = self._settled(request)
+        composed = self._entry.settled(request)
         if composed is not None:
             yield composed
-        prompt = self._encode(request, composed)
+        prompt = self._entry.ids(request, composed)
         if request.mode == "preview":
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
         if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._check_window(len(prompt), 0, new=0)
-            self._check_window(1, len(request.prefix), new=1)
+            self._entry.check_window(len(prompt), 0, new=0)
+            self._entry.check_window(1, len(request.prefix), new=1)
         else:
-            self._check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
+            self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
         else:
-            yield from self._continue(request, prompt, _shown(request, composed), stop, started)
-
-    def _settled(self, request: Request) -> Settled | None:
-        if request.composed is None or request.prompt_ids is not None:
-            return None
-        return settled(request.composed, self.info.kind, self.info.name, self._vocabulary.count)
+            yield from self._continue(request, prompt, shown(request, composed), stop, started)
 
     def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
         waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
         while not longest and (came := next(waiting, None)):  # one that cannot be answered tells nothing
             first.append(came)
-            longest = self._longest(came[1])
+            longest = self._entry.longest(came[1])
         rows, kept = self._rows(longest), list[tuple[Runner, Sequence[int]]]()
         seated = partial(self._seated, together=rows is not None, stop=stop)
         batch = Batch(rows, seated, partial(self._read, kept=kept, stop=stop), self.info, stop)
@@ -178,15 +173,6 @@ class LocalEngine:
             self._keep(runner, ids)
         reason: Reason = "interrupted" if stop.is_set() else "stop"
         yield Finish((reason,), ("",), Usage(), Timing(total_s=time.perf_counter() - started), self.info)
-
-    def _longest(self, request: Request) -> int:
-        """Tokens that a request may come to; 0 for one that will not be answered."""
-        try:
-            length = len(self._encode(request, self._settled(request)))
-            self._check_window(length, 0, new=1)
-        except CompleteError:
-            return 0
-        return length + self._limit(request.sampling.max_new_tokens, length)
 
     def _rows(self, longest: int) -> Rows | None:
         """Rows of up to so many tokens; None where each request has to be answered by itself."""
@@ -200,9 +186,9 @@ class LocalEngine:
         started = time.perf_counter()
         if not (together and shares_passes(request)):
             return Answered(key, tuple(self._answer(request, stop, started)))
-        composed = self._settled(request)
-        prompt = self._encode(request, composed)
-        self._check_window(len(prompt), 0, new=1)
+        composed = self._entry.settled(request)
+        prompt = self._entry.ids(request, composed)
+        self._entry.check_window(len(prompt), 0, new=1)
         grammar, _ = self._constraints.of(request, [])
         answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
         row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
@@ -217,50 +203,11 @@ class LocalEngine:
         kept.append((runner, ids))
         return runner.cache
 
-    def _encode(self, request: Request, composed: Settled | None) -> list[int]:
-        if request.prompt_ids is not None:
-            ids = list(request.prompt_ids)
-        elif composed is not None and composed.turns:
-            ids = self._vocabulary.encode_chat(composed.turns)
-        else:
-            ids = self._vocabulary.encode(composed.prompt if composed else request.prompt)
-        if not ids:
-            raise BadPrompt("The tokenizer finds no token in this prompt.", "Write some text.")
-        if max(ids) >= self._size:
-            raise BadPrompt(
-                f"The tokenizer gave id {max(ids):,}, and the model knows {self._size:,}.",
-                "Use the model's own tokenizer.",
-            )
-        return ids
-
-    def _forced(self, token: int | str) -> int:
-        """The id of a forced token; raises BadOption where there is none."""
-        if isinstance(token, str):
-            return self._vocabulary.only_token(token)
-        if not 0 <= token < self._size:
-            raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self._size - 1:,}.")
-        return token
-
-    def _check_window(self, prompt: int, prefix: int, new: int) -> None:
-        """Refuse a prompt, and what was decoded after it, that leave the window no room for `new` tokens more."""
-        window, length = self.info.window, prompt + prefix
-        if window is None or length + new <= window:
-            return
-        if prefix:
-            raise PromptTooLong(
-                f"The text has {length:,} tokens, which fill the window of {self.info.name} ({window:,}).",
-                "Begin anew with the part of it that matters.",
-            )
-        raise PromptTooLong(
-            f"The prompt has {length:,} tokens, and the window of {self.info.name} is {window:,}.",
-            f"Shorten it by at least {count(length + new - window, 'token')}.",
-        )
-
     def _continue(
         self, request: Request, prompt: list[int], shown: str, stop: StopEvent, started: float
     ) -> Iterator[Event]:
         """The tokens after `prompt`, which stands there as the text `shown`."""
-        forced = [self._forced(token) for token in request.forced]
+        forced = [self._entry.forced(token) for token in request.forced]
         grammar, forced = self._constraints.of(request, forced)
         paths = self._paths(request, prompt, shown)
         head, runner, cached = self._start(request, prompt, stop)
@@ -300,7 +247,7 @@ class LocalEngine:
             return []
         before = "" if self._encodes else shown
         paths = choices.spelled(request.structure.texts, before, self._before(prompt), self._vocabulary)
-        self._check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
+        self._entry.check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
         return paths
 
     def _begun(
@@ -312,7 +259,7 @@ class LocalEngine:
         grammar: Grammar | None = None,
     ) -> tuple[Answer, Sampler, int]:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
-        limit = self._limit(request.sampling.max_new_tokens, length)
+        limit = self._entry.limit(request.sampling.max_new_tokens, length)
         config = self.model.generation_config
         rules = model_rules(config, 1 if self._encodes else length, limit, self.info.device)
         answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
@@ -409,13 +356,3 @@ class LocalEngine:
         reason: Reason = "interrupted" if stop.is_set() else "stop"
         timing = Timing(total_s=time.perf_counter() - started)
         return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))
-
-    def _limit(self, asked: int, length: int) -> int:
-        return asked if self.info.window is None else max(1, min(asked, self.info.window - length))
-
-
-def _shown(request: Request, composed: Settled | None) -> str:
-    """The text right before what is written: none behind a chat template's own end."""
-    if composed is None:
-        return request.prompt
-    return "" if composed.turns else composed.prompt
