@@ -24,7 +24,7 @@ from .batch import Batch, Rows, Seat, shares_passes
 from .constrain import Constraints, Grammar
 from .decode import Row, prefill, score
 from .entry import Entry, shown
-from .facts import kind, recordings, stamp, window
+from .facts import chosen_compiled, kind, recordings, stamp, window
 from .inside import Inside
 from .linears import team_of
 from .padded import PaddedRows, paddable
@@ -68,6 +68,7 @@ class LocalEngine:
         self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
+        self._kernels = self._threads is not None or chosen_compiled(model)
         self._weights = stamp(model)
         self.info = ModelInfo(
             name=name,
@@ -261,9 +262,9 @@ class LocalEngine:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
         config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else length, limit, self.info.device)
+        rules = model_rules(config, 1 if self._encodes else length, limit)
         answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
-        return answer, sampler_of(request, rules, compiled=self._threads is not None), limit
+        return answer, sampler_of(request, rules, self._kernels), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""

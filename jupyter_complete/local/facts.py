@@ -38,6 +38,18 @@ def recordings(model: Any) -> Recordings | None:
     return made if made.useful else None
 
 
+def chosen_compiled(model: Any) -> bool:
+    """Whether tokens are chosen by compiled code though torch computes them: a card that waits for torch's choice on
+    the CPU waits longer than its pass takes."""
+    if model.device.type in ("cpu", "meta"):
+        return False
+    try:
+        from . import sampling_kernels  # noqa: F401
+    except Exception:  # numba refuses a numpy or a machine that it does not know in ways of its own
+        return False
+    return True
+
+
 def stamp(model: Any) -> tuple[int, int, torch.dtype]:
     """What changes when weights are written in place, moved or retyped."""
     tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]

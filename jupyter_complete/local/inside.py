@@ -245,7 +245,7 @@ class Inside:
     def _next(self, model: Any, text: Text) -> Tensor:
         """P of what comes after a text [V]."""
         logits = model(**given(model, text), use_cache=False, return_dict=True).logits[0, -1]
-        return torch.softmax(logits.double(), -1)
+        return torch.softmax(logits.cpu().double(), -1)
 
 
 class Lensing:

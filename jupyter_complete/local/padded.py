@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .runners import CausalRunner
+from .runners import CausalRunner, on_cpu
 
 SEATS = 16
 
@@ -68,8 +68,7 @@ class PaddedRows:
             return_dict=True,
         )
         self._lengths = [length + 1 for length in self._lengths]
-        logits: Tensor = output.logits
-        return logits[:, -1]
+        return on_cpu(output.logits[:, -1])
 
     def _keep(self, seats: Sequence[int]) -> None:
         """Go on with these rows only, and without the columns that none of them has."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .prefix import cache_bytes
-from .runners import CausalRunner
+from .runners import CausalRunner, on_cpu
 
 LEAST = 1024  # positions of the smallest recording; a larger one has twice as many, and so on
 TOLERANCE = 0.05  # of the largest logit, by which 16-bit passes in another order may differ
@@ -34,7 +34,8 @@ class Recording:
         self._token = torch.zeros((1, 1), dtype=torch.int64, device=model.device)
         self._cache: Any = StaticCache(config=model.config, max_cache_len=room)
         self._graph: Any = None
-        self._logits = self._pass()
+        logits = self._pass()
+        self._told = torch.empty(logits.shape, dtype=torch.float32, pin_memory=self._token.is_cuda)
         if self._token.is_cuda:
             with torch.cuda.device(model.device), suppress(RuntimeError):  # without a graph passes start one by one
                 self._record()
@@ -64,14 +65,14 @@ class Recording:
 
     @torch.inference_mode()
     def step(self, token: int) -> Tensor:
-        """Logits [1, V] after one more token; the next call writes over them."""
+        """Logits [1, V] after one more token, on the CPU; the next call writes over them."""
         self._token.fill_(token)
         if self._graph is None:
-            self._logits = self._pass()
-        else:
-            with torch.cuda.device(self._token.device):
-                self._graph.replay()
-        return self._logits
+            return on_cpu(self._pass())
+        with torch.cuda.device(self._token.device):
+            self._graph.replay()
+            torch.cuda.current_stream().synchronize()
+        return self._told
 
     @torch.inference_mode()
     def _pass(self) -> Tensor:
@@ -91,8 +92,8 @@ class Recording:
         self._rewind()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go on as they like
-            logits = self._pass()
-        self._graph, self._logits = graph, logits
+            self._told.copy_(self._pass().float(), non_blocking=True)
+        self._graph = graph
 
     def _rewind(self) -> None:
         for layer in self._cache.layers:
@@ -136,8 +137,8 @@ class Recordings:
         plain.forward([tokens[:-2]])
         made.begin(plain.cache, len(tokens) - 2)
         for token in tokens[-2:]:
-            expected = plain.forward([[token]]).float()
-            off = (made.step(token).float() - expected).abs().max()
+            expected = plain.forward([[token]])
+            off = (made.step(token) - expected).abs().max()
             if not bool(off <= TOLERANCE * expected.abs().max()):
                 return False
         return True

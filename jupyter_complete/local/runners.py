@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads at once
+
 
 class Halted(Exception):
     """A pass that was ended by the stop event; the runner holds what it held before."""
@@ -29,7 +31,7 @@ class Runner(Protocol):
     chunk: int = 128
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
-        """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V].
+        """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V], on the CPU.
 
         They stand until the next call.
         """
@@ -57,14 +59,15 @@ class CausalRunner(Runner):
         self._model = model
         self._takes_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
         self.cache = DynamicCache(config=model.config) if cache is None else cache
+        if model.device.type != "cpu":
+            self.chunk = CARD_CHUNK
 
     @torch.inference_mode()
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         keep = {"logits_to_keep": 1} if self._takes_keep and not every else {}
         tokens = torch.tensor(ids, device=self._model.device)
         output = self._model(input_ids=tokens, past_key_values=self.cache, use_cache=True, return_dict=True, **keep)
-        logits: Tensor = output.logits
-        return logits if every else logits[:, -1]
+        return on_cpu(output.logits if every else output.logits[:, -1])
 
     def repeat(self, rows: int) -> None:
         self.cache.batch_repeat_interleave(rows)
@@ -87,7 +90,7 @@ class RereadingRunner(Runner):
         self._rows = [[*old, *new] for old, new in zip(self._rows or [[] for _ in ids], ids, strict=True)]
         tokens = torch.tensor(self._rows, device=self._model.device)
         logits: Tensor = self._model(input_ids=tokens, return_dict=True).logits
-        return logits[:, -len(ids[0]) :] if every else logits[:, -1]
+        return on_cpu(logits[:, -len(ids[0]) :] if every else logits[:, -1])
 
     def repeat(self, rows: int) -> None:
         self._rows = [list(self._rows[0]) for _ in range(rows)]
@@ -119,8 +122,7 @@ class EncoderDecoderRunner(Runner):
             use_cache=True,
             return_dict=True,
         )
-        logits: Tensor = output.logits
-        return logits if every else logits[:, -1]
+        return on_cpu(output.logits if every else output.logits[:, -1])
 
     def repeat(self, rows: int) -> None:
         self.cache.batch_repeat_interleave(rows)
@@ -134,6 +136,11 @@ class EncoderDecoderRunner(Runner):
         at = torch.tensor(rows, device=self._model.device)
         self._mask = self._mask[at]
         self._encoded.last_hidden_state = self._encoded.last_hidden_state[at]
+
+
+def on_cpu(logits: Tensor) -> Tensor:
+    """Logits where they are chosen from: one copy, instead of a wait for the card at each thing asked of them."""
+    return logits if logits.device.type == "cpu" else logits.float().cpu()
 
 
 def takes_cache(model: Any) -> bool:

@@ -243,7 +243,7 @@ class TopP:
         return left
 
 
-def model_rules(config: Any, prompt_length: int, limit: int, device: str) -> list[tuple[str, Any]]:
+def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
     """What a generation config demands of every token (a summariser's does), as `model.generate` obeys it."""
     import transformers as tf
 
@@ -254,16 +254,16 @@ def model_rules(config: Any, prompt_length: int, limit: int, device: str) -> lis
     if config.bad_words_ids:
         rules.append(("bad_words", tf.NoBadWordsLogitsProcessor(config.bad_words_ids, list(ends) or None)))
     if config.min_length and ends and config.min_length > prompt_length:
-        rules.append(("min_length", tf.MinLengthLogitsProcessor(config.min_length, list(ends), device=device)))
+        rules.append(("min_length", tf.MinLengthLogitsProcessor(config.min_length, list(ends))))
     if config.forced_bos_token_id is not None:
         rules.append(("forced_bos", tf.ForcedBOSTokenLogitsProcessor(config.forced_bos_token_id)))
     if config.forced_eos_token_id is not None:
         last = prompt_length + limit
-        rules.append(("forced_eos", tf.ForcedEOSTokenLogitsProcessor(last, config.forced_eos_token_id, device=device)))
+        rules.append(("forced_eos", tf.ForcedEOSTokenLogitsProcessor(last, config.forced_eos_token_id)))
     if config.suppress_tokens:
-        rules.append(("suppress_tokens", tf.SuppressTokensLogitsProcessor(config.suppress_tokens, device=device)))
+        rules.append(("suppress_tokens", tf.SuppressTokensLogitsProcessor(config.suppress_tokens)))
     if config.begin_suppress_tokens:
-        begin = tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, prompt_length, device=device)
+        begin = tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, prompt_length)
         rules.append(("begin_suppress_tokens", begin))
     return rules
 

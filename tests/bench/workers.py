@@ -320,12 +320,12 @@ class Sized:
     def __init__(self, path: str) -> None:
         self._base = Path(path)
 
-    def make(self, shape: str, folder: str) -> Answer:
-        import torch
-        from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    @classmethod
+    def config(cls, shape: str) -> Any:
+        from transformers import LlamaConfig
 
-        hidden, layers, heads, kv_heads, inner, vocabulary = self.SHAPES[shape]
-        config = LlamaConfig(
+        hidden, layers, heads, kv_heads, inner, vocabulary = cls.SHAPES[shape]
+        return LlamaConfig(
             hidden_size=hidden,
             num_hidden_layers=layers,
             num_attention_heads=heads,
@@ -335,8 +335,13 @@ class Sized:
             tie_word_embeddings=True,
             dtype="bfloat16",
         )
+
+    def make(self, shape: str, folder: str) -> Answer:
+        import torch
+        from transformers import AutoTokenizer, LlamaForCausalLM
+
         torch.manual_seed(1)
-        LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
+        LlamaForCausalLM(self.config(shape)).to(torch.bfloat16).save_pretrained(folder)
         AutoTokenizer.from_pretrained(self._base).save_pretrained(folder)
         return {"parameters": float(sum(math.prod(shape) for shape in _shapes(folder)))}
 

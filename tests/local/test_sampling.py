@@ -109,13 +109,13 @@ class TestCuts:
 
     def test_a_rule_of_the_model_is_named_too(self) -> None:
         config = transformers.GenerationConfig(suppress_tokens=[0], bad_words_ids=[[2]])
-        sampler = Sampler(sampling(**NEUTRAL), model_rules(config, 3, 10, "cpu"))
+        sampler = Sampler(sampling(**NEUTRAL), model_rules(config, 3, 10))
         cuts = {c.id: c.cut for c in sampler.choose(IDS, self.SCORES, Draws(0, 0)).top}
         assert cuts == {0: "suppress_tokens", 1: None, 2: "bad_words", 3: None, 4: None}
 
     def test_a_token_that_a_rule_forces_is_chosen_against_the_odds(self) -> None:
         config = transformers.GenerationConfig(forced_bos_token_id=4)
-        sampler = Sampler(sampling(temperature=0), model_rules(config, 1, 10, "cpu"))
+        sampler = Sampler(sampling(temperature=0), model_rules(config, 1, 10))
         choice = sampler.choose([0], self.SCORES, None)
         assert (choice.id, choice.rank) == (4, 5)
 
