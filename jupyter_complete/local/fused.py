@@ -61,8 +61,8 @@ class Fused:
         """Compile the kernels, or load them from numba's cache, by running each once."""
         with self.awake():
             self.runner().forward([[0] * (SHORT + 1)])
-            logits = self.runner().forward([[0]])
-        sampling_kernels.choose(logits[0].numpy(), 1, True, 1.0, 0, 1.0, 0.0, 0.0)
+            self.runner().forward([[0]])
+        sampling_kernels.prepare()
 
     def runner(self, cache: Slots | None = None, stop: StopEvent | None = None) -> FusedRunner:
         """One that goes on from `cache`, or from nothing; `stop` ends a long pass between two layers."""

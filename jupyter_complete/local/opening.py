@@ -19,6 +19,7 @@ from ..sources.headers import directory_parameters, gguf_parameters
 from . import memory, weights
 from .convert import STATED, convert, converted
 from .engine import LocalEngine
+from .facts import chosen_compiled
 
 
 def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, LocalEngine]:
@@ -57,7 +58,13 @@ def _loaded(
     Where `dtype` is int8 and the model has no int8 form, it is float32; raises BadOption where int8 was `asked` for.
     """
     if dtype is not torch.int8:
-        return *weights.load(folder, name, dtype, device), None, ""
+        model, tokenizer = weights.load(folder, name, dtype, device)
+        if chosen_compiled(model):
+            from . import sampling_kernels
+
+            yield Loading("getting the choice of tokens ready, which is compiled the first time")
+            sampling_kernels.prepare()
+        return model, tokenizer, None, ""
     memory.check_fit(name, directory_parameters(folder), dtype, device)
     model, tokenizer = weights.describe(folder, name)
     why = _no_int8(model, device)

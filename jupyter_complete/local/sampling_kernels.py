@@ -17,7 +17,7 @@ from .compiled import compiled
 from .kernels import exp
 from .vectors import FAST, FLOATS, INDEX, ROWS, load, pointer_to, reduced
 
-NEAR = 2.0  # nats below the largest logit, where more tokens are looked for at least
+NEAR, FAR = 2.0, 1e4  # nats below the largest logit: where more tokens are looked for at first, and at the most
 KEPT, TOP_K, TOP_P, MIN_P = 0, 1, 2, 3  # what cut a candidate
 BLOCK = 128  # logits that are looked at together, and skipped if the largest is too small
 
@@ -131,30 +131,75 @@ def _order(keys: Any) -> Any:
 
 
 @njit(nogil=True, error_model="numpy")
-def _head(logits: Any, largest: Any, most: float, least: int, factor: float, needed: float) -> Any:
-    """Places of the likeliest tokens, the likeliest first: at least `least`, and of the mass `needed`."""
+def _within(logits: Any, largest: Any, low: float, high: float) -> Any:
+    """Places of the logits from `low` to below `high`, the likeliest first; what is no number is among them."""
+    count = 0
+    for block in range(largest.shape[0]):
+        if not largest[block] < low:
+            for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
+                count += not (logits[place] < low or logits[place] >= high)
+    places, keys, filled = np.empty(count, np.int64), np.empty(count), 0
+    for block in range(largest.shape[0]):
+        if not largest[block] < low:
+            for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
+                if not (logits[place] < low or logits[place] >= high):
+                    places[filled], keys[filled] = place, -logits[place]
+                    filled += 1
+    return places[_order(keys)]
+
+
+@njit(nogil=True, error_model="numpy")
+def _head(logits: Any, largest: Any, most: float, least: int) -> Any:
+    """Places of the likeliest tokens, the likeliest first: at least `least`, all that are as likely as the last one."""
     limit, few = np.float32(-np.inf), largest.shape[0]
     if least <= few:  # as many blocks, each with one at least
         limit = largest[_order(-largest.astype(np.float64))[least - 1]]
-    near = float(most - limit)
-    while True:
-        count = _reaching(logits, largest, limit)
-        places, filled, mass = np.empty(count, np.int64), 0, 0.0
-        for block in range(largest.shape[0]):
-            if not largest[block] < limit:
-                for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
-                    if not logits[place] < limit:
-                        places[filled] = place
-                        filled += 1
-                        mass += math.exp((logits[place] - most) * factor)
-        if mass >= needed or count == logits.shape[0]:
+    return _within(logits, largest, limit, np.float32(np.inf))
+
+
+@njit(**FAST)
+def _mass_from(logits: Any, largest: Any, most: float, factor: float, floor: float) -> float:
+    """The mass of all logits that reach the floor."""
+    total = 0.0
+    for block in range(largest.shape[0]):
+        if largest[block] >= floor:
+            total += np.float64(_mass_of(logits, block, most, factor, floor))
+    return total
+
+
+@njit(nogil=True, error_model="numpy")
+def _nucleus(logits: Any, largest: Any, most: float, factor: float, needed: float) -> tuple[float, int, int]:
+    """The likeliest tokens that together have the mass `needed`: the logit and the place of the last one, and how many.
+
+    Of equal ones those in earlier places count as likelier. The border is closed in on from both sides, so that only
+    what lies near it is put in order.
+    """
+    everything, high, above = np.float32(-np.inf), np.float32(np.inf), 0.0
+    near = NEAR / factor
+    low = np.float32(most - near)
+    while low > everything:
+        mass = _mass_from(logits, largest, most, factor, low)
+        if not mass < needed:
             break
-        near = max(2.0 * near, NEAR / factor)
-        limit = np.float32(most - near) if near < 1e4 else np.float32(-np.inf)
-    keys = np.empty(places.shape[0])
-    for one in range(places.shape[0]):
-        keys[one] = -logits[places[one]]
-    return places[_order(keys)]
+        high, above, near = low, mass, 2.0 * near
+        low = np.float32(most - near) if near < FAR else everything
+    sure = _reaching(logits, largest, high)
+    while low > everything and _reaching(logits, largest, low) - sure > BLOCK:
+        middle = np.float32(low + (min(high, most) - low) / 2)
+        if not low < middle < high:
+            break
+        mass = _mass_from(logits, largest, most, factor, middle)
+        if mass < needed:
+            high, above, sure = middle, mass, _reaching(logits, largest, middle)
+        else:
+            low = middle
+    border = _within(logits, largest, low, high)
+    kept = 0
+    while kept < border.shape[0] and (above < needed or sure + kept == 0):
+        above += math.exp((logits[border[kept]] - most) * factor)
+        kept += 1
+    last = border[max(kept, 1) - 1]
+    return logits[last], last, sure + kept
 
 
 @compiled(nogil=True, error_model="numpy")
@@ -174,31 +219,32 @@ def choose(
     norm = np.float64(most) + math.log(_mass(logits, blocks, most, np.float32(1.0), everything))
     factor = np.float32(1.0 if greedy else 1.0 / temperature)
     cut_k, cut_p = not greedy and 0 < top_k < size, not greedy and top_p < 1.0
-    whole = _mass(logits, blocks, most, factor, everything) if cut_p else 1.0
-    least = min(size, max(candidates, top_k if cut_k else 1))
-    head = _head(logits, largest, most, least, factor, whole * top_p if cut_p and not cut_k else 0.0)
+    head = _head(logits, largest, most, min(size, max(candidates, top_k if cut_k else 1)))
 
     in_k = size
     if cut_k:  # as many as tie with the last of them stay
         in_k = top_k
         while in_k < head.shape[0] and logits[head[in_k]] == logits[head[top_k - 1]]:
             in_k += 1
-        whole = 0.0
+    in_p, lowest, last = in_k, everything, size
+    if cut_p and cut_k:
+        whole, before = 0.0, 0.0
         for one in range(in_k):
             whole += math.exp((logits[head[one]] - most) * factor)
-    in_p = in_k
-    if cut_p:
-        in_p, before = 0, 0.0
-        while in_p < min(in_k, head.shape[0]) and before < top_p * whole:
+        in_p = 0
+        while in_p < in_k and before < top_p * whole:
             before += math.exp((logits[head[in_p]] - most) * factor)
             in_p += 1
         in_p = max(in_p, 1)
+    elif cut_p:
+        whole = _mass(logits, blocks, most, factor, everything)
+        lowest, last, in_p = _nucleus(logits, largest, most, factor, top_p * whole)
     floor = everything if greedy or min_p <= 0.0 else np.float32(most + math.log(min_p) / factor)
     chosen, total = best, 1.0
-    if cut_k or cut_p:
+    if cut_k:
         chosen, total = _drawn_of(logits, head[:in_p][_order(head[:in_p].astype(np.float64))], most, factor, floor, at)
     elif not greedy:
-        chosen, total = _drawn(logits, blocks, most, factor, floor, at)
+        chosen, total = _drawn(logits, largest, most, factor, max(floor, lowest), lowest, last, at)
     chosen = best if chosen < 0 else chosen
 
     count = min(candidates, head.shape[0])
@@ -220,6 +266,11 @@ def choose(
     return chosen, logits[chosen] - norm, 1 + _above(logits, largest, logits[chosen]), places, logprobs, probs, cuts
 
 
+def prepare() -> None:
+    """Compile the choice, or load it from numba's cache."""
+    choose(np.zeros(1, np.float32), 1, True, 1.0, 0, 1.0, 0.0, 0.0)
+
+
 @njit(nogil=True, error_model="numpy")
 def _drawn_of(logits: Any, places: Any, most: float, factor: float, floor: float, at: float) -> tuple[int, float]:
     """Of `places` in the order of ids, the one where the cumulative distribution passes `at`, and the whole mass."""
@@ -238,19 +289,41 @@ def _drawn_of(logits: Any, places: Any, most: float, factor: float, floor: float
 
 
 @njit(nogil=True, error_model="numpy")
-def _drawn(logits: Any, blocks: int, most: float, factor: float, floor: float, at: float) -> tuple[int, float]:
-    """The same of all places, of which all blocks but one are skipped."""
-    total = _mass(logits, blocks, most, factor, floor)
-    seen, last = 0.0, -1
-    for block in range(blocks):
-        mass = np.float64(_mass_of(logits, block, most, factor, floor))
-        if mass > 0.0 and seen + mass > at * total:
+def _drawn(
+    logits: Any, largest: Any, most: float, factor: float, floor: float, border: float, last: int, at: float
+) -> tuple[int, float]:
+    """The same of all logits that reach the floor, but for those at the `border` in places behind `last`; all blocks
+    but one are looked at as wholes."""
+    masses, total = np.zeros(largest.shape[0]), 0.0
+    for block in range(largest.shape[0]):
+        if largest[block] >= floor:
+            masses[block] = _mass_but(logits, block, most, factor, floor, border, last)
+            total += masses[block]
+    seen, found = 0.0, -1
+    for block in range(largest.shape[0]):
+        if masses[block] > 0.0 and seen + masses[block] > at * total:
             for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
-                if logits[place] >= floor:
+                if logits[place] >= floor and not (logits[place] == border and place > last):
                     seen += math.exp((logits[place] - most) * factor)
-                    last = place
+                    found = place
                     if seen > at * total:
                         break
             break
-        seen += mass
-    return last, total
+        seen += masses[block]
+    return found, total
+
+
+@njit(nogil=True, error_model="numpy")
+def _mass_but(logits: Any, block: int, most: float, factor: float, floor: float, border: float, last: int) -> float:
+    """The mass of a block without what lies at the border in places behind `last`."""
+    begin, end = block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])
+    for place in range(max(begin, last + 1), end):
+        if logits[place] == border:
+            break
+    else:
+        return np.float64(_mass_of(logits, block, most, factor, floor))
+    total = 0.0
+    for place in range(begin, end):
+        if logits[place] >= floor and not (logits[place] == border and place > last):
+            total += math.exp((logits[place] - most) * factor)
+    return total

@@ -200,6 +200,22 @@ class TestCompiled:
             for mine, own in zip(compiled.top, by_torch.top, strict=True):
                 assert (mine.logprob, mine.prob) == pytest.approx((own.logprob, own.prob), abs=1e-5)
 
+    @pytest.mark.parametrize("spread", [0.0, 0.01, 0.3, 1.0])
+    @pytest.mark.parametrize("top_p", [0.00003, 0.50003, 0.95003, 0.99993])
+    def test_of_a_flat_distribution_it_is_the_likeliest_too_equal_ones_in_their_order(
+        self, top_p: float, spread: float
+    ) -> None:
+        for seed in range(6):
+            scores = (logits(seed, 20_000) * spread).float()
+            scores[::7] = scores[3]
+            probs = torch.softmax(scores.double(), -1)
+            order = torch.sort(scores, descending=True, stable=True).indices
+            kept = order[probs[order].cumsum(-1) - probs[order] < top_p].sort().values
+            reached = probs[kept].cumsum(-1)
+            at = Draws(seed, 0).next() * float(reached[-1])
+            compiled = self.both(scores, seed, top_p=top_p)[1]
+            assert compiled.id == int(kept[torch.searchsorted(reached, at, right=True)])
+
     @pytest.mark.parametrize("options", [{}, {"top_p": 0.9}, {"top_k": 4}, {"min_p": 0.1}, {"temperature": 0}], ids=str)
     def test_logits_that_are_equal_or_cut_by_the_model_do_no_harm(self, options: dict[str, Any]) -> None:
         scores = torch.zeros(300)
