@@ -303,6 +303,8 @@ class LocalEngine:
         """A runner that holds nothing yet."""
         if self._fused is not None:
             return self._fused.runner()
+        if self._recordings is not None:
+            return RecordedRunner(self.model, self._recordings)
         return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from workers import Sized
 
 Timed = dict[str, float]
-TOKENS = 128
+TOKENS = 96
 
 
 def made(shape: str, tokenizer: Any) -> Any:
