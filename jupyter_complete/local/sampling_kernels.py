@@ -171,31 +171,39 @@ def _mass_from(logits: Any, largest: Any, most: float, factor: float, floor: flo
 def _nucleus(logits: Any, largest: Any, most: float, factor: float, needed: float) -> tuple[float, int, int]:
     """The likeliest tokens that together have the mass `needed`: the logit and the place of the last one, and how many.
 
-    Of equal ones those in earlier places count as likelier. The border is closed in on from both sides, so that only
-    what lies near it is put in order.
+    Of equal ones those in earlier places count as likelier. The border is closed in on, so that only what lies near it
+    is put in order.
     """
-    everything, high, above = np.float32(-np.inf), np.float32(np.inf), 0.0
-    near = NEAR / factor
-    low = np.float32(most - near)
-    while low > everything:
-        mass = _mass_from(logits, largest, most, factor, low)
-        if not mass < needed:
+    near, low, high = NEAR / factor, np.float32(np.inf), np.float32(most)
+    while low > -np.inf:
+        low = np.float32(most - near) if near < FAR else np.float32(-np.inf)
+        if not _mass_from(logits, largest, most, factor, low) < needed:
             break
-        high, above, near = low, mass, 2.0 * near
-        low = np.float32(most - near) if near < FAR else everything
-    sure = _reaching(logits, largest, high)
-    while low > everything and _reaching(logits, largest, low) - sure > BLOCK:
-        middle = np.float32(low + (min(high, most) - low) / 2)
+        near *= 2.0
+    count, filled = _reaching(logits, largest, low), 0
+    places, values = np.empty(count + 1, np.int64), np.empty(count + 1, np.float32)
+    for block in range(largest.shape[0]):
+        if not largest[block] < low:
+            for place in range(block * BLOCK, min((block + 1) * BLOCK, logits.shape[0])):
+                places[filled], values[filled] = place, logits[place]  # written over by the next, unless it stays
+                filled += not logits[place] < low
+    above, sure = 0.0, 0
+    while count > BLOCK and low > -np.inf:
+        middle = np.float32(low + (high - low) / 2)
         if not low < middle < high:
             break
-        mass = _mass_from(logits, largest, most, factor, middle)
-        if mass < needed:
-            high, above, sure = middle, mass, _reaching(logits, largest, middle)
-        else:
-            low = middle
-    border = _within(logits, largest, low, high)
+        mass = _mass(values[:count], (count + BLOCK - 1) // BLOCK, most, factor, middle)
+        upper = not above + mass < needed
+        low, high = (middle, high) if upper else (low, middle)
+        before, count = count, 0
+        for one in range(before):
+            places[count], values[count] = places[one], values[one]
+            count += (values[one] >= middle) == upper
+        if not upper:
+            above, sure = above + mass, sure + before - count
+    border = places[:count][_order(-values[:count].astype(np.float64))]
     kept = 0
-    while kept < border.shape[0] and (above < needed or sure + kept == 0):
+    while kept < count and (above < needed or sure + kept == 0):
         above += math.exp((logits[border[kept]] - most) * factor)
         kept += 1
     last = border[max(kept, 1) - 1]
