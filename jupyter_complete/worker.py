@@ -18,6 +18,7 @@ from typing import Any
 from .completion import Completion, Draft
 from .errors import CompleteError, Stopped, WorkerDied
 from .events import Event, Finish, Loading, Token
+from .handover import handover
 from .inbox import Empty, Inbox
 
 TICK = 0.05  # seconds between two looks of a waiting caller
@@ -181,11 +182,12 @@ class Worker:
     def _work(self, job: Job, stream: Stream) -> None:
         terminal: Event | BaseException | None = None
         try:
-            for event in job(stream.stopping):
-                if isinstance(event, Finish):
-                    terminal = event
-                else:
-                    stream.inbox.put(event)
+            with handover.soon():
+                for event in job(stream.stopping):
+                    if isinstance(event, Finish):
+                        terminal = event
+                    else:
+                        stream.inbox.put(event)
             terminal = terminal or WorkerDied("The model ended without a result.", "Run it again.")
         except BaseException as error:
             terminal = _bare(error)

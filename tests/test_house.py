@@ -29,7 +29,7 @@ FLOORS = {
         *("variables", "forms/", "findings", "replay", "pieces", "tracefile", "quiz"),
     ),
     2: ("completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
-    3: ("models", "worker", "inbox"),
+    3: ("models", "worker", "inbox", "handover"),
     4: ("session", "opened"),
     5: (
         *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
