@@ -14,7 +14,7 @@ from ..textstream import TextStream
 from .beams import Beam, search
 from .choices import Ids, weigh
 from .constrain import Grammar, matches
-from .decode import Row, decode, decode_guessing, take
+from .decode import Row, decode, decode_alone, take
 from .lookup import Lookup
 from .runners import Runner
 from .sampling import Choice, Draws, Sampler
@@ -137,8 +137,9 @@ class Answer:
         if left == 0 or whole or self._reasons[0] is not None:  # a forced token ends all of them or none
             return
         rows = [self._row(index, head) for index in range(self._sampling.num)]
-        if self._request.lookup and runner.at_once > 1 and len(rows) == 1:
-            steps = decode_guessing(runner, rows[0], sampler, left, stop, Lookup(head))
+        if len(rows) == 1:
+            lookup = Lookup(head) if self._request.lookup and runner.at_once > 1 else None
+            steps = decode_alone(runner, rows[0], sampler, left, stop, self._ends, lookup)
         else:
             steps = decode(runner, rows, sampler, left, stop)
         for row, choice in steps:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event as StopEvent
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -12,6 +13,11 @@ from .constrain import Grammar
 from .lookup import Lookup
 from .runners import Halted, Runner
 from .sampling import Choice, Draws, Sampler
+
+if TYPE_CHECKING:  # it brings numba
+    from .sampling_kernels import Chosen
+
+ENDS = 16  # ids that end a text, for which a runner can look
 
 
 @dataclass(slots=True)
@@ -100,21 +106,54 @@ def decode(
         logits = runner.forward([[row.ids[-1]] for row in rows])
 
 
-def decode_guessing(
-    runner: Runner, row: Row, sampler: Sampler, limit: int, stop: StopEvent, lookup: Lookup
+def decode_alone(
+    runner: Runner,
+    row: Row,
+    sampler: Sampler,
+    limit: int,
+    stop: StopEvent,
+    ends: Collection[int],
+    lookup: Lookup | None = None,
 ) -> Iterator[tuple[Row, Choice]]:
-    """The same of one row, with what `lookup` guesses read along: tokens that are chosen as guessed cost no pass."""
+    """The same of one row, several tokens a call of the runner where that is possible.
+
+    What `lookup` guesses is read along: tokens that are chosen as guessed cost no pass. Without a guess, a runner that
+    can goes on by itself, up to one of `ends`.
+    """
+    asked, first = sampler.alone(row.draws) if row.grammar is None and len(ends) <= ENDS else None, True
     while limit > 0 and row.open and not stop.is_set():
-        guesses = lookup.guess(min(runner.at_once, limit) - 1)
-        ahead, passed = 1 + len(guesses), runner.forward([[row.ids[-1], *guesses]], every=True)[0]
-        for guess, logits in zip([*guesses, None], passed, strict=True):
-            choice = row.choose(sampler, logits)
-            lookup.take(choice.id)
+        guesses = lookup.guess(min(runner.at_once, limit) - 1) if lookup else []
+        most = 1 if first else min(runner.ahead, limit)  # the first one is waited for
+        if guesses or asked is None or most == 1:
+            choices, ahead = _checked(runner, row, sampler, guesses), 1 + len(guesses)
+        else:
+            draws = [0.0] * most if asked.greedy or row.draws is None else [row.draws.next() for _ in range(most)]
+            chosen = runner.continued(row.ids[-1], most, asked, draws, ends)
+            choices, ahead = _noted(row, sampler, chosen, asked.greedy), len(chosen)
+        first = False
+        for choice, right in choices:
+            if lookup:
+                lookup.take(choice.id)
             ahead, limit = ahead - 1, limit - 1
             yield row, choice
-            if choice.id != guess or not row.open or stop.is_set():
+            if not right or not row.open or stop.is_set():
                 break
         runner.forget(ahead)
+
+
+def _checked(runner: Runner, row: Row, sampler: Sampler, guesses: Sequence[int]) -> Iterator[tuple[Choice, bool]]:
+    """The choices after the row's end and each guess, and whether it was guessed right, so that the next is one too."""
+    passed = runner.forward([[row.ids[-1], *guesses]], every=True)[0]
+    for guess, logits in zip([*guesses, None], passed, strict=True):
+        choice = row.choose(sampler, logits)
+        yield choice, choice.id == guess
+
+
+def _noted(row: Row, sampler: Sampler, chosen: Sequence[Chosen], greedy: bool) -> Iterator[tuple[Choice, bool]]:
+    """The choices that a runner has made by itself."""
+    for one in chosen:
+        row.ids.append(one.place)
+        yield sampler.choice_of(one, greedy), True
 
 
 def score(runner: Runner, ids: Sequence[int], stop: StopEvent) -> Iterator[tuple[int, Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopEvent
@@ -24,6 +24,7 @@ from .packed import shape_of, turns, weights_of
 from .products import BATCH
 from .rounding import GROUP, rounded
 from .runners import Halted, Runner
+from .sampling_kernels import Asked, Chosen
 from .slots import Slots, filled
 from .step import MOST, Scratch
 from .vectors import ROWS, zeros
@@ -33,6 +34,7 @@ CHUNK = 512  # tokens that are read in one pass
 PLACES = 4096  # positions that tables are made for at least
 NEXT = 64  # positions that are left free behind a prompt at least
 KEPT = 48  # rows of logits that are kept for the next pass
+TOLD = 0.016  # seconds in which several tokens come out together, with one return to Python
 TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
@@ -43,7 +45,7 @@ class Fused:
     """The weights of one model and the threads that run its step. One thread calls it."""
 
     def __init__(self, arrays: dict[str, Any], config: Any, threads: int | None = None) -> None:
-        for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS):
+        for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS, *sampling_kernels.KERNELS):
             kernel.link()
         self.shape, self.config = shape_of(config), config
         self.team = threads or min(TEAM, cores())
@@ -55,6 +57,7 @@ class Fused:
         self._page: reading.Page | None = None
         self._logits = np.empty((0, 0), np.float32)
         self._room = 0
+        self._last = TOLD  # seconds of a step of one
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
     def prepare(self) -> None:
@@ -89,8 +92,32 @@ class Fused:
         self._call(cache, team)
         begun = time.perf_counter()
         step.run(self._weights, self.shape, s, 0, team, 0, tokens, cache.keys, cache.values)
-        self._pace.took(time.perf_counter() - begun, tokens, cache.length)
+        seconds = time.perf_counter() - begun
+        self._pace.took(seconds, tokens, cache.length)
+        if tokens == 1:
+            self._last = seconds
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
+
+    def steps(
+        self, token: int, count: int, asked: Asked, draws: Sequence[float], ends: Collection[int], cache: Slots
+    ) -> list[Chosen]:
+        """The tokens that follow `token` behind a cache of one text, up to `count`: no more once one of `ends` came."""
+        self._fit(cache)
+        s, team = self._scratch, self._pace.threads
+        s.tokens.ids[0], s.tokens.slots[0], s.tokens.places[0] = token, 0, cache.length
+        sampling_kernels.ask(s.next, asked, self.vocabulary, draws, tuple(ends))
+        self._call(cache, team)
+        begun = time.perf_counter()
+        taken = step.run(self._weights, self.shape, s, 0, team, count, 1, cache.keys, cache.values)
+        self._last = (time.perf_counter() - begun) / taken
+        for _ in range(taken):
+            self._pace.took(self._last, 1, cache.length)
+        return sampling_kernels.said(s.next, taken)
+
+    @property
+    def at_leisure(self) -> int:
+        """How many steps of one token are soon enough told together."""
+        return max(1, min(sampling_kernels.AHEAD, int(TOLD / max(self._last, 1e-6))))
 
     def read(self, texts: Sequence[Text], cache: Slots, count: int, stop: StopEvent | None = None) -> Tensor:
         """Logits [count, V] of the last tokens of all that are read; the next call may write over them.
@@ -172,6 +199,7 @@ class Fused:
             score=zeros(team, group, SPAN),
             both=zeros(team, MOST, 2 * ROWS),
             rounded=rounded(team * MOST * groups),
+            next=sampling_kernels.row(),
         )
 
     def _call(self, cache: Slots, team: int) -> None:
@@ -220,6 +248,18 @@ class FusedRunner(Runner):
         self.cache.length += new
         shaped = logits.view(rows, -1, logits.shape[-1])
         return shaped if every else shaped[:, -1]
+
+    def continued(
+        self, token: int, most: int, asked: Asked, draws: Sequence[float], ends: Collection[int]
+    ) -> list[Chosen]:
+        self.cache.reserve(self.cache.length + most)
+        chosen = self._fused.steps(token, most, asked, draws, ends, self.cache)
+        self.cache.length += len(chosen)
+        return chosen
+
+    @property
+    def ahead(self) -> int:
+        return self._fused.at_leisure
 
     def repeat(self, rows: int) -> None:
         self.cache.select([0] * rows)

@@ -16,22 +16,26 @@ from numba.extending import intrinsic
 from .compiled import compiled_now
 from .vectors import FAST, pointer_to
 
-INTS, SHORTS, FLOATS = (types.CPointer(kind) for kind in (types.int32, types.int16, types.float32))
+INTS, SHORTS, FLOATS, WIDE_INTS, DOUBLES = (
+    types.CPointer(kind) for kind in (types.int32, types.int16, types.float32, types.int64, types.float64)
+)
 
 
 class Kernel:
-    """A function of pointers and numbers; `symbol` is how compiled code calls it, once it is linked."""
+    """A function of pointers and numbers; `symbol` is how compiled code calls it, once it is linked. One that is not
+    `flat` makes arrays."""
 
-    def __init__(self, function: Callable[..., None], *kinds: Any) -> None:
+    def __init__(self, function: Callable[..., None], *kinds: Any, flat: bool = True) -> None:
         self._function = function
         self._signature = types.void(*kinds)
+        self._flags: dict[str, Any] = FAST if flat else {"nogil": True, "error_model": "numpy"}
         self._name = f"jupyter_complete{function.__name__}"
         self.symbol = types.ExternalFunction(self._name, self._signature)
 
     def link(self) -> None:
         """Compile it, or load it from numba's cache, before anything that calls it is compiled or loaded."""
         if not binding.address_of_symbol(self._name):
-            compiled = compiled_now(self._signature, self._function, **FAST)
+            compiled = compiled_now(self._signature, self._function, **self._flags)
             binding.add_symbol(self._name, compiled.address)
             self._kept = compiled
 

@@ -56,6 +56,9 @@ class Recorder(Sampler):
         self._keep(ids, logits, choice.id, draw, allowed)
         return choice
 
+    def alone(self, draws: Draws | None) -> None:
+        """Nobody else may choose, for the logits are wanted."""
+
     def take(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
     ) -> Choice:

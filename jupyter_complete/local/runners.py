@@ -6,11 +6,14 @@ Shapes: B rows, T tokens a row, V tokens in the vocabulary.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:  # it brings numba
+    from .sampling_kernels import Asked, Chosen
 
 CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads at once
 
@@ -23,12 +26,23 @@ class Runner(Protocol):
     """A batch of rows of equal length, extended token by token.
 
     `at_once` tokens of a row come to the same logits, to the bit, as one after the other; `chunk` tokens of a prompt
-    are read between two looks at the stop event.
+    are read between two looks at the stop event. One whose `ahead` is more than 1 chooses so many tokens by itself.
     """
 
     cache: Any
     at_once: int = 1
     chunk: int = 128
+
+    @property
+    def ahead(self) -> int:
+        return 1
+
+    def continued(
+        self, token: int, most: int, asked: Asked, draws: Sequence[float], ends: Collection[int]
+    ) -> list[Chosen]:
+        """Append `token` and what is chosen after it, up to `most` tokens, or one of `ends`; the last one is not
+        appended. Nothing calls it where `ahead` is 1."""
+        return []
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V], on the CPU.

@@ -6,12 +6,15 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..request import Sampling
+
+if TYPE_CHECKING:  # they bring numba
+    from .sampling_kernels import Asked, Chosen
 
 GREEDY, CONSTRAINT = "greedy", "constraint"
 CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
@@ -87,12 +90,20 @@ class Sampler:
         weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
 
+    def alone(self, draws: Draws | None) -> Asked | None:
+        """How a runner may choose by itself, where the choice depends on the logits alone; None where it does not."""
+        return self._asked(self._greedy or draws is None) if self._compiled else None
+
+    def choice_of(self, chosen: Chosen, greedy: bool) -> Choice:
+        """What a kernel has chosen."""
+        token, logprob, rank, *top = chosen
+        return Choice(token, logprob, rank, tuple(self._weighed(token, greedy, *top)))
+
     def _choose_compiled(self, logits: Tensor, draws: Draws | None, allowed: Tensor | None) -> Choice:
         given, at = logits.float().numpy(), 0.0 if draws is None else draws.next()
         greedy = self._greedy or draws is None
         if allowed is None:
-            chosen, logprob, rank, *top = self._kernel(given, greedy, at)
-            return Choice(chosen, logprob, rank, tuple(self._weighed(chosen, greedy, *top)))
+            return self.choice_of(self._kernel(given, greedy, at), greedy)
         import numpy as np
 
         places = np.flatnonzero(allowed.numpy())  # the choice is among these, its probability is not
@@ -113,17 +124,14 @@ class Sampler:
         """What local/sampling_kernels says of logits, a numpy array."""
         from . import sampling_kernels
 
+        return sampling_kernels.choose(logits, *self._asked(greedy), at)
+
+    def _asked(self, greedy: bool) -> Asked:
+        from .sampling_kernels import Asked
+
         asked = self._sampling
-        return sampling_kernels.choose(
-            logits,
-            asked.candidates,
-            greedy,
-            max(COLDEST, asked.temperature),
-            asked.top_k,
-            asked.top_p,
-            asked.min_p,
-            at,
-        )
+        cold = max(COLDEST, asked.temperature)
+        return Asked(asked.candidates, greedy, cold, asked.top_k, asked.top_p, asked.min_p)
 
     @staticmethod
     def _weighed(chosen: int, greedy: bool, *top: Any) -> Iterator[Weighed]:

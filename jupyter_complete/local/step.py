@@ -19,7 +19,9 @@ from .atomics import fetch_add, load, store, wait_for
 from .attention import Heads, Tokens, attention, first_seen, gather, prepare
 from .compiled import compiled
 from .kernels import GO, TOKENS, add, gate, norm, part, project, round_off_all, take, tanh
+from .linked import at
 from .rounding import Rounded
+from .sampling_kernels import ENDS, Row, choose_next
 from .tiles import row_of, times
 from .vectors import FAST, ROWS
 
@@ -70,6 +72,7 @@ class Scratch(NamedTuple):
     score: Any  # [T, A / G, SPAN]
     both: Any  # [T, 8, 32], a tile of gate and one of up
     rounded: Rounded  # vectors of the widest: 8 for each thread
+    next: Row
 
 
 @njit(**FAST)
@@ -147,23 +150,42 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
                 s.logits[m, r] = tanh(s.logits[m, r] / cap) * cap
 
 
+@njit(**FAST)
+def _choose(s: Any, turn: int) -> bool:
+    """Choose the token after a step of one, which the next step is of; whether it ends the text."""
+    row = s.next
+    ints, reals = at(row.ints, turn * row.ints.shape[1]), at(row.reals, turn * row.reals.shape[1])
+    given = at(row.real, 0), at(row.draws, turn)
+    choose_next(at(s.logits, 0), row.whole[0], row.whole[1], row.whole[2], row.whole[3], *given, ints, reals)
+    chosen, ended = row.ints[turn, 0], False
+    s.tokens.ids[0] = chosen
+    s.tokens.places[0] += 1
+    for one in range(ENDS):
+        ended |= row.ends[one] == chosen
+    return ended
+
+
 @compiled(**FAST)
-def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: int, keys: Any, values: Any) -> None:
-    """As rank 0, call for a step of `tokens` and take part in it.
+def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: int, keys: Any, values: Any) -> int:
+    """As rank 0, call for a step of `tokens` and take part in it; or, where `number` is not 0, for up to so many steps
+    of one, each of the token chosen after the one before. Returns how many were taken.
 
     As another, take part in every step after the one of that `number`, until one of 0 tokens is called.
     """
     if rank == 0:
-        store(s.words, TOKENS, tokens)
-        fetch_add(s.words, GO, 1)
-        _step(w, shape, s, rank, team, tokens, keys, values)
-        return
+        for turn in range(max(number, 1)):
+            store(s.words, TOKENS, tokens)
+            fetch_add(s.words, GO, 1)
+            _step(w, shape, s, rank, team, tokens, keys, values)
+            if number != 0 and _choose(s, turn):
+                return turn + 1
+        return max(number, 1)
     while True:
         number += 1
         wait_for(s.words, GO, number)
         called = load(s.words, TOKENS)
         if called == 0:
-            return
+            return 0
         _step(w, shape, s, rank, team, called, keys, values)
 
 
