@@ -15,7 +15,7 @@ from .runners import Halted, Runner
 from .sampling import Choice, Draws, Sampler
 
 if TYPE_CHECKING:  # it brings numba
-    from .sampling_kernels import Chosen
+    from .choosing import Chosen
 
 ENDS = 16  # ids that end a text, for which a runner can look
 

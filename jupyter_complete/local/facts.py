@@ -44,7 +44,7 @@ def chosen_compiled(model: Any) -> bool:
     if model.device.type in ("cpu", "meta"):
         return False
     try:
-        from . import sampling_kernels  # noqa: F401
+        from . import choosing  # noqa: F401
     except Exception:  # numba refuses a numpy or a machine that it does not know in ways of its own
         return False
     return True

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import products, reading, rounding, sampling_kernels, step, tiles
+from . import choosing, products, reading, rounding, step, tiles
 from .atomics import LINE
 from .attention import SPAN, Tokens
+from .choosing import Asked, Chosen
 from .kernels import COUNTERS, GO, MET, WORK
 from .pace import Pace
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
 from .rounding import GROUP, rounded
 from .runners import Halted, Runner
-from .sampling_kernels import Asked, Chosen
 from .slots import Slots, filled
 from .step import MOST, Scratch
 from .vectors import ROWS, zeros
@@ -45,7 +45,7 @@ class Fused:
     """The weights of one model and the threads that run its step. One thread calls it."""
 
     def __init__(self, arrays: dict[str, Any], config: Any, threads: int | None = None) -> None:
-        for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS, *sampling_kernels.KERNELS):
+        for kernel in (*rounding.KERNELS, *tiles.KERNELS, *products.KERNELS, *choosing.KERNELS):
             kernel.link()
         self.shape, self.config = shape_of(config), config
         self.team = threads or min(TEAM, cores())
@@ -65,7 +65,7 @@ class Fused:
         with self.awake():
             self.runner().forward([[0] * (SHORT + 1)])
             self.runner().forward([[0]])
-        sampling_kernels.prepare()
+        choosing.prepare()
 
     def runner(self, cache: Slots | None = None, stop: StopEvent | None = None) -> FusedRunner:
         """One that goes on from `cache`, or from nothing; `stop` ends a long pass between two layers."""
@@ -105,19 +105,19 @@ class Fused:
         self._fit(cache)
         s, team = self._scratch, self._pace.threads
         s.tokens.ids[0], s.tokens.slots[0], s.tokens.places[0] = token, 0, cache.length
-        sampling_kernels.ask(s.next, asked, self.vocabulary, draws, tuple(ends))
+        choosing.ask(s.next, asked, self.vocabulary, draws, ends)
         self._call(cache, team)
         begun = time.perf_counter()
         taken = step.run(self._weights, self.shape, s, 0, team, count, 1, cache.keys, cache.values)
         self._last = (time.perf_counter() - begun) / taken
         for _ in range(taken):
             self._pace.took(self._last, 1, cache.length)
-        return sampling_kernels.said(s.next, taken)
+        return choosing.said(s.next, taken)
 
     @property
     def at_leisure(self) -> int:
         """How many steps of one token are soon enough told together."""
-        return max(1, min(sampling_kernels.AHEAD, int(TOLD / max(self._last, 1e-6))))
+        return max(1, min(choosing.AHEAD, int(TOLD / max(self._last, 1e-6))))
 
     def read(self, texts: Sequence[Text], cache: Slots, count: int, stop: StopEvent | None = None) -> Tensor:
         """Logits [count, V] of the last tokens of all that are read; the next call may write over them.
@@ -199,7 +199,7 @@ class Fused:
             score=zeros(team, group, SPAN),
             both=zeros(team, MOST, 2 * ROWS),
             rounded=rounded(team * MOST * groups),
-            next=sampling_kernels.row(),
+            next=choosing.row(choosing.AHEAD),
         )
 
     def _call(self, cache: Slots, team: int) -> None:

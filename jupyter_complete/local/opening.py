@@ -60,10 +60,10 @@ def _loaded(
     if dtype is not torch.int8:
         model, tokenizer = weights.load(folder, name, dtype, device)
         if chosen_compiled(model):
-            from . import sampling_kernels
+            from . import choosing
 
             yield Loading("getting the choice of tokens ready, which is compiled the first time")
-            sampling_kernels.prepare()
+            choosing.prepare()
         return model, tokenizer, None, ""
     memory.check_fit(name, directory_parameters(folder), dtype, device)
     model, tokenizer = weights.describe(folder, name)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:  # it brings numba
-    from .sampling_kernels import Asked, Chosen
+    from .choosing import Asked, Chosen
 
 CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads at once
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..request import Sampling
 
 if TYPE_CHECKING:  # they bring numba
-    from .sampling_kernels import Asked, Chosen
+    from .choosing import Asked, Chosen
 
 GREEDY, CONSTRAINT = "greedy", "constraint"
 CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
@@ -122,12 +122,12 @@ class Sampler:
 
     def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
         """What local/sampling_kernels says of logits, a numpy array."""
-        from . import sampling_kernels
+        from .choosing import chosen
 
-        return sampling_kernels.choose(logits, *self._asked(greedy), at)
+        return chosen(logits, self._asked(greedy), at)
 
     def _asked(self, greedy: bool) -> Asked:
-        from .sampling_kernels import Asked
+        from .choosing import Asked
 
         asked = self._sampling
         cold = max(COLDEST, asked.temperature)

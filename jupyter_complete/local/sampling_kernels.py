@@ -7,89 +7,18 @@ for a while and slow the next step down. Only the likeliest tokens are ever put 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import carray, njit, types
+from numba import njit, types
 from numba.extending import intrinsic
 
-from . import linked
-from .compiled import compiled
 from .kernels import exp
-from .linked import Kernel
 from .vectors import FAST, FLOATS, INDEX, ROWS, load, pointer_to, reduced
 
 NEAR, FAR = 2.0, 1e4  # nats below the largest logit: where more tokens are looked for at first, and at the most
 KEPT, TOP_K, TOP_P, MIN_P = 0, 1, 2, 3  # what cut a candidate
 BLOCK = 128  # logits that are looked at together, and skipped if the largest is too small
-CANDIDATES, ENDS, AHEAD = 100, 16, 8  # the most that a choice tells of, that end a text, that are chosen in a row
-
-
-class Asked(NamedTuple):
-    """How tokens are chosen."""
-
-    candidates: int
-    greedy: bool
-    temperature: float
-    top_k: int
-    top_p: float
-    min_p: float
-
-
-class Chosen(NamedTuple):
-    """A token by its place, its raw logprob and rank; of each candidate its place, raw logprob, probability after the
-    cuts and what cut it."""
-
-    place: int
-    logprob: float
-    rank: int
-    places: Any
-    logprobs: Any
-    probs: Any
-    cuts: Any
-
-
-class Row(NamedTuple):
-    """What tokens are chosen by that a step chooses one after the other, and what is said of them."""
-
-    whole: Any  # int64 [4]: V, candidates, greedy, top_k
-    real: Any  # float64 [3]: temperature, top_p, min_p
-    draws: Any  # float64 [AHEAD]
-    ends: Any  # int64 [ENDS], filled up with -1
-    ints: Any  # int64 [AHEAD, 2 + 2 CANDIDATES]: place, rank, and the candidates' places and cuts
-    reals: Any  # float64 [AHEAD, 1 + 2 CANDIDATES]: logprob, and the candidates' logprobs and probabilities
-
-
-def row() -> Row:
-    return Row(
-        np.zeros(4, np.int64),
-        np.zeros(3),
-        np.zeros(AHEAD),
-        np.full(ENDS, -1),
-        np.zeros((AHEAD, 2 + 2 * CANDIDATES), np.int64),
-        np.zeros((AHEAD, 1 + 2 * CANDIDATES)),
-    )
-
-
-def ask(row: Row, asked: Asked, vocabulary: int, draws: Any, ends: Any) -> None:
-    """Have the next tokens of a row chosen so; there may be ENDS ends at the most, and are as many draws as tokens."""
-    row.whole[:] = vocabulary, asked.candidates, asked.greedy, asked.top_k
-    row.real[:] = asked.temperature, asked.top_p, asked.min_p
-    row.draws[: len(draws)] = draws
-    row.ends[:] = -1
-    row.ends[: len(ends)] = ends
-
-
-def said(row: Row, tokens: int) -> list[Chosen]:
-    """The first so many tokens of a row."""
-    found = []
-    count = min(row.whole[1], row.whole[0])
-    ints, reals = row.ints[:tokens].copy(), row.reals[:tokens].copy()  # they are written over by the next
-    for whole, real in zip(ints, reals, strict=True):
-        places, cuts = whole[2 : 2 + count], whole[2 + CANDIDATES : 2 + CANDIDATES + count]
-        logprobs, probs = real[1 : 1 + count], real[1 + CANDIDATES : 1 + CANDIDATES + count]
-        found.append(Chosen(int(whole[0]), float(real[0]), int(whole[1]), places, logprobs, probs, cuts))
-    return found
 
 
 @intrinsic
@@ -280,11 +209,11 @@ def _nucleus(logits: Any, largest: Any, most: float, factor: float, needed: floa
     return logits[last], last, sure + kept
 
 
-@compiled(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", inline="always")
 def choose(
     logits: Any, candidates: int, greedy: bool, temperature: float, top_k: int, top_p: float, min_p: float, at: float
 ) -> Any:
-    """The next token of `logits` float32 [V] and the top candidates, as Chosen has them.
+    """The next token of `logits` float32 [V] and the top candidates, as choosing.Chosen has them.
 
     `at` (0 to 1) is where in the cumulative distribution, in the order of ids, the token lies.
     """
@@ -341,31 +270,6 @@ def choose(
         else:
             probs[one] = math.exp((logits[place] - most) * factor) / total
     return chosen, logits[chosen] - norm, 1 + _above(logits, largest, logits[chosen]), places, logprobs, probs, cuts
-
-
-def _choose_next(
-    logits: Any, size: int, candidates: int, greedy: int, top_k: int, real: Any, at: Any, ints: Any, reals: Any
-) -> None:
-    """The same of places in memory, into a line of a Row."""
-    asked, whole = carray(real, (3,)), carray(ints, (2 + 2 * CANDIDATES,))
-    told, draw = carray(reals, (1 + 2 * CANDIDATES,)), carray(at, (1,))
-    place, logprob, rank, places, logprobs, probs, cuts = choose(
-        carray(logits, (size,)), candidates, greedy != 0, asked[0], top_k, asked[1], asked[2], draw[0]
-    )
-    whole[0], whole[1], told[0] = place, rank, logprob
-    for one in range(places.shape[0]):
-        whole[2 + one], whole[2 + CANDIDATES + one] = places[one], cuts[one]
-        told[1 + one], told[1 + CANDIDATES + one] = logprobs[one], probs[one]
-
-
-_PLACES = (linked.DOUBLES, linked.DOUBLES, linked.WIDE_INTS, linked.DOUBLES)
-KERNELS = (Kernel(_choose_next, linked.FLOATS, *[types.intp] * 4, *_PLACES, flat=False),)
-choose_next = KERNELS[0].symbol
-
-
-def prepare() -> None:
-    """Compile the choice, or load it from numba's cache."""
-    choose(np.zeros(1, np.float32), 1, True, 1.0, 0, 1.0, 0.0, 0.0)
 
 
 @njit(nogil=True, error_model="numpy")

@@ -17,11 +17,10 @@ from numba import njit
 
 from .atomics import fetch_add, load, store, wait_for
 from .attention import Heads, Tokens, attention, first_seen, gather, prepare
+from .choosing import ENDS, Row, choose_into
 from .compiled import compiled
 from .kernels import GO, TOKENS, add, gate, norm, part, project, round_off_all, take, tanh
-from .linked import at
 from .rounding import Rounded
-from .sampling_kernels import ENDS, Row, choose_next
 from .tiles import row_of, times
 from .vectors import FAST, ROWS
 
@@ -153,15 +152,12 @@ def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: A
 @njit(**FAST)
 def _choose(s: Any, turn: int) -> bool:
     """Choose the token after a step of one, which the next step is of; whether it ends the text."""
-    row = s.next
-    ints, reals = at(row.ints, turn * row.ints.shape[1]), at(row.reals, turn * row.reals.shape[1])
-    given = at(row.real, 0), at(row.draws, turn)
-    choose_next(at(s.logits, 0), row.whole[0], row.whole[1], row.whole[2], row.whole[3], *given, ints, reals)
-    chosen, ended = row.ints[turn, 0], False
+    choose_into(s.next, turn, s.logits)
+    chosen, ended = s.next.ints[turn, 0], False
     s.tokens.ids[0] = chosen
     s.tokens.places[0] += 1
     for one in range(ENDS):
-        ended |= row.ends[one] == chosen
+        ended |= s.next.ends[one] == chosen
     return ended
 
 

@@ -127,18 +127,13 @@ def frame(ours: Worker, llama: Worker, rounds: int) -> dict[str, float]:
 
 
 def cell(kernel: Worker, rounds: int) -> dict[str, float]:
-    """Tokens a second of a cell, of steps and choices alone, and of steps alone, in turn; and what is lost to these."""
-    told: dict[str, list[float]] = {"cell": [], "bare": [], "steps": []}
+    """Tokens a second of a cell, and of steps and choices alone, in turn; and what is lost to these."""
+    told: dict[str, list[float]] = {"cell": [], "bare": []}
     for _ in range(6 * rounds):  # what is looked for is smaller than what two runs differ by
         told["cell"].append(kernel.ask("cell", tokens=200)["tokens_per_s"])
-        answer = kernel.ask("bare", tokens=200)
-        told["bare"].append(answer["tokens_per_s"])
-        told["steps"].append(answer["steps_per_s"])
-    lost = {
-        f"beside_{name}": median(1 - whole / other for whole, other in zip(told["cell"], told[name], strict=True))
-        for name in ("bare", "steps")
-    }
-    return {name: median(numbers) for name, numbers in told.items()} | lost
+        told["bare"].append(kernel.ask("bare", tokens=200)["tokens_per_s"])
+    lost = median(1 - whole / other for whole, other in zip(told["cell"], told["bare"], strict=True))
+    return {name: median(numbers) for name, numbers in told.items()} | {"beside_bare": lost}
 
 
 def limit(ours: Worker, rounds: int) -> dict[str, float]:

@@ -41,7 +41,6 @@ def rows(found: dict[str, Any]) -> list[Row]:
         ("memory grown / bytes of int8 weights", "1.4 or less", _ratio(memory["grown_bytes"], memory["int8_bytes"])),
         ("the same / bytes of the weights as they are kept", "", _ratio(memory["grown_bytes"], memory["weight_bytes"])),
         ("a cell's logprobs, candidates, text and display", "5 % or less", f"{cell['beside_bare']:.1%}"),
-        ("the same, and choosing the token", "", f"{cell['beside_steps']:.1%}"),
         ("stop to idle in a prompt of 4,000 tokens", "1 s or less", f"{found['interrupt']:.2f} s"),
     ]
     return made

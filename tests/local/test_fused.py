@@ -10,13 +10,16 @@ import pytest
 import steps
 import tiny
 import torch
-from asking import PROMPT, ask, chosen, everyone
+from asking import PROMPT, ask, chosen, everyone, sampling
 
+from jupyter_complete.completion import Completion
+from jupyter_complete.events import Token
 from jupyter_complete.local import fused as fused_module
 from jupyter_complete.local import packed, quantize
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.fused import Fused
 from jupyter_complete.local.runners import Halted
+from jupyter_complete.request import Request
 
 FAMILY = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"]
 MATRICES = ("proj.weight", "embed_tokens.weight", "lm_head.weight")
@@ -213,3 +216,83 @@ class TestGuesses:
         with_guesses, without = (ask(mine, self.REPEATED, lookup=lookup, **asked) for lookup in (True, False))
         assert (with_guesses.text, with_guesses.finish_reason) == (without.text, without.finish_reason)
         assert with_guesses.tokens == without.tokens
+
+
+class TestAhead:
+    """Several tokens are chosen in a row without Python, and they are the same."""
+
+    OPTIONS = (
+        {"temperature": 0},
+        {"seed": 3, "top_p": 0.8},
+        {"seed": 4, "temperature": 1.5, "min_p": 0.05},
+        {"seed": 5, "top_k": 7},
+        {"seed": 6, "candidates": 0},
+    )
+
+    @staticmethod
+    def both(monkeypatch: pytest.MonkeyPatch, name: str, **options: Any) -> tuple[Completion, Completion]:
+        """Eight in a row, and one at a time."""
+        found = []
+        for seconds in (1e9, 0.0):
+            monkeypatch.setattr(fused_module, "TOLD", seconds)
+            found.append(ask(engines(name)[0], **{"max_new_tokens": 60, "lookup": False, **options}))
+        return found[0], found[1]
+
+    @pytest.mark.parametrize("options", OPTIONS, ids=str)
+    def test_every_number_is_the_same(
+        self, name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ahead, single = self.both(monkeypatch, name, **options)
+        assert single.tokens
+        assert ahead.tokens == single.tokens
+        assert ahead.finish_reason == single.finish_reason
+
+    def test_it_is_the_same_between_guesses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        ahead, single = self.both(
+            monkeypatch, "llama", prompt=TestGuesses.REPEATED, lookup=True, seed=3, temperature=0.7
+        )
+        assert ahead.tokens == single.tokens
+
+    @pytest.mark.parametrize("most", [1, 2, 7, 8, 9, 10, 17])
+    def test_the_last_token_is_where_it_should_be(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        ahead, single = self.both(monkeypatch, "llama", temperature=0, max_new_tokens=most)
+        assert ahead.tokens == single.tokens
+
+    def test_a_stop_string_ends_the_text_and_what_came_behind_it_is_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, whole = self.both(monkeypatch, "llama", temperature=0)
+        stop = (whole.text[20:23],)
+        ahead, single = self.both(monkeypatch, "llama", temperature=0, stop=stop)
+        assert (ahead.text, ahead.finish_reason, ahead.tokens) == (single.text, "stop", single.tokens)
+        monkeypatch.setattr(fused_module, "TOLD", 1e9)
+        mine = engines("llama")[0]
+        first = ask(mine, temperature=0, stop=stop, lookup=False)
+        ids = (*first.prompt_ids, *chosen(first), 7)
+        again = ask(mine, prompt_ids=ids, temperature=0, lookup=False)
+        assert again.usage.cached_tokens > len(first.prompt_ids)
+        assert chosen(again) == chosen(ask(engines("llama")[0], prompt_ids=ids, temperature=0))
+
+    def test_an_end_of_text_is_the_last_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, whole = self.both(monkeypatch, "llama", temperature=0)
+        for seconds in (1e9, 0.0):
+            monkeypatch.setattr(fused_module, "TOLD", seconds)
+            mine = engines("llama")[0]
+            mine._ends = frozenset({chosen(whole)[13], 399})
+            ended = ask(mine, temperature=0, lookup=False)
+            place = chosen(whole).index(chosen(whole)[13])
+            assert chosen(ended) == chosen(whole)[: place + 1]
+            assert ended.finish_reason == "stop"
+
+    def test_a_stop_is_heard_between_two_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fused_module, "TOLD", 1e9)
+        mine, stop = engines("llama")[0], StopEvent()
+        request = Request(prompt=PROMPT, sampling=sampling(temperature=0, max_new_tokens=200), lookup=False)
+        came = 0
+        for event in mine.stream(request, stop):
+            came += isinstance(event, Token)
+            if came == 5:
+                stop.set()
+        assert came == 5
+        again = ask(mine, temperature=0, max_new_tokens=60)
+        assert chosen(again) == chosen(ask(engines("llama")[0], temperature=0, max_new_tokens=60))
