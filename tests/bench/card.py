@@ -128,22 +128,21 @@ def main() -> None:
     options = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(options.tokenizer)
     found: dict[str, Any] = {"card": torch.cuda.get_device_name(), "torch": torch.__version__, "rounds": options.rounds}
+    found["shapes"] = {}
     for size in options.sizes:
-        engine = made(size, tokenizer)
+        engine, by_length = made(size, tokenizer), {}
         for length in options.lengths:
-            ids, told = [300 + place * 7 % 40_000 for place in range(length)], dict[str, list[Timed]]()
+            ids, told = [300 + place * 7 % 40_000 for place in range(length)], dict[str, list[float]]()
             for turn in range(1 + options.rounds):
                 for name, way in WAYS.items():
-                    timed = way(engine, ids)
+                    timed = way(engine, ids)["tokens_per_s"]
                     if turn:  # the first one compiles, records and allocates
                         told.setdefault(name, []).append(timed)
-            found[f"{size} after {length}"] = {
-                name: {key: median(one[key] for one in each) for key in each[0]} for name, each in told.items()
-            }
-        found[f"{size} step"] = step_alone(engine)
+            by_length[str(length)] = {name: round(median(each), 1) for name, each in told.items()}
+        found["shapes"][size] = by_length
+        print(json.dumps(by_length), json.dumps(step_alone(engine)), flush=True)
         del engine
         torch.cuda.empty_cache()
-        print(json.dumps(found, indent=1), flush=True)
     if options.into:
         with open(options.into, "w", encoding="utf-8") as file:
             json.dump(found, file, indent=1)

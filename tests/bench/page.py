@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,8 @@ def write(found: dict[str, Any], docs: Path) -> None:
         for key, up, scale in (("tokens_per_s", "tokens a second", 1), ("grown_bytes", "GB", 1e9)):
             told = {size: {who: one[who][key] / scale for who in WHO} for size, one in by_size.items()}
             _plot(told, "million parameters", up, docs / "images" / f"performance-size-{key.partition('_')[0]}.svg")
+    if (told := docs / "performance-card.json").is_file():  # of a machine of its own
+        lines += _card(json.loads(told.read_text(encoding="utf-8")))
     (docs / "performance.md").write_text("\n".join(lines), encoding="utf-8")
     _plot(found["decode"], "tokens of context", "tokens a second", docs / "images" / "performance-decode.svg")
     _plot(found["first_token"], "tokens of the prompt", "seconds", docs / "images" / "performance-first.svg")
@@ -109,6 +112,30 @@ def _sizes(told: dict[str, Any]) -> list[str]:
         cells += [f"{numbers['grown_bytes'] / 1e9:.2f}" for numbers in (ours, theirs)]
         cells.append(_ratio(ours["grown_bytes"], ours["weight_bytes"]))
         lines.append(f"| {shape} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _card(found: dict[str, Any]) -> list[str]:
+    """What tests/bench/card.py has found."""
+    lines = [
+        "## On a graphics card",
+        "",
+        f"Tokens a second by `tests/bench/card.py` on one {found['card']} (torch {found['torch']}, medians of "
+        f"{found['rounds']} rounds), random bfloat16 weights in the shapes of real models. Ours plays a token's pass as "
+        "a CUDA graph and chooses on the CPU, greedily or drawn with top_p 0.95 (of a flat distribution, which is the "
+        "dearest). A pass is some 1,400 short kernels there, and these, not memory, are what it waits for.",
+        "",
+    ]
+    ways = list(next(iter(next(iter(found["shapes"].values())).values())))
+    lines += [
+        "| shape | context | " + " | ".join(ways) + " | ours / `model.generate` |",
+        "|---" * (len(ways) + 3) + "|",
+    ]
+    for shape, told in found["shapes"].items():
+        for context, speeds in told.items():
+            cells = [f"{speeds[way]:.0f}" if way in speeds else "" for way in ways]
+            ratio = _ratio(speeds["ours"], speeds["model.generate"])
+            lines.append(f"| {shape} | {int(context):,} | " + " | ".join(cells) + f" | {ratio} |")
     return [*lines, ""]
 
 
