@@ -170,6 +170,24 @@ class Embedding:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """The last step to P(w_i | w_<i) = softmax(W h_i): `hidden` h_i float32 [hidden], which the head reads at
+    `position`; of some tokens the `rows` of W float32 [ids, hidden], and the model's own `logits` there [ids].
+
+    logits = rows · hidden where the head adds no bias and has no cap. `norm` is log Σ e^logit over the vocabulary, so
+    that P = e^(logit - norm).
+    """
+
+    position: int
+    hidden: np.ndarray
+    ids: tuple[int, ...]
+    texts: tuple[str, ...]
+    rows: np.ndarray
+    logits: np.ndarray
+    norm: float
+
+
+@dataclass(frozen=True, eq=False)
 class Occlusion:
     """Log P of the tokens at `targets`, as it was (`before`) and where no token may look at `position` (`after`).
 
@@ -232,7 +250,7 @@ class Change:
     tokens: tuple[str, ...]
 
 
-Finding: TypeAlias = Attention | HeadSteps | Lens | Path | Embedding | Occlusion | Futures | Change
+Finding: TypeAlias = Attention | HeadSteps | Lens | Path | Embedding | State | Occlusion | Futures | Change
 
 
 def labelled(raw: bytes) -> str:

@@ -22,6 +22,7 @@ from .findings import (
     Lens,
     Occlusion,
     Path,
+    State,
 )
 from .models import named
 from .questions import (
@@ -33,6 +34,7 @@ from .questions import (
     AskLens,
     AskOcclusion,
     AskPath,
+    AskState,
     Part,
     Question,
     Text,
@@ -114,6 +116,11 @@ class Inside:
     def embedding(self, ids: Sequence[int] | None = None) -> Embedding:
         """The vectors that tokens begin as; without `ids`, those of the text."""
         return self._ask(Embedding, AskEmbedding(tuple(self.text.ids if ids is None else ids)))
+
+    def state(self, tokens: str | int | Sequence[str | int], position: int = -1) -> State:
+        """h_i, which the head reads at `position`, and rows of W for some tokens: P(w_i | w_<i) = softmax(W h_i)."""
+        several = [tokens] if isinstance(tokens, (str, int)) else list(tokens)
+        return self._ask(State, AskState(self.text, position, tuple(map(self._id, several))))
 
     def occlusion(self, position: int, targets: Sequence[int] | None = None) -> Occlusion:
         """How much less, or more, likely tokens are where none may look at `position` (of the source, where there is

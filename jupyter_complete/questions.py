@@ -57,6 +57,15 @@ class AskEmbedding:
 
 
 @dataclass(frozen=True, slots=True)
+class AskState:
+    """What the head reads at one position, and its rows for some tokens."""
+
+    text: Text
+    position: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AskOcclusion:
     """What changes at the `targets`, places of tokens, where no token may look at `position`, which is one of the
     source where there is an encoder."""
@@ -86,4 +95,6 @@ class AskChange:
     top: int
 
 
-Question: TypeAlias = AskAttention | AskHead | AskLens | AskPath | AskEmbedding | AskOcclusion | AskFutures | AskChange
+Question: TypeAlias = (
+    AskAttention | AskHead | AskLens | AskPath | AskEmbedding | AskState | AskOcclusion | AskFutures | AskChange
+)

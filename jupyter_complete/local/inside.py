@@ -26,6 +26,7 @@ from ..questions import (
     AskLens,
     AskOcclusion,
     AskPath,
+    AskState,
     Question,
     Text,
 )
@@ -89,6 +90,8 @@ class Inside:
             return self._attention(read, question)
         if isinstance(question, AskHead):
             return self._head(read, question)
+        if isinstance(question, AskState):
+            return self._state(model, read, question)
         lens = Lensing(model, read)
         if isinstance(question, AskPath):
             return self._path(lens, question)
@@ -200,6 +203,15 @@ class Inside:
             probs.append(torch.softmax(logits, -1)[tokens].tolist())
         found = np.array(ranks).T, np.array(probs, np.float32).T
         return findings.Path(asked.tokens, self._texts(tokens), position, *found)
+
+    @torch.inference_mode()
+    def _state(self, model: Any, read: Pass, asked: AskState) -> findings.State:
+        position, ids = placed(asked.position, len(asked.text.ids), "position"), list(asked.tokens)
+        logits = read.logits[position].float()
+        of_head = (read.into_head[position], model.get_output_embeddings().weight[ids], logits[ids])
+        hidden, rows, chosen = (one.float().cpu().numpy() for one in of_head)
+        norm = float(logits.cpu().double().logsumexp(-1))
+        return findings.State(position, hidden, asked.tokens, self._texts(ids), rows, chosen, norm)
 
     @torch.inference_mode()
     def _embedding(self, model: Any, asked: AskEmbedding) -> findings.Embedding:

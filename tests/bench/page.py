@@ -121,9 +121,9 @@ def _card(found: dict[str, Any]) -> list[str]:
         "## On a graphics card",
         "",
         f"Tokens a second by `tests/bench/card.py` on one {found['card']} (torch {found['torch']}, medians of "
-        f"{found['rounds']} rounds), random bfloat16 weights in the shapes of real models. Ours plays a token's pass as "
-        "a CUDA graph and chooses on the CPU, greedily or drawn with top_p 0.95 (of a flat distribution, which is the "
-        "dearest). A pass is some 1,400 short kernels there, and these, not memory, are what it waits for.",
+        f"{found['rounds']} rounds), random bfloat16 weights in the shapes of real models. Ours plays a token's pass "
+        "as a CUDA graph and chooses on the CPU, greedily or drawn with top_p 0.95 (of a flat distribution, the "
+        "dearest). A pass is over a thousand short kernels there, and these, not memory, are what it waits for.",
         "",
     ]
     ways = list(next(iter(next(iter(found["shapes"].values())).values())))

@@ -26,6 +26,7 @@ from jupyter_complete.questions import (
     AskLens,
     AskOcclusion,
     AskPath,
+    AskState,
     Question,
     Text,
 )
@@ -92,6 +93,17 @@ def test_one_head_s_matrices_follow_from_each_other_to_the_model_s_attention(nam
         np.testing.assert_allclose(head.weights, likely / likely.sum(1, keepdims=True), **NEAR)
         np.testing.assert_allclose(head.weights, getattr(own(name, of), attribute)[1][0, 3].numpy(), **NEAR)
         np.testing.assert_allclose(head.output, head.weights @ head.value, **NEAR)
+
+
+@pytest.mark.parametrize("name", CAUSAL + ENCODER_DECODER)
+def test_the_last_state_times_the_head_s_rows_is_the_logits(name: str) -> None:
+    of = text(name)
+    state, theirs = found(engine(name), AskState(of, -2, (5, 9, 40))), own(name, of).logits[0, -2]
+    np.testing.assert_allclose(state.logits, theirs[[5, 9, 40]].numpy(), **NEAR)
+    np.testing.assert_allclose(np.exp(state.logits - state.norm), torch.softmax(theirs, -1)[[5, 9, 40]].numpy(), **NEAR)
+    cap = getattr(tiny.make(name)[0].config, "final_logit_softcapping", None)
+    product = state.rows @ state.hidden
+    np.testing.assert_allclose(cap * np.tanh(product / cap) if cap else product, state.logits, **NEAR)
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3"])
