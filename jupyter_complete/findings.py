@@ -5,8 +5,9 @@ Shapes: T tokens of the decoder's text, S tokens attended to, L layers, D number
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,6 +16,17 @@ from .questions import Part
 from .request import Sampling
 
 Heads: TypeAlias = int | Literal["mean", "max"]
+
+
+class Shown:
+    """What displays itself in a notebook as the view it has in the panel's static form."""
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+        from .render import drawn  # which draws what is declared here
+
+        return drawn.view(self).bundle()  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class Weight:
 
 
 @dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Shown):
     """What a step chose from: the likeliest tokens, and those that were and would be picked, the likeliest first.
 
     `kept` tokens of `size` could be drawn; `draw` is u, None where nothing was drawn; `chosen` the id recorded,
@@ -61,7 +73,7 @@ class Distribution:
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionRow:
+class AttentionRow(Shown):
     """What one position takes from every other: `weights` float32 [S], which sum to 1 but for "max".
 
     With the first token hidden, `hidden` is the weight it had; the others are given anew in proportion.
@@ -77,7 +89,7 @@ class AttentionRow:
 
 
 @dataclass(frozen=True, eq=False)
-class Attention:
+class Attention(Shown):
     """The attention of one layer: `weights` float32 [heads, T, S], row t what position t takes from each of S."""
 
     layer: int
@@ -107,7 +119,7 @@ class Attention:
 
 
 @dataclass(frozen=True, eq=False)
-class HeadSteps:
+class HeadSteps(Shown):
     """One head, step by step: `weights` = softmax(`masked`) [T, S], `output` = weights · `value` [T, D].
 
     `query` [T, D], `key` and `value` [S, D] are as they meet, positions turned in (RoPE). `scores` = query · keyᵀ;
@@ -135,7 +147,7 @@ class HeadSteps:
 
 
 @dataclass(frozen=True, eq=False)
-class Lens:
+class Lens(Shown):
     """What every layer would say next: `ids`, `texts` and `probs` [L+1, T, top], the likeliest first.
 
     The T positions are those from `begin` on, whose tokens are `tokens`. Row 0 is of the embeddings, row l of the state
@@ -150,7 +162,7 @@ class Lens:
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class Path(Shown):
     """How likely some tokens were after each layer, as what follows `position`: `ranks` and `probs` [tokens, L+1]."""
 
     ids: tuple[int, ...]
@@ -161,7 +173,7 @@ class Path:
 
 
 @dataclass(frozen=True, eq=False)
-class Embedding:
+class Embedding(Shown):
     """The vectors that ids begin as: `rows` float32 [ids, hidden]."""
 
     ids: tuple[int, ...]
@@ -170,7 +182,7 @@ class Embedding:
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class State(Shown):
     """The last step to P(w_i | w_<i) = softmax(W h_i): `hidden` h_i float32 [hidden], which the head reads at
     `position`; of some tokens the `rows` of W float32 [ids, hidden], and the model's own `logits` there [ids].
 
@@ -188,7 +200,7 @@ class State:
 
 
 @dataclass(frozen=True, eq=False)
-class Occlusion:
+class Occlusion(Shown):
     """Log P of the tokens at `targets`, as it was (`before`) and where no token may look at `position` (`after`).
 
     The hidden token's own state is not emptied, so the token right behind it still knows it.
@@ -209,7 +221,7 @@ class Occlusion:
 
 
 @dataclass(frozen=True, eq=False)
-class Futures:
+class Futures(Shown):
     """A tree of what may come next, N nodes in the order of depth, a parent before its children.
 
     `probs` are P(w | all before it), `joints` P of the way there, the product of these; `parents` the number of the
@@ -232,7 +244,7 @@ class Futures:
 
 
 @dataclass(frozen=True, eq=False)
-class Change:
+class Change(Shown):
     """What the change of one word does to what comes next: P of the likeliest tokens before and after it.
 
     `ids`, `texts` and both `probs` [tokens] are of the likeliest of either; `divergence` is KL(before ‖ after) in bits,

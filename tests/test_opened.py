@@ -49,10 +49,32 @@ def test_every_question_is_answered(opened: Inside) -> None:
     assert opened.head_steps(0, 1).output.ndim == 2
     assert opened.lens(top=2).ids.shape[2] == 2
     assert opened.path([5, 6]).ranks.shape[0] == 2
+    assert opened.state([5, 6]).rows.shape == (2, len(opened.state([5, 6]).hidden))
     assert len(opened.embedding().rows) == len(opened.text.ids)
     assert len(opened.occlusion(0).targets) > 0
     assert opened.futures(depth=2).depths.max() == 2
     assert opened.change(1, 40).divergence > 0.0
+
+
+def test_every_answer_displays_itself_in_html_and_in_plain_text(opened: Inside) -> None:
+    answers = [
+        opened.distribution(0),
+        opened.attention(0),
+        opened.attention_row(1),
+        opened.head_steps(0, 1),
+        opened.lens(top=2),
+        opened.path([5, 6]),
+        opened.state([5, 6]),
+        opened.embedding(),
+        opened.occlusion(0),
+        opened.futures(depth=2),
+        opened.change(1, 40),
+    ]
+    for answer in answers:
+        bundle = answer._repr_mimebundle_()
+        assert bundle["text/html"].startswith("<div")
+        assert "[]" not in bundle["text/plain"]
+        assert len(bundle["text/plain"].splitlines()) > 3
 
 
 def test_a_lens_may_end_before_the_text_does(llama: Inside) -> None:

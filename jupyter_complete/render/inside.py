@@ -39,13 +39,14 @@ class InsideView:
         """MIME type to content."""
         plain = str(self)
         bodies = [element("div", HEAD, escape(block.title)) + block.html for block in self.blocks]
-        footer = element("div", "opacity:0.7;margin-top:1em", unmath(escape(self.footer)))
-        html = element("div", ROOM, "".join([*bodies, footer]))
+        if self.footer:
+            bodies.append(element("div", "opacity:0.7;margin-top:1em", unmath(escape(self.footer))))
+        html = element("div", ROOM, "".join(bodies))
         return {"text/html": html, "text/markdown": fenced(plain), "text/plain": plain}
 
     def __str__(self) -> str:
         parts = [f"{block.title}\n{'─' * len(block.title)}\n{block.plain}" for block in self.blocks]
-        return visible("\n\n".join([*parts, f"[{self.footer}]"]))
+        return visible("\n\n".join([*parts, *([f"[{self.footer}]"] if self.footer else [])]))
 
     def __repr__(self) -> str:
         return f"<InsideView: {', '.join(block.title for block in self.blocks)}>"

@@ -16,12 +16,12 @@ CELLS = 24  # numbers of a vector that are drawn
 def preprocess(text: str, pieces: Sequence[Piece], vectors: Embedding | None = None) -> Block:
     """From characters to tokens, ids and bytes, with the vectors that the model begins from."""
     head = ["at", "token", "id", "bytes"]
-    strips = _strips(vectors) if vectors else []
+    drawn = strips(vectors) if vectors else []
     rows: list[list[Cell | str]] = []
     for place, ((id, raw), shown) in enumerate(zip(pieces, _shown(pieces), strict=True)):
         rows.append([number(place, "d"), shown, number(id, "d"), raw.hex(" ")])
-        if strips:
-            rows[-1].append(strips[place])
+        if drawn:
+            rows[-1].append(drawn[place])
     if vectors:
         size = vectors.rows.shape[1]
         head.append(f"vector, {min(CELLS, size)} of {size:,} numbers")
@@ -101,7 +101,7 @@ def _whole(raw: bytes) -> bool:
     return True
 
 
-def _strips(vectors: Embedding) -> list[str]:
+def strips(vectors: Embedding) -> list[str]:
     """The first numbers of every vector as blocks, low to high, on one scale."""
     rows = vectors.rows[:, :CELLS]
     low, high = float(rows.min()), float(rows.max())
