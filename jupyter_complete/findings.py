@@ -5,9 +5,9 @@ Shapes: T tokens of the decoder's text, S tokens attended to, L layers, D number
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -18,15 +18,22 @@ from .request import Sampling
 Heads: TypeAlias = int | Literal["mean", "max"]
 
 
+class Displayed(Protocol):
+    """A view."""
+
+    def bundle(self) -> Mapping[str, str]:
+        """MIME type to content."""
+        ...
+
+
 class Shown:
-    """What displays itself in a notebook as the view it has in the panel's static form."""
+    """What displays itself in a notebook, as `drawn_by` has it: render/drawn, which draws what is declared here."""
 
     __slots__ = ()
+    drawn_by: ClassVar[Callable[[Any], Displayed]]
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
-        from .render import drawn  # which draws what is declared here
-
-        return drawn.view(self).bundle()  # type: ignore[arg-type]
+        return type(self).drawn_by(self).bundle()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from . import replay, tracefile
 from .config import Complete
 from .errors import BadOption, NotATrace
 from .events import ModelInfo
-from .findings import Distribution, Embedding, Finding, Weight
+from .findings import Distribution, Embedding, Finding, Shown, Weight
 from .pieces import Pieces
-from .render import stations
+from .render import drawn, stations
 from .render.inside import InsideView
 from .render.page import count, size
 from .replay import Row
@@ -28,6 +28,8 @@ from .request import Sampling
 
 KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 SHOWN = 20  # rows of a distribution
+
+Shown.drawn_by = drawn.view  # findings are declared beneath what draws them
 
 
 @dataclass(frozen=True, eq=False)
