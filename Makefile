@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test heavy fuzz judge bench lab lint types notebooks pictures looks chromium node clean
+.PHONY: help setup demo test heavy fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -19,6 +19,7 @@ help:
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       ruff, and mypy with: make types"
 	@echo "make notebooks  execute the notebooks again, in place"
+	@echo "make traces     record the traces of notebooks/traces again"
 	@echo "make pictures   take the pictures in docs/images again"
 	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
@@ -79,6 +80,9 @@ notebooks: setup
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --coalesce-streams --inplace notebooks/*.ipynb \
 	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_notebook_metadata=False
+
+traces: setup
+	$(BIN)/python notebooks/traces/record.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
