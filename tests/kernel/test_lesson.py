@@ -1,0 +1,93 @@
+"""The lesson inside a completion, run as a class runs it: with the answers, without a model, and on a GPT-2."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = ROOT / "notebooks"
+OPEN = re.compile(r"^\w+(, \w+)* = \.\.\.(, \.\.\.)*$", re.MULTILINE)
+BARRED = "import sys\nsys.modules['torch'] = sys.modules['transformers'] = sys.modules['numba'] = None"
+
+pytestmark = pytest.mark.kernel
+
+
+def answers() -> list[str]:
+    """Those of the notes for teachers, in their order."""
+    text = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)\n```", text.partition("<!-- answers")[2], re.DOTALL)
+
+
+def lesson(parameters: str, answered: bool, before: str = "") -> NotebookNode:
+    """The notebook with other parameters, its exercises answered or not."""
+    notebook = nbformat.read(NOTEBOOKS / "06_inside_a_completion.ipynb", as_version=4)
+    given = iter(answers())
+    for cell in notebook.cells:
+        if cell.source.startswith("MODEL ="):
+            cell.source += "\n" + parameters
+        if cell.cell_type == "code" and answered and OPEN.search(cell.source):
+            cell.source = OPEN.sub(lambda line: next(given), cell.source)
+    if before:
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(before))
+    assert not answered or next(given, None) is None
+    return notebook
+
+
+def said(notebook: NotebookNode) -> list[str]:
+    """What the checks say, in a kernel whose folder is that of the notebooks."""
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    printed = "".join(o.text for c in notebook.cells for o in c.get("outputs", ()) if o.output_type == "stream")
+    return [line for line in printed.splitlines() if "Exercise" in line]
+
+
+def test_every_exercise_has_an_answer() -> None:
+    cells = lesson("", answered=False).cells
+    assert sum(len(OPEN.findall(cell.source)) for cell in cells) == len(answers()) == 10
+
+
+def test_without_network_weights_and_torch_the_lesson_is_given_from_a_file() -> None:
+    found = said(lesson("MODEL = None", answered=True, before=BARRED))
+    assert len(found) == 11
+    assert all(line.startswith("✓") for line in found)
+
+
+def test_what_is_not_answered_is_not_an_error() -> None:
+    found = said(lesson("MODEL = None", answered=False, before=BARRED))
+    assert all(line.startswith("○") for line in found)
+
+
+def test_a_wrong_answer_is_told_where_to_look() -> None:
+    notebook = lesson("MODEL = None", answered=True)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("bits = 0", "bits = 5.2").replace("output = weights @ V", "output = V.T")
+    found = [line for line in said(notebook) if not line.startswith("✓")]
+    assert len(found) == 2
+    assert found[0].startswith("✗ Exercise 3: the answer has the shape (11, 64), yours (64, 11).")
+    assert found[1] == "✗ Exercise 5: not yet. The formula sees only the last word. Is it another one?"
+
+
+def test_it_is_given_by_the_same_code_on_a_gpt2(tmp_path: Path) -> None:
+    model = tiny.save("gpt2", tmp_path / "gpt2")
+    parameters = f"MODEL = {str(model)!r}\nPROMPT, ANOTHER_WORD, LAYER, HEAD = 'The mean of a sample', ' mean', -1, 1"
+    found = said(lesson(parameters, answered=True))
+    assert len(found) == 11
+    assert all(line.startswith("✓") for line in found), found
+
+
+@pytest.mark.parametrize("name", ["capital", "characters", "repetition"])
+def test_a_shipped_trace_is_small_and_opens_to_all_its_views(name: str) -> None:
+    import jupyter_complete as jc
+
+    path = NOTEBOOKS / "traces" / f"{name}.trace"
+    assert path.stat().st_size < 1_000_000
+    opened = jc.inside(jc.open_trace(path))
+    titles = [block.title for block in opened.view().blocks]
+    assert len(titles) == 7
+    assert "was not looked at" not in str(opened.view())
