@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -121,15 +122,17 @@ def _likeliest(row: Row, among: np.ndarray | None, share: float, factor: float) 
         return row.head[:found]
     falling = np.sort(mass)[::-1]  # numbers alone are sorted in a fraction of the time that their places are
     found = _reached(falling, needed=needed)
-    more, equal = np.flatnonzero(mass > falling[found - 1]), np.flatnonzero(mass == falling[found - 1])
-    return np.concatenate([more, equal[: found - len(more)]])
+    left = np.flatnonzero(mass >= falling[found - 1])
+    if len(left) == found:
+        return left
+    equal = np.flatnonzero(mass[left] == falling[found - 1])
+    return np.delete(left, equal[found - len(left) :])  # of equal ones the first stay
 
 
 def _reached(mass: np.ndarray, share: float = 0.0, needed: float = 0.0) -> int:
     """How many of a falling mass have less before them than is `needed`, or than a `share` of it all."""
-    reached = np.cumsum(mass, dtype=np.float64)
-    before = int(np.searchsorted(reached, needed or share * float(reached[-1]), side="left"))
-    return min(1 + before, len(mass))
+    sums = Sums(mass)
+    return min(1 + sums.passed(needed or share * sums.whole, side="left"), len(mass))
 
 
 def pick(row: Row, asked: Sampling, draw: float) -> int:
@@ -139,23 +142,37 @@ def pick(row: Row, asked: Sampling, draw: float) -> int:
     cut = cuts(row, asked)
     if cut.left is not None:
         ids = cut.left[row.scores[cut.left] >= cut.floor]
-        return int(ids[_place(masses(row, ids, cut.factor), draw)])
+        return int(ids[place_of(masses(row, ids, cut.factor), draw)])
     mass = masses(row, slice(None), cut.factor)
     if cut.floor > -math.inf:
         mass[row.scores < cut.floor] = 0.0
-    blocks = np.add.reduceat(mass, np.arange(0, len(mass), BLOCK), dtype=np.float64)
-    reached = np.cumsum(blocks)
-    at = draw * float(reached[-1])
-    block = min(int(np.searchsorted(reached, at, side="right")), int(np.flatnonzero(blocks)[-1]))
-    inside = mass[block * BLOCK : (block + 1) * BLOCK]
-    within = np.cumsum(inside, dtype=np.float64) + (reached[block] - blocks[block])
-    return block * BLOCK + min(int(np.searchsorted(within, at, side="right")), int(np.flatnonzero(inside)[-1]))
+    return place_of(mass, draw)
 
 
-def _place(mass: np.ndarray, draw: float) -> int:
+def place_of(mass: np.ndarray, draw: float) -> int:
     """Where the cumulative mass passes `draw` of the whole."""
-    reached = np.cumsum(mass, dtype=np.float64)
-    return min(int(np.searchsorted(reached, draw * reached[-1], side="right")), int(np.flatnonzero(mass)[-1]))
+    sums = Sums(mass)
+    place = sums.passed(draw * sums.whole, side="right")
+    return place if place < len(mass) and mass[place] > 0.0 else int(np.flatnonzero(mass)[-1])
+
+
+class Sums:
+    """The cumulative sums of a mass in float64, block by block: only one block is ever looked at number by number."""
+
+    def __init__(self, mass: np.ndarray) -> None:
+        self._mass = mass
+        self._blocks = np.add.reduceat(mass, np.arange(0, len(mass), BLOCK), dtype=np.float64)
+        self._reached = np.cumsum(self._blocks)
+        self.whole = float(self._reached[-1])
+
+    def passed(self, at: float, side: Literal["left", "right"]) -> int:
+        """The first place whose cumulative sum reaches `at`, or is larger with "right"; len(mass) if there is none."""
+        block = int(np.searchsorted(self._reached, at, side=side))
+        if block == len(self._blocks):
+            return len(self._mass)
+        inside = np.cumsum(self._mass[block * BLOCK : (block + 1) * BLOCK], dtype=np.float64)
+        before = self._reached[block] - self._blocks[block]
+        return block * BLOCK + min(int(np.searchsorted(before + inside, at, side=side)), len(inside) - 1)
 
 
 def reasons(row: Row, asked: Sampling, ids: np.ndarray) -> list[str | None]:

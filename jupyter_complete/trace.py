@@ -19,6 +19,7 @@ from .config import Complete
 from .errors import BadOption, NotATrace
 from .events import ModelInfo
 from .findings import Distribution, Embedding, Finding, Shown, Weight
+from .levels import Levels
 from .pieces import Pieces
 from .render import drawn, stations
 from .render.inside import InsideView
@@ -148,7 +149,7 @@ class Trace:
         `seed`, by that one's draws. A step whose token was forced keeps it. Raises BadOption."""
         asked, drawn = self._asked(knobs), self._draws(seed)
         picked = [
-            int(self.ids[step]) if forced else replay.pick(self._scored(step, asked), asked, float(drawn[step]))
+            int(self.ids[step]) if forced else self._pick(step, asked, float(drawn[step]))
             for step, forced in enumerate(self.forced)
         ]
         return np.array(picked, np.int64)
@@ -223,10 +224,28 @@ class Trace:
 
     def _scored(self, step: int, asked: Sampling) -> Row:
         """The row of a step after the penalty and the model's own rules."""
-        seen = [*self.before, *self.ids[:step].tolist()] if asked.repetition_penalty != 1.0 else ()
-        row = replay.penalised(self.row(step), seen, asked.repetition_penalty)
+        row = replay.penalised(self.row(step), self._seen(step, asked), asked.repetition_penalty)
         begin, end = int(self.mask_ends[step - 1]) if step else 0, int(self.mask_ends[step])
         return replay.masked(row, self.mask_ids[begin:end].astype(np.int64), bool(self.mask_keeps[step]))
+
+    def _pick(self, step: int, asked: Sampling, draw: float) -> int:
+        """The id that `asked` picks at a step."""
+        levels = self._levels.get(step)
+        if levels is None or not (asked.greedy or asked.top_k or asked.top_p < 1.0 or asked.min_p):
+            return replay.pick(self._scored(step, asked), asked, draw)
+        return levels.pick(asked, draw, self._seen(step, asked))
+
+    @cached_property
+    def _levels(self) -> dict[int, Levels]:
+        """The steps that are recorded as float16 and of which nothing was forbidden."""
+        begins = np.concatenate([[0], self.mask_ends[:-1]])
+        plain = (begins == self.mask_ends) & ~self.mask_keeps
+        steps = [step for step in np.flatnonzero(plain).tolist() if step not in self._exact]
+        return {step: Levels(self.logits[step], self.head_ids[step], self.head_logits[step]) for step in steps}
+
+    def _seen(self, step: int, asked: Sampling) -> Sequence[int]:
+        """The ids that the repetition penalty is on."""
+        return [*self.before, *self.ids[:step].tolist()] if asked.repetition_penalty != 1.0 else ()
 
     def _draws(self, seed: int | None) -> np.ndarray:
         """u of every step: as recorded, or of a seed; a completion that drew nothing has those of seed 0."""

@@ -26,7 +26,7 @@ FLOORS = {
     1: (
         *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
         *("render/", "tasks/", "braces", "harmless", "effects", "reaching", "grammar", "sandbox"),
-        *("variables", "forms/", "findings", "replay", "pieces", "tracefile", "quiz"),
+        *("variables", "forms/", "findings", "replay", "levels", "pieces", "tracefile", "quiz"),
     ),
     2: ("completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
     3: ("models", "worker", "inbox", "handover"),
