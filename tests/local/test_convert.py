@@ -117,6 +117,7 @@ def test_the_logits_are_those_of_transformers_own_reading(gguf: Path, directory:
     torch.testing.assert_close(logits(ours, ids), logits(transformers_own(gguf), ids), rtol=0, atol=0)
 
 
+@pytest.mark.heavy
 @pytest.mark.model
 def test_the_real_model_has_the_logits_of_transformers_own_reading() -> None:
     import torch

@@ -144,6 +144,7 @@ def assert_near(wide: torch.Tensor, small: torch.Tensor, ids: list[int], kl: flo
 
 
 class TestInt8:
+    @pytest.mark.heavy
     @pytest.mark.parametrize("chunk", [1, 512], ids=["a token at a time", "as a prompt"])
     def test_its_distributions_are_those_of_float32(self, engine: LocalEngine, packed: LocalEngine, chunk: int) -> None:
         ids = held_text(engine)
@@ -153,6 +154,7 @@ class TestInt8:
             parts = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
         assert_near(logits_of(engine.model, ids), torch.cat(parts), ids, kl=1e-5, agreed=0.99)
 
+    @pytest.mark.heavy
     def test_weights_rounded_to_8_bits_say_nearly_the_same(self, engine: LocalEngine) -> None:
         ids, rounded = held_text(engine), copy.deepcopy(engine.model)
         with torch.no_grad():
