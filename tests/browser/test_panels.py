@@ -203,7 +203,7 @@ def test_a_cell_in_the_background_goes_on_under_its_own_cell_and_stops(
     wait_for(lambda: len(page.locator(".jcb-text").inner_text()) > first, 20, "text that grows")
     output_of(page, 1).locator(".jcb button").click()
     wait_for(lambda: "interrupted · " in text_of(page, 1), 10, "the finished output")
-    assert output_of(page, 1).locator(".jcb").count() == 0
+    wait_for(lambda: output_of(page, 1).locator(".jcb").count() == 0, 10, "the widget to make way")
     press(page, "Control+s")
     wait_for(lambda: lab.saved(name).cells[1].outputs, 20, "the saved output")
     (kept,) = lab.saved(name).cells[1].outputs
