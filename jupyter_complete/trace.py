@@ -19,7 +19,7 @@ from .config import Complete
 from .errors import BadOption, NotATrace
 from .events import ModelInfo
 from .findings import Distribution, Embedding, Finding, Shown, Weight
-from .levels import Levels
+from .levels import NONE, Levels
 from .pieces import Pieces
 from .render import drawn, stations
 from .render.inside import InsideView
@@ -233,7 +233,21 @@ class Trace:
         levels = self._levels.get(step)
         if levels is None or not (asked.greedy or asked.top_k or asked.top_p < 1.0 or asked.min_p):
             return replay.pick(self._scored(step, asked), asked, draw)
-        return levels.pick(asked, draw, self._seen(step, asked))
+        seen = self._named[: self._known[step]] if asked.repetition_penalty != 1.0 else NONE
+        return levels.pick(asked, draw, seen)
+
+    @cached_property
+    def _named(self) -> np.ndarray:
+        """Every id of the text once, in the order in which they first come."""
+        return np.array(list(dict.fromkeys([*self.before, *self.ids.tolist()])), np.int64)
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        """How many of these had come before each step."""
+        new = np.zeros(len(self.before) + len(self), np.int64)
+        _, first = np.unique(np.array([*self.before, *self.ids.tolist()]), return_index=True)
+        new[first] = 1
+        return np.concatenate([[0], np.cumsum(new)])[len(self.before) :]
 
     @cached_property
     def _levels(self) -> dict[int, Levels]:

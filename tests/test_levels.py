@@ -25,7 +25,8 @@ def both(size: int, spread: float, seed: int, draw: float, **options: object) ->
     logits, head, exact = recorded(size, spread, seed)
     sampling, seen = asked(**options), [3, 5, 5, size // 2, size - 1]
     row = replay.penalised(replay.Row(restored(logits, head, exact), head), seen, sampling.repetition_penalty)
-    return Levels(logits, head, exact).pick(sampling, draw, seen), replay.pick(row, sampling, draw)
+    once = np.array(list(dict.fromkeys(seen)))
+    return Levels(logits, head, exact).pick(sampling, draw, once), replay.pick(row, sampling, draw)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 4.0, 20.0])
