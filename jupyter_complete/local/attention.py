@@ -11,7 +11,7 @@ from numba import njit
 
 from .kernels import exp, norm, take, tanh
 from .tiles import plain
-from .vectors import FAST, ROWS
+from .vectors import FAST, ROWS, stack_aligned
 
 SPAN = 256  # cache positions a thread attends to at a time
 AT_ONCE = 4  # query heads that share a pass over keys and values
@@ -124,6 +124,7 @@ def _prepare(heads: Any, shape: Any, t: Any, layer: int, m: int, g: int, keys: A
 @njit(**FAST)
 def _soften(score: Any, span: int, scale: float, cap: float) -> tuple[float, float]:
     """Scores to e**(scaled, capped score - largest) in place; the largest and the sum."""
+    stack_aligned()
     for t in range(span):
         score[t] *= scale
     if cap > 0:

@@ -17,7 +17,7 @@ from .atomics import LINE, fetch_add, load, meet, store
 from .products import BATCH, multiply, unpack
 from .rounding import round_off
 from .tiles import times
-from .vectors import FAST, ROWS
+from .vectors import FAST, ROWS, stack_aligned
 
 PIECE = 24  # whole batches of vectors: threads that round off to the same one would wait for each other's cache lines
 MET, GO, TOKENS, WORK = 0, LINE, 2 * LINE, 3 * LINE  # places in a team's words; from WORK on the counters of work
@@ -91,6 +91,7 @@ def add(norms: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row:
 @njit(**FAST)
 def gate(both: Any, m: int, gelu: bool, inner: Any, row: int, at: int) -> None:
     """inner[row, at..] = act(gate) · up, of which both[m] holds one behind the other."""
+    stack_aligned()
     up, target = both.shape[1] // 2, np.uint64(at)  # a number that the compiler does not know becomes vector code
     for r in range(up):
         inner[row, target + np.uint64(r)] = act(both[m, r], gelu) * both[m, up + r]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import binding
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -18,10 +17,12 @@ from .vectors import (
     FAST,
     FLOATS,
     INDEX,
+    MANY,
     NOTHING,
     ROWS,
     WORDS,
     ZERO,
+    aligned,
     dot,
     each,
     everywhere,
@@ -32,7 +33,7 @@ from .vectors import (
 )
 
 # vectors that share a pass over a tile: as many as there are registers for their sums
-BATCH = 12 if binding.get_host_cpu_features().get("avx512f") else 6
+BATCH, AT_ONCE = (12, 4) if MANY else (6, 2)  # and pairs of columns in a turn of the loop
 
 
 class Unpacked(NamedTuple):
@@ -93,9 +94,9 @@ def _emit_products(builder: Any, groups: Any, low: bool, tile: list[Any], vector
         for one in dots:
             builder.store(NOTHING, one)
         begin = builder.mul(loop.index, INDEX(PAIRS))
-        with cgutils.for_range(builder, INDEX(PAIRS // 4)) as four:
-            for quarter in range(4):
-                p = builder.add(begin, builder.add(builder.mul(four.index, INDEX(4)), INDEX(quarter)))
+        with cgutils.for_range(builder, INDEX(PAIRS // AT_ONCE)) as turn:
+            for one_of in range(AT_ONCE):
+                p = builder.add(begin, builder.add(builder.mul(turn.index, INDEX(AT_ONCE)), INDEX(one_of)))
                 w = load(builder, builder.gep(words, [builder.mul(p, INDEX(ROWS))]), WORDS)
                 place = builder.mul(p, INDEX(BATCH))
                 for x, one in zip(xs, dots, strict=True):
@@ -130,6 +131,7 @@ def _products(
     y_step: Any,
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        aligned(builder)
         groups, bits, words, scale, low, *vectors, y, y_step = args
         each_of = [each(builder, first, INDEX(1), BATCH) for first in vectors]
         for width in BITS:
@@ -155,8 +157,9 @@ def _in_pairs(
                     store(builder, tile.scale(loop.index), builder.gep(scales, [place]))
                     if width == 4:
                         store(builder, tile.low(loop.index), builder.gep(lows, [place]))
-                    first = builder.gep(pairs, [builder.mul(place, INDEX(PAIRS))])
-                    for p, pair in enumerate(tile.pairs(loop.index)):
+                    first, words_of = builder.gep(pairs, [builder.mul(place, INDEX(PAIRS))]), tile.words(loop.index)
+                    both = (one for at_word in range(width) for one in tile.pairs(words_of, INDEX(at_word)))
+                    for p, pair in enumerate(both):
                         store(builder, pair, builder.gep(first, [INDEX(p * ROWS)]))
         return context.get_dummy_value()
 

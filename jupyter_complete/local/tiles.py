@@ -11,7 +11,6 @@ or 8 columns of one row, the first lowest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -29,10 +28,12 @@ from .vectors import (
     HALF,
     HALF_WORDS,
     INDEX,
+    MANY,
     NOTHING,
     ROWS,
     WORDS,
     ZERO,
+    aligned,
     dot,
     each,
     everywhere,
@@ -41,12 +42,14 @@ from .vectors import (
     load,
     pointer_to,
     prefetch,
+    repeated,
     store,
     sum_of,
 )
 
 CHAINS = 4  # sums kept apart, so that one addition need not wait for the last
-PLAIN_CHAINS = 2  # the same of floats, as many for any number of vectors, for their order changes the sum
+# floats keep as many for any number of vectors, for their order changes the sum; and so many vectors share a pass
+PLAIN_CHAINS, PLAIN_AT_ONCE = (2, 8) if MANY else (1, 4)
 AHEAD = 16  # groups that are asked for before they are needed
 COUNTS = (1, 2, 3, 4, 6, 8)  # of vectors x that a loop is written out for; others take the next larger one
 
@@ -90,7 +93,9 @@ def plain(w: Any, columns: int, tokens: int, x: Any, y: Any) -> None:
 
     Each of w, x and y is a place: an array, the offset where its items begin, the step from one vector to the next.
     """
-    _plain_linked(at(w[0], w[1]), w[2], columns, tokens, at(x[0], x[1]), x[2], at(y[0], y[1]), y[2])
+    for m in range(0, tokens, PLAIN_AT_ONCE):
+        count, first, to = min(tokens - m, PLAIN_AT_ONCE), x[1] + m * x[2], y[1] + m * y[2]
+        _plain_linked(at(w[0], w[1]), w[2], columns, count, at(x[0], first), x[2], at(y[0], to), y[2])
 
 
 @njit(**FAST)
@@ -118,6 +123,11 @@ def _pair(builder: Any, word: Any, part: int, bits: int) -> Any:
     return builder.bitcast(builder.ashr(halves if part else builder.shl(halves, by), by), WORDS)
 
 
+def of_words(bits: int) -> int:
+    """How many pairs of columns sixteen words hold."""
+    return GROUP // bits // 2
+
+
 class TileReader:
     """Pointers into a tile of a Matrix, and its columns."""
 
@@ -134,13 +144,14 @@ class TileReader:
         for pointer in (self._scale, self._low)[: 2 if self.bits == 4 else 1]:
             prefetch(self._builder, self._builder.gep(pointer, [begin]))
 
-    def pairs(self, group: Any) -> Iterator[Any]:
-        """q of a group's columns, two in a word as rounding.pairs_of says, in turn."""
-        words = self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
-        for place in range(self.bits):
-            word = load(self._builder, self._builder.gep(words, [INDEX(place * ROWS)]), WORDS)
-            for part in range(GROUP // self.bits // 2):
-                yield _pair(self._builder, word, part, self.bits)
+    def words(self, group: Any) -> Any:
+        """Where the words of a group begin."""
+        return self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
+
+    def pairs(self, words: Any, place: Any) -> list[Any]:
+        """q of the columns that sixteen words hold, two in a word as rounding.pairs_of says, in turn."""
+        word = load(self._builder, self._builder.gep(words, [self._builder.mul(place, INDEX(ROWS))]), WORDS)
+        return [_pair(self._builder, word, part, self.bits) for part in range(of_words(self.bits))]
 
     def scale(self, group: Any) -> Any:
         return halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, INDEX(ROWS))]))
@@ -153,20 +164,25 @@ def _emit_grouped(builder: Any, tile: TileReader, groups: Any, vectors: list[lis
     """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x at 4 bits; `vectors` are pointers to words, scales and sums."""
     totals = [cgutils.alloca_once_value(builder, ZERO) for _ in ys]
     chains = max(1, CHAINS // len(ys))
+    dots = [[cgutils.alloca_once_value(builder, NOTHING) for _ in range(chains)] for _ in ys]
     with cgutils.for_range(builder, groups) as loop:
         tile.fetch(loop.index)
-        begin = builder.mul(loop.index, INDEX(PAIRS))
-        here = [builder.gep(x, [begin]) for x in vectors[0]]
-        dots = [[NOTHING] * chains for _ in ys]
-        for p, pair in enumerate(tile.pairs(loop.index)):
-            for x, chain in zip(here, dots, strict=True):
-                both = everywhere(builder, builder.gep(x, [INDEX(p)]))
-                chain[p % chains] = dot(builder, chain[p % chains], pair, both)
+        for chain in dots:
+            for one in chain:
+                builder.store(NOTHING, one)
+        words, begin = tile.words(loop.index), builder.mul(loop.index, INDEX(PAIRS))
+        for place in repeated(builder, tile.bits):
+            at_place = builder.add(begin, builder.mul(place, INDEX(of_words(tile.bits))))
+            here = [builder.gep(x, [at_place]) for x in vectors[0]]
+            for p, pair in enumerate(tile.pairs(words, place)):
+                for x, chain in zip(here, dots, strict=True):
+                    both, one = everywhere(builder, builder.gep(x, [INDEX(p)])), chain[p % chains]
+                    builder.store(dot(builder, builder.load(one), pair, both), one)
         scale = tile.scale(loop.index)
         low = tile.low(loop.index) if tile.bits == 4 else None
         for total, chain, x_scale, x_sum in zip(totals, dots, *vectors[1:], strict=True):
             factor = everywhere(builder, builder.gep(x_scale, [loop.index]))
-            value = builder.fmul(builder.sitofp(sum_of(builder, chain), FLOATS), factor)
+            value = builder.fmul(builder.sitofp(sum_of(builder, [builder.load(one) for one in chain]), FLOATS), factor)
             value = fma(builder, value, scale, builder.load(total))
             if low is not None:
                 value = fma(builder, low, everywhere(builder, builder.gep(x_sum, [loop.index])), value)
@@ -212,6 +228,7 @@ def _grouped(
     """A tile times `tokens` vectors, by the loop written out for its bits and their number."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        aligned(builder)
         words, scale, low, groups, bits, tokens, x, x_scale, x_sums, y, y_step = args
         x_step = builder.mul(groups, INDEX(PAIRS))
         for width in BITS:
@@ -231,6 +248,7 @@ def _plained(
     typing: Any, w: Any, w_step: Any, columns: Any, tokens: Any, x: Any, x_step: Any, y: Any, y_step: Any
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        aligned(builder)
         w, w_step, columns, tokens, x, x_step, y, y_step = args
         for count in _counted(builder, tokens):
             xs, ys = each(builder, x, x_step, count), each(builder, y, y_step, count)

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
+from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 
 # how everything is compiled; literal arguments make copies of a function, so those of the large ones are variables
 FAST: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "_nrt": False}
 
 ROWS = 16  # of a tile, which are the lanes of a vector
 LINE = 64  # bytes of a cache line
+MANY = bool(binding.get_host_cpu_features().get("avx512f"))  # registers, and each holds sixteen numbers
 INDEX, WORD, FLOAT, HALF = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.HalfType()
 WORDS, FLOATS, HALVES = (ir.VectorType(kind, ROWS) for kind in (WORD, FLOAT, HALF))
 HALF_WORDS = ir.VectorType(ir.IntType(16), 2 * ROWS)  # the halves of sixteen words
@@ -41,6 +44,16 @@ def pointer_to(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> An
 def each(builder: Any, first: Any, step: Any, count: int) -> list[Any]:
     """Pointers to `count` vectors that lie a step of items apart."""
     return [builder.gep(first, [builder.mul(step, INDEX(one))]) for one in range(count)]
+
+
+def repeated(builder: Any, count: int) -> Iterator[Any]:
+    """Numbers below `count`, for each of which what is in the loop shall be done: written out one after the other, or,
+    where registers are few, by a loop, for of long code a compiler makes one that needs more of them."""
+    if MANY:
+        yield from map(INDEX, range(count))
+        return
+    with cgutils.for_range(builder, INDEX(count)) as loop:
+        yield loop.index
 
 
 def load(builder: Any, pointer: Any, kind: Any) -> Any:
@@ -98,6 +111,24 @@ def dot(builder: Any, total: Any, w: Any, x: Any) -> Any:
         for part in range(2)
     )
     return builder.add(builder.add(even, odd), total)
+
+
+def aligned(builder: Any) -> None:
+    """Have the function's stack begin on a cache line: what has no register goes there, and a vector that lies across
+    two lines takes many times as long."""
+    builder.function.attributes.add("nounwind")  # llvmlite writes alignstack with another attribute alone
+    builder.function.attributes.alignstack = LINE
+
+
+@intrinsic
+def stack_aligned(typing: Any) -> Any:
+    """The same, said in a function that numba compiles."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        aligned(builder)
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 def function_of(builder: Any, kind: Any, name: str) -> Any:
