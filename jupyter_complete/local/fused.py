@@ -20,6 +20,7 @@ from .atomics import LINE
 from .attention import SPAN, Tokens
 from .choosing import Asked, Chosen
 from .kernels import COUNTERS, GO, MET, WORK
+from .lookup import COST
 from .pace import Pace
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
@@ -35,6 +36,7 @@ PLACES = 4096  # positions that tables are made for at least
 NEXT = 64  # positions that are left free behind a prompt at least
 KEPT = 48  # rows of logits that are kept for the next pass
 TOLD = 0.016  # seconds in which several tokens come out together, with one return to Python
+LEARNT = 0.1  # of the cost of one more token, by each step of several
 TEAM = 8  # most threads of a step: memory is what it waits for, and few cores take all of that
 
 
@@ -58,6 +60,7 @@ class Fused:
         self._logits = np.empty((0, 0), np.float32)
         self._room = 0
         self._last = TOLD  # seconds of a step of one
+        self.extra = COST  # of one more token in a step, where one by itself costs 1
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
     def prepare(self) -> None:
@@ -96,6 +99,8 @@ class Fused:
         self._pace.took(seconds, tokens, cache.length)
         if tokens == 1:
             self._last = seconds
+        elif self._last < TOLD:  # one was measured
+            self.extra += LEARNT * (min(1.0, max(0.0, (seconds / self._last - 1) / (tokens - 1))) - self.extra)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
     def steps(
@@ -260,6 +265,10 @@ class FusedRunner(Runner):
     @property
     def ahead(self) -> int:
         return self._fused.at_leisure
+
+    @property
+    def extra(self) -> float:
+        return self._fused.extra
 
     def repeat(self, rows: int) -> None:
         self.cache.select([0] * rows)

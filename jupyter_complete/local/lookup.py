@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 SHORTEST, LONGEST = 2, 6  # tokens at the end of the text that are compared with an earlier place
-COST = 0.2  # of one more token in a pass, where a pass for one costs 1
+COST = 0.2  # of one more token in a pass, where a pass for one costs 1, until it was measured
 WORTH = 1.05  # least gain for which guesses are made
 RATE = 0.15  # at which trust follows what it is given for
 
@@ -24,12 +24,12 @@ class Lookup:
         for token in ids:
             self._append(token)
 
-    def guess(self, most: int) -> list[int]:
-        """Up to `most` tokens that may follow; none where checking them would not pay."""
+    def guess(self, most: int, cost: float = COST) -> list[int]:
+        """Up to `most` tokens that may follow; none where checking them, at a `cost` each, would not pay."""
         place, length = self._earlier()
         if length == 0:
             return []
-        count, period = worthwhile(self._trust[length], most), len(self._ids) - place
+        count, period = worthwhile(self._trust[length], most, cost), len(self._ids) - place
         return [self._ids[place + step % period] for step in range(count)]
 
     def take(self, token: int) -> None:
@@ -56,12 +56,13 @@ class Lookup:
         return place, length
 
 
-def worthwhile(trust: float, most: int) -> int:
-    """How many guesses to check at once, when each is right with probability `trust` if those before it are."""
+def worthwhile(trust: float, most: int, cost: float = COST) -> int:
+    """How many guesses to check at once, when each is right with probability `trust` if those before it are, and
+    costs as much of a pass for one token."""
     best, gain, expected, likely = 0, WORTH, 1.0, 1.0
     for count in range(1, most + 1):
         likely *= trust
         expected += likely
-        if expected / (1 + COST * count) > gain:
-            best, gain = count, expected / (1 + COST * count)
+        if expected / (1 + cost * count) > gain:
+            best, gain = count, expected / (1 + cost * count)
     return best

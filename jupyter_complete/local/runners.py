@@ -14,6 +14,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:  # it brings numba
     from .choosing import Asked, Chosen
+from .lookup import COST
 
 CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads at once
 
@@ -36,6 +37,11 @@ class Runner(Protocol):
     @property
     def ahead(self) -> int:
         return 1
+
+    @property
+    def extra(self) -> float:
+        """What one more token in a pass costs, where a pass for one costs 1."""
+        return COST
 
     def continued(
         self, token: int, most: int, asked: Asked, draws: Sequence[float], ends: Collection[int]

@@ -54,6 +54,11 @@ def test_as_many_are_checked_at_once_as_pay(trust: float, most: int, count: int)
     assert worthwhile(trust, most) == count
 
 
+@pytest.mark.parametrize(("cost", "count"), [(0.0, 7), (0.2, 7), (0.4, 4), (0.7, 2), (1.0, 0)])
+def test_fewer_are_checked_where_a_pass_for_several_costs_more(cost: float, count: int) -> None:
+    assert worthwhile(0.9, 7, cost) == count
+
+
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 7))
 def test_a_guess_is_made_of_the_text_s_own_tokens(ids: list[int], most: int) -> None:
     guess = Lookup(ids).guess(most)
