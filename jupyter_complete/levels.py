@@ -15,6 +15,7 @@ from . import replay
 from .request import Sampling
 
 PATTERNS, SIGN = 1 << 16, 1 << 15  # of float16
+LIKELY = 400  # values that are looked at first
 FEW = 8  # one token in so many is looked at by itself; of more, all
 NONE = np.empty(0, np.int64)
 
@@ -140,8 +141,11 @@ def _border(
     if asked.top_p >= 1.0:
         return border, 0
     mass = _mass(falling[:kept], most, factor).astype(np.float64)
-    sums = np.cumsum(mass * numbers[:kept])
-    needed = asked.top_p * float(sums[-1])
+    all_of = mass * numbers[:kept]
+    needed = asked.top_p * float(all_of.sum())
+    sums = np.cumsum(all_of[:LIKELY])
+    if sums[-1] < needed:
+        sums = np.cumsum(all_of)
     place = min(int(np.searchsorted(sums, needed)), kept - 1)
     border = float(falling[place])
     first = int(np.searchsorted(-falling, -np.float32(border)))
