@@ -43,8 +43,11 @@ def attention(found: Attention, position: int) -> dict[str, Any]:
 
 
 def head(found: HeadSteps, position: int) -> dict[str, Any]:
-    """Every matrix of a head for the last tokens up to `position`; the first is token `begin`."""
+    """Every matrix of a head for the last tokens up to `position`, in an encoder for those around it; the first is
+    token `begin`."""
     end = position + 1
+    if found.part == "encoder":
+        end = min(len(found.query), max(WINDOW, end + WINDOW // 2))
     begin = max(0, end - WINDOW)
     cross = found.part == "cross"
     columns = slice(0, WINDOW) if cross else slice(begin, end)

@@ -193,16 +193,26 @@ def test_a_saved_trace_answers_what_was_asked_and_says_what_was_not(seen: Inside
     panel.close()
 
 
-@pytest.mark.parametrize("part", ["decoder", "cross"])
+@pytest.mark.parametrize("part", ["decoder", "cross", "encoder"])
 def test_an_encoder_decoder_looks_at_its_own_text_and_at_the_source(tiny_session: Session, part: str) -> None:
     tiny_session.models.register("t5", *tiny.make("t5"))
     seen = opening("t5")
     panel = InsidePanel(seen)
     found = asked(Page(panel.station), "attention", layer=-1, position=0, part=part)["found"]
-    assert found["width"] == len(seen.trace.prompt_ids if part == "cross" else seen.text.ids)
+    assert found["width"] == len(seen.text.ids if part == "decoder" else seen.trace.prompt_ids)
     steps = asked(Page(panel.station), "head", layer=0, head=0, position=0, part=part)["found"]
-    assert len(steps["scores"]) == 1
+    assert len(steps["scores"]) == (len(seen.trace.prompt_ids[: figures.WINDOW]) if part == "encoder" else 1)
     panel.close()
+
+
+def test_of_an_encoder_s_long_text_the_tokens_around_the_one_that_looks_are_shown(tiny_session: Session) -> None:
+    tiny_session.models.register("t5", *tiny.make("t5"))
+    steps = jc.inside(PROMPT * 4, model="t5", max_new_tokens=2, seed=3).head_steps(0, 0, "encoder")
+    size = len(steps.query)
+    for position, begin in ((0, 0), (size // 2, size // 2 + 13 - figures.WINDOW), (size - 1, size - figures.WINDOW)):
+        found = figures.head(steps, position)
+        assert found["begin"] == found["from"] == begin
+        assert np.shape(found["weights"]) == (figures.WINDOW, figures.WINDOW)
 
 
 def test_a_page_that_missed_a_message_has_the_snapshot_again(page: Page, station: Page) -> None:

@@ -11,8 +11,10 @@ const transformerView = viewOf((el, line) => {
   const lookBar = make("div", { className: "jci-bar", role: "group", "aria-label": "Views of the Transformer" });
   const layerPick = make("select", { "aria-label": "Layer", onchange: again });
   const headPick = make("select", { "aria-label": "Head", onchange: () => draw() });
-  const partPick = make("select", { "aria-label": "Which attention", onchange: () => { layers = 0; again(); } }, ...choices(["decoder", "cross"]));
-  const headLabel = make("label", {}, "Head ", headPick), pick = div("jci-bar", make("label", {}, "Layer ", layerPick), headLabel, partPick);
+  const partPick = make("select", { "aria-label": "Which attention", onchange: () => { layers = 0; again(); } }, ...choices(["decoder", "cross", "encoder"]));
+  const wordPick = make("select", { "aria-label": "Token of the source that looks", onchange: again });
+  const headLabel = make("label", {}, "Head ", headPick), wordLabel = make("label", {}, "Token ", wordPick);
+  const pick = div("jci-bar", make("label", {}, "Layer ", layerPick), headLabel, partPick, wordLabel);
   el.append(frame("Transformer", lookBar, pick, ...Object.values(views)));
   for (const [name, text] of LOOKS) {
     const node = button(text, null, () => ((look = name), draw()));
@@ -32,14 +34,16 @@ const transformerView = viewOf((el, line) => {
     if (typeof head === "number") headPick.value = head;
   }
 
-  // What is looked at: the place in the text whose state chose the token, of which layer, by which attention.
-  function asked() {
+  // The place in the text whose state chose the token of the step.
+  function chooses() {
     const { step = 0 } = line.model.get("at") || {};
-    return {
-      layer: layers ? Number(layerPick.value) : -1,
-      position: Math.max(0, data.before.length + Math.min(step, data.taken.length - 1) - 1),
-      part: data.encodes ? partPick.value : "decoder",
-    };
+    return Math.max(0, data.before.length + Math.min(step, data.taken.length - 1) - 1);
+  }
+
+  // What is looked at: of which layer, from which place, by which attention. In an encoder any token of the source looks.
+  function asked() {
+    const part = data.encodes ? partPick.value : "decoder";
+    return { layer: layers ? Number(layerPick.value) : -1, position: part === "encoder" ? Number(wordPick.value) : chooses(), part };
   }
 
   function draw() {
@@ -50,19 +54,21 @@ const transformerView = viewOf((el, line) => {
     partPick.hidden = !data.encodes;
     pick.hidden = look === "layers";
     headLabel.hidden = look !== "matrices";
-    if (look === "layers") through(asked().position, running);
+    wordLabel.hidden = !data.encodes || partPick.value !== "encoder";
+    if (look === "layers") through(chooses(), running);
     else attend(running, texts(data.source));
   }
 
   function attend(running, source) {
     const what = asked(), { position, part } = what, found = answers.ask("attention", what);
     if (!missing(found) && !layers) return measure(found, what);
-    const seen = part === "cross" ? source : running;
+    const seen = part === "decoder" ? running : source;
     if (look === "matrices") {
-      return matrices.draw(missing(found) ? found : answers.ask("head", { ...what, head: Number(headPick.value) }), running, seen);
+      return matrices.draw(missing(found) ? found : answers.ask("head", { ...what, head: Number(headPick.value) }), part === "encoder" ? source : running, seen);
     }
-    looked.draw(found, part === "cross" ? seen : seen.slice(0, position + 1));
-    if (hiding !== null && open() && (part === "cross" || !data.encodes)) looked.hidden(answers.ask("occlusion", { hidden: hiding, target: position + 1 }), seen[hiding], running[position + 1]);
+    looked.draw(found, part === "decoder" ? seen.slice(0, position + 1) : seen);
+    const target = chooses() + 1; // of an encoder-decoder it is words of the source that can be hidden
+    if (hiding !== null && open() && (part === "decoder") !== data.encodes) looked.hidden(answers.ask("occlusion", { hidden: hiding, target }), seen[hiding], running[target]);
   }
 
   // How many layers and heads there are is known from the first answer, which is of the last layer.
@@ -86,6 +92,7 @@ const transformerView = viewOf((el, line) => {
     shown(snapshot) {
       answers.clear();
       [data, layers] = [snapshot, 0];
+      wordPick.replaceChildren(...data.source.map(([text], at) => make("option", { value: at }, `${at} ${glyphs(text)}`)));
       draw();
     },
     ...Object.fromEntries(["attention", "head", "occlusion", "lens", "path"].map((kind) => [kind, kept(kind)])),

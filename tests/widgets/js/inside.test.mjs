@@ -235,6 +235,24 @@ test("a word that is clicked is hidden from the model, for the token that came",
   assert.match(page.el.textContent, /With ␣mean hidden, .* goes from 50 % to 10 %: Δ log P = −1.61/);
 });
 
+test("in an encoder any token of the source looks, and a word of it that is hidden is for the token that came", () => {
+  const page = new Shown(transformer, snapshot({ encodes: true, source: tokens(["Le", " petit", " chat"]), before: tokens(["<s>"]) }), { at: { step: 1 } });
+  const pick = (label, value) => {
+    const field = page.find(`[aria-label="${label}"]`);
+    field.value = value;
+    field.dispatchEvent(new Event("change"));
+  };
+  assert.ok(page.find('[aria-label="Token of the source that looks"]').parentNode.hidden);
+  pick("Which attention", "encoder");
+  pick("Token of the source that looks", "2");
+  assert.deepEqual(asked(newest(page, "attention")), { layer: -1, position: 2, part: "encoder" });
+  answer(page, "attention", heads());
+  const words = page.all(".jci-text span");
+  assert.deepEqual(words.map((one) => one.textContent), ["Le", "␣petit", "␣chat"]);
+  words[1].click();
+  assert.deepEqual(asked(newest(page, "occlusion")), { hidden: 1, target: 2 });
+});
+
 test("another layer is asked for, and no layer twice", () => {
   const page = looking(), field = page.find('[aria-label="Layer"]');
   assert.equal(field.options.length, 4);
