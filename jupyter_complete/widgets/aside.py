@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from ..handover import handover
+
 
 class Aside:
     """One thread that does what is asked, in order, and ends where nothing is left to do."""
@@ -30,8 +32,9 @@ class Aside:
             thread.join(timeout)
 
     def _run(self) -> None:
-        while (work := self._next()) is not None:
-            work()
+        with handover.soon():  # what is asked next is heard, and what was answered sent, while this computes
+            while (work := self._next()) is not None:
+                work()
 
     def _next(self) -> Callable[[], None] | None:
         with self._lock:

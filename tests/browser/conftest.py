@@ -9,7 +9,7 @@ from typing import Any
 import chromium
 import ipykernel6
 import pytest
-from lab import FRONTS, Lab, Page, running
+from lab import Lab, Page, running
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def browser(chromium_path: str) -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture(params=FRONTS)
+@pytest.fixture(params=["lab", pytest.param("notebook", marks=pytest.mark.heavy)])
 def front(request: pytest.FixtureRequest) -> str:
     """JupyterLab, then Notebook 7."""
     return str(request.param)

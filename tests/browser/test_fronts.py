@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import tiny
-from lab import LOAD, Lab, Page, cells, ended, footer, opened, prompt_of, run, text_of, wait_for
+from lab import FRONTS, LOAD, Lab, Page, cells, ended, footer, opened, prompt_of, run, text_of, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
+@pytest.mark.parametrize("front", FRONTS)
 def test_a_completion_streams_under_its_cell(lab: Lab, window: Page, front: str, kernel: str) -> None:
     cells = (LOAD + "\n" + tiny.cell(0.05), "%%complete -N 40 -t 0\nThe mean of", "c = jc.complete('a'); c.text")
     page = opened(window, lab.notebook(f"{front}-{kernel}.ipynb", *cells, front=front, kernel=kernel))

@@ -27,6 +27,26 @@ CELLS = [
     "%complete_model",
     "import json\nprint(json.dumps([p.completion.text, late.text]))",
 ]
+VIEWS = {
+    "the stations": "seen",
+    "its trace": "seen.trace",
+    "a distribution": "seen.distribution(1, temperature=0.5)",
+    "attention": "seen.attention()",
+    "one row of it": "seen.attention_row(-2, hide_first=True)",
+    "a head in numbers": "seen.head_steps(0, 1)",
+    "the lens": "seen.lens()",
+    "a path": "seen.path(5)",
+    "vectors": "seen.embedding()",
+    "the last state": "seen.state([5, 6])",
+    "a hidden word": "seen.occlusion(1)",
+    "another early word": "seen.change(0, 7)",
+    "futures": "seen.futures(0, depth=2)",
+    "a scored text": "%%complete --score\nThe mean of a sample",
+    "two phrasings": "jc.compare('The mean', 'A mean')",
+}
+BEGUN = len(CELLS)
+CELLS.append("seen = jc.inside('The mean', max_new_tokens=5, seed=3)")
+CELLS += VIEWS.values()
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +116,12 @@ def test_a_widget_has_a_static_output_beside_it(notebook: Any, cell: int) -> Non
     assert "application/vnd.jupyter.widget-view+json" in widget.data
     assert "text/html" in static.data
     assert "application/vnd.jupyter.widget-view+json" not in static.data
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_of_the_inside_says_its_numbers_without_scripts(notebook: Any, page: str, view: str) -> None:
+    outputs = notebook.cells[BEGUN + 1 + list(VIEWS).index(view)].outputs
+    plain = next(one.data["text/plain"] for one in reversed(outputs) if "text/html" in one.get("data", {}))
+    numbers = set(re.findall(r"\d+(?:\.\d+)?", plain))
+    assert numbers
+    assert not [one for one in numbers if one not in page]

@@ -14,7 +14,7 @@ function coursePart(wishes) {
   const said = make("p", { className: "jci-said", role: "status" }), outcome = make("p", { className: "jci-outcome", role: "status" }), offers = div("jci-offers"), branches = div("jci-branches");
   const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, outcome, said);
   const answered = new Map();
-  let data = null, step = 0, timer = null, written = null;
+  let data = null, step = 0, timer = null, written = null, seen = null;
 
   const kind = () => mode.querySelector("select").value;
 
@@ -52,7 +52,7 @@ function coursePart(wishes) {
     branches.replaceChildren(...data.forks.map(([place, where, which, many]) => span("", `at step ${place + 1}: branch ${which} of ${many} `,
       button("‹", "The branch before", () => wishes.sibling(where, -1)), button("›", "The next branch", () => wishes.sibling(where, 1)))));
     range.max = data.taken.length - 1;
-    written = back;
+    [written, seen] = [back, null];
   }
 
   const watching = () => kind() === "watch";
@@ -65,13 +65,15 @@ function coursePart(wishes) {
     range.setAttribute("aria-valuetext", `step ${at + 1} of ${data.taken.length}`);
     back.disabled = at === 0;
     next.disabled = at + 1 >= data.taken.length;
-    text.scrollTop = written[at].offsetTop - text.clientHeight / 2;
     written.forEach((node, place) => {
       node.classList.toggle("jci-now", place === at);
       node.classList.toggle("jci-later", place > at);
       node.classList.toggle("jci-closed", !watching() && place > at);
-      node.textContent = place === at && !open() ? " ? " : textOf(data.taken[place]);
+      const shown = place === at && !open() ? " ? " : textOf(data.taken[place]);
+      if (node.textContent !== shown) node.textContent = shown;
     });
+    if (at !== seen) text.scrollTop = written[at].offsetTop - text.clientHeight / 2;
+    seen = at;
   }
 
   // Candidates of the step as it was recorded; by name, so that their order says nothing.

@@ -9,8 +9,9 @@ function svg(tag, props = {}, ...children) {
   return node;
 }
 
+// One without a label is for the eye alone, beside what says the same.
 const picture = (width, height, label, ...children) =>
-  svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label }, ...children);
+  svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, ...(label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" }) }, ...children);
 
 const unpacked = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
 

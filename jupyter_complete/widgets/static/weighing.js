@@ -5,7 +5,7 @@ const RANGES = { temperature: [0, 2, 0.05], top_k: [0, 100, 1], top_p: [0, 1, 0.
 function weighingPart(controls, moved, go) {
   const fields = new Map(), sliders = div("jci-sliders"), table = div("jci-scroll"), bar = div("jci-draw"), picks = div("jci-picks"), said = div("jci-quiet");
   const changed = make("p", { className: "jci-said", role: "status" });
-  let recorded = {};
+  let recorded = {}, weighed = null, chosen = null;
   for (const { name, help } of controls) {
     const [min, max, step] = RANGES[name], value = make("output", {});
     const field = make("input", { type: "range", min, max, step, title: help, "aria-label": name.replaceAll("_", " "), oninput: () => { show(name); moved(knobs()); } });
@@ -50,6 +50,8 @@ function weighingPart(controls, moved, go) {
     for (const part of root.children) part.hidden = !open;
     closed.hidden = open;
     if (missing(found)) return void (table.firstChild || table.replaceChildren(div("jci-quiet", found.text ?? "…")));
+    if (found === weighed) return;
+    weighed = found;
     const { rows, draw: u, greedy, kept, size } = found, warm = greedy ? "greedy" : `logit/${fields.get("temperature").field.value}`;
     const head = ["token", "id", "logit", warm, "softmax(logit)", "P", "cumulative", ""].map((name) => make("th", { scope: "col" }, name));
     table.replaceChildren(make("table", { "aria-label": "What this step chooses from" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map((row) => line(row, found)))));
@@ -73,11 +75,18 @@ function weighingPart(controls, moved, go) {
 
   function replayed(found, taken, step) {
     if (missing(found)) return void (changed.textContent = found.text ?? changed.textContent);
+    if (found !== chosen) list(found, taken);
+    chosen = found;
+    [...picks.children].forEach((node, at) => node.toggleAttribute("aria-current", at === step));
+    picks.children[step]?.setAttribute("aria-current", "step");
+  }
+
+  function list(found, taken) {
     const other = found.picks.filter(([, id], at) => id !== taken[at][1]).length;
     changed.textContent = other ? `${other} of ${taken.length} steps pick another token (≠), each after the text as it was recorded.` : `All ${taken.length} steps pick the recorded tokens.`;
     renew(picks, ...found.picks.map(([text, id], at) => {
       const same = id === taken[at][1], name = `${same ? "" : "≠ "}${glyphs(text)}`;
-      return button(name, `Step ${at + 1}${same ? "" : `, recorded: ${glyphs(taken[at][0])}`}`, () => go(at), { className: `jci-chip ${same ? "" : "jci-other"}`, "aria-current": at === step ? "step" : null });
+      return button(name, `Step ${at + 1}${same ? "" : `, recorded: ${glyphs(taken[at][0])}`}`, () => go(at), { className: `jci-chip ${same ? "" : "jci-other"}` });
     }));
   }
 
