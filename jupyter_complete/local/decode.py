@@ -122,7 +122,7 @@ def decode_alone(
     """
     asked, first = sampler.alone(row.draws) if row.grammar is None and len(ends) <= ENDS else None, True
     while limit > 0 and row.open and not stop.is_set():
-        guesses = lookup.guess(min(runner.at_once, limit) - 1, runner.extra) if lookup else []
+        guesses = lookup.guess(min(runner.at_once, limit) - 1, runner.costs) if lookup else []
         most = 1 if first else min(runner.ahead, limit)  # the first one is waited for
         if guesses or asked is None or most == 1:
             choices, ahead = _checked(runner, row, sampler, guesses), 1 + len(guesses)

@@ -20,7 +20,7 @@ from .atomics import LINE
 from .attention import SPAN, Tokens
 from .choosing import Asked, Chosen
 from .kernels import COUNTERS, GO, MET, WORK
-from .lookup import COST
+from .lookup import COST, costs_of
 from .pace import Pace
 from .packed import shape_of, turns, weights_of
 from .products import BATCH
@@ -28,6 +28,7 @@ from .rounding import GROUP, rounded
 from .runners import Halted, Runner
 from .slots import Slots, filled
 from .step import MOST, Scratch
+from .tiles import COUNTS
 from .vectors import ROWS, zeros
 
 SHORT = 16  # new tokens that go through the step, a few at a time; more are read in one pass
@@ -60,7 +61,8 @@ class Fused:
         self._logits = np.empty((0, 0), np.float32)
         self._room = 0
         self._last = TOLD  # seconds of a step of one
-        self.extra = COST  # of one more token in a step, where one by itself costs 1
+        self._extra = COST  # of one more token in a step, where one by itself costs 1
+        self.costs = costs_of(COST, COUNTS)
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
     def prepare(self) -> None:
@@ -100,8 +102,13 @@ class Fused:
         if tokens == 1:
             self._last = seconds
         elif self._last < TOLD:  # one was measured
-            self.extra += LEARNT * (min(1.0, max(0.0, (seconds / self._last - 1) / (tokens - 1))) - self.extra)
+            self._learn(seconds / self._last, tokens)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
+
+    def _learn(self, cost: float, tokens: int) -> None:
+        width = next(count for count in COUNTS if count >= tokens)
+        self._extra += LEARNT * (min(1.0, max(0.0, (cost - 1) / (width - 1))) - self._extra)
+        self.costs = costs_of(self._extra, COUNTS)
 
     def steps(
         self, token: int, count: int, asked: Asked, draws: Sequence[float], ends: Collection[int], cache: Slots
@@ -267,8 +274,8 @@ class FusedRunner(Runner):
         return self._fused.at_leisure
 
     @property
-    def extra(self) -> float:
-        return self._fused.extra
+    def costs(self) -> Sequence[float]:
+        return self._fused.costs
 
     def repeat(self, rows: int) -> None:
         self.cache.select([0] * rows)

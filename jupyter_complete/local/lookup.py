@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 SHORTEST, LONGEST = 2, 6  # tokens at the end of the text that are compared with an earlier place
+MOST = 8  # tokens of a pass
 COST = 0.2  # of one more token in a pass, where a pass for one costs 1, until it was measured
 WORTH = 1.05  # least gain for which guesses are made
 RATE = 0.15  # at which trust follows what it is given for
+
+
+def costs_of(extra: float, widths: Sequence[int] = range(1, MOST + 1)) -> list[float]:
+    """What a pass for as many tokens as the place says costs, where one for one costs 1, and one more `extra`; passes
+    are for one of the `widths`, others as dear as the next larger."""
+    return [0.0, *(1 + extra * (next(one for one in widths if one >= m) - 1) for m in range(1, MOST + 1))]
+
+
+COSTS = costs_of(COST)
 
 
 class Lookup:
@@ -24,12 +34,12 @@ class Lookup:
         for token in ids:
             self._append(token)
 
-    def guess(self, most: int, cost: float = COST) -> list[int]:
-        """Up to `most` tokens that may follow; none where checking them, at a `cost` each, would not pay."""
+    def guess(self, most: int, costs: Sequence[float] = COSTS) -> list[int]:
+        """Up to `most` tokens that may follow; none where checking them would not pay by what passes cost."""
         place, length = self._earlier()
         if length == 0:
             return []
-        count, period = worthwhile(self._trust[length], most, cost), len(self._ids) - place
+        count, period = worthwhile(self._trust[length], most, costs), len(self._ids) - place
         return [self._ids[place + step % period] for step in range(count)]
 
     def take(self, token: int) -> None:
@@ -56,13 +66,12 @@ class Lookup:
         return place, length
 
 
-def worthwhile(trust: float, most: int, cost: float = COST) -> int:
-    """How many guesses to check at once, when each is right with probability `trust` if those before it are, and
-    costs as much of a pass for one token."""
+def worthwhile(trust: float, most: int, costs: Sequence[float] = COSTS) -> int:
+    """How many guesses to check at once, when each is right with probability `trust` if those before it are."""
     best, gain, expected, likely = 0, WORTH, 1.0, 1.0
     for count in range(1, most + 1):
         likely *= trust
         expected += likely
-        if expected / (1 + cost * count) > gain:
-            best, gain = count, expected / (1 + cost * count)
+        if expected / costs[count + 1] > gain:
+            best, gain = count, expected / costs[count + 1]
     return best

@@ -14,7 +14,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:  # it brings numba
     from .choosing import Asked, Chosen
-from .lookup import COST
+from .lookup import COSTS
 
 CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads at once
 
@@ -39,9 +39,9 @@ class Runner(Protocol):
         return 1
 
     @property
-    def extra(self) -> float:
-        """What one more token in a pass costs, where a pass for one costs 1."""
-        return COST
+    def costs(self) -> Sequence[float]:
+        """What a pass for so many tokens costs, where a pass for one costs 1."""
+        return COSTS
 
     def continued(
         self, token: int, most: int, asked: Asked, draws: Sequence[float], ends: Collection[int]

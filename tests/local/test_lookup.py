@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_complete.local.lookup import Lookup, worthwhile
+from jupyter_complete.local.lookup import Lookup, costs_of, worthwhile
 
 PASSAGE = list(range(100, 140))
 
@@ -54,9 +54,13 @@ def test_as_many_are_checked_at_once_as_pay(trust: float, most: int, count: int)
     assert worthwhile(trust, most) == count
 
 
-@pytest.mark.parametrize(("cost", "count"), [(0.0, 7), (0.2, 7), (0.4, 4), (0.7, 2), (1.0, 0)])
-def test_fewer_are_checked_where_a_pass_for_several_costs_more(cost: float, count: int) -> None:
-    assert worthwhile(0.9, 7, cost) == count
+@pytest.mark.parametrize(("extra", "count"), [(0.0, 7), (0.2, 7), (0.4, 4), (0.7, 2), (1.0, 0)])
+def test_fewer_are_checked_where_a_pass_for_several_costs_more(extra: float, count: int) -> None:
+    assert worthwhile(0.9, 7, costs_of(extra)) == count
+
+
+def test_as_many_are_checked_as_cost_no_more() -> None:
+    assert worthwhile(0.9, 7, costs_of(0.4, (1, 2, 3, 4, 6, 8))) == 3  # with 4 a pass is as dear as with 5
 
 
 @given(st.lists(st.integers(0, 3), max_size=60), st.integers(0, 7))
