@@ -41,6 +41,7 @@ COPIES = {
 }
 TEMPLATE = "Classify the sentiment of this review as positive or negative.\n\nReview: {}\nSentiment:"
 ROWS, TOKENS = 256, 32  # of a frame
+VECTORS = [("AVX2", "avx2"), ("AVX-512", "avx512f"), ("VNNI", "avx512vnni")]  # what decides how dear arithmetic is
 PLAIN = "The three most important ideas in statistics are"
 
 
@@ -204,6 +205,7 @@ def second_cell(ours: Worker, rounds: int) -> dict[str, float]:
 def machine() -> dict[str, Any]:
     import numba
     import torch
+    from llvmlite import binding
 
     name = next(
         (
@@ -213,7 +215,10 @@ def machine() -> dict[str, Any]:
         ),
         platform.processor(),
     )
-    return {"cpu": name, "cores": os.cpu_count(), "torch": torch.__version__, "numba": numba.__version__}
+    has = binding.get_host_cpu_features()
+    vectors = [name for name, feature in VECTORS if has.get(feature)]
+    told = {"cpu": name, "cores": os.cpu_count(), "vectors": ", ".join(vectors) or platform.machine()}
+    return {**told, "torch": torch.__version__, "numba": numba.__version__}
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ const transformerView = viewOf((el, line) => {
     for (const [name, root] of Object.entries(views)) root.hidden = name !== look;
     const texts = (list) => list.map(([text]) => text), running = texts([...data.before, ...data.taken]);
     partPick.hidden = !data.encodes;
-    pick.hidden = look === "layers";
+    pick.hidden = look === "layers" || !layerPick.options.length;
     headLabel.hidden = look !== "matrices";
     wordLabel.hidden = !data.encodes || partPick.value !== "encoder";
     if (look === "layers") through(chooses(), running);
