@@ -11,7 +11,7 @@ JSDOM := tests/widgets/js/node_modules/.package-lock.json
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make test       run the tests"
-	@echo "make heavy      the longer tests: Notebook 7, the older kernel, contrast and widths, int8 on held texts"
+	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +21,23 @@ from jupyter_complete.session import Session
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # one place for all tests, those with an empty cache among them, for compiling takes long
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jupyter_complete-compiled"))
 
 
+@pytest.fixture(scope="session")
+def imported() -> None:
+    """All that a model needs is imported, and left out when garbage is collected, as each unloading has it."""
+    tiny.make("qwen2")
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+def session(imported: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """A session of its own that is the current one; its models are unloaded afterwards."""
     fresh = Session()
     monkeypatch.setattr(session_module, "_current", fresh)

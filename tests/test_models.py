@@ -359,6 +359,7 @@ def test_a_completion_can_be_continued_after_its_model_was_unloaded(session: Ses
     assert done.more(4).text == whole.text
 
 
+@pytest.mark.heavy
 def test_twenty_cycles_leave_no_thread_behind(session: Session, llama: str) -> None:
     session.complete("One", model=llama, max_new_tokens=2)
     session.models.unload(llama)

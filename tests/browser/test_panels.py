@@ -242,6 +242,7 @@ print(len(draft.texts[0]), "told")
 """
 
 
+@pytest.mark.heavy
 def test_a_megabyte_goes_over_the_wire_once_and_in_few_messages(lab: Lab, window: Page) -> None:
     page = panel(window, lab.notebook("megabyte.ipynb", SLOW, "%complete_panel The mean", GROWING))
     before = len(window.frames)
@@ -281,6 +282,7 @@ DRAWN = """async ([source, shown]) => {
 }"""
 
 
+@pytest.mark.heavy
 def test_two_thousand_tokens_are_all_there_and_each_tells_its_candidates(lab: Lab, window: Page) -> None:
     page = opened(window, lab.notebook("large.ipynb", SLOW, "import jupyter_complete as jc" + LARGE))
     run(page, 0)
