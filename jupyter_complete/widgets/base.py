@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,11 @@ class View(anywidget.AnyWidget):
     def do_again(self) -> None:
         """A page has missed a message."""
         self.publish()
+
+    def do_all(self, wishes: Iterable[Any]) -> None:
+        """Several wishes in one message."""
+        for one in wishes:
+            self._grant(one)
 
     def _heard(self, widget: Any, message: Any, buffers: Any) -> None:
         if not self._urgency.take(message):

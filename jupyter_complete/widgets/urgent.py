@@ -4,6 +4,7 @@ A widget's ordinary messages wait for the running cell. ipykernel 6 reads them i
 sends them there whenever the widget itself spoke last from there, whichever subshell the front end chose. The control
 channel has a thread of its own in both. So static/urgent.js sends such a message twice: on the control channel, and as
 an ordinary one for front ends that lend a widget no kernel connection. Here the second to come is dropped by its id.
+Once a page had an answer on the control channel it sends the message there alone, for each is two more that say so.
 
 On the control channel it is a comm_info_request about a target that only we know. Front ends and servers do not count
 those as work: with a type of our own they would take the kernel for idle while its cell still runs.
@@ -68,7 +69,8 @@ class _Control:
     def __call__(self, stream: Any, ident: Any, message: dict[str, Any]) -> Any:
         content = message["content"]
         widget = self.widgets.get(content.get("target_name"))
-        return None if widget and widget.take(content) else self._usual(stream, ident, message)
+        taken = widget is not None and widget.take(content)
+        return None if taken and not content.get("reply") else self._usual(stream, ident, message)
 
 
 def _control_of(kernel: Any) -> _Control | None:

@@ -90,11 +90,16 @@ SEND = """async ([source, kernel]) => {
         absent: undefined,
         "another kind": {},
         dead: { sendControlMessage() { throw new Error("Kernel is dead"); } },
+        listening: { sendControlMessage: (_, reply) => (sent.push(`control ${reply}`), { done: Promise.resolve() }) },
         deaf: { sendControlMessage() { sent.push("control"); } },
     };
     const widget_manager = kernel === "no manager" ? undefined : { kernel: kernels[kernel] };
     const get = () => (kernel === "deaf" ? "" : "key");
-    urgent({ get, widget_manager, send: (content) => sent.push(content) }, { stop: 1 });
+    const model = { get, widget_manager, send: (content) => sent.push(content) };
+    for (let time = 0; time < 2; time += 1) {
+        urgent(model, { stop: time });
+        await Promise.resolve();
+    }
     return sent;
 }"""
 
@@ -102,6 +107,12 @@ SEND = """async ([source, kernel]) => {
 @pytest.mark.parametrize("lent", ["no manager", "absent", "another kind", "dead", "deaf"])
 def test_where_the_control_channel_cannot_be_used_the_ordinary_message_is_sent(window: Page, lent: str) -> None:
     source = (STATIC / "urgent.js").read_text() + "export { urgent };"
-    (content,) = window.page.evaluate(SEND, [source, lent])
-    assert content["payload"] == {"stop": 1}
-    assert len(content["urgent"]) > 10
+    sent = window.page.evaluate(SEND, [source, lent])
+    assert [content["payload"] for content in sent] == [{"stop": 0}, {"stop": 1}]
+    assert all(len(content["urgent"]) > 10 for content in sent)
+
+
+def test_once_the_control_channel_was_answered_it_is_used_alone(window: Page) -> None:
+    source = (STATIC / "urgent.js").read_text() + "export { urgent };"
+    first, ordinary, second = window.page.evaluate(SEND, [source, "listening"])
+    assert (first, ordinary["payload"], second) == ("control true", {"stop": 0}, "control false")

@@ -68,6 +68,15 @@ def test_what_comes_twice_is_taken_once(listening: Kernel) -> None:
     assert listening.value("len(came)") == 2
 
 
+def test_a_message_that_asks_for_a_reply_gets_one_and_another_none(listening: Kernel) -> None:
+    listening.good("came.clear()")
+    content = {"target_name": listening.value("urgent.key"), "payload": 4}
+    listening.control("comm_info_request", {**content, "urgent": "silent"})
+    listening.control("comm_info_request", {**content, "urgent": "answered", "reply": True})
+    assert listening.client.get_control_msg(timeout=10)["msg_type"] == "comm_info_reply"
+    assert listening.value("[payload for payload, _ in came]") == [4, 4]
+
+
 def test_a_request_that_is_not_ours_is_answered_as_ever(listening: Kernel) -> None:
     listening.control("comm_info_request", {"target_name": "jupyter.widget"})
     reply = listening.client.get_control_msg(timeout=10)

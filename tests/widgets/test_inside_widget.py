@@ -94,6 +94,13 @@ def test_as_recorded_every_step_picks_its_token(page: Page, seen: Inside) -> Non
     assert [id for _, id in answer["found"]["picks"]] == seen.trace.ids.tolist()
 
 
+def test_several_wishes_of_one_message_are_granted(page: Page) -> None:
+    before = len(page.messages)
+    page.say("all", wishes=[{"do": "weigh", "step": 1, "knobs": {}}, None, {"do": "replay", "knobs": {}}])
+    page.widget.wait()  # type: ignore[attr-defined]
+    assert [one["kind"] for one in page.messages[before:]] == ["weigh", "replay"]
+
+
 def test_settings_that_are_none_are_said_to_be(page: Page) -> None:
     before = len(page.messages)
     page.say("weigh", step=0, knobs={"top_p": 7.0})

@@ -86,6 +86,7 @@ class Answers {
   constructor(line, changed) {
     this.line = line;
     this.changed = changed;
+    this.held = null;
     this.clear();
   }
 
@@ -104,9 +105,21 @@ class Answers {
     if (this.known.has(key)) return this.known.get(key);
     if (this.pending.get(kind) !== key) {
       this.pending.set(kind, key);
-      this.line.say(kind, asked);
+      if (this.held) this.held.push({ do: kind, ...asked });
+      else this.line.say(kind, asked);
     }
     return { wait: true };
+  }
+
+  // What `asking` asks, as one message.
+  together(asking) {
+    const wishes = (this.held = []);
+    try {
+      asking();
+    } finally {
+      this.held = null;
+    }
+    if (wishes.length) this.line.say("all", { wishes });
   }
 
   heard(kind, asked, found) {

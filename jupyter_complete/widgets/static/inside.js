@@ -41,7 +41,10 @@ const insideView = viewOf((el, line) => {
   }
 
   function draw() {
-    if (!data.taken.length) return;
+    if (data.taken.length) answers.together(redraw);
+  }
+
+  function redraw() {
     course.draw(data, step);
     course.offer(answers.ask("weigh", { step, knobs: {} }));
     for (const [name] of STATIONS) panels[name].hidden = name !== station;

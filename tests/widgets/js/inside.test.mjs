@@ -73,6 +73,15 @@ test("a slider asks for this step and for all of them by what it changes alone",
   assert.deepEqual(asked(newest(page, "replay")), { knobs: { temperature: 1.3 } });
 });
 
+test("what a slider asks goes as one message", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  answer(page, "replay", { picks: [[" is", 10], [HOSTILE, 11], [" low", 12]] });
+  const before = page.model.messages.length;
+  slide(page, "temperature", "1.3");
+  assert.deepEqual(page.model.messages.slice(before).map((one) => one.do), ["all"]);
+});
+
 test("an answer is kept: to come back to a step asks nothing", () => {
   const page = panel();
   answer(page, "weigh", weighed());

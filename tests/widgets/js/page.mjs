@@ -25,6 +25,7 @@ export const background = await import(pathToFileURL(join(FOLDER, "background.mj
 export class Model {
   constructor(traits) {
     this.traits = traits;
+    this.messages = [];
     this.sent = [];
     this.handlers = new Map();
   }
@@ -42,7 +43,9 @@ export class Model {
     this.handlers.set(name, (this.handlers.get(name) ?? []).filter((one) => one !== handler));
   }
   send(content) {
-    this.sent.push(structuredClone(content.payload ?? content)); // urgent.js wraps a wish up
+    const wish = structuredClone(content.payload ?? content); // urgent.js wraps a wish up
+    this.messages.push(wish);
+    this.sent.push(...(wish.do === "all" ? wish.wishes : [wish]));
   }
   save_changes() {}
   tell(message) {
