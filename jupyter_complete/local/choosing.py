@@ -38,10 +38,10 @@ class Chosen(NamedTuple):
     place: int
     logprob: float
     rank: int
-    places: Any
-    logprobs: Any
-    probs: Any
-    cuts: Any
+    places: list[int]
+    logprobs: list[float]
+    probs: list[float]
+    cuts: list[int]
 
 
 class Row(NamedTuple):
@@ -78,13 +78,11 @@ def ask(row: Row, asked: Asked, vocabulary: int, draws: Sequence[float], ends: C
 def said(row: Row, tokens: int) -> list[Chosen]:
     """The first so many tokens that were chosen."""
     count = min(int(row.whole[1]), int(row.whole[0]))
-    ints, reals = row.ints[:tokens].copy(), row.reals[:tokens].copy()  # the next ones are written over them
-    found = []
-    for whole, real in zip(ints, reals, strict=True):
-        places, cuts = whole[2 : 2 + count], whole[2 + CANDIDATES : 2 + CANDIDATES + count]
-        logprobs, probs = real[1 : 1 + count], real[1 + CANDIDATES : 1 + CANDIDATES + count]
-        found.append(Chosen(int(whole[0]), float(real[0]), int(whole[1]), places, logprobs, probs, cuts))
-    return found
+    first, second = slice(count), slice(CANDIDATES, CANDIDATES + count)
+    ints, reals = row.ints[:tokens], row.reals[:tokens]
+    places, ranks, logprobs = ints[:, 0].tolist(), ints[:, 1].tolist(), reals[:, 0].tolist()
+    top = (ints[:, 2:][:, first], reals[:, 1:][:, first], reals[:, 1:][:, second], ints[:, 2:][:, second])
+    return list(map(Chosen, places, logprobs, ranks, *(one.tolist() for one in top)))
 
 
 def chosen(logits: Any, asked: Asked, draw: float) -> Chosen:

@@ -46,6 +46,7 @@ def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> I
     The last id is left for the first step, so that it is computed in one way whether or not what comes before it was
     in the cache: a run repeats to the bit.
     """
+    runner.expect(len(ids) - done)
     while done < len(ids) - 1 and not stop.is_set():
         chunk = ids[done : min(done + runner.chunk, len(ids) - 1)]
         try:

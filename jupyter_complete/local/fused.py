@@ -122,8 +122,7 @@ class Fused:
         begun = time.perf_counter()
         taken = step.run(self._weights, self.shape, s, 0, team, count, 1, cache.keys, cache.values)
         self._last = (time.perf_counter() - begun) / taken
-        for _ in range(taken):
-            self._pace.took(self._last, 1, cache.length)
+        self._pace.took(self._last, 1, cache.length, taken)
         return choosing.said(s.next, taken)
 
     @property
@@ -148,10 +147,10 @@ class Fused:
             threads[-1].start()
         at_once = layers if stop is None else 1
         for layer in range(0, layers, at_once):
-            if stop is not None and stop.is_set():
-                reading.leave(page, self.team)
+            last = layer if stop is not None and stop.is_set() else layer + at_once
+            reading.read(self._weights, self.shape, page, 0, self.team, layer, last, *given)
+            if last == layer:
                 break
-            reading.read(self._weights, self.shape, page, 0, self.team, layer, layer + at_once, *given)
         for thread in threads:
             thread.join()
         if page.words[reading.ENDED]:
@@ -260,6 +259,10 @@ class FusedRunner(Runner):
         self.cache.length += new
         shaped = logits.view(rows, -1, logits.shape[-1])
         return shaped if every else shaped[:, -1]
+
+    def expect(self, tokens: int) -> None:
+        if tokens > 1:
+            self.cache.reserve(self.cache.length + tokens + NEXT)
 
     def continued(
         self, token: int, most: int, asked: Asked, draws: Sequence[float], ends: Collection[int]

@@ -29,8 +29,9 @@ class Pace:
     def threads(self) -> int:
         return max(1, self._most >> self._halved)
 
-    def took(self, seconds: float, tokens: int, context: int = 0) -> None:
-        """A step of so many tokens behind so many others, with the threads that were said."""
+    def took(self, seconds: float, tokens: int, context: int = 0, steps: int = 1) -> None:
+        """A step of so many tokens behind so many others, with the threads that were said; or each of several `steps`
+        that were timed together, which say no more of others' work than one does."""
         kind = (tokens, context // ALIKE)
         quickest = self._quickest[kind] = min(seconds, DRIFT * self._quickest.get(kind, seconds))
         self._slow = self._slow + 1 if seconds > SLOW * quickest * 2**self._halved else 0
@@ -38,10 +39,10 @@ class Pace:
             self._halved, self._slow, self._left = self._halved + 1, 0, self._patience
             self._patience = min(2 * self._patience, LONGEST)
         elif self._halved:
-            self._left -= 1
+            self._left -= steps
             if self._left <= 0:
                 self._halved, self._slow, self._left = self._halved - 1, 0, self._patience
         elif self._left > -TRIED:
-            self._left -= 1
+            self._left -= steps
         else:  # all threads again, and it went well for a while
             self._patience = TRIED

@@ -178,10 +178,14 @@ def read(
 ) -> None:
     """One thread's part of layers first to last of a pass; behind the last of all, logits of the last `count` tokens.
 
-    Rank 0 may go layer by layer, the others take part in all of them, until `leave`. The tokens, of so many `pieces`,
-    stand at their places and are remembered in their slots of the cache (see step). `logits` are float32 [count filled
-    up to batches, V].
+    Rank 0 may go layer by layer, the others take part in all of them; where `first` is `last` it ends the pass before
+    its next layer. The tokens, of so many `pieces`, stand at their places and are remembered in their slots of the
+    cache (see step). `logits` are float32 [count filled up to batches, V].
     """
+    if first == last:  # a function of its own for this would be loaded while somebody waits for the stop
+        store(s.words, ENDED, 1)
+        part(s.words, LAST, rank, team)
+        return
     for layer in range(first, last):
         part(s.words, LAST, rank, team)
         if load(s.words, ENDED):
@@ -191,13 +195,6 @@ def read(
         part(s.words, LAST, rank, team)
         _head(w, shape, s, rank, team, tokens, count, logits)
         part(s.words, LAST, rank, team)
-
-
-@compiled(**FAST)
-def leave(s: Any, team: int) -> None:
-    """As rank 0, end the pass before its next layer."""
-    store(s.words, ENDED, 1)
-    part(s.words, LAST, 0, team)
 
 
 def page(w: Any, shape: Any, tokens: int, team: int) -> Page:

@@ -57,6 +57,10 @@ class Runner(Protocol):
         """
         ...
 
+    def expect(self, tokens: int) -> None:
+        """So many more come, in parts: room for them is better made once."""
+        return
+
     def repeat(self, rows: int) -> None:
         """One row becomes `rows` equal ones."""
         ...

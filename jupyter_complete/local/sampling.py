@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,8 +96,8 @@ class Sampler:
 
     def choice_of(self, chosen: Chosen, greedy: bool) -> Choice:
         """What a kernel has chosen."""
-        token, logprob, rank, *top = chosen
-        return Choice(token, logprob, rank, tuple(self._weighed(token, greedy, *top)))
+        top = self._weighed(chosen.place, greedy, chosen.places, chosen.logprobs, chosen.probs, chosen.cuts)
+        return Choice(chosen.place, chosen.logprob, chosen.rank, top)
 
     def _choose_compiled(self, logits: Tensor, draws: Draws | None, allowed: Tensor | None) -> Choice:
         given, at = logits.float().numpy(), 0.0 if draws is None else draws.next()
@@ -110,12 +110,12 @@ class Sampler:
         best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
         kept, _, _, inner, *said = self._kernel(given[places], greedy, at)
         chosen = int(places[kept])
-        known = {one.id: one for one in self._weighed(chosen, greedy, places[inner], *said)}
+        known = {one.id: one for one in self._weighed(chosen, greedy, places[inner].tolist(), *said)}
         top = (
             Weighed(id, logprob, known[id].prob, known[id].cut)
             if id in known
             else Weighed(id, logprob, 0.0, CONSTRAINT)
-            for id, logprob in zip(ids.tolist(), logprobs.tolist(), strict=True)
+            for id, logprob in zip(ids, logprobs, strict=True)
         )
         logprob = float(given[chosen]) - float(given[best]) + most
         return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
@@ -134,10 +134,12 @@ class Sampler:
         return Asked(asked.candidates, greedy, cold, asked.top_k, asked.top_p, asked.min_p)
 
     @staticmethod
-    def _weighed(chosen: int, greedy: bool, *top: Any) -> Iterator[Weighed]:
-        """The kernel's candidates: ids, logprobs, probabilities and cuts."""
-        for id, logprob, prob, cut in zip(*(one.tolist() for one in top), strict=True):
-            yield Weighed(id, logprob, prob, GREEDY if greedy and id != chosen else CUTS[cut])
+    def _weighed(
+        chosen: int, greedy: bool, ids: Sequence[int], logprobs: Sequence[float], probs: Sequence[float], cuts: Any
+    ) -> tuple[Weighed, ...]:
+        """The kernel's candidates."""
+        said = [None if id == chosen else GREEDY for id in ids] if greedy else [CUTS[cut] for cut in cuts]
+        return tuple(map(Weighed, ids, logprobs, probs, said))
 
     def take(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
@@ -163,7 +165,7 @@ class Sampler:
 
         given = logits.float().numpy()
         best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
-        pairs = zip(ids.tolist(), logprobs.tolist(), strict=True)
+        pairs = zip(ids, logprobs, strict=True)
         weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
         logprob = float(given[token]) - float(given[best]) + most
         return Choice(token, logprob, 1 + int(np.count_nonzero(given > given[token])), weighed)

@@ -27,6 +27,7 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self._trailing_end = trailing_end
         self._byte_level = _is_byte_level(tokenizer)
+        self.token_bytes: Callable[[int], bytes] = lru_cache(maxsize=65536)(self._token_bytes)
         self.token_text: Callable[[int], str] = lru_cache(maxsize=65536)(self._token_text)
         self.pieces: Callable[[int], Pieces] = lru_cache(maxsize=1)(self._pieces)
 
@@ -74,7 +75,7 @@ class Vocabulary:
 
     def detokenizer(self, prompt_ids: Sequence[int] = ()) -> Detokenizer:
         if self._byte_level:
-            return ByteDetokenizer(self._token_bytes)
+            return ByteDetokenizer(self.token_bytes)
         return WindowDetokenizer(self._decode, self._leaves_open, self._context(prompt_ids))
 
     def continuation(self, text: str, prompt_ids: Sequence[int]) -> list[int]:

@@ -130,9 +130,9 @@ def frame(ours: Worker, llama: Worker, rounds: int) -> dict[str, float]:
 def cell(kernel: Worker, rounds: int) -> dict[str, float]:
     """Tokens a second of a cell, and of steps and choices alone, in turn; and what is lost to these."""
     told: dict[str, list[float]] = {"cell": [], "bare": []}
-    for _ in range(6 * rounds):  # what is looked for is smaller than what two runs differ by
-        told["cell"].append(kernel.ask("cell", tokens=200)["tokens_per_s"])
-        told["bare"].append(kernel.ask("bare", tokens=200)["tokens_per_s"])
+    for turn in range(12 * rounds):  # what is looked for is smaller than what two runs differ by
+        for what in ("cell", "bare") if turn % 2 else ("bare", "cell"):
+            told[what].append(kernel.ask(what, tokens=200)["tokens_per_s"])
     lost = median(1 - whole / other for whole, other in zip(told["cell"], told["bare"], strict=True))
     return {name: median(numbers) for name, numbers in told.items()} | {"beside_bare": lost}
 

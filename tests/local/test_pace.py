@@ -36,6 +36,23 @@ def test_slow_steps_in_a_row_halve_the_threads() -> None:
     assert pace.threads == 4
 
 
+def test_steps_that_were_timed_together_are_one_look() -> None:
+    pace = Pace(2)
+    steps(pace, 0.004, 10)
+    pace.took(0.02, 1, steps=8)
+    assert pace.threads == 2
+
+
+def test_all_threads_are_tried_again_after_as_many_steps_whoever_timed_them() -> None:
+    pace = Pace(2)
+    steps(pace, 0.004, 10)
+    steps(pace, 0.02, SURE)
+    for _ in range(TRIED // 4):
+        assert pace.threads == 1
+        pace.took(0.005, 1, steps=4)
+    assert pace.threads == 2
+
+
 def test_one_thread_is_the_least() -> None:
     pace = Pace(2)
     steps(pace, 0.004, 10)
