@@ -1,13 +1,15 @@
 """What settings pick at a recorded step, in a fraction of a millisecond: float16 logits have a few thousand values, and
 all that is decided before the draw is decided for a value and not for a token.
 
-The rules are replay's. V tokens, of which the likeliest, the head, are known exactly.
+The rules are replay's. V tokens, of which the likeliest, the head, are known exactly. A class that moves a slider waits
+for hundreds of steps, and what numpy takes for a call is most of it: hence few calls.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,9 +17,31 @@ from . import replay
 from .request import Sampling
 
 PATTERNS, SIGN = 1 << 16, 1 << 15  # of float16
-LIKELY = 400  # values that are looked at first
-FEW = 8  # one token in so many is looked at by itself; of more, all
+LIKELY = 400  # scores that are looked at first
+PARTS = 4  # of the ids; tokens are looked at one by one only in that where the draw falls
 NONE = np.empty(0, np.int64)
+
+
+class Values(NamedTuple):
+    """The N values that logits have. Of equal ones the head may have taken all tokens."""
+
+    falling: np.ndarray  # float32 [N]
+    rising: np.ndarray  # the same with the sign changed, to be searched
+    places: np.ndarray  # uint16 [V], of every token the place of its value among these
+    parts: np.ndarray  # float64 [PARTS, N], how many tokens outside of the head have each, by where their ids lie
+
+
+class Scores(NamedTuple):
+    """All scores, falling: of tokens that have one by themselves, and the values, for all others."""
+
+    falling: np.ndarray  # float32 [M]
+    rising: np.ndarray
+    numbers: np.ndarray  # float64 [M], how many tokens have each, which may be none
+    ids: np.ndarray  # the tokens by themselves, in the order of their scores
+    part_of: np.ndarray  # in which part each of them lies
+    own: Any  # where theirs stand among the scores
+    values: Any  # where the values stand
+    gone: np.ndarray  # those of the ids that are counted among the values too
 
 
 class Levels:
@@ -25,131 +49,153 @@ class Levels:
     none smaller than any other's."""
 
     def __init__(self, logits: np.ndarray, head_ids: np.ndarray, head_scores: np.ndarray) -> None:
-        bits = np.ascontiguousarray(logits).view(np.uint16)
-        self._keys = np.where(bits & SIGN, ~bits, bits | SIGN).astype(np.uint16)  # in the order of the logits
+        self._logits = logits
         self._ids, self._scores = head_ids.astype(np.int64), head_scores
+        self._each = -(-len(logits) // PARTS)  # ids of a part
 
     def pick(self, asked: Sampling, draw: float, seen: np.ndarray = NONE) -> int:
         """The id that `asked` picks with a `draw` from 0 to 1, its repetition penalty on the tokens `seen` before,
         each of them named once."""
-        ids, scores, counts = self._apart(asked.repetition_penalty, seen)
-        values = self.values[1]
-        most = max(float(scores.max()), float(values[np.argmax(counts > 0)]) if len(values) else -math.inf)
+        lowers = asked.repetition_penalty != 1.0 and len(seen)
+        scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._recorded
+        most = scores.falling[(scores.numbers > 0).argmax()] if lowers else scores.falling[0]
         if asked.greedy or math.isnan(draw):
-            return int(self._at(most, ids, scores)[0])
+            return int(self._at(most, scores)[0][0])
         factor = np.float32(1.0 / max(replay.COLDEST, asked.temperature))
-        border, inside = -math.inf, 0
-        if asked.top_k or asked.top_p < 1.0:
-            border, inside = _border(*self._merged(scores, counts), asked, most, factor)
-        floor = float(np.float32(most + math.log(asked.min_p) / float(factor))) if asked.min_p > 0.0 else -math.inf
-        left, mass = self._left(max(border, floor), most, factor, ids, scores)
-        if inside and border >= floor:
-            cut = self._at(border, ids, scores)[inside:]
-            mass[cut if left is None else np.searchsorted(left, cut)] = 0.0
-        place = replay.place_of(mass, draw)
-        return place if left is None else int(left[place])
+        mass = scores.falling - most
+        mass *= factor
+        np.exp(mass, mass)
+        border, inside = _border(scores, mass, asked)
+        floor = np.float32(float(most) + math.log(asked.min_p) / float(factor)) if asked.min_p > 0.0 else -np.inf
+        least = np.float32(max(border, floor))
+        mass[scores.rising.searchsorted(-least, side="right") :] = 0.0
+        own, gone, ids, part_of = mass[scores.own], scores.gone, scores.ids, scores.part_of
+        if inside and border >= floor:  # of those at the border the first stay
+            alike, others = self._at(border, scores)
+            last = alike[inside - 1]
+            begin, end = self._range(border, scores.rising[scores.own])
+            own[begin:end][ids[begin:end] > last] = 0.0
+            cut = others[others.searchsorted(last, side="right") :]
+            gone, ids = np.concatenate([gone, cut]), np.concatenate([ids, cut])
+            own, part_of = np.concatenate([own, np.zeros(len(cut), np.float32)]), ids // self._each
+        left = int(self.values.rising.searchsorted(-least, side="right"))
+        return self._drawn(draw, ids, part_of, own, gone, mass[scores.values][: left + 1], left)
 
     @cached_property
-    def values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The values of the tokens outside of the head, falling: their keys, they, how many tokens have each."""
-        counts = np.bincount(self._keys, minlength=PATTERNS)
-        counts -= np.bincount(self._keys[self._ids], minlength=PATTERNS)
-        keys = np.flatnonzero(counts)[::-1].astype(np.uint16)
-        values = np.where(keys & SIGN, keys ^ SIGN, ~keys).astype(np.uint16).view(np.float16).astype(np.float32)
-        values = np.minimum(values, self._scores[-1])  # rounded up, one may be above the last that is exact
-        return keys, values, counts[keys].astype(np.int32)
+    def values(self) -> Values:
+        bits = np.ascontiguousarray(self._logits).view(np.uint16)
+        order = np.where(bits & SIGN, bits, ~(bits | SIGN))  # rises as the logits fall
+        keys = np.flatnonzero(np.bincount(order, minlength=PATTERNS)).astype(np.uint16)
+        table = np.zeros(PATTERNS, np.uint16)
+        table[keys] = np.arange(len(keys))
+        places = table[order]
+        falling = np.where(keys & SIGN, keys, ~(keys | SIGN)).view(np.float16).astype(np.float32)
+        falling = np.minimum(falling, self._scores[-1])  # rounded up, one may be above the last that is exact
+        where, size = places + len(keys) * (np.arange(len(bits)) // self._each), PARTS * len(keys)
+        parts = np.bincount(where, minlength=size) - np.bincount(where[self._ids], minlength=size)
+        return Values(falling, -falling, places, parts.reshape(PARTS, -1).astype(np.float64))
 
-    def _apart(self, penalty: float, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The tokens that have scores of their own, and how many of each value are left without them."""
-        keys, values, counts = self.values
-        if penalty == 1.0 or not len(seen):
-            return self._ids, self._scores, counts
-        place = np.full(len(self._keys), -1, np.int32)
-        place[self._ids] = np.arange(len(self._ids))
-        more = seen[place[seen] < 0]
-        place[more] = np.arange(len(self._ids), len(self._ids) + len(more))
-        where = np.searchsorted(~keys, ~self._keys[more])
-        ids = np.concatenate([self._ids, more])
-        scores = np.concatenate([self._scores, values[where]])
-        lowered, by = place[seen], np.float32(penalty)
-        old = scores[lowered]
+    @cached_property
+    def _recorded(self) -> Scores:
+        falling = np.concatenate([self._scores, self.values.falling])
+        numbers, head = np.concatenate([np.ones(len(self._ids)), self.values.parts.sum(axis=0)]), len(self._ids)
+        places = slice(0, head), slice(head, None)
+        return Scores(falling, -falling, numbers, self._ids, self._ids // self._each, *places, NONE)
+
+    @cached_property
+    def _by_id(self) -> tuple[np.ndarray, np.ndarray]:
+        """The head in the order of its ids: their places in it, and they."""
+        order = self._ids.argsort()
+        return order, self._ids[order]
+
+    def _lowered(self, penalty: float, seen: np.ndarray) -> Scores:
+        """The scores with the penalty on the tokens `seen`, which have scores by themselves then."""
+        (order, rising), head, values = self._by_id, len(self._ids), self.values
+        at = rising.searchsorted(seen)
+        at[at == head] = 0
+        new = rising[at] != seen
+        more, lowered = seen[new], order[at]
+        lowered[new] = np.arange(head, head + len(more))
+        counts = self._recorded.numbers[head:] - np.bincount(values.places[more], minlength=len(values.falling))
+        ids, scores = (
+            np.concatenate([self._ids, more]),
+            np.concatenate([self._scores, values.falling[values.places[more]]]),
+        )
+        old, by = scores[lowered], np.float32(penalty)
         scores[lowered] = np.where(old < 0, old * by, old / by)
-        return ids, scores, counts - np.bincount(where, minlength=len(counts)) if len(more) else counts
+        order = (-scores).argsort(kind="stable")
+        apart, ids = scores[order], ids[order]
+        own = values.rising.searchsorted(-apart) + np.arange(len(apart))
+        others = np.ones(len(apart) + len(counts), bool)
+        others[own] = False
+        falling, numbers = np.empty(len(others), np.float32), np.ones(len(others))
+        falling[own], falling[others], numbers[others] = apart, values.falling, counts
+        return Scores(falling, -falling, numbers, ids, ids // self._each, own, others, more)
 
-    def _merged(self, scores: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """All scores, falling, and how many tokens have each, which may be none."""
-        values = self.values[1]
-        if scores is self._scores:
-            return np.concatenate([scores, values]), np.concatenate([np.ones(len(scores), np.int32), counts])
-        apart = np.sort(scores)[::-1]
-        at = np.searchsorted(-values, -apart) + np.arange(len(apart))
-        others = np.ones(len(apart) + len(values), bool)
-        others[at] = False
-        falling, numbers = np.empty(len(others), np.float32), np.ones(len(others), np.int32)
-        falling[at], falling[others], numbers[others] = apart, values, counts
-        return falling, numbers
+    @staticmethod
+    def _range(score: float, rising: np.ndarray) -> tuple[int, int]:
+        """Where those that equal a score begin and end."""
+        wanted = -np.float32(score)
+        return int(rising.searchsorted(wanted)), int(rising.searchsorted(wanted, side="right"))
 
-    def _left(
-        self, least: float, most: float, factor: np.float32, ids: np.ndarray, scores: np.ndarray
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """The tokens whose score reaches `least`, in their order, and e**((score - most) · factor) of each, float32;
-        where they are many, all tokens (None), the others with a mass of 0."""
-        keys, values, counts = self.values
-        reaching = int(np.searchsorted(-values, -np.float32(least), side="right"))
-        table = np.zeros(PATTERNS, np.float32)
-        table[keys[:reaching]] = _mass(values[:reaching], most, factor)
-        own = scores >= least
-        if FEW * int(counts[:reaching].sum()) > len(self._keys):
-            mass = table.take(self._keys.astype(np.intp), mode="clip")
-            mass[ids] = np.where(own, _mass(scores, most, factor), np.float32(0.0))
-            return None, mass
-        which = self._keys >= keys[reaching - 1] if reaching else np.zeros(len(self._keys), bool)
-        which[ids] = own
-        left = np.flatnonzero(which)
-        mass = table[self._keys[left]]
-        mass[np.searchsorted(left, ids[own])] = _mass(scores[own], most, factor)
-        return left, mass
+    def _at(self, score: float, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens with a score, in the order of their ids; and those of them that have it by their value."""
+        (first, last), places = self._range(score, self.values.rising), self.values.places
+        alike = places - np.uint16(first) < last - first  # those before the first become large
+        alike[scores.ids] = False
+        others = alike.nonzero()[0]
+        begin, end = self._range(score, scores.rising[scores.own])
+        both = np.concatenate([others, scores.ids[begin:end]])
+        both.sort()
+        return both, others
 
-    def _at(self, score: float, ids: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The ids of all tokens with a score, in their order."""
-        keys, values, _ = self.values
-        alike = np.zeros(len(self._keys), bool)
-        for key in keys[values == np.float32(score)]:  # one, but for those that were held below the head
-            alike |= self._keys == key
-        alike[ids] = scores == score
-        return np.flatnonzero(alike)
-
-
-def _mass(scores: np.ndarray, most: float, factor: np.float32) -> np.ndarray:
-    mass: np.ndarray = np.exp((scores - np.float32(most)) * factor)
-    return mass
+    def _drawn(
+        self, draw: float, ids: np.ndarray, part_of: np.ndarray, own: np.ndarray, gone: np.ndarray, mass: Any, left: int
+    ) -> int:
+        """The token where the cumulative mass in the order of ids passes `draw` of the whole: `own` of `ids`, of which
+        `gone` are counted among the values; `mass` of the `left` largest values, and 0 of the next."""
+        if not left:
+            order = ids.argsort()
+            return int(ids[order[replay.place_of(own[order], draw)]])
+        mass = mass if len(mass) > left else np.append(mass, np.float32(0.0))
+        sums = self.values.parts[:, :left] @ mass[:left].astype(np.float64) + np.bincount(part_of, own, PARTS)
+        if len(gone):
+            sums -= np.bincount(gone // self._each, mass.take(self.values.places[gone], mode="clip"), PARTS)
+        reached = sums.cumsum()
+        at = draw * float(reached[-1])
+        part = min(int(reached.searchsorted(at, side="right")), PARTS - 1)
+        begin, here = part * self._each, (part_of == part).nonzero()[0]
+        inner = mass.take(self.values.places[begin : begin + self._each], mode="clip")
+        inner[ids[here] - begin] = own[here]
+        place = replay.Sums(inner).passed(at - float(reached[part] - sums[part]), side="right")
+        if place < len(inner) and inner[place] > 0.0:
+            return begin + place
+        inner = mass.take(self.values.places, mode="clip")  # sums that are made otherwise differ in their last digits
+        inner[ids] = own
+        return replay.place_of(inner, draw)
 
 
-def _border(
-    falling: np.ndarray, numbers: np.ndarray, asked: Sampling, most: float, factor: np.float32
-) -> tuple[float, int]:
+def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, int]:
     """The least score that top_k and top_p leave, and how many tokens that have it, where these are not all (or 0).
 
-    `falling` are scores, each of so many tokens as `numbers` say.
+    `mass` is that of one token of each score.
     """
+    falling, rising, numbers = scores[:3]
     kept, border = len(falling), -math.inf
     if asked.top_k > 0:
-        reached = np.cumsum(numbers)
-        if asked.top_k < int(reached[-1]):
-            border = float(falling[np.searchsorted(reached, asked.top_k)])
-            kept = int(np.searchsorted(-falling, -border, side="right"))
+        reached = numbers.cumsum()
+        if asked.top_k < reached[-1]:
+            border = float(falling[reached.searchsorted(asked.top_k)])
+            kept = int(rising.searchsorted(-np.float32(border), side="right"))
     if asked.top_p >= 1.0:
         return border, 0
-    mass = _mass(falling[:kept], most, factor).astype(np.float64)
-    all_of = mass * numbers[:kept]
+    all_of = mass[:kept] * numbers[:kept]
     needed = asked.top_p * float(all_of.sum())
-    sums = np.cumsum(all_of[:LIKELY])
-    if sums[-1] < needed:
-        sums = np.cumsum(all_of)
-    place = min(int(np.searchsorted(sums, needed)), kept - 1)
+    sums = all_of[:LIKELY].cumsum()
+    likely = sums[-1] >= needed
+    place = min(int(sums.searchsorted(needed)) if likely else replay.Sums(all_of).passed(needed, "left"), kept - 1)
     border = float(falling[place])
-    first = int(np.searchsorted(-falling, -np.float32(border)))
-    last = int(np.searchsorted(-falling, -np.float32(border), side="right"))
-    before, alike = float(sums[first - 1]) if first else 0.0, int(numbers[first:last].sum())
+    first, last = Levels._range(border, rising)
+    before, alike = float(all_of[:first].sum()), int(numbers[first:last].sum())
     inside = max(1, math.ceil((needed - before) / float(mass[place]))) if mass[place] > 0.0 else alike
     return border, inside if inside < alike else 0

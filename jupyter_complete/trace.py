@@ -231,7 +231,7 @@ class Trace:
     def _pick(self, step: int, asked: Sampling, draw: float) -> int:
         """The id that `asked` picks at a step."""
         levels = self._levels.get(step)
-        if levels is None or not (asked.greedy or asked.top_k or asked.top_p < 1.0 or asked.min_p):
+        if levels is None:
             return replay.pick(self._scored(step, asked), asked, draw)
         seen = self._named[: self._known[step]] if asked.repetition_penalty != 1.0 else NONE
         return levels.pick(asked, draw, seen)
