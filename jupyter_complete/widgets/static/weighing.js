@@ -74,7 +74,8 @@ function weighingPart(controls, moved, go) {
   }
 
   function replayed(found, taken, step) {
-    if (missing(found)) return void (changed.textContent = found.text ?? changed.textContent);
+    if (found.text) changed.textContent = found.text;
+    if (missing(found)) return;
     if (found !== chosen) list(found, taken);
     chosen = found;
     [...picks.children].forEach((node, at) => node.toggleAttribute("aria-current", at === step));
@@ -84,10 +85,13 @@ function weighingPart(controls, moved, go) {
   function list(found, taken) {
     const other = found.picks.filter(([, id], at) => id !== taken[at][1]).length;
     changed.textContent = other ? `${other} of ${taken.length} steps pick another token (≠), each after the text as it was recorded.` : `All ${taken.length} steps pick the recorded tokens.`;
-    renew(picks, ...found.picks.map(([text, id], at) => {
-      const same = id === taken[at][1], name = `${same ? "" : "≠ "}${glyphs(text)}`;
-      return button(name, `Step ${at + 1}${same ? "" : `, recorded: ${glyphs(taken[at][0])}`}`, () => go(at), { className: `jci-chip ${same ? "" : "jci-other"}` });
-    }));
+    if (picks.children.length !== taken.length) picks.replaceChildren(...taken.map((_, at) => button("", "", () => go(at), { className: "jci-chip" })));
+    found.picks.forEach(([text, id], at) => {
+      const node = picks.children[at], same = id === taken[at][1], name = `${same ? "" : "≠ "}${glyphs(text)}`;
+      if (node.textContent !== name) node.textContent = name; // what stays is not drawn anew
+      node.title = `Step ${at + 1}${same ? "" : `, recorded: ${glyphs(taken[at][0])}`}`;
+      node.classList.toggle("jci-other", !same);
+    });
   }
 
   return { root, set, knobs, draw, replayed };
