@@ -44,6 +44,17 @@ class Scores(NamedTuple):
     gone: np.ndarray  # those of the ids that are counted among the values too
 
 
+class Masses(NamedTuple):
+    """e**((score - largest) / temperature), float32: of tokens by themselves, and of the values, but of those that are
+    `cut` none; only the `left` largest values have any."""
+
+    scores: Scores
+    own: np.ndarray
+    values: np.ndarray
+    left: int
+    cut: np.ndarray = NONE
+
+
 class Levels:
     """A step's tokens by the values of their logits, float16 [V], and the head apart: ids, float32 scores that fall,
     none smaller than any other's."""
@@ -69,17 +80,16 @@ class Levels:
         floor = np.float32(float(most) + math.log(asked.min_p) / float(factor)) if asked.min_p > 0.0 else -np.inf
         least = np.float32(max(border, floor))
         mass[scores.rising.searchsorted(-least, side="right") :] = 0.0
-        own, gone, ids, part_of = mass[scores.own], scores.gone, scores.ids, scores.part_of
+        masses = Masses(
+            scores, mass[scores.own], mass[scores.values], int(self.values.rising.searchsorted(-least, side="right"))
+        )
         if inside and border >= floor:  # of those at the border the first stay
             alike, others = self._at(border, scores)
             last = alike[inside - 1]
-            begin, end = self._range(border, scores.rising[scores.own])
-            own[begin:end][ids[begin:end] > last] = 0.0
-            cut = others[others.searchsorted(last, side="right") :]
-            gone, ids = np.concatenate([gone, cut]), np.concatenate([ids, cut])
-            own, part_of = np.concatenate([own, np.zeros(len(cut), np.float32)]), ids // self._each
-        left = int(self.values.rising.searchsorted(-least, side="right"))
-        return self._drawn(draw, ids, part_of, own, gone, mass[scores.values][: left + 1], left)
+            if len(alike) > len(others):
+                masses.own[(scores.falling[scores.own] == border) & (scores.ids > last)] = 0.0
+            masses = masses._replace(cut=others[others.searchsorted(last, side="right") :])
+        return self._drawn(draw, masses)
 
     @cached_property
     def values(self) -> Values:
@@ -145,34 +155,41 @@ class Levels:
         alike[scores.ids] = False
         others = alike.nonzero()[0]
         begin, end = self._range(score, scores.rising[scores.own])
+        if begin == end:
+            return others, others
         both = np.concatenate([others, scores.ids[begin:end]])
         both.sort()
         return both, others
 
-    def _drawn(
-        self, draw: float, ids: np.ndarray, part_of: np.ndarray, own: np.ndarray, gone: np.ndarray, mass: Any, left: int
-    ) -> int:
-        """The token where the cumulative mass in the order of ids passes `draw` of the whole: `own` of `ids`, of which
-        `gone` are counted among the values; `mass` of the `left` largest values, and 0 of the next."""
+    def _drawn(self, draw: float, masses: Masses) -> int:
+        """The token where the cumulative mass in the order of ids passes `draw` of the whole."""
+        (ids, part_of), own, left = masses.scores[3:5], masses.own, masses.left
         if not left:
             order = ids.argsort()
             return int(ids[order[replay.place_of(own[order], draw)]])
-        mass = mass if len(mass) > left else np.append(mass, np.float32(0.0))
-        sums = self.values.parts[:, :left] @ mass[:left].astype(np.float64) + np.bincount(part_of, own, PARTS)
-        if len(gone):
-            sums -= np.bincount(gone // self._each, mass.take(self.values.places[gone], mode="clip"), PARTS)
+        sums = self.values.parts[:, :left] @ masses.values[:left].astype(np.float64) + np.bincount(part_of, own, PARTS)
+        for those in (masses.scores.gone, masses.cut):
+            if len(those):
+                sums -= np.bincount(those // self._each, self._by_value(masses, those), PARTS)
         reached = sums.cumsum()
         at = draw * float(reached[-1])
         part = min(int(reached.searchsorted(at, side="right")), PARTS - 1)
-        begin, here = part * self._each, (part_of == part).nonzero()[0]
-        inner = mass.take(self.values.places[begin : begin + self._each], mode="clip")
+        begin, end, here = part * self._each, (part + 1) * self._each, (part_of == part).nonzero()[0]
+        inner = self._by_value(masses, slice(begin, end))
+        if len(cut := masses.cut):
+            inner[cut[cut.searchsorted(begin) : cut.searchsorted(end)] - begin] = 0.0
         inner[ids[here] - begin] = own[here]
         place = replay.Sums(inner).passed(at - float(reached[part] - sums[part]), side="right")
         if place < len(inner) and inner[place] > 0.0:
             return begin + place
-        inner = mass.take(self.values.places, mode="clip")  # sums that are made otherwise differ in their last digits
-        inner[ids] = own
+        inner = self._by_value(masses, slice(None))  # sums that are made otherwise differ in their last digits
+        inner[masses.cut], inner[ids] = 0.0, own
         return replay.place_of(inner, draw)
+
+    def _by_value(self, masses: Masses, ids: np.ndarray | slice) -> np.ndarray:
+        """What tokens would have by their values."""
+        found: np.ndarray = masses.values.take(self.values.places[ids], mode="clip")
+        return found
 
 
 def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, int]:
