@@ -28,7 +28,7 @@ class Values(NamedTuple):
     falling: np.ndarray  # float32 [N]
     rising: np.ndarray  # the same with the sign changed, to be searched
     places: np.ndarray  # uint16 [V], of every token the place of its value among these
-    parts: np.ndarray  # float64 [PARTS, N], how many tokens outside of the head have each, by where their ids lie
+    parts: np.ndarray  # whole numbers [PARTS, N], how many tokens outside of the head have each, by where their ids lie
 
 
 class Scores(NamedTuple):
@@ -68,7 +68,7 @@ class Levels:
         """The id that `asked` picks with a `draw` from 0 to 1, its repetition penalty on the tokens `seen` before,
         each of them named once."""
         lowers = asked.repetition_penalty != 1.0 and len(seen)
-        scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._recorded
+        scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._known[0]
         most = scores.falling[(scores.numbers > 0).argmax()] if lowers else scores.falling[0]
         if asked.greedy or math.isnan(draw):
             return int(self._at(most, scores)[0][0])
@@ -81,7 +81,7 @@ class Levels:
         least = np.float32(max(border, floor))
         mass[scores.rising.searchsorted(-least, side="right") :] = 0.0
         masses = Masses(
-            scores, mass[scores.own], mass[scores.values], int(self.values.rising.searchsorted(-least, side="right"))
+            scores, mass[scores.own], mass[scores.values], int(self._known[1].rising.searchsorted(-least, side="right"))
         )
         if inside and border >= floor:  # of those at the border the first stay
             alike, others = self._at(border, scores)
@@ -92,7 +92,8 @@ class Levels:
         return self._drawn(draw, masses)
 
     @cached_property
-    def values(self) -> Values:
+    def _known(self) -> tuple[Scores, Values]:
+        """The scores as they were recorded, and their values."""
         bits = np.ascontiguousarray(self._logits).view(np.uint16)
         order = np.where(bits & SIGN, bits, ~(bits | SIGN))  # rises as the logits fall
         keys = np.flatnonzero(np.bincount(order, minlength=PATTERNS)).astype(np.uint16)
@@ -101,16 +102,15 @@ class Levels:
         places = table[order]
         falling = np.where(keys & SIGN, keys, ~(keys | SIGN)).view(np.float16).astype(np.float32)
         falling = np.minimum(falling, self._scores[-1])  # rounded up, one may be above the last that is exact
-        where, size = places + len(keys) * (np.arange(len(bits)) // self._each), PARTS * len(keys)
-        parts = np.bincount(where, minlength=size) - np.bincount(where[self._ids], minlength=size)
-        return Values(falling, -falling, places, parts.reshape(PARTS, -1).astype(np.float64))
-
-    @cached_property
-    def _recorded(self) -> Scores:
-        falling = np.concatenate([self._scores, self.values.falling])
-        numbers, head = np.concatenate([np.ones(len(self._ids)), self.values.parts.sum(axis=0)]), len(self._ids)
-        places = slice(0, head), slice(head, None)
-        return Scores(falling, -falling, numbers, self._ids, self._ids // self._each, *places, NONE)
+        where, head = places + len(keys) * (np.arange(len(bits)) // self._each), len(self._ids)
+        counts = np.bincount(where, minlength=PARTS * len(keys))
+        counts -= np.bincount(where[self._ids], minlength=len(counts))
+        parts = counts.reshape(PARTS, -1)
+        falling, numbers = np.concatenate([self._scores, falling]), np.concatenate([np.ones(head), parts.sum(axis=0)])
+        own, values, rising = slice(0, head), slice(head, None), -falling
+        scores = Scores(falling, rising, numbers, self._ids, self._ids // self._each, own, values, NONE)
+        few = parts.astype(np.min_scalar_type(self._each))  # there are hundreds of steps
+        return scores, Values(falling[values], rising[values], places, few)
 
     @cached_property
     def _by_id(self) -> tuple[np.ndarray, np.ndarray]:
@@ -120,13 +120,13 @@ class Levels:
 
     def _lowered(self, penalty: float, seen: np.ndarray) -> Scores:
         """The scores with the penalty on the tokens `seen`, which have scores by themselves then."""
-        (order, rising), head, values = self._by_id, len(self._ids), self.values
+        (order, rising), head, values = self._by_id, len(self._ids), self._known[1]
         at = rising.searchsorted(seen)
         at[at == head] = 0
         new = rising[at] != seen
         more, lowered = seen[new], order[at]
         lowered[new] = np.arange(head, head + len(more))
-        counts = self._recorded.numbers[head:] - np.bincount(values.places[more], minlength=len(values.falling))
+        counts = self._known[0].numbers[head:] - np.bincount(values.places[more], minlength=len(values.falling))
         ids, scores = (
             np.concatenate([self._ids, more]),
             np.concatenate([self._scores, values.falling[values.places[more]]]),
@@ -150,7 +150,7 @@ class Levels:
 
     def _at(self, score: float, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
         """The tokens with a score, in the order of their ids; and those of them that have it by their value."""
-        (first, last), places = self._range(score, self.values.rising), self.values.places
+        (first, last), places = self._range(score, self._known[1].rising), self._known[1].places
         alike = places - np.uint16(first) < last - first  # those before the first become large
         alike[scores.ids] = False
         others = alike.nonzero()[0]
@@ -167,7 +167,8 @@ class Levels:
         if not left:
             order = ids.argsort()
             return int(ids[order[replay.place_of(own[order], draw)]])
-        sums = self.values.parts[:, :left] @ masses.values[:left].astype(np.float64) + np.bincount(part_of, own, PARTS)
+        parts = self._known[1].parts[:, :left].astype(np.float64)
+        sums = parts @ masses.values[:left].astype(np.float64) + np.bincount(part_of, own, PARTS)
         for those in (masses.scores.gone, masses.cut):
             if len(those):
                 sums -= np.bincount(those // self._each, self._by_value(masses, those), PARTS)
@@ -188,7 +189,7 @@ class Levels:
 
     def _by_value(self, masses: Masses, ids: np.ndarray | slice) -> np.ndarray:
         """What tokens would have by their values."""
-        found: np.ndarray = masses.values.take(self.values.places[ids], mode="clip")
+        found: np.ndarray = masses.values.take(self._known[1].places[ids], mode="clip")
         return found
 
 
