@@ -25,8 +25,7 @@ NONE = np.empty(0, np.int64)
 class Values(NamedTuple):
     """The N values that logits have. Of equal ones the head may have taken all tokens."""
 
-    falling: np.ndarray  # float32 [N]
-    rising: np.ndarray  # the same with the sign changed, to be searched
+    rising: np.ndarray  # float32 [N], with the sign changed: so they can be searched
     places: np.ndarray  # uint16 [V], of every token the place of its value among these
     parts: np.ndarray  # whole numbers [PARTS, N], how many tokens outside of the head have each, by where their ids lie
 
@@ -34,9 +33,8 @@ class Values(NamedTuple):
 class Scores(NamedTuple):
     """All scores, falling: of tokens that have one by themselves, and the values, for all others."""
 
-    falling: np.ndarray  # float32 [M]
-    rising: np.ndarray
-    numbers: np.ndarray  # float64 [M], how many tokens have each, which may be none
+    rising: np.ndarray  # float32 [M], with the sign changed
+    numbers: np.ndarray  # uint32 [M], how many tokens have each, which may be none
     ids: np.ndarray  # the tokens by themselves, in the order of their scores
     part_of: np.ndarray  # in which part each of them lies
     own: Any  # where theirs stand among the scores
@@ -69,12 +67,12 @@ class Levels:
         each of them named once."""
         lowers = asked.repetition_penalty != 1.0 and len(seen)
         scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._known[0]
-        most = scores.falling[(scores.numbers > 0).argmax()] if lowers else scores.falling[0]
+        most = -scores.rising[(scores.numbers > 0).argmax()] if lowers else -scores.rising[0]
         if asked.greedy or math.isnan(draw):
             return int(self._at(most, scores)[0][0])
         factor = np.float32(1.0 / max(replay.COLDEST, asked.temperature))
-        mass = scores.falling - most
-        mass *= factor
+        mass = scores.rising + most
+        mass *= -factor
         np.exp(mass, mass)
         border, inside = _border(scores, mass, asked)
         floor = np.float32(float(most) + math.log(asked.min_p) / float(factor)) if asked.min_p > 0.0 else -np.inf
@@ -87,7 +85,7 @@ class Levels:
             alike, others = self._at(border, scores)
             last = alike[inside - 1]
             if len(alike) > len(others):
-                masses.own[(scores.falling[scores.own] == border) & (scores.ids > last)] = 0.0
+                masses.own[(scores.rising[scores.own] == -border) & (scores.ids > last)] = 0.0
             masses = masses._replace(cut=others[others.searchsorted(last, side="right") :])
         return self._drawn(draw, masses)
 
@@ -106,11 +104,12 @@ class Levels:
         counts = np.bincount(where, minlength=PARTS * len(keys))
         counts -= np.bincount(where[self._ids], minlength=len(counts))
         parts = counts.reshape(PARTS, -1)
-        falling, numbers = np.concatenate([self._scores, falling]), np.concatenate([np.ones(head), parts.sum(axis=0)])
-        own, values, rising = slice(0, head), slice(head, None), -falling
-        scores = Scores(falling, rising, numbers, self._ids, self._ids // self._each, own, values, NONE)
+        rising, numbers = -np.concatenate([self._scores, falling]), np.ones(head + len(keys), np.uint32)
+        numbers[head:] = parts.sum(axis=0)
+        own, values = slice(0, head), slice(head, None)
+        scores = Scores(rising, numbers, self._ids, self._ids // self._each, own, values, NONE)
         few = parts.astype(np.min_scalar_type(self._each))  # there are hundreds of steps
-        return scores, Values(falling[values], rising[values], places, few)
+        return scores, Values(rising[values], places, few)
 
     @cached_property
     def _by_id(self) -> tuple[np.ndarray, np.ndarray]:
@@ -126,21 +125,21 @@ class Levels:
         new = rising[at] != seen
         more, lowered = seen[new], order[at]
         lowered[new] = np.arange(head, head + len(more))
-        counts = self._known[0].numbers[head:] - np.bincount(values.places[more], minlength=len(values.falling))
-        ids, scores = (
+        counts = self._known[0].numbers[head:] - np.bincount(values.places[more], minlength=len(values.rising))
+        ids, rising = (
             np.concatenate([self._ids, more]),
-            np.concatenate([self._scores, values.falling[values.places[more]]]),
+            np.concatenate([-self._scores, values.rising[values.places[more]]]),
         )
-        old, by = scores[lowered], np.float32(penalty)
-        scores[lowered] = np.where(old < 0, old * by, old / by)
-        order = (-scores).argsort(kind="stable")
-        apart, ids = scores[order], ids[order]
-        own = values.rising.searchsorted(-apart) + np.arange(len(apart))
+        old, by = rising[lowered], np.float32(penalty)
+        rising[lowered] = np.where(old > 0, old * by, old / by)
+        order = rising.argsort(kind="stable")
+        apart, ids = rising[order], ids[order]
+        own = values.rising.searchsorted(apart) + np.arange(len(apart))
         others = np.ones(len(apart) + len(counts), bool)
         others[own] = False
-        falling, numbers = np.empty(len(others), np.float32), np.ones(len(others))
-        falling[own], falling[others], numbers[others] = apart, values.falling, counts
-        return Scores(falling, -falling, numbers, ids, ids // self._each, own, others, more)
+        rising, numbers = np.empty(len(others), np.float32), np.ones(len(others), np.uint32)
+        rising[own], rising[others], numbers[others] = apart, values.rising, counts
+        return Scores(rising, numbers, ids, ids // self._each, own, others, more)
 
     @staticmethod
     def _range(score: float, rising: np.ndarray) -> tuple[int, int]:
@@ -163,7 +162,7 @@ class Levels:
 
     def _drawn(self, draw: float, masses: Masses) -> int:
         """The token where the cumulative mass in the order of ids passes `draw` of the whole."""
-        (ids, part_of), own, left = masses.scores[3:5], masses.own, masses.left
+        (ids, part_of), own, left = masses.scores[2:4], masses.own, masses.left
         if not left:
             order = ids.argsort()
             return int(ids[order[replay.place_of(own[order], draw)]])
@@ -198,12 +197,12 @@ def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, i
 
     `mass` is that of one token of each score.
     """
-    falling, rising, numbers = scores[:3]
-    kept, border = len(falling), -math.inf
+    rising, numbers = scores.rising, scores.numbers
+    kept, border = len(rising), -math.inf
     if asked.top_k > 0:
         reached = numbers.cumsum()
         if asked.top_k < reached[-1]:
-            border = float(falling[reached.searchsorted(asked.top_k)])
+            border = -float(rising[reached.searchsorted(asked.top_k)])
             kept = int(rising.searchsorted(-np.float32(border), side="right"))
     if asked.top_p >= 1.0:
         return border, 0
@@ -212,7 +211,7 @@ def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, i
     sums = all_of[:LIKELY].cumsum()
     likely = sums[-1] >= needed
     place = min(int(sums.searchsorted(needed)) if likely else replay.Sums(all_of).passed(needed, "left"), kept - 1)
-    border = float(falling[place])
+    border = -float(rising[place])
     first, last = Levels._range(border, rising)
     before, alike = float(all_of[:first].sum()), int(numbers[first:last].sum())
     inside = max(1, math.ceil((needed - before) / float(mass[place]))) if mass[place] > 0.0 else alike
