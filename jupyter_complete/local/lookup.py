@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-SHORTEST, LONGEST = 2, 6  # tokens at the end of the text that are compared with an earlier place
+TRUST = (0.0, 0.0, 0.35, 0.5, 0.7, 0.8, 0.87, 0.9, 0.93)  # at first, by how many tokens are alike
+SHORTEST, LONGEST = 2, len(TRUST) - 1  # tokens at the end of the text that are compared with an earlier place
 MOST = 8  # tokens of a pass
 COST = 0.2  # of one more token in a pass, where a pass for one costs 1, until it was measured
 WORTH = 1.05  # least gain for which guesses are made
-RATE = 0.15  # at which trust follows what it is given for
+RATE = 0.1  # at which trust follows what it is given for
+HEARD = 256  # tokens at the prompt's end whose own repetitions say how far to trust
 
 
 def costs_of(extra: float, widths: Sequence[int] = range(1, MOST + 1)) -> list[float]:
@@ -30,9 +32,11 @@ class Lookup:
     def __init__(self, ids: Sequence[int]) -> None:
         self._ids: list[int] = []
         self._after: dict[tuple[int, int], int] = {}  # where the text went on after a pair, the last time
-        self._trust = [length / 8 for length in range(LONGEST + 1)]
-        for token in ids:
+        self._trust = list(TRUST)
+        for token in ids[:-HEARD]:
             self._append(token)
+        for token in ids[-HEARD:]:
+            self.take(token)
 
     def guess(self, most: int, costs: Sequence[float] = COSTS) -> list[int]:
         """Up to `most` tokens that may follow; none where checking them would not pay by what passes cost."""

@@ -49,6 +49,15 @@ def test_guesses_that_fail_are_given_up_and_taken_up_again_when_they_would_have_
     assert lookup.guess(7) != []
 
 
+def test_a_prompt_s_own_repetitions_say_how_far_to_trust() -> None:
+    faithful, fickle = [], []
+    for other in range(1000, 1020):
+        faithful += [1, 2, 3, 4, other]  # 1, 2 go on as before
+        fickle += [1, 2, other, other + 100, other + 200]  # and here as never before
+    assert len(Lookup([*faithful, 1, 2]).guess(7)) > len(Lookup([1, 2, 3, 4, 5, 1, 2]).guess(7)) > 0
+    assert Lookup([*fickle, 1, 2]).guess(7) == []
+
+
 @pytest.mark.parametrize(("trust", "most", "count"), [(0.0, 7, 0), (0.1, 7, 0), (1.0, 7, 7), (1.0, 3, 3), (1.0, 0, 0)])
 def test_as_many_are_checked_at_once_as_pay(trust: float, most: int, count: int) -> None:
     assert worthwhile(trust, most) == count
