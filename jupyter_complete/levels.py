@@ -66,7 +66,7 @@ class Levels:
         """The id that `asked` picks with a `draw` from 0 to 1, its repetition penalty on the tokens `seen` before,
         each of them named once."""
         lowers = asked.repetition_penalty != 1.0 and len(seen)
-        scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._known[0]
+        scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._recorded
         most = -scores.rising[(scores.numbers > 0).argmax()] if lowers else -scores.rising[0]
         if asked.greedy or math.isnan(draw):
             return int(self._at(most, scores)[0][0])
@@ -78,9 +78,8 @@ class Levels:
         floor = np.float32(float(most) + math.log(asked.min_p) / float(factor)) if asked.min_p > 0.0 else -np.inf
         least = np.float32(max(border, floor))
         mass[scores.rising.searchsorted(-least, side="right") :] = 0.0
-        masses = Masses(
-            scores, mass[scores.own], mass[scores.values], int(self._known[1].rising.searchsorted(-least, side="right"))
-        )
+        left = int(self._values.rising.searchsorted(-least, side="right"))
+        masses = Masses(scores, mass[scores.own], mass[scores.values], left)
         if inside and border >= floor:  # of those at the border the first stay
             alike, others = self._at(border, scores)
             last = alike[inside - 1]
@@ -111,6 +110,14 @@ class Levels:
         few = parts.astype(np.min_scalar_type(self._each))  # there are hundreds of steps
         return scores, Values(rising[values], places, few)
 
+    @property
+    def _recorded(self) -> Scores:
+        return self._known[0]
+
+    @property
+    def _values(self) -> Values:
+        return self._known[1]
+
     @cached_property
     def _by_id(self) -> tuple[np.ndarray, np.ndarray]:
         """The head in the order of its ids: their places in it, and they."""
@@ -119,17 +126,15 @@ class Levels:
 
     def _lowered(self, penalty: float, seen: np.ndarray) -> Scores:
         """The scores with the penalty on the tokens `seen`, which have scores by themselves then."""
-        (order, rising), head, values = self._by_id, len(self._ids), self._known[1]
+        (order, rising), head, values = self._by_id, len(self._ids), self._values
         at = rising.searchsorted(seen)
         at[at == head] = 0
         new = rising[at] != seen
         more, lowered = seen[new], order[at]
         lowered[new] = np.arange(head, head + len(more))
-        counts = self._known[0].numbers[head:] - np.bincount(values.places[more], minlength=len(values.rising))
-        ids, rising = (
-            np.concatenate([self._ids, more]),
-            np.concatenate([-self._scores, values.rising[values.places[more]]]),
-        )
+        counts = self._recorded.numbers[head:] - np.bincount(values.places[more], minlength=len(values.rising))
+        ids = np.concatenate([self._ids, more])
+        rising = np.concatenate([-self._scores, values.rising[values.places[more]]])
         old, by = rising[lowered], np.float32(penalty)
         rising[lowered] = np.where(old > 0, old * by, old / by)
         order = rising.argsort(kind="stable")
@@ -141,19 +146,13 @@ class Levels:
         rising[own], rising[others], numbers[others] = apart, values.rising, counts
         return Scores(rising, numbers, ids, ids // self._each, own, others, more)
 
-    @staticmethod
-    def _range(score: float, rising: np.ndarray) -> tuple[int, int]:
-        """Where those that equal a score begin and end."""
-        wanted = -np.float32(score)
-        return int(rising.searchsorted(wanted)), int(rising.searchsorted(wanted, side="right"))
-
     def _at(self, score: float, scores: Scores) -> tuple[np.ndarray, np.ndarray]:
         """The tokens with a score, in the order of their ids; and those of them that have it by their value."""
-        (first, last), places = self._range(score, self._known[1].rising), self._known[1].places
+        (first, last), places = _range(score, self._values.rising), self._values.places
         alike = places - np.uint16(first) < last - first  # those before the first become large
         alike[scores.ids] = False
         others = alike.nonzero()[0]
-        begin, end = self._range(score, scores.rising[scores.own])
+        begin, end = _range(score, scores.rising[scores.own])
         if begin == end:
             return others, others
         both = np.concatenate([others, scores.ids[begin:end]])
@@ -166,7 +165,7 @@ class Levels:
         if not left:
             order = ids.argsort()
             return int(ids[order[replay.place_of(own[order], draw)]])
-        parts = self._known[1].parts[:, :left].astype(np.float64)
+        parts = self._values.parts[:, :left].astype(np.float64)
         sums = parts @ masses.values[:left].astype(np.float64) + np.bincount(part_of, own, PARTS)
         for those in (masses.scores.gone, masses.cut):
             if len(those):
@@ -188,8 +187,14 @@ class Levels:
 
     def _by_value(self, masses: Masses, ids: np.ndarray | slice) -> np.ndarray:
         """What tokens would have by their values."""
-        found: np.ndarray = masses.values.take(self._known[1].places[ids], mode="clip")
+        found: np.ndarray = masses.values.take(self._values.places[ids], mode="clip")
         return found
+
+
+def _range(score: float, rising: np.ndarray) -> tuple[int, int]:
+    """Where those that equal a score begin and end."""
+    wanted = -np.float32(score)
+    return int(rising.searchsorted(wanted)), int(rising.searchsorted(wanted, side="right"))
 
 
 def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, int]:
@@ -212,7 +217,7 @@ def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, i
     likely = sums[-1] >= needed
     place = min(int(sums.searchsorted(needed)) if likely else replay.Sums(all_of).passed(needed, "left"), kept - 1)
     border = -float(rising[place])
-    first, last = Levels._range(border, rising)
+    first, last = _range(border, rising)
     before, alike = float(all_of[:first].sum()), int(numbers[first:last].sum())
     inside = max(1, math.ceil((needed - before) / float(mass[place]))) if mass[place] > 0.0 else alike
     return border, inside if inside < alike else 0
