@@ -155,6 +155,11 @@ def llama() -> Any:
     return _decoder_only("LlamaConfig")
 
 
+def whole_groups() -> Any:
+    """A Llama whose matrices have whole groups of 32 columns."""
+    return _decoder_only("LlamaConfig", hidden_size=64)
+
+
 def qwen2() -> Any:
     return _decoder_only("Qwen2Config")
 
@@ -271,7 +276,7 @@ def make(name: str) -> tuple[Any, Any]:
     import torch
 
     torch.manual_seed(11)
-    model = {**CAUSAL, **ENCODER_DECODER}[name]()
+    model = {**CAUSAL, **ENCODER_DECODER, "whole groups": whole_groups}[name]()
     return model.eval(), unigram() if name in ENCODER_DECODER else byte_level()
 
 

@@ -94,7 +94,7 @@ def _normed(w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: 
             else:
                 add(w.norms, shape, s.branch, m, layer - 1, 3, s.row, rank, s.x)
             norm(s.x, m, 0, w.norms, layer, kind, shape.epsilon, s.row, rank, 0)
-            round_in_batch(s.row, rank, w.qkv, s.rounded, m)
+            round_in_batch(s.row, rank, w.gate_up if kind > 0 else w.qkv, s.rounded, m)
         first, last = take(s.words, turn, rank, team, pieces)
 
 

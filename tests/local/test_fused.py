@@ -41,6 +41,19 @@ def fused(name: str, threads: int = 2) -> Fused:
     return Fused(arrays, model.config, threads)
 
 
+def some_at_four_bits(ending: tuple[str, ...]) -> Fused:
+    """A tiny Llama, some of whose matrices hold no more than 4 bits."""
+    model, made = tiny.make("whole groups")[0], torch.Generator().manual_seed(4)
+    weights = dict(model.state_dict())
+    for key, weight in weights.items():
+        if key.endswith(ending):
+            q = torch.randint(0, 16, (len(weight), weight.shape[1] // 32, 32), generator=made)
+            q[..., 3], q[..., 20] = 0, 15
+            weights[key] = ((q - 8) * torch.full((len(weight), q.shape[1], 1), 2.0**-5)).flatten(1)
+    arrays = steps.result(packed.pack(model.config, weights.__getitem__, StopEvent()))
+    return Fused(arrays, model.config, 2)
+
+
 def engines(name: str) -> tuple[LocalEngine, LocalEngine]:
     """One on the compiled step, and transformers' own forward pass of the same weights."""
     tokenizer = tiny.make(name)[1]
@@ -63,6 +76,23 @@ def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
     with one.awake():
         mine = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
     torch.testing.assert_close(torch.cat(mine), own, atol=2e-2, rtol=1e-4)  # vectors are rounded to 16 bits
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [("q_proj.weight", "k_proj.weight", "v_proj.weight"), ("gate_proj.weight", "up_proj.weight"), "proj.weight"],
+    ids=["attention", "MLP", "all"],
+)
+def test_matrices_of_four_and_eight_bits_stand_beside_each_other(ending: Any) -> None:
+    ids = [(7 * n + n // 3) % 380 for n in range(40)]
+    one = some_at_four_bits(ending)
+    with one.awake():
+        whole, steps_of_eight, steps_of_one = one.runner(), one.runner(), one.runner()
+        prompt = whole.forward([ids], every=True)[0].clone()
+        eights = [steps_of_eight.forward([ids[at : at + 8]], every=True)[0].clone() for at in range(0, len(ids), 8)]
+        ones = [steps_of_one.forward([[token]])[0].clone() for token in ids]
+    assert torch.equal(torch.cat(eights), torch.stack(ones))
+    torch.testing.assert_close(prompt, torch.cat(eights), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
