@@ -27,8 +27,8 @@ from .products import BATCH
 from .rounding import GROUP, rounded
 from .runners import Halted, Runner
 from .slots import Slots, filled
-from .step import MOST, Scratch
-from .tiles import COUNTS
+from .step import Scratch
+from .tiles import MOST, WIDTHS
 from .vectors import ROWS, zeros
 
 SHORT = 16  # new tokens that go through the step, a few at a time; more are read in one pass
@@ -62,7 +62,7 @@ class Fused:
         self._room = 0
         self._last = TOLD  # seconds of a step of one
         self._extra = COST  # of one more token in a step, where one by itself costs 1
-        self.costs = costs_of(COST, COUNTS)
+        self.costs = costs_of(COST, WIDTHS)
         self._serving: tuple[list[threading.Thread], Any] | None = None
 
     def prepare(self) -> None:
@@ -106,9 +106,9 @@ class Fused:
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
     def _learn(self, cost: float, tokens: int) -> None:
-        width = next(count for count in COUNTS if count >= tokens)
+        width = next(count for count in WIDTHS if count >= tokens)
         self._extra += LEARNT * (min(1.0, max(0.0, (cost - 1) / (width - 1))) - self._extra)
-        self.costs = costs_of(self._extra, COUNTS)
+        self.costs = costs_of(self._extra, WIDTHS)
 
     def steps(
         self, token: int, count: int, asked: Asked, draws: Sequence[float], ends: Collection[int], cache: Slots

@@ -23,7 +23,8 @@ from .linears import others, swap, team_of, tiled_modules
 from .packed import place
 from .quantize import Groups, eight_bits, four_bits, tiled
 from .safetensors_file import SafetensorsWriter, mapped
-from .team import MOST, Team
+from .team import Team
+from .tiles import MOST
 
 VERSION = "general 1"  # of what is written; another one packs again
 FILE, PLAN = "model.safetensors", "plan.json"

@@ -10,20 +10,19 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import linked
+from .dots import OF_BIT, dot, nothing, whole
 from .linked import Kernel, at
-from .rounding import BITS, PAIRS
+from .rounding import BITS, WIDEST
 from .tiles import TileReader
 from .vectors import (
     FAST,
     FLOATS,
     INDEX,
     MANY,
-    NOTHING,
     ROWS,
     WORDS,
     ZERO,
     aligned,
-    dot,
     each,
     everywhere,
     fma,
@@ -33,20 +32,20 @@ from .vectors import (
 )
 
 # vectors that share a pass over a tile: as many as there are registers for their sums
-BATCH, AT_ONCE = (12, 4) if MANY else (6, 2)  # and pairs of columns in a turn of the loop
+BATCH, AT_ONCE = (12, 4) if MANY else (6, 2)  # and words of columns in a turn of the loop
 
 
 class Unpacked(NamedTuple):
-    """Tiles of one matrix with their columns in pairs, a row for each."""
+    """Tiles of one matrix with their columns as vectors have them, a row for each."""
 
-    words: Any  # int32 [tiles, G · 16 · 16]
+    words: Any  # int32 [tiles, G · 16 · 16], or half of that at 4 bits
     scale: Any  # float32 [tiles, G · 16]
     low: Any
 
 
 def unpacked(tiles: int, groups: int) -> Unpacked:
     """Room for so many tiles of at most so many groups."""
-    words = zeros(tiles, groups * PAIRS * ROWS, dtype=np.int32)
+    words = zeros(tiles, groups * WIDEST * ROWS, dtype=np.int32)
     return Unpacked(words, zeros(tiles, groups * ROWS), zeros(tiles, groups * ROWS))
 
 
@@ -76,7 +75,7 @@ def multiply(u: Any, one: int, groups: int, bits: int, r: Any, batch: int, y: An
         at(u.words, one * u.words.shape[1]),
         at(u.scale, one * u.scale.shape[1]),
         at(u.low, one * u.low.shape[1]),
-        at(r.words, first * PAIRS),
+        at(r.words, first * OF_BIT * bits),
         at(r.scale, first),
         at(r.sums, first),
         at(y, row * y.shape[1] + place),
@@ -84,30 +83,30 @@ def multiply(u: Any, one: int, groups: int, bits: int, r: Any, batch: int, y: An
     )
 
 
-def _emit_products(builder: Any, groups: Any, low: bool, tile: list[Any], vectors: list[list[Any]]) -> None:
-    """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x at 4 bits; `tile` and `vectors` are pointers."""
+def _emit_products(builder: Any, groups: Any, bits: int, tile: list[Any], vectors: list[list[Any]]) -> None:
+    """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x̂ at 4 bits; `tile` and `vectors` are pointers."""
     words, scales, lows = tile
     xs, x_scales, x_sums, ys = vectors
     totals = [cgutils.alloca_once_value(builder, ZERO) for _ in ys]
-    dots = [cgutils.alloca_once_value(builder, NOTHING) for _ in ys]
+    dots, of_group = [cgutils.alloca_once_value(builder, nothing(bits)) for _ in ys], OF_BIT * bits
     with cgutils.for_range(builder, groups) as loop:
         for one in dots:
-            builder.store(NOTHING, one)
-        begin = builder.mul(loop.index, INDEX(PAIRS))
-        with cgutils.for_range(builder, INDEX(PAIRS // AT_ONCE)) as turn:
+            builder.store(nothing(bits), one)
+        begin = builder.mul(loop.index, INDEX(of_group))
+        with cgutils.for_range(builder, INDEX(of_group // AT_ONCE)) as turn:
             for one_of in range(AT_ONCE):
                 p = builder.add(begin, builder.add(builder.mul(turn.index, INDEX(AT_ONCE)), INDEX(one_of)))
                 w = load(builder, builder.gep(words, [builder.mul(p, INDEX(ROWS))]), WORDS)
                 place = builder.mul(p, INDEX(BATCH))
                 for x, one in zip(xs, dots, strict=True):
-                    pair = everywhere(builder, builder.gep(x, [place]))
-                    builder.store(dot(builder, builder.load(one), w, pair), one)
-        of_group = builder.mul(loop.index, INDEX(ROWS))
-        scale, begin = load(builder, builder.gep(scales, [of_group]), FLOATS), builder.mul(loop.index, INDEX(BATCH))
-        least = load(builder, builder.gep(lows, [of_group]), FLOATS) if low else None
+                    word = everywhere(builder, builder.gep(x, [place]))
+                    builder.store(dot(builder, builder.load(one), w, word, bits), one)
+        of_rows = builder.mul(loop.index, INDEX(ROWS))
+        scale, begin = load(builder, builder.gep(scales, [of_rows]), FLOATS), builder.mul(loop.index, INDEX(BATCH))
+        least = load(builder, builder.gep(lows, [of_rows]), FLOATS) if bits == 4 else None
         for total, one, x_scale, x_sum in zip(totals, dots, x_scales, x_sums, strict=True):
             factor = everywhere(builder, builder.gep(x_scale, [begin]))
-            value = builder.fmul(builder.sitofp(builder.load(one), FLOATS), factor)
+            value = builder.fmul(builder.sitofp(whole(builder, builder.load(one)), FLOATS), factor)
             value = fma(builder, value, scale, builder.load(total))
             if least is not None:
                 value = fma(builder, least, everywhere(builder, builder.gep(x_sum, [begin])), value)
@@ -137,18 +136,18 @@ def _products(
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
                 tile, ys = [words, scale, low], each(builder, y, y_step, BATCH)
-                _emit_products(builder, groups, width == 4, tile, [*each_of, ys])
+                _emit_products(builder, groups, width, tile, [*each_of, ys])
         return context.get_dummy_value()
 
     return types.void(*_MULTIPLY), generate
 
 
 @intrinsic
-def _in_pairs(
-    typing: Any, words: Any, scale: Any, low: Any, groups: Any, bits: Any, pairs: Any, scales: Any, lows: Any
+def _as_columns(
+    typing: Any, words: Any, scale: Any, low: Any, groups: Any, bits: Any, columns: Any, scales: Any, lows: Any
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        words, scale, low, groups, bits, pairs, scales, lows = args
+        words, scale, low, groups, bits, columns, scales, lows = args
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
                 tile = TileReader(builder, words, scale, low, width)
@@ -157,17 +156,18 @@ def _in_pairs(
                     store(builder, tile.scale(loop.index), builder.gep(scales, [place]))
                     if width == 4:
                         store(builder, tile.low(loop.index), builder.gep(lows, [place]))
-                    first, words_of = builder.gep(pairs, [builder.mul(place, INDEX(PAIRS))]), tile.words(loop.index)
-                    both = (one for at_word in range(width) for one in tile.pairs(words_of, INDEX(at_word)))
-                    for p, pair in enumerate(both):
-                        store(builder, pair, builder.gep(first, [INDEX(p * ROWS)]))
+                    first = builder.gep(columns, [builder.mul(place, INDEX(OF_BIT * width))])
+                    of_group = tile.words(loop.index)
+                    each_of = (one for word in range(width) for one in tile.columns(of_group, INDEX(word)))
+                    for at_word, one in enumerate(each_of):
+                        store(builder, one, builder.gep(first, [INDEX(at_word * ROWS)]))
         return context.get_dummy_value()
 
     return types.void(*_UNPACK), generate
 
 
-def _unpack(words: Any, scale: Any, low: Any, groups: int, bits: int, pairs: Any, scales: Any, lows: Any) -> None:
-    _in_pairs(words, scale, low, groups, bits, pairs, scales, lows)
+def _unpack(words: Any, scale: Any, low: Any, groups: int, bits: int, columns: Any, scales: Any, lows: Any) -> None:
+    _as_columns(words, scale, low, groups, bits, columns, scales, lows)
 
 
 def _multiply(

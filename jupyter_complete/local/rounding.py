@@ -1,8 +1,8 @@
-"""Vectors rounded off to groups of 32 numbers of 16 bits, as the tiles of local/tiles are multiplied with.
+"""Vectors rounded off to groups of 32 numbers of 16 or 8 bits, as the tiles of local/tiles are multiplied with.
 
-x̂ = d · q with |q| at most 32767: some three digits more than the weights have. Processors multiply and add pairs of
-such numbers in one go, four bits of a weight become one with two instructions, and a group's sum is exact, for
-32 · 127 · 32767 fits into 32 bits: the order of its terms changes nothing.
+x̂ = d · q, with |q| at most 32767 where the weights have 8 bits and 127 where they have 4. Processors multiply and add
+two or four columns of such numbers in one go (see local/dots), and a group's sum is exact: 32 · 127 · 32767 fits into
+32 bits, so the order of its terms changes nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import linked
+from .dots import OF_BIT
 from .linked import Kernel, at
 from .vectors import (
     FAST,
@@ -34,32 +35,31 @@ from .vectors import (
 )
 
 GROUP = 32  # columns that share a scale
-PAIRS = GROUP // 2
-BITS = (4, 8)  # of a weight
-MOST = 32767.0
+MOST = {4: 127.0, 8: 32767.0}  # of a vector's q, by the bits of a weight
+BITS = tuple(MOST)
+WIDEST = OF_BIT * max(BITS)  # words of a group
 
 
 class Rounded(NamedTuple):
     """Vectors of G groups, flat; L of them side by side, so that their items alternate.
 
-    A word holds two columns, in the order in which a tile's words give them (see `pairs_of`).
+    A word holds two or four columns, in the order in which a tile's words give them (see `columns_of`).
     """
 
-    words: Any  # int32 [vectors / L, G, 16, L]
+    words: Any  # int32 [vectors / L, G, 16 or 8, L]
     scale: Any  # float32 [vectors / L, G, L]
-    sums: Any  # the same: the sum of each group
+    sums: Any  # the same: the sum of each group, which weights of 4 bits need
 
 
 def rounded(places: int) -> Rounded:
     """Room for so many groups in all."""
-    return Rounded(zeros(places * PAIRS, dtype=np.int32), zeros(places), zeros(places))
+    return Rounded(zeros(places * WIDEST, dtype=np.int32), zeros(places), zeros(places))
 
 
-def pairs_of(bits: int) -> list[tuple[int, int]]:
-    """The two columns of a group that each pair holds: halves of a word of the tile, which move to places together."""
+def columns_of(bits: int) -> list[int]:
+    """The columns of a group in the order of a vector's words: every second one of a tile's word, then the others."""
     of_word = GROUP // bits
-    half = of_word // 2
-    return [(of_word * word + i, of_word * word + half + i) for word in range(bits) for i in range(half)]
+    return [of_word * word + one for word in range(bits) for part in range(2) for one in range(part, of_word, 2)]
 
 
 @njit(**FAST)
@@ -69,7 +69,7 @@ def round_off(x: Any, row: int, groups: int, bits: int, r: Any, first: int, lane
         at(x, row * x.shape[1]),
         groups,
         bits,
-        at(r.words, first * PAIRS + lane),
+        at(r.words, first * OF_BIT * bits + lane),
         at(r.scale, first + lane),
         at(r.sums, first + lane),
         lanes,
@@ -85,27 +85,32 @@ def _emit_round(builder: Any, bits: int, x: Any, words: Any, scale: Any, sums: A
     """One group, whose first column is at x."""
     halves = [load(builder, builder.gep(x, [INDEX(half * ROWS)]), FLOATS) for half in range(2)]
     zero, one = FLOAT(0.0), FLOAT(1.0)
-    total = builder.fadd(*(reduced(builder, "fadd", zero, half) for half in halves))
-    tops = [reduced(builder, "fmax", _unary(builder, "fabs", half)) for half in halves]
-    most = builder.select(builder.fcmp_ordered(">", *tops), *tops)
-    builder.store(total, sums)
-    builder.store(builder.fmul(most, FLOAT(1.0 / MOST)), scale)
+    sizes = [_unary(builder, "fabs", half) for half in halves]
+    most = reduced(builder, "fmax", builder.select(builder.fcmp_ordered(">", *sizes), *sizes))
+    step = builder.fmul(most, FLOAT(1.0 / MOST[bits]))
+    builder.store(step, scale)
     some = builder.fcmp_ordered(">", most, zero)
-    factor = builder.select(some, builder.fdiv(FLOAT(MOST), builder.select(some, most, one)), zero)
+    factor = builder.select(some, builder.fdiv(FLOAT(MOST[bits]), builder.select(some, most, one)), zero)
     factor = everywhere_of(builder, factor)
-    q = [builder.fptosi(_unary(builder, "nearbyint", builder.fmul(half, factor)), WORDS) for half in halves]
-    low, high = (
-        builder.shuffle_vector(*q, ir.Constant(WORDS, [pair[part] for pair in pairs_of(bits)])) for part in range(2)
-    )
-    low = builder.and_(low, ir.Constant(WORDS, [0xFFFF] * ROWS))
-    both = builder.or_(low, builder.shl(high, ir.Constant(WORDS, [16] * ROWS)))
+    q = [_unary(builder, "nearbyint", builder.fmul(half, factor)) for half in halves]
+    if bits == 4:  # of the rounded numbers: what a group's weights have in common must meet what they meet
+        total = reduced(builder, "fadd", zero, builder.fadd(*q))
+        builder.store(builder.fmul(total, step), sums)
+    packed = _packed(builder, [builder.fptosi(half, WORDS) for half in q], bits)
     with builder.if_else(builder.icmp_signed("==", lanes, INDEX(1))) as (alone, among):
         with alone:
-            store(builder, both, words)
+            store(builder, packed, words)
         with among:
-            for pair in range(PAIRS):
-                place = builder.gep(words, [builder.mul(lanes, INDEX(pair))])
-                builder.store(builder.extract_element(both, WORD(pair)), place)
+            for word in range(packed.type.count):
+                place = builder.gep(words, [builder.mul(lanes, INDEX(word))])
+                builder.store(builder.extract_element(packed, WORD(word)), place)
+
+
+def _packed(builder: Any, q: list[Any], bits: int) -> Any:
+    """Both halves of a group as words."""
+    ordered = builder.shuffle_vector(*q, ir.Constant(ir.VectorType(WORD, GROUP), columns_of(bits)))
+    small = builder.trunc(ordered, ir.VectorType(ir.IntType(OF_BIT * bits), GROUP))
+    return builder.bitcast(small, ir.VectorType(WORD, OF_BIT * bits))
 
 
 @intrinsic
@@ -117,7 +122,7 @@ def _rounded(typing: Any, x: Any, groups: Any, bits: Any, words: Any, scale: Any
             with builder.if_then(wide), cgutils.for_range(builder, groups) as loop:
                 here = builder.mul(loop.index, lanes)
                 of_scale, of_sums = (builder.gep(array, [here]) for array in (scale, sums))
-                first = builder.gep(words, [builder.mul(here, INDEX(PAIRS))])
+                first = builder.gep(words, [builder.mul(here, INDEX(OF_BIT * width))])
                 begin = builder.gep(x, [builder.mul(loop.index, INDEX(GROUP))])
                 _emit_round(builder, width, begin, first, of_scale, of_sums, lanes)
         return context.get_dummy_value()

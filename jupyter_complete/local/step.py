@@ -24,8 +24,6 @@ from .rounding import Rounded
 from .tiles import row_of, times
 from .vectors import FAST, ROWS
 
-MOST = 8  # tokens of one step
-
 
 class Weights(NamedTuple):
     """What a step reads. `norms` are those before attention, after it, before the MLP, after it."""

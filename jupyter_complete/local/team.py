@@ -23,10 +23,9 @@ from .compiled import compiled
 from .kernels import COUNTERS, GO, TOKENS, WORK, part, project, project_many, round_many
 from .products import BATCH
 from .rounding import GROUP, rounded
-from .tiles import COUNTS, Matrix, row_of
+from .tiles import MOST, Matrix, row_of
 from .vectors import FAST, ROWS
 
-MOST = COUNTS[-1]  # vectors that the row kernel takes at once
 FREE: Any = {**FAST, "_nrt": True}  # arrays that are made of an address need it
 
 # a job's numbers: addresses of a matrix's arrays, its sizes, how many vectors, the addresses and widths of x and y

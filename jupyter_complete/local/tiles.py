@@ -1,7 +1,7 @@
 """The one loop a decoding step is made of: y[0..15] = Σ_k w[0..15, k] · x[k], sixteen rows at a time.
 
-A tile holds column k of its sixteen rows side by side: one vector instruction takes two columns of sixteen weights, no
-sum across lanes is needed, and a weight is unpacked once for up to 8 vectors x (see local/rounding). The loops are
+A tile holds column k of its sixteen rows side by side: one vector instruction takes two or four columns of the rows, no
+sum across lanes is needed, and a weight is unpacked once for several vectors x (see local/rounding). The loops are
 written in LLVM's own vector types, which become one register of AVX-512, two of AVX2 or four of NEON.
 
 A tile's columns stand in groups of 32. In each group every row has a float16 scale d, and at 4 bits a float16 low end
@@ -19,8 +19,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import linked
+from .dots import OF_BIT, dot, nothing, whole
 from .linked import Kernel, at
-from .rounding import BITS, GROUP, PAIRS
+from .rounding import BITS, GROUP
 from .vectors import (
     FAST,
     FLOAT,
@@ -29,12 +30,10 @@ from .vectors import (
     HALF_WORDS,
     INDEX,
     MANY,
-    NOTHING,
     ROWS,
     WORDS,
     ZERO,
     aligned,
-    dot,
     each,
     everywhere,
     fma,
@@ -51,7 +50,10 @@ CHAINS = 4  # sums kept apart, so that one addition need not wait for the last
 # floats keep as many for any number of vectors, for their order changes the sum; and so many vectors share a pass
 PLAIN_CHAINS, PLAIN_AT_ONCE = (2, 8) if MANY else (1, 4)
 AHEAD = 16  # groups that are asked for before they are needed
-COUNTS = (1, 2, 3, 4, 6, 8)  # of vectors x that a loop is written out for; others take the next larger one
+MOST = 8  # vectors x
+COUNTS = (1, 2, 3, 4, 6, 8) if MANY else (1, 2, 3, 4)  # of x that a loop is written out for, as registers allow
+TOGETHER = COUNTS[-1]  # more x go through a tile one after the other
+WIDTHS = tuple(m for m in range(1, MOST + 1) if m > TOGETHER or m in COUNTS)  # others cost what the next larger does
 
 
 class Matrix(NamedTuple):
@@ -72,19 +74,21 @@ def times(matrix: Any, layer: int, tile: int, r: Any, begin: int, tokens: int, y
     The vectors follow each other in the Rounded r from group `begin` on.
     """
     first = (layer * matrix.tiles + tile) * matrix.groups * ROWS
-    _times_linked(
-        at(matrix.words, first * matrix.bits),
-        at(matrix.scale, first),
-        at(matrix.low, first if matrix.bits == 4 else 0),
-        matrix.groups,
-        matrix.bits,
-        tokens,
-        at(r.words, begin * PAIRS),
-        at(r.scale, begin),
-        at(r.sums, begin),
-        at(y, place),
-        y.shape[1],
-    )
+    for m in range(0, tokens, TOGETHER):
+        group = begin + m * matrix.groups
+        _times_linked(
+            at(matrix.words, first * matrix.bits),
+            at(matrix.scale, first),
+            at(matrix.low, first if matrix.bits == 4 else 0),
+            matrix.groups,
+            matrix.bits,
+            min(tokens - m, TOGETHER),
+            at(r.words, group * OF_BIT * matrix.bits),
+            at(r.scale, group),
+            at(r.sums, group),
+            at(y, m * y.shape[1] + place),
+            y.shape[1],
+        )
 
 
 @njit(**FAST)
@@ -114,18 +118,13 @@ def row_of(matrix: Any, row: int, factor: float, y: Any) -> None:
             y[k] = d * (((word & 255) ^ 128) - 128) * factor
 
 
-def _pair(builder: Any, word: Any, part: int, bits: int) -> Any:
-    """Columns `part` of both halves of sixteen words."""
+def _every_second(builder: Any, word: Any, part: int, bits: int) -> Any:
+    """Every second column of sixteen words, from column `part` on."""
     if bits == 4:
-        moved = builder.lshr(word, ir.Constant(WORDS, [4 * part] * ROWS)) if part else word
-        return builder.and_(moved, ir.Constant(WORDS, [0x000F000F] * ROWS))
+        moved = builder.lshr(word, ir.Constant(WORDS, [4] * ROWS)) if part else word
+        return builder.and_(moved, ir.Constant(WORDS, [0x0F0F0F0F] * ROWS))
     halves, by = builder.bitcast(word, HALF_WORDS), ir.Constant(HALF_WORDS, [8] * 2 * ROWS)
     return builder.bitcast(builder.ashr(halves if part else builder.shl(halves, by), by), WORDS)
-
-
-def of_words(bits: int) -> int:
-    """How many pairs of columns sixteen words hold."""
-    return GROUP // bits // 2
 
 
 class TileReader:
@@ -148,10 +147,10 @@ class TileReader:
         """Where the words of a group begin."""
         return self._builder.gep(self._words, [self._builder.mul(group, INDEX(self.bits * ROWS))])
 
-    def pairs(self, words: Any, place: Any) -> list[Any]:
-        """q of the columns that sixteen words hold, two in a word as rounding.pairs_of says, in turn."""
+    def columns(self, words: Any, place: Any) -> list[Any]:
+        """q of the columns that sixteen words hold, as two times sixteen words: see rounding.columns_of."""
         word = load(self._builder, self._builder.gep(words, [self._builder.mul(place, INDEX(ROWS))]), WORDS)
-        return [_pair(self._builder, word, part, self.bits) for part in range(of_words(self.bits))]
+        return [_every_second(self._builder, word, part, self.bits) for part in range(2)]
 
     def scale(self, group: Any) -> Any:
         return halves(self._builder, self._builder.gep(self._scale, [self._builder.mul(group, INDEX(ROWS))]))
@@ -161,28 +160,30 @@ class TileReader:
 
 
 def _emit_grouped(builder: Any, tile: TileReader, groups: Any, vectors: list[list[Any]], ys: list[Any]) -> None:
-    """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x at 4 bits; `vectors` are pointers to words, scales and sums."""
+    """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x̂ at 4 bits; `vectors` are pointers to words, scales and sums."""
     totals = [cgutils.alloca_once_value(builder, ZERO) for _ in ys]
     chains = max(1, CHAINS // len(ys))
-    dots = [[cgutils.alloca_once_value(builder, NOTHING) for _ in range(chains)] for _ in ys]
+    zero = nothing(tile.bits)
+    dots = [[cgutils.alloca_once_value(builder, zero) for _ in range(chains)] for _ in ys]
     with cgutils.for_range(builder, groups) as loop:
         tile.fetch(loop.index)
         for chain in dots:
             for one in chain:
-                builder.store(NOTHING, one)
-        words, begin = tile.words(loop.index), builder.mul(loop.index, INDEX(PAIRS))
+                builder.store(zero, one)
+        words, begin = tile.words(loop.index), builder.mul(loop.index, INDEX(OF_BIT * tile.bits))
         for place in repeated(builder, tile.bits):
-            at_place = builder.add(begin, builder.mul(place, INDEX(of_words(tile.bits))))
+            at_place = builder.add(begin, builder.mul(place, INDEX(OF_BIT)))
             here = [builder.gep(x, [at_place]) for x in vectors[0]]
-            for p, pair in enumerate(tile.pairs(words, place)):
+            for part, columns in enumerate(tile.columns(words, place)):
                 for x, chain in zip(here, dots, strict=True):
-                    both, one = everywhere(builder, builder.gep(x, [INDEX(p)])), chain[p % chains]
-                    builder.store(dot(builder, builder.load(one), pair, both), one)
+                    word, one = everywhere(builder, builder.gep(x, [INDEX(part)])), chain[part % chains]
+                    builder.store(dot(builder, builder.load(one), columns, word, tile.bits), one)
         scale = tile.scale(loop.index)
         low = tile.low(loop.index) if tile.bits == 4 else None
         for total, chain, x_scale, x_sum in zip(totals, dots, *vectors[1:], strict=True):
             factor = everywhere(builder, builder.gep(x_scale, [loop.index]))
-            value = builder.fmul(builder.sitofp(sum_of(builder, [builder.load(one) for one in chain]), FLOATS), factor)
+            total_of = whole(builder, sum_of(builder, [builder.load(one) for one in chain]))
+            value = builder.fmul(builder.sitofp(total_of, FLOATS), factor)
             value = fma(builder, value, scale, builder.load(total))
             if low is not None:
                 value = fma(builder, low, everywhere(builder, builder.gep(x_sum, [loop.index])), value)
@@ -230,10 +231,9 @@ def _grouped(
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         aligned(builder)
         words, scale, low, groups, bits, tokens, x, x_scale, x_sums, y, y_step = args
-        x_step = builder.mul(groups, INDEX(PAIRS))
         for width in BITS:
             with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                tile = TileReader(builder, words, scale, low, width)
+                tile, x_step = TileReader(builder, words, scale, low, width), builder.mul(groups, INDEX(OF_BIT * width))
                 for count in _counted(builder, tokens):
                     steps = ((x, x_step), (x_scale, groups), (x_sums, groups))
                     vectors = [each(builder, first, step, count) for first, step in steps]

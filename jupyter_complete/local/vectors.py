@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, registry
 from numba.extending import intrinsic
 
 # how everything is compiled; literal arguments make copies of a function, so those of the large ones are variables
@@ -20,11 +20,12 @@ FAST: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "_nrt": Fa
 
 ROWS = 16  # of a tile, which are the lanes of a vector
 LINE = 64  # bytes of a cache line
-MANY = bool(binding.get_host_cpu_features().get("avx512f"))  # registers, and each holds sixteen numbers
+CAN = frozenset(registry.cpu_target.target_context.codegen().magic_tuple()[2].split(","))  # such as "+avx2"
+MANY = "+avx512f" in CAN  # registers, and each holds sixteen numbers
 INDEX, WORD, FLOAT, HALF = ir.IntType(64), ir.IntType(32), ir.FloatType(), ir.HalfType()
 WORDS, FLOATS, HALVES = (ir.VectorType(kind, ROWS) for kind in (WORD, FLOAT, HALF))
 HALF_WORDS = ir.VectorType(ir.IntType(16), 2 * ROWS)  # the halves of sixteen words
-_ALIGN = {WORDS: 4, FLOATS: 4, HALVES: 2}
+_ALIGN = {WORD: 4, FLOAT: 4, HALF: 2}
 ZERO, NOTHING = ir.Constant(FLOATS, [0.0] * ROWS), ir.Constant(WORDS, [0] * ROWS)
 
 
@@ -57,11 +58,11 @@ def repeated(builder: Any, count: int) -> Iterator[Any]:
 
 
 def load(builder: Any, pointer: Any, kind: Any) -> Any:
-    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=_ALIGN[kind])
+    return builder.load(builder.bitcast(pointer, kind.as_pointer()), align=_ALIGN[kind.element])
 
 
 def store(builder: Any, value: Any, pointer: Any) -> None:
-    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_ALIGN[value.type])
+    builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_ALIGN[value.type.element])
 
 
 def prefetch(builder: Any, pointer: Any) -> None:
@@ -99,18 +100,6 @@ def reduced(builder: Any, name: str, *values: Any) -> Any:
     """All sixteen numbers as one: their sum (fadd, after a number to begin with), or the largest (fmax)."""
     kind = ir.FunctionType(FLOAT, [value.type for value in values])
     return builder.call(function_of(builder, kind, f"llvm.vector.reduce.{name}.v16f32"), values, fastmath=("fast",))
-
-
-def dot(builder: Any, total: Any, w: Any, x: Any) -> Any:
-    """total + the products of both halves of each word, as integers: one instruction where a processor has it."""
-    wide = ir.VectorType(WORD, 2 * ROWS)
-    product = builder.mul(*(builder.sext(builder.bitcast(one, HALF_WORDS), wide) for one in (w, x)), flags=["nsw"])
-    undefined = ir.Constant(wide, ir.Undefined)
-    even, odd = (
-        builder.shuffle_vector(product, undefined, ir.Constant(WORDS, list(range(part, 2 * ROWS, 2))))
-        for part in range(2)
-    )
-    return builder.add(builder.add(even, odd), total)
 
 
 def aligned(builder: Any) -> None:

@@ -46,11 +46,18 @@ def bits(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-def near(y: np.ndarray, x: np.ndarray, w: torch.Tensor) -> bool:
-    """Whether y is x @ w.T, as near as vectors rounded to 16 bits allow."""
-    wanted = x.astype(np.float64) @ w.numpy().T.astype(np.float64)
-    most = np.abs(x).max(1, keepdims=True) * np.abs(w.numpy()).sum(1)
-    return bool((np.abs(y - wanted) <= 3e-5 * most).all())
+def rounded_off(x: np.ndarray, bits: int) -> np.ndarray:
+    """Groups of 32 numbers as 255 even steps where weights have 4 bits, as 65,535 where they have 8."""
+    groups, most = x.reshape(len(x), -1, 32), np.float32({4: 127, 8: 32767}[bits])
+    largest = np.abs(groups).max(-1, keepdims=True)
+    factor = np.where(largest > 0, most / np.where(largest > 0, largest, np.float32(1)), np.float32(0))
+    return (np.rint(groups * factor) * (largest.astype(np.float64) / most)).reshape(x.shape)
+
+
+def near(y: np.ndarray, x: np.ndarray, groups: Groups) -> bool:
+    """Whether y is x @ w.T for the rounded x, but for the order of a sum."""
+    x, w = rounded_off(x, groups.bits), groups.wide().numpy().T.astype(np.float64)
+    return bool((np.abs(y - x @ w) <= 1e-6 * (np.abs(x) @ np.abs(w))).all())
 
 
 @pytest.mark.parametrize("tokens", range(1, 9))
@@ -63,7 +70,7 @@ def test_a_product_is_that_of_the_values(bits: int, tokens: int) -> None:
         rounding.round_off(x, m, one.groups, bits, r, m * one.groups, 1, 0)
     for tile in range(one.tiles):
         tiles.times(one, 0, tile, r, 0, tokens, y, 16 * tile)
-    assert near(y[:tokens, :ROWS], x[:tokens], groups.wide())
+    assert near(y[:tokens, :ROWS], x[:tokens], groups)
 
 
 @pytest.mark.parametrize("columns", [32, 96, 640])
@@ -83,7 +90,7 @@ def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: 
         for batch in range(2):
             at = batch * products.BATCH
             products.multiply(unpacked, 0, one.groups, one.bits, r, batch, y, at, 16 * tile)
-    assert near(y[:, :ROWS], x, groups.wide())
+    assert near(y[:, :ROWS], x, groups)
     assert not y[3].any()
 
 
