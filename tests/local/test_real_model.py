@@ -152,7 +152,7 @@ class TestInt8:
         runner = packed._fused.runner()
         with packed._fused.awake():
             parts = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
-        assert_near(logits_of(engine.model, ids), torch.cat(parts), ids, kl=1e-5, agreed=0.99)
+        assert_near(logits_of(engine.model, ids), torch.cat(parts), ids, kl=0.004, agreed=0.95)
 
     @pytest.mark.heavy
     def test_weights_rounded_to_8_bits_say_nearly_the_same(self, engine: LocalEngine) -> None:
