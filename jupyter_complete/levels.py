@@ -88,6 +88,10 @@ class Levels:
             masses = masses._replace(cut=others[others.searchsorted(last, side="right") :])
         return self._drawn(draw, masses)
 
+    def prepare(self) -> None:
+        """Sort the values out before anything is asked, for that takes longer than an answer."""
+        _ = self._known
+
     @cached_property
     def _known(self) -> tuple[Scores, Values]:
         """The scores as they were recorded, and their values."""

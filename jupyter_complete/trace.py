@@ -154,6 +154,11 @@ class Trace:
         ]
         return np.array(picked, np.int64)
 
+    def prepare(self) -> None:
+        """Do what the first replay would do, so that somebody who moves a slider need not wait for it."""
+        for levels in self._levels.values():
+            levels.prepare()
+
     def view(self, steps: Sequence[int] = (0,), vectors: Embedding | None = None) -> InsideView:
         """The stations that need no model, with the distributions of some `steps`; displays itself in a notebook."""
         source = self.prompt_ids

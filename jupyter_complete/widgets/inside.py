@@ -45,6 +45,7 @@ class InsidePanel(Looking):
         self._sums = Aside("jupyter_complete replays")
         controls = [one for one in CONTROLS if one["name"] in KNOBS]
         super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "")
+        self._sums.do("prepare", inside.trace.prepare)
 
     def close(self) -> None:
         self.station.close()
@@ -72,6 +73,7 @@ class InsidePanel(Looking):
         inside.score = self.inside.score
         self.station.see(inside)
         super().see(inside)
+        self._sums.do("prepare", inside.trace.prepare)
         self._kept.place_again(self._frozen(model=False))  # the model is for the class's questions now
 
     def do_weigh(self, step: int, knobs: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SEEN = (
     "import jupyter_complete as jc\n"
-    'seen = jc.inside("The capital of France is", max_new_tokens=200, seed=3, stop=[])\n'
+    'seen = jc.inside("The capital of France is", max_new_tokens=200, seed=4, stop=[])\n'
     "from jupyter_complete.widgets.inside import InsidePanel\n"
     "panel = InsidePanel(seen)\n"
     "display(panel.alone(), raw=True)\n"  # without the static view, which asks the model for seconds

@@ -70,4 +70,4 @@ def test_the_logits_recorded_of_int8_are_near_those_of_float32(int8_session: Ses
     one = opened(int8_session, temperature=0.0)
     raw = one.trace.distribution(0, top=3).rows
     last = one.lens(3, len(one.trace.prompt_ids) - 1)
-    np.testing.assert_allclose([row.raw for row in raw[:3]], last.probs[-1, 0], atol=0.01)
+    np.testing.assert_allclose([row.raw for row in raw[:3]], last.probs[-1, 0], atol=0.03)
