@@ -11,7 +11,7 @@ from .fused import Fused
 from .products import BATCH
 from .slots import Slots
 
-SEATS = 2 * BATCH  # a pass takes whole batches, and the second one has a tile that is unpacked already
+SEATS = 24  # whole batches: those behind the first find every tile unpacked already
 BUDGET = 2**30  # bytes of the rows' cache
 
 
