@@ -79,7 +79,8 @@ types: $(INSTALLED)
 notebooks: setup
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --coalesce-streams --inplace notebooks/*.ipynb \
-	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_notebook_metadata=False
+	  --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_notebook_metadata=False \
+	  --ClearMetadataPreprocessor.preserve_cell_metadata_mask='("jupyter", "source_hidden")'
 
 traces: setup
 	$(BIN)/python notebooks/traces/record.py

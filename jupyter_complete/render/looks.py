@@ -58,13 +58,19 @@ def head_steps(steps: HeadSteps) -> list[Block]:
     return [*blocks, tabled(title, head, outputs, [_formula(steps)])]
 
 
+def _state(place: int, count: int) -> str:
+    """After which layer a state is, of so many with the embeddings; layers count from 0, as heads' do."""
+    if place == 0:
+        return "embeddings"
+    return f"{place - 1}: logits" if place == count - 1 else str(place - 1)
+
+
 def lens(found: Lens) -> Block:
     """The likeliest next token after every layer, a column for each position."""
-    head = ["layer", *map(token, found.tokens)]
+    head = ["after layer", *map(token, found.tokens)]
     rows: list[list[Cell | str]] = []
     for layer in range(len(found.ids)):
-        name = "embeddings" if layer == 0 else "logits" if layer == len(found.ids) - 1 else str(layer)
-        rows.append([name, *(_guess(found, layer, at) for at in range(len(found.tokens)))])
+        rows.append([_state(layer, len(found.ids)), *(_guess(found, layer, at) for at in range(len(found.tokens)))])
     lines = [
         "Each cell: the likeliest next token if the layers ended here (last norm, then head), and its probability in "
         f"percent; the columns are the positions from {found.begin} on."
@@ -74,10 +80,10 @@ def lens(found: Lens) -> Block:
 
 def path(found: Path) -> Block:
     """Rank and probability of tokens through the layers."""
-    head = ["layer", *(f"{token(text)} {what}" for text in found.texts for what in ("rank", "P"))]
+    head = ["after layer", *(f"{token(text)} {what}" for text in found.texts for what in ("rank", "P"))]
     rows: list[list[Cell | str]] = []
     for layer in range(found.ranks.shape[1]):
-        row: list[Cell | str] = [number(layer, "d")]
+        row: list[Cell | str] = [_state(layer, found.ranks.shape[1])]
         for one in range(len(found.texts)):
             share = float(found.probs[one, layer])
             row += [number(int(found.ranks[one, layer]), ",d"), Cell(percent(share), True, share)]

@@ -27,7 +27,7 @@ def preprocess(text: str, pieces: Sequence[Piece], vectors: Embedding | None = N
         head.append(f"vector, {min(CELLS, size)} of {size:,} numbers")
     length = f"{count(len(text), 'character')}, {count(len(text.encode(errors='replace')), 'byte')}"
     said = [f"{length} → {count(len(pieces), 'token')}. A token is a piece that is frequent in texts, not a word."]
-    return tabled("Preprocess: text → tokens → ids → vectors", head, rows, said)
+    return tabled(f"Preprocess: text → tokens → ids{' → vectors' if vectors else ''}", head, rows, said)
 
 
 def distribution(found: Distribution, before: str = "") -> Block:

@@ -20,6 +20,7 @@ def capital() -> Any:
     seen.head_steps(LAYER, HEAD)
     seen.state(likeliest, first - 1)
     seen.change(first - 2, " Spain")
+    seen.change(1, " language")
     seen.attention(-1)
     for place in range(1, first):
         seen.occlusion(place, [first])
@@ -41,7 +42,7 @@ def repetition() -> Any:
 
 
 def main() -> None:
-    jc.load("smollm2")
+    jc.load("smollm2", dtype="float32")  # what was decoded and what is looked into are the same numbers then
     for made in (capital, characters, repetition):
         seen, path = made(), HERE / f"{made.__name__}.trace"
         seen.view()  # what `seen` itself displays

@@ -75,7 +75,8 @@ def test_a_wrong_answer_is_told_where_to_look() -> None:
 
 def test_it_is_given_by_the_same_code_on_a_gpt2(tmp_path: Path) -> None:
     model = tiny.save("gpt2", tmp_path / "gpt2")
-    parameters = f"MODEL = {str(model)!r}\nPROMPT, ANOTHER_WORD, LAYER, HEAD = 'The mean of a sample', ' mean', -1, 1"
+    words = "PROMPT, ANOTHER_WORD, EARLIER_WORD = 'The mean of a sample', ' mean', ' of'"
+    parameters = f"MODEL = {str(model)!r}\n{words}\nLAYER, HEAD = -1, 1"
     found = said(lesson(parameters, answered=True))
     assert len(found) == 11
     assert all(line.startswith("✓") for line in found), found

@@ -7,7 +7,7 @@ function layersPart(again) {
   const root = div("", div("jci-quiet", "Each cell: the likeliest next token if the layers ended here (last norm, then head), and its probability in percent."), div("jci-beside", grid, div("", card, chart)));
   let data = null, tokens = [], pinned = [];
 
-  const layerName = (layer) => (layer === 0 ? "embeddings" : layer === data.cells.length - 1 ? "logits" : `layer ${layer}`);
+  const layerName = (layer) => (layer === 0 ? "embeddings" : layer === data.cells.length - 1 ? "logits" : `after layer ${layer - 1}`);
 
   function draw(found, looked) {
     if (missing(found)) return void (data ? (card.textContent = found.text ?? "asking the model …") : grid.replaceChildren(waiting(found)));
