@@ -46,13 +46,13 @@ from .vectors import (
     sum_of,
 )
 
-CHAINS = 4  # sums kept apart, so that one addition need not wait for the last
+CHAINS = 4  # sums kept apart at most, so that one addition need not wait for the last
 # floats keep as many for any number of vectors, for their order changes the sum; and so many vectors share a pass
 PLAIN_CHAINS, PLAIN_AT_ONCE = (2, 8) if MANY else (1, 4)
 AHEAD = 16  # groups that are asked for before they are needed
 MOST = 8  # vectors x
 COUNTS = (1, 2, 3, 4, 6, 8) if MANY else (1, 2, 3, 4)  # of x that a loop is written out for, as registers allow
-TOGETHER = COUNTS[-1]  # more x go through a tile one after the other
+TOGETHER = COUNTS[-1]  # of x that share a pass over a tile; more take several passes
 WIDTHS = tuple(m for m in range(1, MOST + 1) if m > TOGETHER or m in COUNTS)  # others cost what the next larger does
 
 
@@ -162,7 +162,7 @@ class TileReader:
 def _emit_grouped(builder: Any, tile: TileReader, groups: Any, vectors: list[list[Any]], ys: list[Any]) -> None:
     """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x̂ at 4 bits; `vectors` are pointers to words, scales and sums."""
     totals = [cgutils.alloca_once_value(builder, ZERO) for _ in ys]
-    chains = max(1, CHAINS // len(ys))
+    chains = max(1, min(OF_BIT, CHAINS // len(ys)))
     zero = nothing(tile.bits)
     dots = [[cgutils.alloca_once_value(builder, zero) for _ in range(chains)] for _ in ys]
     with cgutils.for_range(builder, groups) as loop:

@@ -7,15 +7,16 @@ function layersPart(again) {
   const root = div("", div("jci-quiet", "Each cell: the likeliest next token if the layers ended here (last norm, then head), and its probability in percent."), div("jci-beside", grid, div("", card, chart)));
   let data = null, tokens = [], pinned = [];
 
-  const layerName = (layer) => (layer === 0 ? "embeddings" : layer === data.cells.length - 1 ? "logits" : `after layer ${layer - 1}`);
+  const state = (layer, before = "") => (layer === 0 ? "embeddings" : layer === data.cells.length - 1 ? "logits" : `${before}${layer - 1}`);
+  const stateName = (layer) => state(layer, "after layer ");
 
   function draw(found, looked) {
     if (missing(found)) return void (data ? (card.textContent = found.text ?? "asking the model …") : grid.replaceChildren(waiting(found)));
     if (found === data) return;
     [data, tokens] = [found, looked];
     const columns = tokens.slice(found.begin, found.begin + found.cells[0].length);
-    const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader" }, layerName(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
-    const head = make("tr", { role: "row" }, make("th", {}, ""), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
+    const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", "aria-label": stateName(layer) }, state(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
+    const head = make("tr", { role: "row" }, make("th", {}, "after layer"), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
     grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows.reverse())));
     grid.scrollLeft = grid.scrollWidth; // the last column is the step's own
     card.replaceChildren("Click a cell, or press Enter in it, for its candidates.");
@@ -33,7 +34,7 @@ function layersPart(again) {
     const layer = Number(node.dataset.layer), column = Number(node.dataset.column), top = data.cells[layer][column];
     const rows = top.map(([text, id, prob]) => make("tr", {}, make("td", {}, glyphs(text)), make("td", {}, make("span", { className: "jct-bar", style: `width:${Math.round(90 * prob)}px` }), percent(prob)),
       make("td", {}, button(pinned.includes(id) ? "Unpin" : "Pin", "Draw its way through the layers, as what comes next now", () => pin(id, node), { "aria-label": `Pin ${glyphs(text)}` }))));
-    renew(card, make("b", {}, `${layerName(layer)}, after ${glyphs(tokens[data.begin + column])}`), make("table", {}, make("tbody", {}, ...rows)));
+    renew(card, make("b", {}, `${stateName(layer)}, after ${glyphs(tokens[data.begin + column])}`), make("table", {}, make("tbody", {}, ...rows)));
   }
 
   function pin(id, node) {
