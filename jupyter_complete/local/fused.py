@@ -60,7 +60,7 @@ class Fused:
         self._page: reading.Page | None = None
         self._logits = np.empty((0, 0), np.float32)
         self._room = 0
-        self._last = TOLD  # seconds of a step of one
+        self._last = 0.0  # seconds of a step of one; 0 until one was measured
         self._extra = COST  # of one more token in a step, where one by itself costs 1
         self.costs = costs_of(COST, WIDTHS)
         self._serving: tuple[list[threading.Thread], Any] | None = None
@@ -101,7 +101,7 @@ class Fused:
         self._pace.took(seconds, tokens, cache.length)
         if tokens == 1:
             self._last = seconds
-        elif self._last < TOLD:  # one was measured
+        elif self._last:
             self._learn(seconds / self._last, tokens)
         return torch.from_numpy(s.logits[:tokens, : self.vocabulary])
 
@@ -128,7 +128,7 @@ class Fused:
     @property
     def at_leisure(self) -> int:
         """How many steps of one token are soon enough told together."""
-        return max(1, min(choosing.AHEAD, int(TOLD / max(self._last, 1e-6))))
+        return max(1, min(choosing.AHEAD, int(TOLD / self._last))) if self._last else 1
 
     def read(self, texts: Sequence[Text], cache: Slots, count: int, stop: StopEvent | None = None) -> Tensor:
         """Logits [count, V] of the last tokens of all that are read; the next call may write over them.

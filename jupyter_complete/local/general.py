@@ -39,14 +39,14 @@ def unsupported(model: Any) -> str:
     return ""
 
 
-def fill(model: Any, folder: Path, name: str, team: int, stop: StopEvent) -> Generator[Loading, None, None]:
+def fill(model: Any, folder: Path, name: str, team: Team, stop: StopEvent) -> Generator[Loading, None, None]:
     """Give `model`, which has no weights yet, those of `folder`; packed first if that was not done."""
     target = place(folder, VERSION)
     if not target.is_dir():
         yield from _pack(target, weights.load(folder, name, torch.float32, "cpu")[0], stop)
     plan = json.loads((target / PLAN).read_text())
     arrays = {key: torch.from_numpy(array) for key, array in mapped(target / FILE).items()}
-    swap(model, plan["tiles"], arrays, Team(team))
+    swap(model, plan["tiles"], arrays, team)
     made: dict[str, Tensor] = {}
     for key, store, attribute, old in list(others(model)):
         first = plan["others"][key]

@@ -72,11 +72,12 @@ def _loaded(
         from . import packed
 
         slower = packed.unsupported(model)
-        if not slower:
-            return model, tokenizer, (yield from _packed(folder, name, model, stop)), ""
-        why = yield from _tiled(folder, name, model, stop)
+        if slower:
+            fused, why = None, (yield from _tiled(folder, name, model, stop))
+        else:
+            fused, why = yield from _packed(folder, name, model, stop)
         if not why:
-            return model, tokenizer, None, slower
+            return model, tokenizer, fused, slower
     if asked:
         raise BadOption(f"{name} has no int8 form here: {why}.", "Use --dtype auto.")
     return *weights.load(folder, name, torch.float32, device), None, why
@@ -89,31 +90,50 @@ def _no_int8(model: Any, device: str) -> str:
     try:
         from . import general, packed  # noqa: F401
     except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
-        return f"numba does not work here ({error}), which makes a CPU several times as fast"
+        return _without_numba(error)
     return general.unsupported(model)
+
+
+def _without_numba(error: Exception) -> str:
+    """That numba fails, and what is lost by it; raises `error` where it is memory that ran out."""
+    if memory.exhausted(error, "compiling"):
+        raise error
+    said = " ".join(str(error).split())[:100]
+    return f"numba does not work here ({said}), which makes a CPU ten times as fast, in a third of the memory"
 
 
 def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, str]:
     """Fill a model that the compiled step does not know with int8 matrices; why it cannot be run so, or nothing."""
     from . import general
     from .fused import TEAM, cores
+    from .team import Team
 
-    yield from general.fill(model, folder, name, min(TEAM, cores()), stop)
+    try:
+        team = Team(min(TEAM, cores()))
+    except Exception as error:  # whatever a compiler says
+        return _without_numba(error)
+    yield from general.fill(model, folder, name, team, stop)
     yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
-    return general.prepared(model)
+    try:
+        return general.prepared(model)
+    except Exception as error:
+        return _without_numba(error)
 
 
-def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, Any]:
-    """The int8 weights of a model, ready to run."""
+def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, tuple[Any, str]]:
+    """The int8 weights of a model, ready to run; or None, and why they cannot."""
     from . import packed
     from .fused import Fused
 
     with weights.tensors(folder, name, model) as read:
         arrays = yield from packed.packed(folder, model.config, read, stop)
-    fused = Fused(arrays, model.config)
     yield Loading("getting the decoding step ready, which is compiled the first time")
-    fused.prepare()
-    return fused
+    try:
+        fused = Fused(arrays, model.config)
+        fused.prepare()
+    except Exception as error:  # whatever a compiler says
+        return None, _without_numba(error)
+    return fused, ""
 
 
 def _provenance(place: Place, folder: Path, stated: dict[str, str]) -> tuple[str, str, str | None]:

@@ -37,6 +37,7 @@ from .vectors import (
 GROUP = 32  # columns that share a scale
 MOST = {4: 127.0, 8: 32767.0}  # of a vector's q, by the bits of a weight
 BITS = tuple(MOST)
+LEAST = 2.0**-100  # a group whose numbers are no larger is 0: dividing by them has no float32
 WIDEST = OF_BIT * max(BITS)  # words of a group
 
 
@@ -87,9 +88,9 @@ def _emit_round(builder: Any, bits: int, x: Any, words: Any, scale: Any, sums: A
     zero, one = FLOAT(0.0), FLOAT(1.0)
     sizes = [_unary(builder, "fabs", half) for half in halves]
     most = reduced(builder, "fmax", builder.select(builder.fcmp_ordered(">", *sizes), *sizes))
-    step = builder.fmul(most, FLOAT(1.0 / MOST[bits]))
+    some = builder.fcmp_ordered(">", most, FLOAT(LEAST))
+    step = builder.select(some, builder.fmul(most, FLOAT(1.0 / MOST[bits])), zero)
     builder.store(step, scale)
-    some = builder.fcmp_ordered(">", most, zero)
     factor = builder.select(some, builder.fdiv(FLOAT(MOST[bits]), builder.select(some, most, one)), zero)
     factor = everywhere_of(builder, factor)
     q = [_unary(builder, "nearbyint", builder.fmul(half, factor)) for half in halves]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from itertools import pairwise
 
 import pytest
@@ -11,32 +9,11 @@ from kernels import Kernel
 
 pytestmark = pytest.mark.kernel
 
-LOADING = """
-import sys
-from time import perf_counter
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-started = perf_counter()
-shell.run_line_magic("load_ext", "jupyter_complete")
-print(perf_counter() - started, *sorted({"torch", "transformers", "anywidget", "pandas"} & set(sys.modules)))
-"""
-HEAVY = "sorted({'torch', 'transformers', 'anywidget', 'pandas'} & set(__import__('sys').modules))"
+HEAVY = "sorted({'torch', 'transformers', 'numba', 'anywidget', 'pandas'} & set(__import__('sys').modules))"
 
 
-def test_loading_takes_less_than_a_third_of_a_second() -> None:
-    runs = [
-        subprocess.run([sys.executable, "-c", LOADING], capture_output=True, text=True, check=True).stdout.split()
-        for _ in range(3)
-    ]
-    assert min(float(run[0]) for run in runs) < 0.3
-    assert [run[1:] for run in runs] == [[], [], []]
-
-
-def test_loading_in_a_kernel_takes_less_than_a_third_of_a_second_and_imports_nothing_heavy(fresh: Kernel) -> None:
-    fresh.good(
-        "import time; began = time.perf_counter()\n%load_ext jupyter_complete\ntook = time.perf_counter() - began"
-    )
-    assert fresh.value("took") < 0.3
+def test_loading_imports_nothing_heavy(fresh: Kernel) -> None:
+    fresh.good("%load_ext jupyter_complete")
     assert fresh.value(HEAVY) == []
 
 

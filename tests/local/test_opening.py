@@ -14,6 +14,8 @@ import pytest
 import steps
 import tiny
 import torch
+from asking import ask
+from numba.core.errors import LoweringError
 from safetensors.torch import load_file, save_file
 
 from jupyter_complete.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
@@ -223,3 +225,24 @@ class TestInt8:
         info = open_now(folder, "auto").info
         assert info.dtype == "float32"
         assert info.note.startswith("numba does not work here")
+
+    @pytest.mark.parametrize(
+        ("name", "fails"),
+        [
+            ("llama", "linked.Kernel.link"),
+            ("llama", "choosing.prepare"),
+            ("gpt2", "linked.Kernel.link"),
+            ("gpt2", "team._call"),
+        ],
+    )
+    def test_what_numba_cannot_compile_is_said_and_float32_goes_on(
+        self, name: str, fails: str, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object) -> None:
+            raise LoweringError("no such instruction\non this processor")
+
+        monkeypatch.setattr(f"jupyter_complete.local.{fails}", refused)
+        engine = open_now(tiny.save(name, tmp_path / "tiny"), "auto")
+        assert engine.info.dtype == "float32"
+        assert engine.info.note.startswith("numba does not work here (no such instruction on this processor), ")
+        assert len(ask(engine, "The mean", max_new_tokens=3).tokens) == 3

@@ -73,6 +73,18 @@ def test_a_product_is_that_of_the_values(bits: int, tokens: int) -> None:
     assert near(y[:tokens, :ROWS], x[:tokens], groups)
 
 
+def test_a_group_of_the_smallest_numbers_is_nothing(bits: int) -> None:
+    groups = grouped(weights(bits), bits)
+    one = matrix(groups)
+    x = np.full((1, 32 * one.groups), 1e-38, np.float32)
+    x[0, :32] = 1.0
+    r, y = rounding.rounded(8 * one.groups), np.zeros((8, 16 * one.tiles), np.float32)
+    rounding.round_off(x, 0, one.groups, bits, r, 0, 1, 0)
+    for tile in range(one.tiles):
+        tiles.times(one, 0, tile, r, 0, 1, y, 16 * tile)
+    assert near(y[:1, :ROWS], np.where(x == 1, x, np.float32(0)), groups)
+
+
 @pytest.mark.parametrize("columns", [32, 96, 640])
 def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: int) -> None:
     groups = grouped(weights(bits, columns=columns), bits)
