@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
@@ -18,6 +16,7 @@ from torch import Tensor
 from . import choosing, products, reading, rounding, step, tiles
 from .atomics import LINE
 from .attention import SPAN, Tokens
+from .cgroup import cores
 from .choosing import Asked, Chosen
 from .kernels import COUNTERS, GO, MET, WORK
 from .lookup import COST, costs_of
@@ -297,18 +296,3 @@ class FusedRunner(Runner):
         if len(parts) == 1:
             return self._fused.step(flat, self.cache)
         return torch.cat([self._fused.step(part, self.cache).clone() for part in parts])
-
-
-def cores() -> int:
-    """Cores this process may use: its affinity, and its control group's share."""
-    try:
-        allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        allowed = os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            allowed = min(allowed, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, allowed)

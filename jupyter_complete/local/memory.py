@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import re
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..errors import DoesNotFit, OutOfMemory
 from ..render.page import size
+from . import cgroup
 
 RESERVE = 0.05  # of free memory is left for the forward pass
 
@@ -37,22 +37,8 @@ def free_bytes(device: str) -> int:
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
     free = int(psutil.virtual_memory().available)
-    left = _group_left()
+    left = cgroup.memory_left()
     return free if left is None else min(free, left)
-
-
-def _group_left() -> int | None:
-    """What the cgroup allows beyond what it holds, if it has a limit (a container, a hub's user server)."""
-    for limit_file, used_file in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        try:
-            limit, used = Path(limit_file).read_text().strip(), int(Path(used_file).read_text())
-        except (OSError, ValueError):
-            continue
-        return None if limit == "max" else max(0, int(limit) - used)
-    return None
 
 
 def weight_bytes(model: Any) -> int:

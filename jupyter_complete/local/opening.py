@@ -105,7 +105,8 @@ def _without_numba(error: Exception) -> str:
 def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, str]:
     """Fill a model that the compiled step does not know with int8 matrices; why it cannot be run so, or nothing."""
     from . import general
-    from .fused import TEAM, cores
+    from .cgroup import cores
+    from .fused import TEAM
     from .team import Team
 
     try:

@@ -211,11 +211,6 @@ def test_the_family_is_supported(name: str) -> None:
     assert packed.unsupported(tiny.make(name)[0]) == ""
 
 
-def test_the_team_has_the_cores_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused_module.os, "sched_getaffinity", lambda pid: {0}, raising=False)
-    assert fused_module.cores() == 1
-
-
 @pytest.mark.parametrize(("single", "several"), [(0.04, 0.08), (0.004, 0.008)], ids=["slow", "quick"])
 def test_what_one_more_token_costs_is_learnt(single: float, several: float, monkeypatch: pytest.MonkeyPatch) -> None:
     one = fused("llama")

@@ -52,7 +52,7 @@ def test_free_memory_is_some_of_the_machines() -> None:
 
 
 def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_group_left", lambda: 5)
+    monkeypatch.setattr(memory.cgroup, "memory_left", lambda: 5)
     assert memory.free_bytes("cpu") == 5
 
 
