@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from ..errors import Stopped
 from ..events import Loading
 from ..sources import cache
-from . import weights
+from ..sources.headers import directory_parameters
+from . import memory, weights
 from .linears import others, swap, team_of, tiled_modules
 from .packed import place
 from .quantize import Groups, eight_bits, four_bits, tiled
@@ -43,6 +44,7 @@ def fill(model: Any, folder: Path, name: str, team: Team, stop: StopEvent) -> Ge
     """Give `model`, which has no weights yet, those of `folder`; packed first if that was not done."""
     target = place(folder, VERSION)
     if not target.is_dir():
+        memory.check_fit(f"Packing {name} once", directory_parameters(folder), torch.float32, "cpu")
         yield from _pack(target, weights.load(folder, name, torch.float32, "cpu")[0], stop)
     plan = json.loads((target / PLAN).read_text())
     arrays = {key: torch.from_numpy(array) for key, array in mapped(target / FILE).items()}

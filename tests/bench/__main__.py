@@ -41,7 +41,11 @@ COPIES = {
 }
 TEMPLATE = "Classify the sentiment of this review as positive or negative.\n\nReview: {}\nSentiment:"
 ROWS, TOKENS = 256, 32  # of a frame
-VECTORS = [("AVX2", "avx2"), ("AVX-512", "avx512f"), ("VNNI", "avx512vnni")]  # what decides how dear arithmetic is
+VECTORS = [  # what decides how dear arithmetic is: as told, by LLVM's name and by ggml's
+    ("AVX2", "avx2", "AVX2"),
+    ("AVX-512", "avx512f", "AVX512"),
+    ("VNNI", "avx512vnni", "AVX512_VNNI"),
+]
 PLAIN = "The three most important ideas in statistics are"
 
 
@@ -87,8 +91,8 @@ def prompt(length: int) -> list[int]:
 def in_turn(workers: Sequence[Worker], rounds: int, length: int, tokens: int) -> dict[str, dict[str, float]]:
     """The medians of the numbers of each worker, asked one after the other, round by round: by number, by name."""
     told: dict[str, dict[str, list[float]]] = {}
-    for _ in range(rounds):
-        for worker in workers:
+    for turn in range(rounds):
+        for worker in workers if turn % 2 else reversed(workers):
             for key, number in worker.ask("decode", ids=prompt(length), tokens=tokens).items():
                 told.setdefault(key, {}).setdefault(worker.name, []).append(number)
     return {key: {name: median(numbers) for name, numbers in each.items()} for key, each in told.items()}
@@ -138,7 +142,7 @@ def cell(kernel: Worker, rounds: int) -> dict[str, float]:
 
 
 def limit(ours: Worker, rounds: int) -> dict[str, float]:
-    """Tokens a second beside what two threads read in the same moment: memory has good and bad minutes."""
+    """Tokens a second beside what a thread on every core reads in the same moment: memory has good and bad minutes."""
     weights, told = ours.ask("memory"), []
     for _ in range(2 * rounds):
         before = ours.ask("bandwidth")["bytes_per_s"]
@@ -155,7 +159,8 @@ def loading(model: Path, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, seconds in told.items():
             seconds.append(once("loading", model, name, {})["seconds"])
-    return {name: median(numbers) for name, numbers in told.items()}
+    found = {name: median(numbers) for name, numbers in told.items()}
+    return found | {"extension": median(once("loading", model, "extension", {})["seconds"] for _ in range(rounds))}
 
 
 def sizes(folder: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -186,8 +191,8 @@ def guessed(ours: Worker, text: str, rounds: int) -> dict[str, float]:
     """Tokens a second with lookup and without, in turn."""
     ids = ours.ask("encode", text=text)["ids"]
     told: dict[str, list[float]] = {"with": [], "without": []}
-    for _ in range(rounds):
-        for name in told:
+    for turn in range(rounds):
+        for name in told if turn % 2 else reversed(told):
             told[name].append(ours.ask("decode", ids=ids, tokens=100, lookup=name == "with")["tokens_per_s"])
     return {name: median(numbers) for name, numbers in told.items()}
 
@@ -203,8 +208,9 @@ def second_cell(ours: Worker, rounds: int) -> dict[str, float]:
 
 
 def machine() -> dict[str, Any]:
-    import numba
-    import torch
+    from importlib.metadata import version
+
+    import xllamacpp
     from llvmlite import binding
 
     name = next(
@@ -215,10 +221,16 @@ def machine() -> dict[str, Any]:
         ),
         platform.processor(),
     )
-    has = binding.get_host_cpu_features()
-    vectors = [name for name, feature in VECTORS if has.get(feature)]
-    told = {"cpu": name, "cores": os.cpu_count(), "vectors": ", ".join(vectors) or platform.machine()}
-    return {**told, "torch": torch.__version__, "numba": numba.__version__}
+    has, theirs = binding.get_host_cpu_features(), xllamacpp.get_system_info()
+    vectors = [name for name, feature, _ in VECTORS if has.get(feature)]
+    used = [name for name, _, flag in VECTORS if f"{flag} = 1" in theirs]
+    return {
+        "cpu": name,
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "vectors": vectors or [platform.machine()],
+        "llama.cpp's vectors": used,
+        "versions": {name: version(name) for name in ("torch", "numba", "transformers", "xllamacpp")},
+    }
 
 
 def main() -> None:
@@ -226,9 +238,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--lengths", type=int, nargs="*", default=[256, 512, 1024, 2048, 4000])
     parser.add_argument("--sizes", nargs="*", default=["135M", "0.5B", "1B"])
+    parser.add_argument("--cores", type=int, default=2)
     options = parser.parse_args()
     from threading import Event
 
+    if hasattr(os, "sched_setaffinity"):  # every worker has the same cores, whoever counts them
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     from jupyter_complete.local.convert import converted
     from jupyter_complete.sources.catalog import find
     from jupyter_complete.sources.fetch import obtain

@@ -29,9 +29,9 @@ def open_now(path: Path, dtype: str = "float32") -> LocalEngine:
     return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
 
 
-def write_claim(folder: Path, elements: int) -> Path:
+def write_claim(folder: Path, elements: int, name: str = "llama") -> Path:
     """A directory whose sparse weights claim `elements` float32 numbers."""
-    folder = tiny.save("llama", folder)
+    folder = tiny.save(name, folder)
     path, end = folder / "model.safetensors", 4 * elements
     entry = {"dtype": "F32", "shape": [elements // 1024, 1024], "data_offsets": [0, end]}
     header = json.dumps({"model.embed_tokens.weight": entry}).encode()
@@ -225,6 +225,14 @@ class TestInt8:
         info = open_now(folder, "auto").info
         assert info.dtype == "float32"
         assert info.note.startswith("numba does not work here")
+
+    def test_a_model_that_fits_packed_and_not_while_it_is_packed_is_refused(
+        self, tmp_path: Path, empty_cache: Path
+    ) -> None:
+        folder = write_claim(tmp_path / "large", memory.free_bytes("cpu") // 3, "gpt2")
+        with pytest.raises(DoesNotFit, match=r"Packing .* once needs .* as float32.*--dtype bfloat16"):
+            open_now(folder, "int8")
+        assert not list(empty_cache.glob("packed/*"))
 
     @pytest.mark.parametrize(
         ("name", "fails"),
