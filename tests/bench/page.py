@@ -48,11 +48,6 @@ def rows(found: dict[str, Any]) -> list[Row]:
         ("memory grown / bytes of int8 weights", "1.4 or less", _ratio(memory["grown_bytes"], memory["int8_bytes"])),
         ("the same / bytes of the weights as they are kept", "", _ratio(memory["grown_bytes"], memory["weight_bytes"])),
         ("a cell's logprobs, candidates, text and display", "5 % or less", f"{cell['beside_bare']:.1%}"),
-        (
-            "`%load_ext jupyter_complete`",
-            "0.3 s or less",
-            f"{loading['extension']:.2f} s" if "extension" in loading else "",
-        ),
         ("stop to idle in a prompt of 4,000 tokens", "1 s or less", f"{found['interrupt']:.2f} s"),
     ]
     if "extension" in loading:
