@@ -27,14 +27,17 @@ def cores() -> int:
 
 
 def memory_left() -> int | None:
-    """Bytes that the tightest of the groups allows beyond what it holds; None where none has a limit."""
+    """Bytes that the tightest of the groups allows beyond what it holds; None where none has a limit.
+
+    A group holds files that were read as well; of these, the system takes back what nobody has read of late.
+    """
     left = []
     for folder in _folders("memory"):
         limit, used = _numbers(
             folder, ["memory.max", "memory.current"], ["memory.limit_in_bytes", "memory.usage_in_bytes"]
         )
         if limit is not None and used is not None:
-            left.append(max(0, limit - used))
+            left.append(max(0, limit - max(0, used - _idle(folder))))
     return min(left, default=None)
 
 
@@ -63,3 +66,12 @@ def _numbers(folder: Path, *ways: list[str]) -> tuple[int | None, int | None]:
             continue
         return first, second
     return None, None
+
+
+def _idle(folder: Path) -> int:
+    """Bytes of files that a group's memory holds and nobody has read of late, those of inner groups with them."""
+    try:
+        said = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(said.get("total_inactive_file") or said.get("inactive_file") or 0)

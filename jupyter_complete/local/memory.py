@@ -18,16 +18,20 @@ RESERVE = 0.05  # of free memory is left for the forward pass
 def check_fit(name: str, parameters: int, dtype: torch.dtype, device: str) -> None:
     """Raise DoesNotFit, with the numbers, when `parameters` of `dtype` exceed the free memory of `device`."""
     needed, free = parameters * dtype.itemsize, free_bytes(device)
-    if needed <= free * (1 - RESERVE):
+    if fits(needed, free):
         return
     smaller = ""
-    if dtype.itemsize > 2 and parameters * 2 <= free * (1 - RESERVE):
+    if dtype.itemsize > 2 and fits(parameters * 2, free):
         smaller = f"As --dtype bfloat16 it needs {size(parameters * 2)}, which fits. "
     kind = str(dtype).removeprefix("torch.")
     raise DoesNotFit(
         f"{name} needs {size(needed)} of memory as {kind}, and {size(free)} is free on {device}.",
         f"{smaller}Unload another model (%complete_model status) or choose a smaller one.",
     )
+
+
+def fits(needed: int, free: int) -> bool:
+    return needed <= free * (1 - RESERVE)
 
 
 def free_bytes(device: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event as StopEvent
@@ -11,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ..errors import BadOption, Stopped
+from ..errors import BadOption, Stopped, raised
 from ..events import Loading
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
@@ -20,6 +21,8 @@ from . import memory, weights
 from .convert import STATED, convert, converted
 from .engine import LocalEngine
 from .facts import chosen_compiled
+
+log = logging.getLogger(__name__)
 
 
 def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, LocalEngine]:
@@ -55,7 +58,8 @@ def _loaded(
 ) -> Generator[Loading, None, tuple[Any, Any, Any, str]]:
     """Model, tokenizer, the weights of the compiled step where it can run, and why it cannot.
 
-    Where `dtype` is int8 and the model has no int8 form, it is float32; raises BadOption where int8 was `asked` for.
+    Where `dtype` is int8 and the model has no int8 form, it is float32, or bfloat16 where that does not fit; raises
+    BadOption where int8 was `asked` for.
     """
     if dtype is not torch.int8:
         model, tokenizer = weights.load(folder, name, dtype, device)
@@ -80,6 +84,9 @@ def _loaded(
             return model, tokenizer, fused, slower
     if asked:
         raise BadOption(f"{name} has no int8 form here: {why}.", "Use --dtype auto.")
+    yield Loading(f"loading {name} without int8: {why}")
+    if not memory.fits(4 * directory_parameters(folder), memory.free_bytes(device)):
+        return *weights.load(folder, name, torch.bfloat16, device), None, f"{why}; as float32 it does not fit"
     return *weights.load(folder, name, torch.float32, device), None, why
 
 
@@ -95,11 +102,19 @@ def _no_int8(model: Any, device: str) -> str:
 
 
 def _without_numba(error: Exception) -> str:
-    """That numba fails, and what is lost by it; raises `error` where it is memory that ran out."""
-    if memory.exhausted(error, "compiling"):
-        raise error
+    """That numba fails, and what is lost by it."""
     said = " ".join(str(error).split())[:100]
     return f"numba does not work here ({said}), which makes a CPU ten times as fast, in a third of the memory"
+
+
+def _not_compiled(error: Exception) -> str:
+    """Why the kernels could not be got ready; raises `error` where it is memory that ran out."""
+    if memory.exhausted(error, "compiling"):
+        raise error
+    log.info("int8 fails", exc_info=error)
+    if type(error).__module__.partition(".")[0] in ("numba", "llvmlite"):
+        return _without_numba(error)
+    return f"int8 fails here ({raised(error)})"
 
 
 def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, str]:
@@ -112,13 +127,13 @@ def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Lo
     try:
         team = Team(min(TEAM, cores()))
     except Exception as error:  # whatever a compiler says
-        return _without_numba(error)
+        return _not_compiled(error)
     yield from general.fill(model, folder, name, team, stop)
     yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
     try:
         return general.prepared(model)
     except Exception as error:
-        return _without_numba(error)
+        return _not_compiled(error)
 
 
 def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, tuple[Any, str]]:
@@ -133,7 +148,7 @@ def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[L
         fused = Fused(arrays, model.config)
         fused.prepare()
     except Exception as error:  # whatever a compiler says
-        return None, _without_numba(error)
+        return None, _not_compiled(error)
     return fused, ""
 
 

@@ -206,7 +206,7 @@ def page(w: Any, shape: Any, tokens: int, team: int) -> Page:
     numbers = (zeros(filled, dtype=np.int64) for _ in range(3))
     return Page(
         words=np.zeros(WORK + COUNTERS * team * LINE, np.int64),
-        tokens=Tokens(zeros(filled, ROWS * w.qkv.tiles), *numbers),
+        tokens=Tokens(zeros(filled + 1, ROWS * w.qkv.tiles), *numbers),  # see tiles.plain, which may read one more
         firsts=zeros(filled + 1, dtype=np.int64),
         x=zeros(filled, hidden),
         branch=zeros(filled, ROWS * w.out.tiles),

@@ -158,6 +158,8 @@ class Team:
 
     def _product(self, x: Tensor, count: int, groups: int) -> Tensor:
         vectors = len(x)
+        if not vectors:  # a job of none is how helpers are let go
+            return torch.empty(0, ROWS * count)
         most = MOST if vectors <= MOST else BATCH
         filled = -(-vectors // most) * most  # the kernels read and write so many
         if filled > vectors or x.shape[1] % GROUP:

@@ -106,14 +106,14 @@ def _check_tokenizer(name: str, tokenizer: Any) -> None:
 
 
 def describe(folder: Path, name: str) -> tuple[Any, Any]:
-    """The model of a checked directory without its weights, and its tokenizer."""
+    """The model of a checked directory without its weights, all of them float32, and its tokenizer."""
     from transformers import GenerationConfig
 
     try:
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
             with torch.device("meta"):
-                model = _kind(config).from_config(config)
+                model = _kind(config).from_config(config, dtype=torch.float32)
             if (folder / "generation_config.json").is_file():
                 model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:

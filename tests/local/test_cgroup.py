@@ -92,3 +92,15 @@ class TestMemory:
         groups(monkeypatch, mounted, "0::/user")
         write(mounted / "user", memory__max="max", memory__current="900")
         assert cgroup.memory_left() is None
+
+    @pytest.mark.parametrize(("version", "name"), [(1, "total_inactive_file"), (2, "inactive_file")])
+    def test_files_that_can_be_given_back_are_not_held(
+        self, version: int, name: str, monkeypatch: pytest.MonkeyPatch, mounted: Path
+    ) -> None:
+        groups(monkeypatch, mounted, "0::/hub" if version == 2 else "4:memory:/hub")
+        if version == 2:
+            write(mounted / "hub", memory__max="1000", memory__current="900", memory__stat=f"anon 100\n{name} 600")
+        else:
+            numbers = {"memory__limit_in_bytes": "1000", "memory__usage_in_bytes": "900"}
+            write(mounted / "memory" / "hub", **numbers, memory__stat=f"cache 700\n{name} 600")
+        assert cgroup.memory_left() == 700

@@ -70,6 +70,35 @@ def test_tokens_are_those_of_rounded_weights(name: str, options: dict[str, Any],
     assert [chosen(c) for c in one] == [chosen(c) for c in other]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_what_is_stored_in_half_precision_is_computed_in_float32(
+    dtype: torch.dtype, tied: bool, tmp_path: Path
+) -> None:
+    folder, model = tiny.save("gpt2", tmp_path / "half"), copy.deepcopy(tiny.make("gpt2")[0])
+    model.config.tie_word_embeddings = tied
+    if not tied:
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().flip(0).clone())
+    model.to(dtype).save_pretrained(folder)
+    mine, own = (opened("gpt2", folder, kind)[0] for kind in ("int8", "float32"))
+    assert (mine.info.dtype, own.info.dtype) == ("int8", "float32")
+    ids = torch.tensor([[(7 * n + n // 3) % 60 for n in range(20)]])
+    with torch.inference_mode():
+        got, wanted = (engine.model(input_ids=ids, use_cache=True) for engine in (mine, own))
+    assert got.past_key_values.layers[0].keys.dtype == torch.float32
+    assert (got.logits - wanted.logits).norm() < 0.05 * wanted.logits.norm()
+
+
+def test_no_rows_times_a_matrix_are_none(tmp_path: Path) -> None:
+    model = opened("gpt2", tmp_path / "gpt2")[0].model
+    team = linears.team_of(model)
+    assert team is not None
+    with team.awake():
+        first = next(one for one in model.modules() if isinstance(one, linears.TiledLinear))
+        for rows in (1, 0, 2):
+            assert first(torch.ones(rows, first.columns)).shape == (rows, first.rows)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_model_is_packed_once_and_is_the_same_afterwards(name: str, tmp_path: Path) -> None:
     (first, told), (second, again) = (opened(name, tmp_path / name) for _ in range(2))

@@ -19,9 +19,10 @@ from numba.core.errors import LoweringError
 from safetensors.torch import load_file, save_file
 
 from jupyter_complete.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
-from jupyter_complete.local import memory, packed, weights
+from jupyter_complete.local import memory, opening, packed, weights
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.opening import open_engine
+from jupyter_complete.sources import headers
 from jupyter_complete.sources.catalog import Source, find
 
 
@@ -233,6 +234,28 @@ class TestInt8:
         with pytest.raises(DoesNotFit, match=r"Packing .* once needs .* as float32.*--dtype bfloat16"):
             open_now(folder, "int8")
         assert not list(empty_cache.glob("packed/*"))
+
+    @pytest.mark.parametrize("name", ["llama", "gpt2"])
+    def test_an_error_that_is_not_numba_s_is_told_as_what_it_is(
+        self, name: str, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def odd(*_: object) -> None:
+            raise KeyError("rope")
+
+        monkeypatch.setattr(
+            f"jupyter_complete.local.{'fused.weights_of' if name == 'llama' else 'team.Team.awake'}", odd
+        )
+        assert open_now(tiny.save(name, tmp_path / "tiny"), "auto").info.note == "int8 fails here (KeyError: 'rope')"
+
+    def test_bfloat16_goes_on_where_float32_does_not_fit(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        monkeypatch.setattr(opening, "_no_int8", lambda model, device: "a reason")
+        free = 3 * headers.directory_parameters(folder)
+        monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+        info = open_now(folder, "auto").info
+        assert (info.dtype, info.note) == ("bfloat16", "a reason; as float32 it does not fit")
 
     @pytest.mark.parametrize(
         ("name", "fails"),
