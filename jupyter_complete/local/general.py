@@ -22,7 +22,7 @@ from ..sources.headers import directory_parameters
 from . import memory, weights
 from .linears import others, swap, team_of, tiled_modules
 from .packed import place
-from .quantize import Groups, eight_bits, four_bits, tiled
+from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, mapped
 from .team import Team
 from .tiles import MOST
@@ -82,7 +82,8 @@ def _pack(target: Path, model: Any, stop: StopEvent) -> Generator[Loading, None,
     with cache.filled(target, needed) as part:
         with SafetensorsWriter(part / FILE) as writer:
             for done, matrix in enumerate(matrices, 1):
-                for kind, array in tiled(_groups(model.get_submodule(matrix))).items():
+                wide = _wide(model.get_submodule(matrix))
+                for kind, array in tiles_of(wide, holds_four_bits(wide)).items():
                     writer.add(f"{matrix}.{kind}", array)
                 yield Loading(f"packing once into int8, {done} of {len(matrices)} matrices")
                 if stop.is_set():
@@ -91,12 +92,10 @@ def _pack(target: Path, model: Any, stop: StopEvent) -> Generator[Loading, None,
         (part / PLAN).write_text(json.dumps({"tiles": modules, "others": same}))
 
 
-def _groups(module: Any) -> Groups:
-    """A module's matrix [R, K], at 4 bits where that loses nothing."""
-    wide = module.weight.detach()
-    wide = wide.T.contiguous() if type(module).__name__ == "Conv1D" else wide
-    few = four_bits(wide[:16])  # most often these tell
-    return (few and four_bits(wide)) or eight_bits(wide)
+def _wide(module: Any) -> torch.Tensor:
+    """A module's matrix [R, K]."""
+    weight: torch.Tensor = module.weight.detach()
+    return weight.T if type(module).__name__ == "Conv1D" else weight
 
 
 def _write_others(model: Any, modules: dict[str, str], writer: SafetensorsWriter) -> dict[str, str]:

@@ -21,7 +21,7 @@ from ..errors import Stopped
 from ..events import Loading
 from ..sources import cache
 from .attention import Heads
-from .quantize import Groups, eight_bits, four_bits, tiled
+from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, mapped
 from .step import Shape, Weights
 from .tiles import Matrix
@@ -45,6 +45,7 @@ PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
 }
 
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
+Add = Callable[[str, np.ndarray], None]
 
 
 def unsupported(model: Any) -> str:
@@ -88,16 +89,15 @@ def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[
     """The arrays of the model in `folder`, mapped; packed first if that was not done."""
     target = place(folder, VERSION)
     if not target.is_dir():
-        arrays = yield from pack(config, read, stop)
-        needed = sum(array.nbytes for array in arrays.values())
+        needed = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
         with cache.filled(target, needed) as part, SafetensorsWriter(part / "model.safetensors") as writer:
-            for name, array in arrays.items():
-                writer.add(name, array)
+            yield from pack(config, read, stop, writer.add)
     return mapped(target / "model.safetensors")
 
 
-def pack(config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, np.ndarray]]:
-    """Arrays by the names of Weights; those of a Matrix as name.words, name.scale and name.low."""
+def pack(config: Any, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
+    """Arrays by the names of Weights, each to `add` as it is made; those of a Matrix as name.words, name.scale and
+    name.low."""
     layers, done = [f"model.layers.{layer}." for layer in range(config.num_hidden_layers)], 0
     whole = {"embed": ["model.embed_tokens.weight"]} | (
         {} if config.tie_word_embeddings else {"head": ["lm_head.weight"]}
@@ -105,31 +105,30 @@ def pack(config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, d
     named = {name: [[f"{layer}{part}" for part in parts] for layer in layers] for name, parts in PER_LAYER.items()}
     named |= {name: [parts] for name, parts in whole.items()}
     total = sum(len(each) for each in named.values())
-    arrays: dict[str, Any] = {}
     for name, each in named.items():
-        made = []
-        for groups in _alike(read, each, stop):
-            made.append(tiled(groups))
+        arrays: dict[str, np.ndarray] = {}
+        for place, one in enumerate(_alike(read, each, stop)):
+            for kind, array in one.items():
+                if not place:
+                    arrays[kind] = np.empty((len(each), *array.shape), array.dtype)
+                arrays[kind][place] = array
             done += 1
             yield Loading(f"packing once into int8, {done} of {total} matrices")
-        for kind in ("words", "scale", "low"):
-            arrays[f"{name}.{kind}"] = np.stack([one.pop(kind) for one in made])
+        for kind in list(arrays):
+            add(f"{name}.{kind}", arrays.pop(kind))
     vectors = [_vectors(config, read, layer) for layer in layers]
-    arrays |= {name: np.stack([one[name] for one in vectors]) for name in vectors[0]}
-    arrays["last_norm"] = _norm(read("model.norm.weight"), config.model_type in GEMMA)
-    return arrays
+    for name in vectors[0]:
+        add(name, np.stack([one[name] for one in vectors]))
+    add("last_norm", _norm(read("model.norm.weight"), config.model_type in GEMMA))
 
 
-def _alike(read: Read, each: Sequence[Sequence[str]], stop: StopEvent) -> Generator[Groups, None, None]:
-    """Every matrix, given by the names of its tensors, at 4 bits if all of them can be, else all at 8."""
-    small = False
-    if four_bits(_joined(read, each[0])) is not None:  # most often the first one tells
-        small = all(four_bits(_joined(read, names)) is not None for names in each)
+def _alike(read: Read, each: Sequence[Sequence[str]], stop: StopEvent) -> Generator[dict[str, np.ndarray], None, None]:
+    """The tiles of every matrix, given by the names of its tensors: at 4 bits if all of them can be, else all at 8."""
+    few = all(holds_four_bits(_joined(read, names)) for names in each)
     for names in each:
         if stop.is_set():
             raise Stopped("The packing was stopped.", "Run it again to start over.")
-        wide = _joined(read, names)
-        yield (four_bits(wide) if small else None) or eight_bits(wide)
+        yield tiles_of(_joined(read, names), few)
 
 
 def weights_of(arrays: dict[str, Any], config: Any) -> Weights:
@@ -178,7 +177,7 @@ def _joined(read: Read, names: Sequence[str]) -> torch.Tensor:
     if names[0].endswith("gate_proj.weight"):
         filled = [torch.nn.functional.pad(part, (0, 0, 0, -part.shape[0] % ROWS)) for part in parts]
         return torch.stack([part.unflatten(0, (-1, ROWS)) for part in filled], 1).flatten(0, 2)
-    return torch.cat(parts)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _vectors(config: Any, read: Read, layer: str) -> dict[str, Any]:

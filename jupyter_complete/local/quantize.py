@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 GROUP, ROWS = 32, 16  # see local/tiles, which is numba's and not imported for these
+BLOCK = 1 << 23  # numbers that are packed at a time
 
 
 class Groups(NamedTuple):
@@ -70,6 +72,24 @@ def _groups(weights: Tensor) -> Tensor:
     """float32 [R, G, 32], the last columns filled up with 0."""
     filled: Tensor = torch.nn.functional.pad(weights.float(), (0, -weights.shape[1] % GROUP))
     return filled.reshape(len(filled), -1, GROUP)
+
+
+def holds_four_bits(weights: Tensor) -> bool:
+    """Whether a matrix is no more than 4 bits, as that of a Q4_0 or Q4_1 file; most often its first rows tell."""
+    return four_bits(weights[:ROWS]) is not None and all(four_bits(rows) is not None for rows in _blocks(weights))
+
+
+def tiles_of(weights: Tensor, few: bool) -> dict[str, np.ndarray]:
+    """A matrix as `tiled` gives it, of 4 bits where it shall have `few` and can, else of 8; some rows at a time, for
+    what lies between takes many times the memory."""
+    blocks = [tiled((four_bits(rows) if few else None) or eight_bits(rows)) for rows in _blocks(weights)]
+    return {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
+
+
+def _blocks(weights: Tensor) -> Iterator[Tensor]:
+    """Whole tiles of rows, of no more than BLOCK numbers if that can be."""
+    rows = max(1, BLOCK // weights.shape[1] // ROWS) * ROWS
+    return (weights[at : at + rows] for at in range(0, len(weights), rows))
 
 
 def tiled(groups: Groups) -> dict[str, np.ndarray]:

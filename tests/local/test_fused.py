@@ -60,7 +60,8 @@ def fused(name: str, threads: int = 2) -> Fused:
 
 
 def packed_of(model: Any, threads: int = 2) -> Fused:
-    arrays = steps.result(packed.pack(model.config, model.state_dict().__getitem__, StopEvent()))
+    arrays: dict[str, Any] = {}
+    steps.result(packed.pack(model.config, model.state_dict().__getitem__, StopEvent(), arrays.__setitem__))
     return Fused(arrays, model.config, threads)
 
 

@@ -19,7 +19,7 @@ from numba.core.errors import LoweringError
 from safetensors.torch import load_file, save_file
 
 from jupyter_complete.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
-from jupyter_complete.local import memory, opening, packed, weights
+from jupyter_complete.local import memory, opening, quantize, weights
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.opening import open_engine
 from jupyter_complete.sources import headers
@@ -209,7 +209,7 @@ class TestInt8:
         def eight_bits(weights: torch.Tensor) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(packed, "eight_bits", eight_bits)
+        monkeypatch.setattr(quantize, "eight_bits", eight_bits)
         with pytest.raises(OutOfMemory, match="Memory ran out while loading"):
             open_now(tiny.save("llama", tmp_path / "tiny"), "int8")
 

@@ -161,3 +161,22 @@ def test_a_group_of_zeros_stays_one() -> None:
     values = torch.zeros(4, 64)
     assert torch.equal(quantize.eight_bits(values).wide(), values)
     assert torch.equal(grouped(values, 4).wide(), values)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_a_matrix_is_the_same_when_it_is_packed_some_rows_at_a_time(
+    bits: int, few: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = weights(bits, rows=83)
+    whole = quantize.tiles_of(values, few)
+    monkeypatch.setattr(quantize, "BLOCK", 2 * 16 * COLUMNS)
+    parts = quantize.tiles_of(values, few)
+    assert all(np.array_equal(parts[name], array) for name, array in whole.items())
+    assert (whole["low"].size > 0) == (few and bits == 4)
+
+
+def test_rows_behind_the_first_tell_as_well_that_four_bits_are_too_few() -> None:
+    values = weights(4)
+    assert quantize.holds_four_bits(values)
+    values[-1, 5] += 0.01
+    assert not quantize.holds_four_bits(values)
