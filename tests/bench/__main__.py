@@ -132,13 +132,15 @@ def frame(ours: Worker, llama: Worker, rounds: int) -> dict[str, float]:
 
 
 def cell(kernel: Worker, rounds: int) -> dict[str, float]:
-    """Tokens a second of a cell, and of steps and choices alone, in turn; and what is lost to these."""
-    told: dict[str, list[float]] = {"cell": [], "bare": []}
+    """What a cell takes beyond reading, steps and choices alone, as a share: of the tokens' time, and of all its time
+    but that of a cell that does nothing."""
+    decode, whole = [], []
     for turn in range(12 * rounds):  # what is looked for is smaller than what two runs differ by
-        for what in ("cell", "bare") if turn % 2 else ("bare", "cell"):
-            told[what].append(kernel.ask(what, tokens=200)["tokens_per_s"])
-    lost = median(1 - whole / other for whole, other in zip(told["cell"], told["bare"], strict=True))
-    return {name: median(numbers) for name, numbers in told.items()} | {"beside_bare": lost}
+        asked = {what: kernel.ask(what, tokens=200) for what in (("cell", "bare") if turn % 2 else ("bare", "cell"))}
+        decode.append(1 - asked["cell"]["tokens_per_s"] / asked["bare"]["tokens_per_s"])
+        nothing = kernel.ask("nothing")["seconds"]
+        whole.append(1 - asked["bare"]["seconds"] / (asked["cell"]["seconds"] - nothing))
+    return {"beside_bare": median(decode), "whole": median(whole)}
 
 
 def limit(ours: Worker, rounds: int) -> dict[str, float]:
@@ -173,6 +175,7 @@ def sizes(folder: Path, names: Sequence[str]) -> dict[str, Any]:
             told = once("sized", folder, "make", {}, shape=shape, folder=made)
             once("sized", folder, "ours", places, folder=made, tokens=1)  # packs it
             told["ours"] = once("sized", folder, "ours", places, folder=made, tokens=32)
+            told["llama.cpp"] = once("sized", folder, "llama", {}, folder=made, tokens=32)
             told["transformers"] = once("sized", folder, "transformers", {}, folder=made, tokens=8)
         found[shape] = told
     return found
@@ -193,7 +196,9 @@ def guessed(ours: Worker, text: str, rounds: int) -> dict[str, float]:
     told: dict[str, list[float]] = {"with": [], "without": []}
     for turn in range(rounds):
         for name in told if turn % 2 else reversed(told):
-            told[name].append(ours.ask("decode", ids=ids, tokens=100, lookup=name == "with")["tokens_per_s"])
+            told[name].append(
+                ours.ask("decode", ids=ids, tokens=100, lookup=name == "with", whole=False)["tokens_per_s"]
+            )
     return {name: median(numbers) for name, numbers in told.items()}
 
 
@@ -226,6 +231,7 @@ def machine() -> dict[str, Any]:
     used = [name for name, _, flag in VECTORS if f"{flag} = 1" in theirs]
     return {
         "cpu": name,
+        "date": time.strftime("%Y-%m-%d"),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "vectors": vectors or [platform.machine()],
         "llama.cpp's vectors": used,

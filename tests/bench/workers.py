@@ -13,7 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
+from gc import collect
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,25 +48,26 @@ class Ours:
         self._torch = torch
 
     def decode(
-        self, ids: list[int], tokens: int, lookup: bool = False, fresh: bool = True, greedy: bool = True
+        self, ids: list[int], tokens: int, lookup: bool = False, fresh: bool = True, whole: bool = True
     ) -> Answer:
-        """With `fresh` nothing is in the cache; "seen_s" is when the caller has the first token."""
+        """With `fresh` nothing is in the cache; "seen_s" is when the caller has the first token. A `whole` text goes on
+        behind its end, as llama.cpp's and transformers' do here."""
         from jupyter_complete.events import Token
         from jupyter_complete.request import Request
 
         if fresh:
             self._engine._prefix.clear()
-        settings = self._session.config.checked(
-            {"max_new_tokens": tokens, "temperature": 0.0 if greedy else 0.7, "seed": 1}
-        )
-        sampling = self._session._seeded(self._session.config.sampling(settings))
+        settings = self._session.config.checked({"max_new_tokens": tokens, "temperature": 0.0})
+        sampling = self._session.config.sampling(settings)
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2", lookup=lookup)
-        begun, seen = time.perf_counter(), 0.0
-        stream = self._session._submit(request, _draft(request))
-        for event in stream:
-            if not seen and isinstance(event, Token):
-                seen = time.perf_counter() - begun
-        done = stream.result()
+        with self._endless() if whole else nullcontext():
+            begun, seen = time.perf_counter(), 0.0
+            stream = self._session._submit(request, _draft(request))
+            for event in stream:
+                if not seen and isinstance(event, Token):
+                    seen = time.perf_counter() - begun
+            done = stream.result()
+        assert len(done.tokens) == tokens or not whole
         first = done.timing.first_token_s or 0.0
         return {
             "seen_s": seen,
@@ -74,6 +77,15 @@ class Ours:
             "tokens": len(done.tokens),
         }
 
+    @contextmanager
+    def _endless(self) -> Iterator[None]:
+        """No token ends a text."""
+        before, self._engine._ends = self._engine._ends, frozenset()
+        try:
+            yield
+        finally:
+            self._engine._ends = before
+
     def bare(self, ids: list[int], tokens: int) -> Answer:
         """The same tokens by nothing but steps and the choice of each, as the engine calls for them: no logprobs of
         others, no text, no events."""
@@ -82,6 +94,7 @@ class Ours:
         settings = self._session.config.checked({"temperature": 0.0, "candidates": 0, "seed": 1})
         fused, sampler = self._engine._fused, Sampler(self._session.config.sampling(settings), compiled=True)
         chosen = list(ids)
+        begun = time.perf_counter()
         with fused.awake():
             runner, asked = fused.runner(), sampler.alone(None)
             runner.forward([chosen[:-1]])
@@ -90,8 +103,8 @@ class Ours:
                 most = min(runner.ahead, len(ids) + tokens - len(chosen)) if start else 1
                 chosen += [one.place for one in runner.continued(chosen[-1], most, asked, [0.0] * most, ())]
                 start = start or time.perf_counter()
-            whole = time.perf_counter() - start
-        return {"tokens_per_s": (tokens - 1) / whole}
+            end = time.perf_counter()
+        return {"tokens_per_s": (tokens - 1) / (end - start), "seconds": end - begun}
 
     def rows(self, prompts: list[list[int]], tokens: int, together: bool = True) -> Answer:
         """Many prompts as a frame asks them, or one after the other; each gets all its tokens."""
@@ -104,15 +117,13 @@ class Ours:
             key: Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
             for key, ids in enumerate(prompts)
         }
-        done, before, self._engine._ends = [], self._engine._ends, frozenset()
+        done: list[Any] = []
         start = time.perf_counter()
-        try:
+        with self._endless():
             if together:
                 self._session.stream_many(requests, lambda key, came: done.append(came)).wait()
             else:
                 done = [self._session._submit(one, _draft(one)).result() for one in requests.values()]
-        finally:
-            self._engine._ends = before
         seconds = time.perf_counter() - start
         assert [len(one.tokens) for one in done] == [tokens] * len(prompts)
         return {"rows_per_s": len(prompts) / seconds}
@@ -163,25 +174,31 @@ class Ours:
 
     def interrupt(self, ids: list[int]) -> Answer:
         """Seconds from a stop in the midst of reading a long prompt until the worker is idle."""
+        from jupyter_complete.events import Prefill, Token
         from jupyter_complete.request import Request
 
         self._engine._prefix.clear()
         sampling = self._session._seeded(self._session.config.sampling(self._session.config.checked({})))
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
         stream = self._session._submit(request, _draft(request))
-        time.sleep(1.5)
+        events = iter(stream)  # which stops the request when nobody holds it any more
+        while not (isinstance(event := next(events), Prefill) and event.done > len(ids) // 3):
+            pass
         start = time.perf_counter()
         stream.stop()
         resident: Any = self._session.models.get("smollm2")
         while resident.worker.pending:
             time.sleep(0.001)
-        return {"idle_after_s": time.perf_counter() - start}
+        idle = time.perf_counter() - start
+        assert not any(isinstance(event, Token) for event in events)
+        return {"idle_after_s": idle}
 
 
 class Kernel:
     """A real kernel: cells with %%complete, painted and sent, and the bare loop in the same process."""
 
-    CELL = "%%complete -t 0 -N {tokens} -o c\nThe three most important ideas in statistics are"
+    PROMPT = "Once upon a time there was a"  # whose text goes on
+    CELL = "%%complete -t 0 -N {tokens} -o c\n{prompt}"
 
     def __init__(self, path: str) -> None:
         from jupyter_client.manager import start_new_kernel
@@ -193,12 +210,21 @@ class Kernel:
         self.cell(20)
 
     def cell(self, tokens: int) -> Answer:
-        self._run(self.CELL.format(tokens=tokens))
-        return {"tokens_per_s": float(self._value("c.timing.decode_tokens_per_s"))}
+        begun = time.perf_counter()
+        self._run(self.CELL.format(tokens=tokens, prompt=self.PROMPT))
+        seconds = time.perf_counter() - begun
+        assert int(self._value("len(c.tokens)")) == tokens
+        return {"tokens_per_s": float(self._value("c.timing.decode_tokens_per_s")), "seconds": seconds}
+
+    def nothing(self) -> Answer:
+        """A cell that does nothing."""
+        begun = time.perf_counter()
+        self._run("0;")
+        return {"seconds": time.perf_counter() - begun}
 
     def bare(self, tokens: int) -> Answer:
         answer: Answer = json.loads(
-            self._value(f"__import__('json').dumps(ours.bare(list(range(300, 309)), {tokens}))")
+            self._value(f"__import__('json').dumps(ours.bare(ours.encode({self.PROMPT!r})['ids'], {tokens}))")
         )
         return answer
 
@@ -224,12 +250,12 @@ class Llama:
 
     slots = 1
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, context: int = 4096 + 256) -> None:
         import xllamacpp
 
         params = xllamacpp.CommonParams()
         params.model.path = path
-        params.n_ctx, params.n_parallel, params.verbosity = 4096 + 256, self.slots, 0
+        params.n_ctx, params.n_parallel, params.verbosity = context, self.slots, 0
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = THREADS
         self._server = xllamacpp.Server(params)
         self.decode(list(range(300, 330)), 10)
@@ -381,6 +407,18 @@ class Sized:
         each = sorted(two - one for one, two in zip(times[::2], times[1::2], strict=True))
         grown = psutil.Process().memory_info().rss - before
         return {"tokens_per_s": tokens / each[1], "grown_bytes": float(grown)}
+
+    def llama(self, folder: str, tokens: int) -> Answer:
+        import as_gguf
+        import psutil
+
+        path = f"{folder}/model.gguf"
+        as_gguf.write(folder, path)
+        collect()
+        before = psutil.Process().memory_info().rss
+        llama = Llama(path, context=512)
+        each = sorted(llama.decode([5, 6, 7], tokens)["tokens_per_s"] for _ in range(3))
+        return {"tokens_per_s": each[1], "grown_bytes": float(psutil.Process().memory_info().rss - before)}
 
 
 class Loading:
