@@ -67,8 +67,8 @@ def write(found: dict[str, Any], docs: Path) -> None:
         "",
         f"`make bench`, a whole run: SmolLM2-135M-Instruct (Q4_1), {_machine(found)}. Ours and each peer in turn, "
         f"each in a process of its own, medians of {found['rounds']} rounds. Compare ratios; single figures move with "
-        "the machine; ✗ marks what falls short. Loading and frames are of 3 rounds, sizes and memory of one process each, the "
-        "share of a cell of "
+        "the machine; ✗ marks what falls short. Loading and frames are of 3 rounds, sizes and memory of "
+        "one process each, the share of a cell of "
         f"{12 * found['rounds']}, and the stop is the slowest of all. The last column is of "
         f"{_machine(other)}.",
         "",

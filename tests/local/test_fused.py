@@ -161,17 +161,29 @@ def test_a_long_text_stays_in_the_cache_when_another_shares_its_beginning() -> N
     assert chosen(second) == chosen(fresh)
 
 
-def test_a_stop_ends_a_long_pass_between_two_layers_and_what_was_held_stays() -> None:
-    one, stop = fused("llama"), StopEvent()
+class Later(StopEvent):
+    """Set once it was asked so many times."""
+
+    left = 0
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("layers", [0, 1])
+def test_a_stop_ends_a_long_pass_between_two_layers_and_what_was_held_stays(layers: int) -> None:
+    one, stop = fused("llama"), Later()
     ids = [(7 * n + n // 3) % 380 for n in range(100)]
     with one.awake():
         whole, halted = one.runner(), one.runner(stop=stop)
+        stop.left = 1000
         for runner in (whole, halted):
             runner.forward([ids[:20]])
-        stop.set()
+        stop.left = layers
         with pytest.raises(Halted):
             halted.forward([ids[20:]])
-        stop.clear()
+        stop.left = 1000
         assert torch.equal(halted.forward([ids[20:]]), whole.forward([ids[20:]]))
 
 
@@ -241,12 +253,24 @@ class TestGuesses:
     REPEATED = "The mean is the sum divided by the count. " * 4
 
     @pytest.mark.parametrize("options", [{"temperature": 0}, {"seed": 3}, {"seed": 4, "temperature": 0.3}], ids=str)
-    def test_every_number_is_the_same_with_guesses_as_without(self, name: str, options: dict[str, Any]) -> None:
+    def test_every_number_is_the_same_with_guesses_as_without(
+        self, name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         mine, _ = engines(name)
+        together, step = [], Fused.step
+
+        def counted(self: Fused, tokens_at: Any, cache: Any) -> torch.Tensor:
+            together.append(len(tokens_at))
+            return step(self, tokens_at, cache)
+
         for prompt in (PROMPT, self.REPEATED):
             asked = {**options, "max_new_tokens": 60}
-            with_guesses, without = (ask(mine, prompt, lookup=lookup, **asked) for lookup in (True, False))
+            without = ask(mine, prompt, lookup=False, **asked)
+            monkeypatch.setattr(Fused, "step", counted)
+            with_guesses = ask(mine, prompt, lookup=True, **asked)
+            monkeypatch.undo()
             assert with_guesses.tokens == without.tokens
+        assert max(together) > 1
 
     def test_several_tokens_come_to_the_same_logits_to_the_bit(self, name: str) -> None:
         ids = [(7 * n + n // 3) % 380 for n in range(40)]
