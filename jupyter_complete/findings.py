@@ -109,20 +109,24 @@ class Attention(Shown):
         """One position's weights, of one head or the mean or the largest over heads. Raises BadOption."""
         heads, length, _ = self.weights.shape
         position = placed(position, length, "position")
-        if isinstance(head, str):
-            if head not in ("mean", "max"):
-                raise BadOption(f"There is no head {head!r}.", f'Give 0 to {heads - 1}, "mean" or "max".')
-            rows = self.weights[:, position]
-            one = rows.mean(0) if head == "mean" else rows.max(0)
-        else:
-            head = placed(head, heads, "head")
-            one = self.weights[head, position].copy()
-        hidden = None
+        if isinstance(head, str) and head not in ("mean", "max"):
+            raise BadOption(f"There is no head {head!r}.", f'Give 0 to {heads - 1}, "mean" or "max".')
+        head = head if isinstance(head, str) else placed(head, heads, "head")
+        rows = self.weights[:, position] if isinstance(head, str) else self.weights[[head], position]
+        over = np.max if head == "max" else np.mean
+        one, hidden = over(rows, 0), None
         if hide_first and len(one) > 1:  # a first token that all look at is where a head looks that has nothing to do
-            hidden, rest = float(one[0]), float(one[1:].sum())
-            one = one / rest if rest > 0.0 else one * 0.0
-            one[0] = 0.0
+            hidden = float(one[0])
+            one = over(_without_first(rows if head == "max" else one[None]), 0)  # maxima are no distribution
         return AttentionRow(one, self.sources, self.layer, head, position, self.part, hidden)
+
+
+def _without_first(rows: np.ndarray) -> np.ndarray:
+    """Distributions [N, S] over the others than the first alone."""
+    rest = rows[:, 1:].sum(1, keepdims=True)
+    others: np.ndarray = np.where(rest > 0.0, rows / np.where(rest > 0.0, rest, 1.0), 0.0)
+    others[:, 0] = 0.0
+    return others
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from .findings import (
     Path,
     State,
 )
+from .known import known
 from .models import named
 from .questions import (
     AskAttention,
@@ -166,24 +167,45 @@ class Inside:
         chose the last token, unless `model` is False."""
         if not model:
             return self.trace.view(steps)
-        stations = self.trace.view(steps, self.embedding(self.trace.prompt_ids[:VECTORS]))
+        stations = self.trace.view(steps, self._vectors())
         first, *others = stations.blocks
+        begin = max(0, len(self.text.ids) - COLUMNS)
         inside = [
             _drawn("Attention", lambda: looks.attention_row(self.attention_row(-2, hide_first=True))),
-            _drawn("Layer lens", lambda: looks.lens(self.lens(begin=max(0, len(self.text.ids) - COLUMNS)))),
-            _drawn("One earlier word changed", lambda: looks.change(self._earlier_word())),
+            _drawn("Layer lens", lambda: looks.lens(self.lens(begin=begin))),
             _drawn("What might come next", lambda: draw_futures(self.futures())),
         ]
+        if self._earlier:
+            inside.insert(2, _drawn("One earlier word changed", lambda: looks.change(self._earlier_word())))
         return InsideView([first, *inside, *others], stations.footer)
 
+    @property
+    def _earlier(self) -> int:
+        """A place in the middle of the prompt, and before the last one; 0 where there is none."""
+        return (len(self.trace.prompt_ids) - 1) // 2
+
     def _earlier_word(self) -> Change:
-        """What another word in the middle of the prompt would have changed: the likeliest other one there."""
-        text, place = self._until(0), len(self.trace.prompt_ids) // 2
-        ids = text.source or text.ids
-        guesses = self.trace.row(0).head.tolist()
-        return self.change(
-            place, next(id for id in guesses if id != ids[place] and id not in self.trace.pieces.special)
-        )
+        """What another word in the middle of the prompt would have changed: of a decoder the likeliest other one there,
+        of an encoder's text the likeliest beginning of the completion."""
+        place, ids = self._earlier, self.trace.prompt_ids
+        guesses = self.trace.row(0).head if self.trace.encodes else self.lens(5, place - 1, place).ids[-1, 0]
+        others = [id for id in guesses.tolist() if id != ids[place] and id not in self.trace.pieces.special]
+        return self.change(place, others[0])
+
+    def _vectors(self) -> Embedding | None:
+        """What the prompt's first tokens begin as, if that can be known here."""
+        try:
+            return self.embedding(self.trace.prompt_ids[:VECTORS])
+        except BadOption:
+            return None
+
+    def quiz(self) -> None:
+        """Display the panel for a quiz: the completion is closed, and opens token by token as it is guessed."""
+        from IPython import get_ipython
+
+        if not hasattr(get_ipython(), "kernel"):
+            raise BadOption("A quiz is held in a notebook.", "Use guess(step, token) elsewhere.")
+        named(PANEL)(self, "quiz")
 
     def __repr__(self) -> str:
         return f"<Inside {self.trace!r}>"
@@ -214,22 +236,25 @@ class Inside:
 
     def _ask(self, kind: type[F], question: Question) -> F:
         """The answer, asked of the model if it is not known. Raises BadOption or an error of the model's."""
-        name = repr(question)
-        if name not in self._found:
+        found = known(self._found, question)
+        if found is None:
             found = self._answered(question)
             while len(self._found) >= KEPT:
                 del self._found[next(iter(self._found))]
-            self._found[name] = found
-        return cast(F, self._found[name])
+            self._found[repr(question)] = found
+        return cast(F, found)
 
     def _answered(self, question: Question) -> Finding:
-        if self.session is None:
-            raise BadOption("This was not looked at before the trace was saved.", "Ask it where the model is resident.")
-        models, told = self.session.models, self.trace.model
-        asked = self.completion.request if self.completion else None
-        resident = models.resident(
-            asked.model if asked else told.name, self.session.config.dtype, self.session.config.device
-        )
+        told, asked = self.trace.model, self.completion.request if self.completion else None
+        name = asked.model if asked else told.name
+        here = self.session.models.get(name) if self.session else None
+        if self.session is None or (asked is None and (here is None or here.engine is None)):  # a file loads nothing
+            raise BadOption(
+                "This was not looked at before the trace was saved.",
+                f'Load its model, jc.load("{name}"), and ask again.',
+            )
+        models = self.session.models
+        resident = models.resident(name, self.session.config.dtype, self.session.config.device)
         engine = resident.engine
         if engine is not None and engine.info.revision != told.revision:
             raise BadOption(

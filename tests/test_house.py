@@ -28,7 +28,7 @@ FLOORS = {
         *("render/", "tasks/", "braces", "harmless", "effects", "reaching", "grammar", "sandbox"),
         *("variables", "forms/", "findings", "replay", "levels", "pieces", "tracefile", "quiz"),
     ),
-    2: ("completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
+    2: ("known", "completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
     3: ("models", "worker", "inbox", "handover"),
     4: ("session", "opened"),
     5: (

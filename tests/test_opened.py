@@ -18,6 +18,7 @@ from jupyter_complete.session import Session
 
 PROMPT = "The mean of a sample is 数"
 NAMES = ("llama", "gpt2", "t5", "bart")
+TRACES = Path(__file__).parents[1] / "notebooks" / "traces"
 
 
 @pytest.fixture(params=NAMES)
@@ -139,6 +140,67 @@ def test_a_saved_one_answers_what_was_asked_before_and_refuses_the_rest(llama: I
     assert str(alone.view()) == shown
     with pytest.raises(BadOption, match="not looked at"):
         alone.head_steps(0, 0)
+
+
+def test_the_largest_without_the_first_token_is_of_each_head_s_own_rest(llama: Inside) -> None:
+    found = llama.attention(0)
+    heads = [found.row(5, head, hide_first=True).weights for head in range(len(found.weights))]
+    np.testing.assert_allclose(found.row(5, "max", hide_first=True).weights, np.max(heads, 0), rtol=1e-5)
+
+
+def test_a_file_answers_what_a_broader_answer_holds(llama: Inside, tmp_path: Path) -> None:
+    length = len(llama.text.ids)
+    llama.attention(-1), llama.head_steps(-1, 1), llama.lens(), llama.path([5, 6, 7], 3), llama.state([5, 6, 7], 3)
+    llama.embedding(), llama.occlusion(1)
+    last = llama.attention(-1).layer
+    llama.save(tmp_path / "one.trace")
+    read = Inside(jc.open_trace(tmp_path / "one.trace"))
+    for one in (read, llama):
+        assert (one.attention(last).layer, one.attention(last).part) == (last, "decoder")
+    np.testing.assert_array_equal(read.head_steps(last, 1).output, llama.head_steps(-1, 1).output)
+    np.testing.assert_array_equal(read.lens(2, 3, 6).ids, llama.lens().ids[:, 3:6, :2])
+    assert read.lens(2, 3, 6).tokens == llama.tokens[3:6]
+    np.testing.assert_array_equal(read.path([7, 5], 3).ranks, llama.path([5, 6, 7], 3).ranks[[2, 0]])
+    np.testing.assert_array_equal(read.path(6, 3 - length).probs, llama.path([5, 6, 7], 3).probs[[1]])
+    np.testing.assert_array_equal(read.state([6], 3).rows, llama.state([5, 6, 7], 3).rows[[1]])
+    np.testing.assert_array_equal(read.embedding(llama.text.ids[2:4]).rows, llama.embedding().rows[2:4])
+    second = len(llama.trace.before) + 1
+    np.testing.assert_array_equal(read.occlusion(1, [second]).change, llama.occlusion(1).change[[1]])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["attention(0)", "head_steps(-1, 0)", "lens(6)", "path([5, 8], 3)", "path([5], 4)", "occlusion(2, [4])"],
+)
+def test_a_narrower_answer_is_none_to_a_broader_question(asked: str, llama: Inside, tmp_path: Path) -> None:
+    llama.attention(-1), llama.head_steps(-1, 1), llama.lens(5), llama.path([5, 6], 3), llama.occlusion(1)
+    llama.save(tmp_path / "one.trace")
+    read = Inside(jc.open_trace(tmp_path / "one.trace"))
+    with pytest.raises(BadOption, match="was not looked at before the trace was saved"):
+        eval(f"read.{asked}", {"read": read})
+
+
+def test_a_file_loads_no_model(session: Session, llama: Inside, tmp_path: Path) -> None:
+    told = replace(llama.trace, model=replace(llama.trace.model, name="smollm2"))
+    told.save(tmp_path / "one.trace")
+    read = jc.inside(jc.open_trace(tmp_path / "one.trace"))
+    with pytest.raises(BadOption, match=r"was not looked at.*Load its model, jc.load\(\"smollm2\"\)"):
+        read.attention()
+    assert session.models.get("smollm2") is None
+    assert "was not looked at" in read.view().bundle()["text/plain"]
+
+
+@pytest.mark.parametrize("name", ["capital", "characters", "repetition"])
+def test_a_shipped_trace_answers_what_its_panel_asks_first(name: str) -> None:
+    read = Inside(jc.open_trace(TRACES / f"{name}.trace"))
+    begin = len(read.trace.before)
+    last = read.attention(-1).layer
+    for step in range(len(read.trace)):
+        position = begin + step - 1
+        assert read.attention(last).row(position).weights.sum() == pytest.approx(1)
+        assert read.lens(5, max(0, position + 1 - 8), position + 1).ids.shape[0] == last + 2
+    assert read.head_steps(last, 0).head == 0
+    assert "was not looked at" not in read.view().bundle()["text/plain"]
 
 
 def test_a_trace_of_other_weights_is_not_asked_of_these(session: Session, llama: Inside) -> None:

@@ -117,10 +117,11 @@ def change(found: Change) -> Block:
         for text, one, other in zip(found.texts, found.before.tolist(), found.after.tolist(), strict=True)
     ]
     away = count(len(found.tokens) - 1 - found.position, "token")
+    last = found.position == len(found.tokens) - 1
     lines = [
         f"{token(found.word)} → {token(found.other)}, {away} before the end: KL {found.divergence:.3f} bits.",
-        "P(w | all before it) = softmax(W·h), and h, the last layer's state, is made of the whole prefix; a formula of "
-        "the previous word alone would give 0 bits.",
+        "P(w | all before it) = softmax(W·h), and h, the last layer's state, is made of the whole prefix"
+        + ("." if last else "; a formula of the previous word alone would give 0 bits."),
     ]
     return tabled("One earlier word changed", head, rows, lines)
 

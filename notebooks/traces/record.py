@@ -45,6 +45,9 @@ def main() -> None:
     jc.load("smollm2", dtype="float32")  # what was decoded and what is looked into are the same numbers then
     for made in (capital, characters, repetition):
         seen, path = made(), HERE / f"{made.__name__}.trace"
+        seen.lens()  # what the panel asks first
+        seen.attention()
+        seen.head_steps(-1, 0)
         seen.view()  # what `seen` itself displays
         seen.save(path)
         print(f"{path.name}: {seen.trace.prompt}|{seen.trace.text} ({path.stat().st_size:,} bytes)")
