@@ -173,6 +173,27 @@ class Lens(Shown):
 
 
 @dataclass(frozen=True, eq=False)
+class Added(Shown):
+    """What every layer adds to the vector of each position, which begins as the token's embedding: state after a layer
+    = state before it + what attention adds + what the MLP adds.
+
+    Lengths |·| of these vectors: `attention` and `mlp` [L, T], `states` [L+1, T], the embeddings first; the last state
+    is that before the model's last norm.
+    """
+
+    attention: np.ndarray
+    mlp: np.ndarray
+    states: np.ndarray
+    tokens: tuple[str, ...]
+
+    def at(self, position: int) -> Added:
+        """One position alone. Raises BadOption."""
+        place = placed(position, len(self.tokens), "position")
+        here = np.s_[:, place : place + 1]
+        return Added(self.attention[here], self.mlp[here], self.states[here], self.tokens[place : place + 1])
+
+
+@dataclass(frozen=True, eq=False)
 class Path(Shown):
     """How likely some tokens were after each layer, as what follows `position`: `ranks` and `probs` [tokens, L+1]."""
 
@@ -273,7 +294,7 @@ class Change(Shown):
     tokens: tuple[str, ...]
 
 
-Finding: TypeAlias = Attention | HeadSteps | Lens | Path | Embedding | State | Occlusion | Futures | Change
+Finding: TypeAlias = Attention | HeadSteps | Lens | Added | Path | Embedding | State | Occlusion | Futures | Change
 
 
 def labelled(raw: bytes) -> str:

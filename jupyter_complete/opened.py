@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from .completion import Completion
 from .errors import BadOption
 from .findings import (
+    Added,
     Attention,
     AttentionRow,
     Change,
@@ -27,6 +28,7 @@ from .findings import (
 from .known import known
 from .models import named
 from .questions import (
+    AskAdded,
     AskAttention,
     AskChange,
     AskEmbedding,
@@ -108,6 +110,10 @@ class Inside:
     def lens(self, top: int = 5, begin: int = 0, end: int | None = None) -> Lens:
         """The likeliest next tokens after every layer, at every position from `begin` on, up to `end` if given."""
         return self._ask(Lens, AskLens(self.text, top, begin, end))
+
+    def added(self) -> Added:
+        """How much attention and MLP of every layer add to the vector of each position."""
+        return self._ask(Added, AskAdded(self.text))
 
     def path(self, tokens: str | int | Sequence[str | int], position: int = -1) -> Path:
         """Rank and probability of one or several tokens through the layers, as what follows `position`."""

@@ -43,6 +43,13 @@ class AskLens:
 
 
 @dataclass(frozen=True, slots=True)
+class AskAdded:
+    """What attention and MLP of every layer add to the states."""
+
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
 class AskPath:
     """The way of some tokens through the layers, at one position: as what comes after it."""
 
@@ -96,5 +103,14 @@ class AskChange:
 
 
 Question: TypeAlias = (
-    AskAttention | AskHead | AskLens | AskPath | AskEmbedding | AskState | AskOcclusion | AskFutures | AskChange
+    AskAttention
+    | AskHead
+    | AskLens
+    | AskAdded
+    | AskPath
+    | AskEmbedding
+    | AskState
+    | AskOcclusion
+    | AskFutures
+    | AskChange
 )

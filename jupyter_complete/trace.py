@@ -162,7 +162,8 @@ class Trace:
     def view(self, steps: Sequence[int] = (0,), vectors: Embedding | None = None) -> InsideView:
         """The stations that need no model, with the distributions of some `steps`; displays itself in a notebook."""
         source = self.prompt_ids
-        blocks = [stations.preprocess(self.prompt, self._pieces(source), vectors)]
+        text = self.prompt or "".join(self.pieces.text(id) for id in source if id not in self.pieces.special)
+        blocks = [stations.preprocess(text, self._pieces(source), vectors)]
         for step in steps:
             ids = [*source, *self.ids[: self._step(step)].tolist()][-8:]
             before = b"".join(map(self.pieces.bytes, ids)).decode("utf-8", errors="replace")

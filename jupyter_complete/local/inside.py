@@ -18,6 +18,7 @@ from ..errors import BadOption, Stopped
 from ..events import Loading
 from ..findings import Finding, labelled, placed
 from ..questions import (
+    AskAdded,
     AskAttention,
     AskChange,
     AskEmbedding,
@@ -92,6 +93,8 @@ class Inside:
             return self._head(read, question)
         if isinstance(question, AskState):
             return self._state(model, read, question)
+        if isinstance(question, AskAdded):
+            return self._added(read, question)
         lens = Lensing(model, read)
         if isinstance(question, AskPath):
             return self._path(lens, question)
@@ -203,6 +206,18 @@ class Inside:
             probs.append(torch.softmax(logits, -1)[tokens].tolist())
         found = np.array(ranks).T, np.array(probs, np.float32).T
         return findings.Path(asked.tokens, self._texts(tokens), position, *found)
+
+    @torch.inference_mode()
+    def _added(self, read: Pass, asked: AskAdded) -> findings.Added:
+        states = read.states[:-1] + ([] if read.into_norm is None else [read.into_norm])
+        if not len(read.between) == len(states) - 1 == len(read.states) - 1:
+            raise BadOption(
+                f"Attention and MLP of {self._name} are not added to one state.", "Look at its attention and lens."
+            )
+        before, between, after = torch.stack(states[:-1]), torch.stack(read.between), torch.stack(states[1:])
+        adds, whole = (between - before, after - between), torch.stack(states)
+        attention, mlp, lengths = (one.float().norm(dim=-1).cpu().numpy() for one in (*adds, whole))
+        return findings.Added(attention, mlp, lengths, self._texts(asked.text.ids))
 
     @torch.inference_mode()
     def _state(self, model: Any, read: Pass, asked: AskState) -> findings.State:

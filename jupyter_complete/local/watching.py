@@ -22,6 +22,7 @@ from ..errors import BadOption
 from ..questions import Part, Text
 
 NAME = "jupyter_complete_watched"
+MLP = re.compile(r"mlp|feed_forward|ffn|DenseReluDense")
 _watcher = threading.local()  # a pass is watched by the thread that makes it
 
 
@@ -47,13 +48,16 @@ class Met:
 @dataclass
 class Pass:
     """One forward pass of a text: `states` of every layer [T, hidden], the first of them the embeddings and the last
-    after the model's last norm; `into_head`, what its head was given; and `logits` [T, V]."""
+    after the model's last norm; `between` attention and MLP of every layer, where each of them is added to what was
+    there; `into_norm` and `into_head`, what the last norm and the head were given; and `logits` [T, V]."""
 
     states: list[Tensor]
     into_head: Tensor
     logits: Tensor
     met: dict[tuple[Part, int], Met] = field(default_factory=dict)
     last_norm: Any = None
+    into_norm: Tensor | None = None
+    between: list[Tensor] = field(default_factory=list)
 
 
 def watched(model: Any, text: Text) -> Pass:
@@ -67,8 +71,12 @@ def watched(model: Any, text: Text) -> Pass:
 
     hooks = [model.get_output_embeddings().register_forward_pre_hook(lambda module, given: seen.update(head=given[0]))]
     for module in decoder_of(model).children():
-        if "norm" in type(module).__name__.lower():
-            hooks.append(module.register_forward_hook(lambda module, given, out: seen.update(norm=(module, out))))
+        if _is_norm(module):
+            hooks.append(
+                module.register_forward_hook(lambda module, given, out: seen.update(norm=(module, given, out)))
+            )
+    between: list[Tensor] = []
+    hooks += _between(decoder_of(model), between)
     try:
         with attending(model, take), torch.inference_mode():
             output = model(**given(model, text), output_hidden_states=True, use_cache=False, return_dict=True)
@@ -80,9 +88,31 @@ def watched(model: Any, text: Text) -> Pass:
         raise BadOption(
             f"The inside of a {type(model).__name__} cannot be looked at.", "Use a model of another architecture."
         )
-    module, made = seen.get("norm", (None, None))
-    last = module if made is not None and torch.equal(made, states[-1]) else None
-    return Pass([state[0] for state in states], seen["head"][0], output.logits[0], met, last)
+    made = Pass([state[0] for state in states], seen["head"][0], output.logits[0], met, between=between)
+    if "norm" in seen:
+        module, (into, *_), out = seen["norm"]
+        if torch.equal(out, states[-1]):
+            made.last_norm, made.into_norm = module, into[0]
+    return made
+
+
+def _between(stack: Any, found: list[Tensor]) -> list[Any]:
+    """Hooks that put into `found`, of every layer, what the last norm before its MLP was given: the state with what
+    attention has added."""
+    hooks: list[Any] = []
+    last: dict[str, Tensor] = {}
+    layers: Any = next((one for one in stack.children() if isinstance(one, torch.nn.ModuleList)), [])
+    for layer in layers:
+        for name, module in layer.named_modules():
+            if _is_norm(module):
+                hooks.append(module.register_forward_pre_hook(lambda module, got: last.update(state=got[0][0])))
+            elif MLP.fullmatch(name.rpartition(".")[2]):
+                hooks.append(module.register_forward_pre_hook(lambda module, got: found.append(last["state"])))
+    return hooks
+
+
+def _is_norm(module: Any) -> bool:
+    return "norm" in type(module).__name__.lower()
 
 
 def given(model: Any, text: Text, hidden: int | None = None) -> dict[str, Tensor]:

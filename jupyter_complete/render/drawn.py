@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..findings import (
+    Added,
     Attention,
     AttentionRow,
     Change,
@@ -22,7 +23,18 @@ from .futures import futures
 from .inside import Block, Cell, InsideView, number, percent, tabled, token
 
 Drawn = (
-    Attention | AttentionRow | Change | Distribution | Embedding | Futures | HeadSteps | Lens | Occlusion | Path | State
+    Added
+    | Attention
+    | AttentionRow
+    | Change
+    | Distribution
+    | Embedding
+    | Futures
+    | HeadSteps
+    | Lens
+    | Occlusion
+    | Path
+    | State
 )
 
 
@@ -41,6 +53,8 @@ def _blocks(found: Drawn) -> list[Block]:
             return [_heads(found)]
         case Lens():
             return [looks.lens(found)]
+        case Added():
+            return [looks.added(found)]
         case Path():
             return [looks.path(found)]
         case Occlusion():

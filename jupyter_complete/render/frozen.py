@@ -22,9 +22,10 @@ def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
             "text/plain": f"{visible(text)}\n\n{EMPTY}" if text else EMPTY,
         }
     start = " ".join((text[:BEGINNING] + "…" * (len(text) > BEGINNING)).split())
-    head = f"<summary>{HEAD}: {unmath(escape(start))}</summary>"
+    head = f"<summary>{HEAD}{': ' if start else ''}{unmath(escape(start))}</summary>"
+    texts = ([fenced(text)], [visible(text)]) if text else ([], [])
     return {
         "text/html": f"<details>{head}{body}{tokens['text/html']}</details>",
-        "text/markdown": "\n\n".join([fenced(text), tokens["text/markdown"]]),
-        "text/plain": "\n\n".join([visible(text), tokens["text/plain"]]),
+        "text/markdown": "\n\n".join([*texts[0], tokens["text/markdown"]]),
+        "text/plain": "\n\n".join([*texts[1], tokens["text/plain"]]),
     }

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..findings import AttentionRow, Change, HeadSteps, Lens, Occlusion, Path
+from ..findings import Added, AttentionRow, Change, HeadSteps, Lens, Occlusion, Path
 from .inside import BLOCKS, Block, Cell, bar, number, painted, percent, tabled, token
 from .page import BODY, count, element, escape, unmath
 
@@ -42,6 +42,10 @@ def head_steps(steps: HeadSteps) -> list[Block]:
     first, begin = len(steps.tokens) - len(rows), len(steps.sources) - len(columns)
     factor = f"÷√{size}" if math.isclose(steps.scale, size**-0.5) else f"× {steps.scale:.4g}"
     names = ["QKᵀ", factor + (f", at most ±{steps.cap:g}" if steps.cap else ""), "mask", "softmax"]
+    cut = [
+        f"The last {len(columns)} of {len(steps.sources)} tokens are shown; the rest of a row's weight lies on earlier "
+        "ones."
+    ] * (begin > 0)
     blocks = []
     for name, matrix in zip(names, (steps.scores, steps.scaled, steps.masked, steps.weights), strict=True):
         part, share = matrix[first:, begin:], name == "softmax"
@@ -49,7 +53,8 @@ def head_steps(steps: HeadSteps) -> list[Block]:
             [token(text), *(number(float(value), share=float(value) if share else 0.0) for value in line)]
             for text, line in zip(rows, part, strict=True)
         ]
-        blocks.append(tabled(f"Layer {steps.layer}, head {steps.head}: {name}", ["", *map(token, columns)], cells))
+        head = ["", *map(token, columns)]
+        blocks.append(tabled(f"Layer {steps.layer}, head {steps.head}: {name}", head, cells, cut if share else ()))
     outputs: list[list[Cell | str]] = [
         [token(text), *map(number, line[:8].tolist())] for text, line in zip(rows, steps.output[first:], strict=True)
     ]
@@ -76,6 +81,22 @@ def lens(found: Lens) -> Block:
         f"percent; the columns are the positions from {found.begin} on."
     ]
     return tabled("Layer lens", head, rows, lines)
+
+
+def added(found: Added, position: int = -1) -> Block:
+    """How much attention and MLP of every layer add to the vector of one position, in lengths."""
+    here = found.at(position)
+    attention, mlp, states = (one[:, 0].tolist() for one in (here.attention, here.mlp, here.states))
+    most = max(*attention, *mlp, 1e-9)
+    rows: list[list[Cell | str]] = [
+        [str(layer), number(one), bar(one / most), number(other), bar(other / most), number(after)]
+        for layer, (one, other, after) in enumerate(zip(attention, mlp, states[1:], strict=True))
+    ]
+    lines = [
+        f"The vector of {token(here.tokens[0])} begins as its embedding, of length {states[0]:.2f}; every layer adds "
+        "what attention collects from earlier positions, then what the MLP makes of the sum."
+    ]
+    return tabled("What every layer adds", ["layer", "attention", "", "MLP", "", "vector after it"], rows, lines)
 
 
 def path(found: Path) -> Block:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Sequence
 
-from ..findings import Distribution, Embedding
+from ..findings import Distribution, Embedding, Weight
+from ..replay import COLDEST
+from ..request import Sampling
 from .inside import BLOCKS, Block, Cell, bar, number, percent, tabled, token
 from .page import count
 
 Piece = tuple[int, bytes]  # a token: its id, and the bytes it stands for
 CELLS = 24  # numbers of a vector that are drawn
+PENALISED = (
+    "Penalised: the token is in the text already, so its logit was changed by the repetition penalty before it was "
+    "divided by the temperature."
+)
 
 
 def preprocess(text: str, pieces: Sequence[Piece], vectors: Embedding | None = None) -> Block:
@@ -37,9 +44,12 @@ def distribution(found: Distribution, before: str = "") -> Block:
     head = ["token", "id", "logit", warm, "softmax(logit)", "P", "", "cumulative", ""]
     rows: list[list[Cell | str]] = []
     for row in found.rows:
-        marks = [
-            mark for mark, on in (("← picked", row.id == found.picked), ("recorded", row.id == found.chosen)) if on
-        ]
+        told = {
+            "← picked": row.id == found.picked,
+            "recorded": row.id == found.chosen,
+            "penalised": penalised(row, asked),
+        }
+        marks = [mark for mark, on in told.items() if on]
         if row.cut:
             shown, place = Cell(f"cut: {row.cut}", True), ""
         else:
@@ -53,7 +63,16 @@ def distribution(found: Distribution, before: str = "") -> Block:
     ]
     if found.draw is not None:
         said.append(f"u = {found.draw:.4f} falls into the stretch of the picked token, in the order of ids.")
+    if any(penalised(row, asked) for row in found.rows):
+        said.append(PENALISED)
     return tabled("Distribution: logits → softmax → a token", head, rows, said)
+
+
+def penalised(row: Weight, asked: Sampling) -> bool:
+    """Whether the repetition penalty changed the token's logit."""
+    if asked.repetition_penalty == 1.0 or not math.isfinite(row.scaled):
+        return False
+    return not math.isclose(row.scaled * max(COLDEST, asked.temperature or 1.0), row.logit, rel_tol=1e-5)
 
 
 def postprocess(pieces: Sequence[Piece], special: frozenset[int] = frozenset()) -> Block:
@@ -63,7 +82,8 @@ def postprocess(pieces: Sequence[Piece], special: frozenset[int] = frozenset()) 
         control = id in special
         added = "" if control else decoder.decode(raw)
         held = len(decoder.getstate()[0])
-        state = "control token, no text" if control else f"{count(held, 'byte')} held: half a character" if held else ""
+        part = f"{count(held, 'byte')} held: part of a character" if held else ""
+        state = "control token, no text" if control else part
         rows.append([number(step, "d"), number(id, "d"), raw.hex(" "), token(added) if added else "", state])
     return tabled("Postprocess: ids → bytes → text", ["step", "id", "bytes", "adds", ""], rows)
 

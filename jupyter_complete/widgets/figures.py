@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ..findings import Attention, Distribution, Embedding, HeadSteps, Lens, Occlusion, Path
+from ..findings import Added, Attention, Distribution, Embedding, HeadSteps, Lens, Occlusion, Path
+from ..render.stations import PENALISED, penalised
 
 WINDOW = 24  # tokens whose matrices are shown
 COLUMNS = 8  # positions of the lens
@@ -23,7 +24,8 @@ def levels(rows: np.ndarray) -> dict[str, Any]:
     """Rows of numbers from 0 up, [N, S], in S bytes each: a number is its byte / 255 · the row's `most`."""
     most = rows.max(axis=1, initial=0.0)
     scaled = np.round(255.0 * rows / np.where(most > 0.0, most, 1.0)[:, None]).astype(np.uint8)
-    return {"bytes": b64encode(scaled.tobytes()).decode(), "most": rounded(most), "width": rows.shape[1]}
+    told = [float(f"{one:.4g}") for one in most]  # however small: without the first token the rest is all there is
+    return {"bytes": b64encode(scaled.tobytes()).decode(), "most": told, "width": rows.shape[1]}
 
 
 def rounded(numbers: np.ndarray) -> Any:
@@ -78,6 +80,12 @@ def lens(found: Lens) -> dict[str, Any]:
     return {"begin": found.begin, "cells": cells}
 
 
+def added(found: Added, position: int) -> dict[str, Any]:
+    """Lengths of what every layer adds at one position, and of the vector: the embedding, then after every layer."""
+    here = found.at(position)
+    return {name: rounded(getattr(here, name)[:, 0]) for name in ("attention", "mlp", "states")}
+
+
 def path(found: Path) -> dict[str, Any]:
     """Ranks and probabilities of tokens through the layers."""
     probs = [[float(f"{one:.3g}") for one in row] for row in found.probs]
@@ -99,7 +107,8 @@ def embedding(found: Embedding) -> dict[str, Any]:
 
 
 def distribution(found: Distribution) -> dict[str, Any]:
-    """What a step chose from: of each token its numbers, what cut it, and its stretch of the cumulative bar."""
+    """What a step chose from: of each token its numbers, what cut it, its stretch of the cumulative bar, and whether
+    it was penalised."""
     rows = [
         [
             row.text,
@@ -110,8 +119,16 @@ def distribution(found: Distribution) -> dict[str, Any]:
             float(f"{row.prob:.5g}"),
             round(row.low, 6),
             round(row.high, 6),
+            penalised(row, found.sampling),
         ]
         for row in found.rows
     ]
-    told = {"draw": found.draw, "chosen": found.chosen, "picked": found.picked, "kept": found.kept, "size": found.size}
+    told: dict[str, Any] = {
+        "draw": found.draw,
+        "chosen": found.chosen,
+        "picked": found.picked,
+        "kept": found.kept,
+        "size": found.size,
+    }
+    told["penalised"] = PENALISED if any(row[-1] for row in rows) else ""
     return {**told, "rows": rows, "shown": round(found.shown, 6), "greedy": found.sampling.greedy}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
-from traitlets import Dict, Unicode
+from traitlets import Dict, Enum, Unicode
 
 from ..branches import forks, siblings, taken
 from ..errors import BadOption
 from ..newcell import attended
 from ..opened import Inside, of
 from ..render import frozen
+from ..render.inside import InsideView, said
 from ..trace import KNOBS
 from . import figures
 from .aside import Aside
@@ -28,6 +29,12 @@ from .transformer import Transformer
 
 PARTS = ("common", "urgent", "drawn", "weighing", "course", "inside")
 VECTORS = 400  # tokens whose vectors are drawn
+CLOSED = (
+    "What the model took is not shown here while the class chooses or guesses: it follows when the panel's mode is "
+    "“watch”, and view() shows it at any time."
+)
+
+Mode: TypeAlias = Literal["watch", "choose", "quiz"]
 
 
 class InsidePanel(Looking):
@@ -39,12 +46,14 @@ class InsidePanel(Looking):
     _css = styles("common", "inside")
     controls = Dict().tag(sync=True)
     transformer = Unicode().tag(sync=True)  # the id of the widget that is that station
+    mode = Enum(get_args(Mode), "watch").tag(sync=True)  # of pages that are opened
 
-    def __init__(self, inside: Inside) -> None:
+    def __init__(self, inside: Inside, mode: Mode = "watch") -> None:
         self.station = Transformer(inside)
         self._sums = Aside("jupyter_complete replays")
+        self._whole: dict[str, str] | None = None  # the static view, once the model was asked for its part of it
         controls = [one for one in CONTROLS if one["name"] in KNOBS]
-        super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "")
+        super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "", mode=mode)
         self._sums.do("prepare", inside.trace.prepare)
 
     def close(self) -> None:
@@ -71,6 +80,7 @@ class InsidePanel(Looking):
 
     def see(self, inside: Inside) -> None:
         inside.score = self.inside.score
+        self._whole = None
         self.station.see(inside)
         super().see(inside)
         self._sums.do("prepare", inside.trace.prepare)
@@ -90,6 +100,12 @@ class InsidePanel(Looking):
         """The vectors that the tokens of the prompt begin as."""
         ids = self.inside.trace.prompt_ids[:VECTORS]
         self.look("embedding", {}, lambda inside: figures.embedding(inside.embedding(ids)))
+
+    def do_mode(self, mode: Mode) -> None:
+        """A page watches, chooses or guesses; what stays in the notebook tells no more than it does."""
+        if mode in get_args(Mode) and mode != self.mode:
+            self.mode = mode
+            self._sums.do("mode", lambda: self._kept.place_again(self._frozen(model=False)))
 
     def do_guess(self, step: int, token: int) -> None:
         """A guess of the quiz."""
@@ -113,7 +129,9 @@ class InsidePanel(Looking):
         try:
             done, session = inside.completion, inside.session
             if done is None or session is None:
-                raise BadOption("A saved trace cannot go on.", "Choose where the model is resident.")
+                raise BadOption(
+                    "A trace from a file cannot go on.", "To choose, complete its prompt anew: jc.inside(prompt)."
+                )
             rank, prob = inside.trace.weight(step, token)
             branch = session.branch(done, inside.trace.first + step, token).result()
             self.see(of(branch, session))
@@ -129,19 +147,33 @@ class InsidePanel(Looking):
         return self._frozen(model=True)
 
     def _frozen(self, model: bool) -> dict[str, str]:
-        trace = self.inside.trace
-        return dict(frozen.bundle(trace.prompt + trace.text, self.inside.view(model=model).bundle()))
+        if self.mode != "watch":
+            return _closed(self.inside)
+        if self._whole is not None:
+            return self._whole
+        made = dict(frozen.bundle(self.inside.trace.prompt, self.inside.view(model=model).bundle()))
+        if model:
+            self._whole = made
+        return made
 
 
-def show(inside: Inside) -> None:
+def show(inside: Inside, mode: Mode = "watch") -> None:
     """Display a completion's inside under the cell that runs: the panel where somebody can click, and what stays."""
     from IPython import get_ipython
     from IPython.display import display
 
     if attended(get_ipython()):
-        InsidePanel(inside)._ipython_display_()
+        InsidePanel(inside, mode)._ipython_display_()
     else:
-        display(dict(inside.view().bundle()), raw=True)
+        display(dict(inside.view().bundle()) if mode == "watch" else _closed(inside), raw=True)
+
+
+def _closed(inside: Inside) -> dict[str, str]:
+    """What stays of a panel that hides what was taken: how the prompt became tokens."""
+    trace = inside.trace
+    (first, *_) = trace.view(()).blocks
+    view = InsideView([first, said("What was taken", [CLOSED])], "")
+    return dict(frozen.bundle(trace.prompt, view.bundle()))
 
 
 def _picks(inside: Inside, knobs: Mapping[str, Any]) -> list[list[Any]]:

@@ -1,4 +1,5 @@
-"""The Transformer's station of the inside panel: where heads look, one head in numbers, what every layer would say."""
+"""The Transformer's station of the inside panel: where heads look, one head in numbers, what every layer adds and would
+say."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from . import figures
 from .base import module, styles
 from .looking import Looking
 
-PARTS = ("common", "urgent", "drawn", "looked", "matrices", "layers", "transformer")
+PARTS = ("common", "urgent", "drawn", "looked", "matrices", "added", "layers", "transformer")
 
 
 class Transformer(Looking):
@@ -46,6 +47,10 @@ class Transformer(Looking):
         """What every layer would say next, at some positions up to this one."""
         begin, end = max(0, position + 1 - figures.COLUMNS), position + 1
         self.look("lens", {"position": position}, lambda inside: figures.lens(inside.lens(5, begin, end)))
+
+    def do_added(self, position: int) -> None:
+        """What every layer adds at one position."""
+        self.look("added", {"position": position}, lambda inside: figures.added(inside.added(), position))
 
     def do_path(self, position: int, tokens: list[int]) -> None:
         """The way of some tokens through the layers."""

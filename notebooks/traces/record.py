@@ -48,6 +48,7 @@ def main() -> None:
         seen.lens()  # what the panel asks first
         seen.attention()
         seen.head_steps(-1, 0)
+        seen.added()
         seen.view()  # what `seen` itself displays
         seen.save(path)
         print(f"{path.name}: {seen.trace.prompt}|{seen.trace.text} ({path.stat().st_size:,} bytes)")

@@ -101,9 +101,9 @@ def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
     assert page.locator(".jci-station[aria-selected=true]").inner_text().startswith("Distribution")
     page.locator("[aria-label='Step']").focus()
     press(page, "ArrowRight", "ArrowRight", "ArrowRight")
-    wait_for(lambda: "Step 4 of 200" in page.locator(".jci").first.inner_text(), 10, "the fourth step")
+    wait_for(lambda: "Step 3 of 0 to 199" in page.locator(".jci").first.inner_text(), 10, "step 3")
     press(page, "Home")
-    wait_for(lambda: "Step 1 of 200" in page.locator(".jci").first.inner_text(), 10, "the first step")
+    wait_for(lambda: "Step 0 of 0 to 199" in page.locator(".jci").first.inner_text(), 10, "step 0")
 
 
 @pytest.mark.parametrize("station", STATIONS)
@@ -123,6 +123,9 @@ def test_a_guess_by_keyboard_is_in_the_score(page: Any) -> None:
     page.locator(".jci-offers button").first.focus()
     press(page, "Enter")
     wait_for(lambda: re.search(r"Right|No:", page.locator(".jci-outcome").inner_text()), 10, "the answer")
+    page.locator("[data-station=distribution]").click()
+    known = [one.inner_text() != "?" for one in page.locator(".jci-chip").all()]
+    assert known == [True] + 199 * [False]
     run(page, 2)
     assert re.search(r"[01] of 1 right", ended(page, 2))
 
@@ -137,6 +140,27 @@ def test_its_text_can_be_read_from_the_back_of_a_room(page: Any, station: str) -
     assert min(sizes) >= 16
     beyond = output_of(page, 1).locator(".jci").first.evaluate("(node) => node.scrollWidth - node.clientWidth")
     assert beyond <= 0
+
+
+@pytest.mark.parametrize("width", [1024, 560])
+@pytest.mark.parametrize("station", ["transformer", "distribution"])
+def test_drawn_letters_are_as_large_on_a_narrow_page(page: Any, station: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 768})
+    page.locator(f"[data-station={station}]").click()
+    if station == "transformer":
+        page.locator("[data-look=layers]").click()
+        page.locator(".jci-lens td").last.click()
+        page.locator("[aria-label^=Pin]").first.click()
+    page.locator(".jci-panel:not([hidden]) svg text").first.wait_for()
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.jci svg text')].filter((one) => one.getClientRects().length)"
+        ".map((one) => parseFloat(getComputedStyle(one).fontSize) * one.getScreenCTM().a)"
+    )
+    if station == "transformer":
+        page.locator("[aria-label^=Pin]").first.click()
+        page.locator("[data-look=looked]").click()
+    page.set_viewport_size({"width": 1024, "height": 768})
+    assert min(sizes) >= 16
 
 
 @pytest.mark.parametrize("station", STATIONS)

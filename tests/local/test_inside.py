@@ -18,6 +18,7 @@ from jupyter_complete.events import Finish
 from jupyter_complete.local.engine import LocalEngine
 from jupyter_complete.local.opening import open_engine
 from jupyter_complete.questions import (
+    AskAdded,
     AskAttention,
     AskChange,
     AskEmbedding,
@@ -104,6 +105,33 @@ def test_the_last_state_times_the_head_s_rows_is_the_logits(name: str) -> None:
     cap = getattr(tiny.make(name)[0].config, "final_logit_softcapping", None)
     product = state.rows @ state.hidden
     np.testing.assert_allclose(cap * np.tanh(product / cap) if cap else product, state.logits, **NEAR)
+
+
+ADDS = {"gpt2": ("attn", "mlp")} | dict.fromkeys(
+    ("gemma2", "gemma3"), ("post_attention_layernorm", "post_feedforward_layernorm")
+)
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_what_every_layer_adds_is_what_its_parts_put_out(name: str) -> None:
+    of, model, made = text(name), copy.deepcopy(tiny.make(name)[0]), []
+    for path, module in model.named_modules():
+        if path.rpartition(".")[2] in ADDS.get(name, ("self_attn", "mlp")):
+            module.register_forward_hook(
+                lambda module, given, out: made.append(out[0] if isinstance(out, tuple) else out)
+            )
+    with torch.no_grad():
+        states = model(input_ids=torch.tensor([of.ids]), output_hidden_states=True).hidden_states
+    lengths = [one.reshape(-1, one.shape[-1])[-len(of.ids) :].norm(dim=-1).numpy() for one in made]
+    added = found(engine(name), AskAdded(of))
+    np.testing.assert_allclose(added.attention, lengths[0::2], **NEAR)
+    np.testing.assert_allclose(added.mlp, lengths[1::2], **NEAR)
+    np.testing.assert_allclose(added.states[:-1], [one[0].norm(dim=-1).numpy() for one in states[:-1]], **NEAR)
+
+
+def test_what_is_normed_behind_is_not_added() -> None:
+    with pytest.raises(BadOption, match="Attention and MLP of bart are not added to one state"):
+        found(engine("bart"), AskAdded(text("bart")))
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3"])

@@ -37,6 +37,13 @@ def test_html_is_folded_under_what_it_is() -> None:
     assert bundle("x", tokens())["text/html"].startswith(f"<details><summary>{HEAD}: x</summary>")
 
 
+def test_without_a_text_only_the_tokens_are_there() -> None:
+    made = bundle("", tokens())
+    assert made["text/html"].startswith(f"<details><summary>{HEAD}</summary>")
+    assert made["text/plain"] == tokens()["text/plain"]
+    assert made["text/markdown"] == tokens()["text/markdown"]
+
+
 def test_markdown_has_the_text_in_a_fence_of_its_own() -> None:
     assert fenced_blocks(bundle("The mean\nis low", tokens())["text/markdown"])[0] == "The mean\nis low\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -119,8 +120,43 @@ def test_a_character_of_several_tokens_is_shown_with_its_parts() -> None:
 
 def test_half_a_character_is_held_back() -> None:
     lines = stations.postprocess([(1, b"\xe6\x95"), (2, b"\xb0")]).plain.splitlines()
-    assert "2 bytes held" in lines[1]
+    assert lines[1].endswith("2 bytes held: part of a character")
     assert lines[2].rstrip().endswith("数")
+
+
+def test_bytes_are_held_where_others_of_the_same_token_were_a_character_too() -> None:
+    line = stations.postprocess([(1, b"\x20\xf0\x9f")]).plain.splitlines()[1]
+    assert line.split(maxsplit=6)[-2:] == ["␣", "2 bytes held: part of a character"]
+
+
+def weighed(penalty: float) -> Block:
+    """ " a" was penalised by 2 at temperature 0.5, " b" never was, " c" is what the model's own rules forbid."""
+    weights = (
+        Weight(1, " a", 3.0, 6.0 / penalty, 0.6, None, 0.6, 0.0, 0.6),
+        Weight(2, " b", 1.5, 3.0, 0.2, None, 0.4, 0.6, 1.0),
+        Weight(3, " c", 1.0, -np.inf, 0.1, "rule", 0.0, 1.0, 1.0),
+    )
+    asked = replace(SAMPLING, repetition_penalty=penalty)
+    return stations.distribution(Distribution(0, weights, asked, 0.3, 1, 1, 2, 50))
+
+
+def test_a_penalised_token_is_marked_and_the_column_explained() -> None:
+    lines = weighed(2.0).plain.splitlines()
+    assert ["penalised" in line for line in lines[1:4]] == [True, False, False]
+    assert stations.PENALISED in lines
+
+
+def test_without_a_penalty_nothing_is_said_of_one() -> None:
+    assert "enalised" not in weighed(1.0).plain
+
+
+@pytest.mark.parametrize(("size", "said"), [(24, False), (30, True)])
+def test_a_head_s_tables_say_where_tokens_are_left_out(size: int, said: bool) -> None:
+    names, square = tuple("abcdefghijklmnopqrstuvwxyz0123"[:size]), np.full((size, size), 1 / size, np.float32)
+    steps = HeadSteps(0, 1, 0, "decoder", 0.5, 0.0, *[square] * 8, names, names)  # type: ignore[arg-type]
+    text = looks.head_steps(steps)[3].plain
+    cut = "The last 24 of 30 tokens are shown; the rest of a row's weight lies on earlier ones."
+    assert (cut in text) is said
 
 
 def test_the_boxes_of_a_tree_are_as_high_as_they_are_likely() -> None:

@@ -16,11 +16,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from pages import Page, until
 
 import jupyter_complete as jc
+from jupyter_complete.findings import Attention
 from jupyter_complete.opened import Inside
+from jupyter_complete.render import stations
 from jupyter_complete.session import Session
 from jupyter_complete.widgets import figures
 from jupyter_complete.widgets.aside import Aside
-from jupyter_complete.widgets.inside import InsidePanel
+from jupyter_complete.widgets.inside import InsidePanel, Mode, show
 
 PROMPT = "The mean of a sample is 数"
 
@@ -118,6 +120,22 @@ def test_the_heads_of_a_layer_are_the_model_s_to_one_part_in_255(station: Page, 
     np.testing.assert_allclose(rows[-1], weights.max(0), atol=1 / 255)
 
 
+def test_what_a_head_leaves_to_others_than_the_first_token_is_kept_however_little() -> None:
+    weights = np.array([[[1.0 - 3e-6, 2e-6, 1e-6]]], np.float32)
+    rows = read(figures.attention(Attention(0, "decoder", weights, ("a",), ("a", "b", "c")), 0))
+    assert rows[0, 1] == pytest.approx(2e-6, rel=0.01)
+
+
+def test_a_penalised_token_is_marked_and_none_where_there_is_no_penalty(page: Page, seen: Inside) -> None:
+    plain = asked(page, "weigh", step=2, knobs={})["found"]
+    assert not any(row[9] for row in plain["rows"])
+    assert plain["penalised"] == ""
+    found = asked(page, "weigh", step=2, knobs={"repetition_penalty": 1.5, "temperature": 0.7})["found"]
+    known = {*seen.trace.before, *seen.trace.ids.tolist()[:2]}
+    assert [row[9] for row in found["rows"]] == [row[1] in known for row in found["rows"]]
+    assert found["penalised"] == (stations.PENALISED if any(row[9] for row in found["rows"]) else "")
+
+
 def test_the_heads_of_a_layer_are_few_bytes(station: Page, seen: Inside) -> None:
     asked(station, "attention", layer=0, position=5)
     heads, length = seen.attention(0).weights.shape[:2]
@@ -147,6 +165,12 @@ def test_the_lens_is_of_the_positions_up_to_the_step(station: Page, seen: Inside
     assert (begin, len(answer["cells"]), len(answer["cells"][0])) == (2, len(whole.ids), figures.COLUMNS)
     ids = [[[one[1] for one in cell] for cell in layer] for layer in answer["cells"]]
     np.testing.assert_array_equal(ids, whole.ids[:, begin:10])
+
+
+def test_what_every_layer_adds_is_of_the_position(station: Page, seen: Inside) -> None:
+    found, whole = asked(station, "added", position=5)["found"], seen.added()
+    for name in ("attention", "mlp", "states"):
+        np.testing.assert_allclose(found[name], getattr(whole, name)[:, 5], atol=1e-3)
 
 
 def test_a_pinned_token_has_its_path(station: Page, seen: Inside) -> None:
@@ -196,7 +220,8 @@ def test_a_saved_trace_answers_what_was_asked_and_says_what_was_not(seen: Inside
     assert asked(station, "attention", layer=0, position=3)["found"]["heads"] > 1
     refused = asked(station, "attention", "unanswered", layer=1, position=3)
     assert "before the trace was saved" in refused["text"]
-    asked(page, "choose", "refused", step=0, token=5)
+    cannot = asked(page, "choose", "refused", step=0, token=5)["text"]
+    assert cannot == "A trace from a file cannot go on. To choose, complete its prompt anew: jc.inside(prompt)."
     panel.close()
 
 
@@ -235,6 +260,51 @@ def test_a_static_output_stays_beside_the_panel(panel: InsidePanel, outputs: lis
     assert "application/vnd.jupyter.widget-view+json" in widget
     for title in ("Preprocess", "Distribution", "Postprocess"):
         assert title in kept["text/plain"]
+
+
+def test_what_stays_has_the_prompt_over_it_and_not_the_completion(
+    seen: Inside, panel: InsidePanel, outputs: list[dict[str, Any]]
+) -> None:
+    panel._ipython_display_()
+    head = outputs[1]["data"]["text/html"].partition("</summary>")[0]
+    assert PROMPT in head
+    assert seen.trace.text not in head
+
+
+@pytest.mark.parametrize("mode", ["quiz", "choose"])
+def test_a_panel_opens_closed_and_what_stays_beside_it_is_closed_too(
+    seen: Inside, outputs: list[dict[str, Any]], mode: Mode
+) -> None:
+    panel = InsidePanel(seen, mode)
+    panel._ipython_display_()
+    page, kept = Page(panel), outputs[1]["data"]
+    assert panel.get_state()["mode"] == mode
+    for content in kept.values():
+        assert "Preprocess" in content
+        assert not [title for title in ("Distribution", "Postprocess") if title in content]
+        assert seen.trace.text not in content
+    page.say("mode", mode="watch")
+    panel.wait()
+    assert "Postprocess" in outputs[-1]["data"]["text/plain"]
+    page.say("mode", mode=mode)
+    panel.wait()
+    assert outputs[-1]["data"] == kept
+    panel.close()
+
+
+def test_a_mode_that_is_none_changes_nothing(page: Page, panel: InsidePanel) -> None:
+    page.say("mode", mode="sleep")
+    assert panel.mode == "watch"
+
+
+@pytest.mark.parametrize(("mode", "told"), [("watch", True), ("quiz", False)])
+def test_where_nobody_can_click_a_quiz_is_closed_too(
+    seen: Inside, outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: Mode, told: bool
+) -> None:
+    monkeypatch.setattr("jupyter_complete.widgets.inside.attended", lambda shell: False)
+    show(seen, mode)
+    (data,) = (one["data"] for one in outputs)
+    assert ("Postprocess" in data["text/plain"]) is told
 
 
 def test_where_there_is_no_front_end_the_static_view_is_displayed(seen: Inside, shell: InteractiveShell) -> None:

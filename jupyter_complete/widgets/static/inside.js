@@ -7,11 +7,11 @@ const insideView = viewOf((el, line) => {
   const { model } = line, answers = new Answers(line, () => draw());
   const course = coursePart({
     go,
-    mode: () => draw(),
+    mode: (name) => (line.say("mode", { mode: name }), draw()),
     choose: (at, token) => (course.say("The model goes on from there …"), line.say("choose", { step: at, token })),
     guess: (at, token) => line.say("guess", { step: at, token }),
     sibling: (at, by) => line.say("sibling", { at, step: by }),
-  });
+  }, model.get("mode"));
   const weighing = weighingPart(model.get("controls")?.controls || [], () => draw(), go);
   const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet");
   const panels = Object.fromEntries(STATIONS.map(([name]) => [name, make("div", { role: "tabpanel", id: `jci-${name}-${unique()}`, className: "jci-panel" })]));
@@ -59,12 +59,19 @@ const insideView = viewOf((el, line) => {
 
   function summary(name) {
     const [text, id, bytes] = data.taken[step];
-    if (name === "preprocess") return `${[...data.prompt].length} characters → ${data.source.length} tokens`;
+    if (name === "preprocess") return `${[...written()].length} characters → ${data.source.length} tokens`;
     if (name === "transformer") return "vectors → attention, MLP, layer by layer";
     if (!course.open()) return "?";
     return name === "distribution" ? `logits → P → id ${id}` : `${bytes} → ${glyphs(text)}`;
   }
 
+  // The prompt's text; behind a chat template, what its tokens say that are no control tokens.
+  function written() {
+    const raw = data.source.filter(([, id, bytes]) => bytes && !data.special.includes(id)).flatMap(([, , bytes]) => octets(bytes));
+    return data.prompt || new TextDecoder().decode(Uint8Array.from(raw));
+  }
+
+  const octets = (bytes) => (bytes ? bytes.split(" ").map((one) => parseInt(one, 16)) : []);
   const named = (label, head, rows) => div("jci-scroll", make("table", { "aria-label": label },
     make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, ...rows)));
   const word = (text) => span("jci-word", glyphs(text));
@@ -76,9 +83,9 @@ const insideView = viewOf((el, line) => {
     const levels = (at) => [...(drawn || []).slice(at * found.width, (at + 1) * found.width)];
     const rows = data.source.map(([text, id, bytes], at) => make("tr", {}, ...cells(String(at), word(text), String(id), bytes,
       levels(at).length ? strip(levels(at), zero, `vector of ${glyphs(text)}`) : "")));
-    const bytes = data.source.reduce((all, [, , one]) => all + one.split(" ").length, 0);
+    const text = written(), bytes = new TextEncoder().encode(text).length;
     panels.preprocess.replaceChildren(
-      make("p", {}, `Text → tokens → ids → vectors: ${[...data.prompt].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts, not a word.`),
+      make("p", {}, `Text → tokens → ids → vectors: ${[...text].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts, not a word.`),
       named("Tokens of the prompt", ["at", "token", "id", "bytes", drawn ? `vector, ${found.width} of ${found.size} numbers` : "vector"], rows),
       drawn ? div("jci-quiet", "A filled bar up is a number above 0, an open bar down one below.") : waiting(found));
   }
@@ -98,16 +105,24 @@ const insideView = viewOf((el, line) => {
   function distribution() {
     const knobs = weighing.knobs();
     weighing.draw(answers.ask("weigh", { step, knobs }), course.open());
-    weighing.replayed(answers.ask("replay", { knobs }), data.taken, step);
+    weighing.replayed(answers.ask("replay", { knobs }), data.taken, step, course.known);
+  }
+
+  // How many of the last bytes begin a character that is not whole: those of which a decoder makes nothing yet.
+  function heldOf(last) {
+    const silent = (many) => !new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(last.slice(-many)), { stream: true });
+    return [3, 2, 1].find((many) => many <= last.length && silent(many)) ?? 0;
   }
 
   function postprocess() {
-    const decoder = new TextDecoder(), until = course.open() ? step + 1 : step;
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true }), until = course.open() ? step + 1 : step;
+    let last = [];
     const rows = data.taken.slice(0, course.watching() ? undefined : until).map(([, id, bytes], at) => {
-      const control = data.special.includes(id), raw = Uint8Array.from(control || !bytes ? [] : bytes.split(" "), (one) => parseInt(one, 16));
-      const added = decoder.decode(raw, { stream: true });
-      const state = control ? "control token, no text" : !added && raw.length ? "held: half a character" : "";
-      return make("tr", { className: at === step ? "jci-picked" : "" }, ...cells(String(at + 1), String(id), bytes, added ? word(added) : "", at === step ? `${state} ← this step` : state));
+      const control = data.special.includes(id), raw = control ? [] : octets(bytes);
+      const added = decoder.decode(Uint8Array.from(raw), { stream: true });
+      last = [...last, ...raw].slice(-3);
+      const held = heldOf(last), state = control ? "control token, no text" : held ? `${held} byte${held > 1 ? "s" : ""} held: part of a character` : "";
+      return make("tr", { className: at === step ? "jci-picked" : "" }, ...cells(String(at), String(id), bytes, added ? word(added) : "", at === step ? `${state} ← this step` : state));
     });
     panels.postprocess.replaceChildren(make("p", {}, "Ids → bytes → text. A character whose bytes are not whole is held back."),
       named("From ids to text", ["step", "id", "bytes", "adds", ""], rows));

@@ -8,15 +8,23 @@ function lookedPart(picked, hide, again) {
   const text = make("div", { className: "jci-text", role: "group", "aria-label": "The text that is looked at" });
   const sink = make("input", { type: "checkbox", onchange: () => paint() });
   const readout = make("p", { className: "jci-said", role: "status" }), named = div("jci-quiet");
-  const root = div("", heads, make("label", {}, sink, " without the first token, at which heads look that have nothing to do"), text, readout, named, div("jci-quiet", CAPTION));
+  const first = make("label", {}, sink, " without the first token, at which heads look that have nothing to do");
+  const root = div("", heads, first, text, readout, named, div("jci-quiet", CAPTION));
   let data = null, tokens = [], locked = "mean", shown = "mean", mark = "";
 
   const rowsOf = (which) => (which === "mean" ? data.heads : which === "max" ? data.heads + 1 : which);
 
+  const without = () => sink.checked && !first.hidden;
+
+  // Without the first token a head's others share its weight; the largest is then of heads that each sum to 1.
   function weights(which) {
+    if (which === "max" && without()) {
+      const all = Array.from({ length: data.heads }, (_, head) => weights(head));
+      return all[0].map((_, at) => Math.max(...all.map((row) => row[at])));
+    }
     const at = rowsOf(which), row = rowOf(data, at);
-    row[0] = sink.checked ? 0 : data.first[at];
-    const rest = sink.checked ? row.reduce((all, one) => all + one, 0) || 1 : 1;
+    row[0] = without() ? 0 : data.first[at];
+    const rest = without() ? row.reduce((all, one) => all + one, 0) || 1 : 1;
     return row.map((one) => one / rest);
   }
 
@@ -59,8 +67,9 @@ function lookedPart(picked, hide, again) {
   return {
     root,
     head: () => (typeof locked === "number" ? locked : 0),
-    // Tokens looked at, and what was found of this position.
-    draw(found, looked) {
+    // Tokens looked at, and what was found of this position; `sinks` where the first is the text's own first token.
+    draw(found, looked, sinks) {
+      first.hidden = !sinks;
       if (missing(found)) return void (data ? (named.textContent = found.text ?? "asking the model …") : named.replaceChildren(waiting(found)));
       const written = JSON.stringify(looked);
       if (written !== mark) {

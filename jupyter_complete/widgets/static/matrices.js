@@ -5,7 +5,7 @@ const STAGES = [["scores", "QKᵀ"], ["scaled", "÷√d_k"], ["masked", "mask"],
 function matricesPart() {
   const stages = make("div", { className: "jci-bar", role: "group", "aria-label": "Stages of the head" });
   const grid = div("jci-scroll jci-matrix"), formula = make("div", { className: "jci-formula", role: "status" });
-  const root = div("", stages, div("jci-beside", grid, formula));
+  const cut = div("jci-quiet"), root = div("", stages, div("jci-beside", grid, formula), cut);
   let data = null, rows = [], columns = [], stage = "scores", at = [0, 0];
 
   STAGES.forEach(([name, text], place) => {
@@ -59,6 +59,12 @@ function matricesPart() {
       div("", masked === null ? "softmax: e^−∞ = 0" : `softmax: e^${number(masked, 3)} ÷ Σ = ${percent(weight)}`));
   }
 
+  // Where not all tokens are shown, a row of the softmax does not sum to 1.
+  function said(from, shown, all) {
+    const [which, others] = from + shown === all ? ["The last ", "earlier ones"] : from ? ["", "those before and after"] : ["The first ", "later ones"];
+    return shown < all ? `${which}${shown} of ${all} tokens are shown; the rest of a row's weight lies on ${others}.` : "";
+  }
+
   walked(grid, "td", width, (node) => { at = [Number(node.dataset.row), Number(node.dataset.column)]; say(); });
 
   return {
@@ -69,6 +75,7 @@ function matricesPart() {
       data = found;
       rows = looking.slice(found.begin, found.begin + found.scores.length);
       columns = looked.slice(found.from, found.from + found.scores[0].length);
+      cut.textContent = said(found.from, columns.length, looked.length);
       at = [rows.length - 1, Math.max(0, found.weights.at(-1).indexOf(Math.max(...found.weights.at(-1))))];
       table();
     },

@@ -1,13 +1,13 @@
-// The Transformer's station: where the heads look, one head in numbers, what every layer would say.
+// The Transformer's station: where the heads look, one head in numbers, what every layer adds and would say.
 
-const LOOKS = [["looked", "attention on the text"], ["matrices", "one head in numbers"], ["layers", "layer lens"]];
+const LOOKS = [["looked", "attention on the text"], ["matrices", "one head in numbers"], ["added", "what layers add"], ["layers", "layer lens"]];
 
 const transformerView = viewOf((el, line) => {
   let data = null, look = "looked", layers = 0, hiding = null;
   const answers = new Answers(line, () => draw());
   const looked = lookedPart((head) => pickHead(head), (at) => ((hiding = at), draw()));
-  const matrices = matricesPart(), lens = layersPart(() => draw());
-  const views = { looked: looked.root, matrices: matrices.root, layers: lens.root };
+  const matrices = matricesPart(), added = addedPart(), lens = layersPart(() => draw());
+  const views = { looked: looked.root, matrices: matrices.root, added: added.root, layers: lens.root };
   const lookBar = make("div", { className: "jci-bar", role: "group", "aria-label": "Views of the Transformer" });
   const layerPick = make("select", { "aria-label": "Layer", onchange: again });
   const headPick = make("select", { "aria-label": "Head", onchange: () => draw() });
@@ -52,21 +52,22 @@ const transformerView = viewOf((el, line) => {
     for (const [name, root] of Object.entries(views)) root.hidden = name !== look;
     const texts = (list) => list.map(([text]) => text), running = texts([...data.before, ...data.taken]);
     partPick.hidden = !data.encodes;
-    pick.hidden = look === "layers" || !layerPick.options.length;
+    pick.hidden = look === "layers" || look === "added" || !layerPick.options.length;
     headLabel.hidden = look !== "matrices";
     wordLabel.hidden = !data.encodes || partPick.value !== "encoder";
     if (look === "layers") through(chooses(), running);
+    else if (look === "added") added.draw(answers.ask("added", { position: chooses() }), running[chooses()]);
     else attend(running, texts(data.source));
   }
 
   function attend(running, source) {
     const what = asked(), { position, part } = what, found = answers.ask("attention", what);
     if (!missing(found) && !layers) return measure(found, what);
-    const seen = part === "decoder" ? running : source;
+    const seen = part === "decoder" ? running.slice(0, position + 1) : source;
     if (look === "matrices") {
       return matrices.draw(missing(found) ? found : answers.ask("head", { ...what, head: Number(headPick.value) }), part === "encoder" ? source : running, seen);
     }
-    looked.draw(found, part === "decoder" ? seen.slice(0, position + 1) : seen);
+    looked.draw(found, seen, part === "decoder");
     const target = chooses() + 1; // of an encoder-decoder it is words of the source that can be hidden
     if (hiding !== null && open() && (part === "decoder") !== data.encodes) looked.hidden(answers.ask("occlusion", { hidden: hiding, target }), seen[hiding], running[target]);
   }
@@ -95,7 +96,7 @@ const transformerView = viewOf((el, line) => {
       wordPick.replaceChildren(...data.source.map(([text], at) => make("option", { value: at }, `${at} ${glyphs(text)}`)));
       draw();
     },
-    ...Object.fromEntries(["attention", "head", "occlusion", "lens", "path"].map((kind) => [kind, kept(kind)])),
+    ...Object.fromEntries(["attention", "head", "occlusion", "added", "lens", "path"].map((kind) => [kind, kept(kind)])),
     unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
   };
 });

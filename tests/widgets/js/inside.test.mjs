@@ -119,8 +119,52 @@ test("half a character is held back until its bytes are whole", () => {
   const page = panel({ taken: SPLIT });
   turn(page, "postprocess");
   const rows = page.all('[aria-label="From ids to text"] tbody tr').map((one) => [...one.cells].map((each) => each.textContent));
-  assert.match(rows[0][4], /held: half a character/);
-  assert.equal(rows[1][3], "数");
+  assert.match(rows[0][4], /^2 bytes held: part of a character/);
+  assert.deepEqual([rows[1][3], rows[1][4]], ["数", ""]);
+});
+
+test("bytes are held where others of the same token were a character too, and control tokens add none", () => {
+  const page = panel({ taken: [["", 30, "20 f0 9f"], ["</s>", 2, "3c 2f 73 3e"], ["", 31, "98"], ["", 32, "80 ef bb bf"]], special: [2] });
+  turn(page, "postprocess");
+  const rows = page.all('[aria-label="From ids to text"] tbody tr').map((one) => [...one.cells].slice(3).map((each) => each.textContent));
+  assert.deepEqual(rows[0], ["␣", "2 bytes held: part of a character ← this step"]);
+  assert.deepEqual(rows[1], ["", "control token, no text"]);
+  assert.deepEqual(rows[2], ["", "3 bytes held: part of a character"]);
+  assert.equal(rows[3][1], "");
+});
+
+test("steps count from 0, as they do in Python", () => {
+  const page = panel({ forks: [[1, 1, 1, 2]] });
+  answer(page, "weigh", weighed());
+  answer(page, "replay", { picks: [[" is", 10], [HOSTILE, 11], [" low", 12]] });
+  assert.match(page.find(".jci-said").textContent, /^Step 0 of 0 to 2: ␣is was taken/);
+  assert.equal(page.find('[aria-label="Step"]').getAttribute("aria-valuetext"), "Step 0 of 0 to 2");
+  assert.match(page.find(".jci-branches").textContent, /at step 1: branch 1 of 2/);
+  assert.deepEqual(page.all(".jci-chip").map((one) => one.title), ["Step 0", "Step 1", "Step 2"]);
+  turn(page, "postprocess");
+  assert.deepEqual(page.all('[aria-label="From ids to text"] tbody tr').map((one) => one.cells[0].textContent), ["0", "1", "2"]);
+});
+
+test("the prompt's bytes are those of its text, without the names of control tokens", () => {
+  const page = panel({ prompt: "é", source: [["<s>", 1, "3c 73 3e"], ["é", 30, "c3 a9"]], special: [1] });
+  turn(page, "preprocess");
+  assert.match(page.find(".jci-panel").textContent, /1 characters, 2 bytes, 2 tokens/);
+  page.show(snapshot({ prompt: "", source: [["<s>", 1, "3c 73 3e"], ["é", 30, "c3 a9"]], special: [1] }));
+  assert.match(page.find(".jci-panel").textContent, /1 characters, 2 bytes, 2 tokens/);
+});
+
+test("a token whose logit was penalised says so, and why logit/T is not the logit divided by T", () => {
+  const page = panel(), rows = weighed().rows.map((one, at) => [...one, at === 1]);
+  answer(page, "weigh", weighed({ rows, penalised: "Penalised: why." }));
+  const marks = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => one.lastChild.textContent);
+  assert.deepEqual(marks, ["← picked, recorded", "penalised", ""]);
+  assert.match(page.el.textContent, /Penalised: why\./);
+});
+
+test("without a penalty nothing is said of one", () => {
+  const page = panel();
+  answer(page, "weigh", weighed({ penalised: "" }));
+  assert.doesNotMatch(page.find('[aria-label="What this step chooses from"]').closest(".jci-panel").textContent, /penalised|undefined/i);
 });
 
 test("in a quiz the token is hidden until it was guessed, and the first guess counts", () => {
@@ -137,6 +181,39 @@ test("in a quiz the token is hidden until it was guessed, and the first guess co
   const before = page.sent.length;
   page.button("␣is").click();
   assert.equal(page.sent.length, before);
+});
+
+test("in a quiz every step chosen again is shown of guessed steps alone", () => {
+  const page = panel({}, { mode: "quiz" }), chips = () => page.all(".jci-chip").map((one) => [one.textContent, one.title]);
+  answer(page, "weigh", weighed());
+  answer(page, "replay", { picks: [[" is", 10], [" was", 40], [" low", 12]] });
+  assert.deepEqual(chips().map(([text]) => text), ["?", "?", "?"]);
+  page.tell("guessed", { step: 0, token: 40, rank: 2, prob: 0.3, right: false });
+  assert.deepEqual(chips(), [["␣is", "Step 0"], ["?", "Step 1"], ["?", "Step 2"]]);
+  assert.match(page.el.textContent, /All 1 known steps pick the recorded tokens/);
+  mode(page, "watch");
+  assert.deepEqual(chips().map(([text]) => text), ["␣is", "≠ ␣was", "␣low"]);
+});
+
+for (const name of ["quiz", "choose"]) {
+  test(`a panel that opens to ${name} has nowhere what comes later`, () => {
+    const page = panel({ taken: tokens([" is", HOSTILE, " zebra"]) }, { mode: name });
+    answer(page, "weigh", weighed({ rows: [row(" is", 10, 0.6), row(" was", 40, 0.3)] }));
+    answer(page, "replay", { picks: [[" is", 10], [HOSTILE, 11], [" zebra", 12]] });
+    assert.equal(page.find(".jci-pick select").value, name);
+    assert.equal(page.find(".jci-now").textContent, " ? ");
+    for (const station of ["preprocess", "distribution", "postprocess"]) {
+      turn(page, station);
+      assert.doesNotMatch(page.el.outerHTML, /zebra|U\+202E/);
+    }
+    assert.equal(page.all('[aria-label="From ids to text"] tbody tr').length, 0);
+  });
+}
+
+test("another mode is told to the kernel, which closes what it keeps beside the panel", () => {
+  const page = panel();
+  mode(page, "quiz");
+  assert.deepEqual(asked(newest(page, "mode")), { mode: "quiz" });
 });
 
 test("what the class chooses is asked for by its id, and its rank is said", () => {
@@ -189,7 +266,7 @@ test("the Transformer is fetched once and told of every step", async () => {
 
 // Two heads, their mean and their largest, of three tokens.
 const bytes = (rows) => btoa(String.fromCharCode(...rows.flat()));
-const heads = () => ({ layer: 3, heads: 2, first: [0.5, 0, 0.25, 0.5], bytes: bytes([[0, 255, 0], [0, 0, 255], [0, 255, 255], [0, 255, 255]]), most: [0.5, 1, 0.5, 1], width: 3 });
+const heads = () => ({ layer: 3, heads: 2, first: [0.5, 0, 0.25, 0.5], bytes: bytes([[0, 255, 0], [0, 0, 255], [0, 255, 255], [0, 128, 255]]), most: [0.5, 1, 0.5, 1], width: 3 });
 const matrix = (make) => [0, 1, 2].map((one) => [0, 1, 2].map((other) => make(one, other)));
 const numbers = () => ({
   layer: 3, head: 1, shared: 0, dimension: 64, begin: 0, from: 0, scale: 0.125, cap: 0,
@@ -236,6 +313,14 @@ test("without the first token the others share its weight", () => {
   assert.deepEqual(page.all(".jci-text span").map((one) => one.title), ["0.00 %", "100 %", "0.00 %"]);
 });
 
+test("the largest without the first token is of heads that share its weight each for itself", () => {
+  const page = looking();
+  page.find('[data-head="max"]').click();
+  assert.deepEqual(page.all(".jci-text span").map((one) => one.title), ["50 %", "50 %", "100 %"]);
+  page.find('input[type="checkbox"]').click();
+  assert.deepEqual(page.all(".jci-text span").map((one) => one.title), ["0.00 %", "100 %", "100 %"]);
+});
+
 test("a word that is clicked is hidden from the model, for the token that came", () => {
   const page = looking();
   page.all(".jci-text span")[1].click();
@@ -252,12 +337,16 @@ test("in an encoder any token of the source looks, and a word of it that is hidd
     field.dispatchEvent(new Event("change"));
   };
   assert.ok(page.find('[aria-label="Token of the source that looks"]').parentNode.hidden);
+  page.find('input[type="checkbox"]').click();
   pick("Which attention", "encoder");
   pick("Token of the source that looks", "2");
   assert.deepEqual(asked(newest(page, "attention")), { layer: -1, position: 2, part: "encoder" });
   answer(page, "attention", heads());
   const words = page.all(".jci-text span");
   assert.deepEqual(words.map((one) => one.textContent), ["Le", "␣petit", "␣chat"]);
+  assert.ok(page.find('input[type="checkbox"]').parentNode.hidden);
+  page.find('[data-head="0"]').click();
+  assert.equal(words[0].title, "50 %"); // the source's first token is none that heads rest on
   words[1].click();
   assert.deepEqual(asked(newest(page, "occlusion")), { hidden: 1, target: 2 });
 });
@@ -281,6 +370,17 @@ test("a head in numbers is walked by arrow keys, with the formula of the cell", 
   assert.match(page.find(".jci-formula").textContent, /mask: −∞/);
 });
 
+test("a head of a long text says which tokens are shown", () => {
+  const page = looking();
+  page.find('[data-look="matrices"]').click();
+  answer(page, "head", numbers());
+  assert.doesNotMatch(page.el.textContent, /tokens are shown/);
+  page.show(snapshot({ before: tokens(["a", "b", "c", "d"]) }));
+  answer(page, "attention", { ...heads(), width: 3 });
+  answer(page, "head", { ...numbers(), begin: 2, from: 2 });
+  assert.match(page.el.textContent, /The last 3 of 5 tokens are shown; the rest of a row's weight lies on earlier ones\./);
+});
+
 test("in a quiz the lens is closed, and a hidden word does not tell the token", () => {
   const page = looking();
   page.model.set("at", { step: 1, open: false });
@@ -288,6 +388,17 @@ test("in a quiz the lens is closed, and a hidden word does not tell the token", 
   page.find('[data-look="layers"]').click();
   assert.deepEqual(page.wishes, ["attention"]);
   assert.match(page.find(".jci-lens").textContent, /when the token is known/);
+});
+
+test("what every layer adds is a row a layer, the longest bar the most of all", () => {
+  const page = looking();
+  page.find('[data-look="added"]').click();
+  assert.deepEqual(asked(newest(page, "added")), { position: 2 });
+  answer(page, "added", { attention: [1, 4], mlp: [2, 0.5], states: [3, 3.5, 6.25] });
+  const rows = page.all(".jci-added tbody tr").map((row) => [...row.children].map((cell) => cell.textContent));
+  assert.deepEqual(rows, [["0", "1.00", "2.00", "3.50"], ["1", "4.00", "0.50", "6.25"]]);
+  assert.deepEqual(page.all(".jci-added .jct-bar").map((bar) => bar.style.width), ["30px", "60px", "120px", "15px"]);
+  assert.match(page.find(".jci-added p").textContent, /embedding, 3\.00 long/);
 });
 
 test("a cell of the lens opens its candidates, and one that is pinned asks for its path", () => {
