@@ -74,7 +74,7 @@ NAMES = sorted(shown())
 def test_model_text_is_escaped_and_no_formula_is_typeset(name: str) -> None:
     html = shown()[name].html
     assert "<b " not in html
-    assert "$a$" not in re.sub(r"<text.*?</text>|<title.*?</title>|title=\"[^\"]*\"", "", html)
+    assert "$a$" not in re.sub(r"<text.*?</text>|<title.*?</title>|(title|aria-label)=\"[^\"]*\"", "", html)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,6 +163,15 @@ def test_the_boxes_of_a_tree_are_as_high_as_they_are_likely() -> None:
     heights = [float(high) for high in re.findall(r'<rect [^>]* height="([\d.]+)"', futures_html())]
     assert heights[0] == pytest.approx(2 * heights[2] + 1)
     assert heights[1] == heights[2]
+
+
+def test_what_is_cut_off_a_tree_has_its_height_too() -> None:
+    cut = re.findall(r'height="([\d.]+)" fill="none"[^>]*><title>cut off ([\d.]+) %', futures_html())
+    assert cut == [("104.0", "50.0"), ("104.0", "100.0"), ("104.0", "25.0")]
+
+
+def test_a_tree_s_name_says_where_it_begins() -> None:
+    assert 'aria-label="A tree of likely futures; first ' in futures_html()
 
 
 def futures_html() -> str:
