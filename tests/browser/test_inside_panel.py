@@ -101,9 +101,9 @@ def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
     assert page.locator(".jci-station[aria-selected=true]").inner_text().startswith("Distribution")
     page.locator("[aria-label='Step']").focus()
     press(page, "ArrowRight", "ArrowRight", "ArrowRight")
-    wait_for(lambda: "Step 3 of 0 to 199" in page.locator(".jci").first.inner_text(), 10, "step 3")
+    wait_for(lambda: "Step 3 (0 to 199)" in page.locator(".jci").first.inner_text(), 10, "step 3")
     press(page, "Home")
-    wait_for(lambda: "Step 0 of 0 to 199" in page.locator(".jci").first.inner_text(), 10, "step 0")
+    wait_for(lambda: "Step 0 (0 to 199)" in page.locator(".jci").first.inner_text(), 10, "step 0")
 
 
 @pytest.mark.parametrize("station", STATIONS)

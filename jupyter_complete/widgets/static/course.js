@@ -18,7 +18,7 @@ function coursePart(wishes, begun) {
 
   const kind = () => mode.querySelector("select").value;
   mode.querySelector("select").value = begun || "watch";
-  const place = () => `Step ${step} of 0 to ${data.taken.length - 1}`;
+  const place = () => `Step ${step} (0 to ${data.taken.length - 1})`;
 
   function toggle() {
     if (timer) return stop();

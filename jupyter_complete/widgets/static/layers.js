@@ -18,8 +18,8 @@ function layersPart(again) {
     const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", "aria-label": stateName(layer) }, state(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
     const head = make("tr", { role: "row" }, make("th", {}, "after layer"), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
     grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows.reverse())));
-    grid.scrollLeft = grid.scrollWidth; // the last column is the step's own
     card.replaceChildren("Click a cell, or press Enter in it, for its candidates.");
+    grid.scrollLeft = grid.scrollWidth; // the last column is the step's own; what stands beside it takes its room first
   }
 
   function cell([[text, , prob]], layer, column, columns) {

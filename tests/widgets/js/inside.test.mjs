@@ -137,8 +137,8 @@ test("steps count from 0, as they do in Python", () => {
   const page = panel({ forks: [[1, 1, 1, 2]] });
   answer(page, "weigh", weighed());
   answer(page, "replay", { picks: [[" is", 10], [HOSTILE, 11], [" low", 12]] });
-  assert.match(page.find(".jci-said").textContent, /^Step 0 of 0 to 2: ␣is was taken/);
-  assert.equal(page.find('[aria-label="Step"]').getAttribute("aria-valuetext"), "Step 0 of 0 to 2");
+  assert.match(page.find(".jci-said").textContent, /^Step 0 \(0 to 2\): ␣is was taken/);
+  assert.equal(page.find('[aria-label="Step"]').getAttribute("aria-valuetext"), "Step 0 (0 to 2)");
   assert.match(page.find(".jci-branches").textContent, /at step 1: branch 1 of 2/);
   assert.deepEqual(page.all(".jci-chip").map((one) => one.title), ["Step 0", "Step 1", "Step 2"]);
   turn(page, "postprocess");
