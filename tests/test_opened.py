@@ -80,6 +80,13 @@ def test_every_answer_displays_itself_in_html_and_in_plain_text(opened: Inside) 
         assert len(bundle["text/plain"].splitlines()) > 3
 
 
+def test_a_head_says_whether_it_divides_and_adds_a_bias(opened: Inside) -> None:
+    text, t5 = opened.head_steps(0, 1)._repr_mimebundle_()["text/plain"], opened.trace.model.name == "t5"
+    assert ("× 1 + position bias" in text) is t5
+    assert ("softmax(QKᵀ + bias)·V" in text) is t5
+    assert ("softmax(QKᵀ/√d_k)·V" in text) is not t5
+
+
 def test_a_lens_may_end_before_the_text_does(llama: Inside) -> None:
     np.testing.assert_array_equal(llama.lens(2, 1, 4).ids, llama.lens(2).ids[:, 1:4])
     with pytest.raises(BadOption):

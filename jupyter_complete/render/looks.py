@@ -41,7 +41,8 @@ def head_steps(steps: HeadSteps) -> list[Block]:
     rows, columns = steps.tokens[-MOST:], steps.sources[-MOST:]
     first, begin = len(steps.tokens) - len(rows), len(steps.sources) - len(columns)
     factor = f"÷√{size}" if math.isclose(steps.scale, size**-0.5) else f"× {steps.scale:.4g}"
-    names = ["QKᵀ", factor + (f", at most ±{steps.cap:g}" if steps.cap else ""), "mask", "softmax"]
+    shaped = (f", at most ±{steps.cap:g}" if steps.cap else "") + (" + position bias" if _biased(steps) else "")
+    names = ["QKᵀ", factor + shaped, "mask", "softmax"]
     cut = [
         f"The last {len(columns)} of {len(steps.sources)} tokens are shown; the rest of a row's weight lies on earlier "
         "ones."
@@ -164,11 +165,21 @@ def _guess(found: Lens, layer: int, at: int) -> Cell:
     return Cell(f"{token(str(found.texts[layer, at, 0]))} {100 * share:.0f}", share=share)
 
 
+def _biased(steps: HeadSteps) -> bool:
+    """Whether a number for how far apart two positions are is added, as a T5 does."""
+    product = steps.scores * steps.scale
+    capped = steps.cap * np.tanh(product / steps.cap) if steps.cap else product
+    return not np.allclose(steps.scaled, capped, atol=1e-3, rtol=1e-3)
+
+
 def _formula(steps: HeadSteps) -> str:
     """The formula with the numbers of the last row's strongest column filled in."""
     row, column = len(steps.tokens) - 1, int(np.argmax(steps.weights[-1]))
     score, scaled, weight = (float(one[row, column]) for one in (steps.scores, steps.scaled, steps.weights))
+    usual = "/√d_k" if math.isclose(steps.scale, steps.query.shape[1] ** -0.5) else ""
+    shaped, what = (" + bias", "scaled and biased") if _biased(steps) else ("", "scaled")
+    who, whom = token(steps.tokens[row]), token(steps.sources[column])
     return (
-        f"softmax(QKᵀ/√d_k)·V: {token(steps.tokens[row])} meets {token(steps.sources[column])} with q·k = {score:.3f}, "
-        f"scaled {scaled:.3f}, and takes {percent(weight)} of its value."
+        f"softmax(QKᵀ{usual}{shaped})·V: {who} meets {whom} with q·k = {score:.3f}, {what} {scaled:.3f}, and "
+        f"takes {percent(weight)} of its value."
     )

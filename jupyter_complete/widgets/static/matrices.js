@@ -14,6 +14,15 @@ function matricesPart() {
     stages.append(place ? " → " : "", node);
   });
 
+  // Most models divide by √d_k; a T5 does not, and adds a number of its own for how far apart two positions are.
+  const usual = () => Math.abs(data.scale - 1 / Math.sqrt(data.dimension)) < 1e-6;
+  const factor = (root) => (usual() ? `÷ √${root}` : `× ${data.scale.toPrecision(4)}`);
+  const bias = (row, column) => {
+    const product = data.scores[row][column] * data.scale;
+    return data.scaled[row][column] - (data.cap ? data.cap * Math.tanh(product / data.cap) : product);
+  };
+  const isBiased = () => data.scores.some((line, row) => line.some((_, column) => Math.abs(bias(row, column)) > 0.01));
+
   const width = () => (stage === "output" ? data.output[0].length : columns.length);
 
   function cell(value, row, column, most) {
@@ -38,7 +47,7 @@ function matricesPart() {
   }
 
   function say() {
-    const [row, column] = at, { scale, dimension, cap } = data;
+    const [row, column] = at, { dimension, cap } = data;
     grid.querySelector(".jci-here")?.classList.remove("jci-here");
     grid.querySelector(`td[data-row="${row}"][data-column="${column}"]`)?.classList.add("jci-here");
     if (stage === "output") {
@@ -49,12 +58,13 @@ function matricesPart() {
       return;
     }
     const score = data.scores[row][column], scaled = data.scaled[row][column], masked = data.masked[row][column], weight = data.weights[row][column];
-    const usual = Math.abs(scale - 1 / Math.sqrt(dimension)) < 1e-6;
+    const added = bias(row, column), far = isBiased();
     formula.replaceChildren(
-      make("b", {}, "softmax(QKᵀ/√d_k + mask)·V"),
+      make("b", {}, `softmax(QKᵀ${usual() ? "/√d_k" : ""}${far ? " + bias" : ""} + mask)·V`),
       div("", `${glyphs(rows[row])} meets ${glyphs(columns[column])}`),
       div("", `q·k = ${number(score, 3)}`),
-      div("", `${usual ? `÷ √${dimension}` : `× ${scale.toPrecision(4)}`}${cap ? `, at most ±${cap}` : ""} = ${number(scaled, 3)}`),
+      div("", `${factor(dimension)}${cap ? `, at most ±${cap}` : ""} = ${number(far ? scaled - added : scaled, 3)}`),
+      ...(far ? [div("", `+ position bias ${number(added, 3)} = ${number(scaled, 3)}`)] : []),
       div("", masked === null ? "mask: −∞, what comes later may not be looked at" : `mask: may look, ${number(masked, 3)}`),
       div("", masked === null ? "softmax: e^−∞ = 0" : `softmax: e^${number(masked, 3)} ÷ Σ = ${percent(weight)}`));
   }
@@ -75,6 +85,7 @@ function matricesPart() {
       data = found;
       rows = looking.slice(found.begin, found.begin + found.scores.length);
       columns = looked.slice(found.from, found.from + found.scores[0].length);
+      stages.querySelector("[data-stage=scaled]").textContent = `${usual() ? "÷√d_k" : factor()}${isBiased() ? " + bias" : ""}`;
       cut.textContent = said(found.from, columns.length, looked.length);
       at = [rows.length - 1, Math.max(0, found.weights.at(-1).indexOf(Math.max(...found.weights.at(-1))))];
       table();

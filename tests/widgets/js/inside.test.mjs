@@ -370,6 +370,14 @@ test("a head in numbers is walked by arrow keys, with the formula of the cell", 
   assert.match(page.find(".jci-formula").textContent, /mask: −∞/);
 });
 
+test("a head that adds a position bias says so, and what it is", () => {
+  const page = looking();
+  page.find('[data-look="matrices"]').click();
+  answer(page, "head", { ...numbers(), scale: 1, scaled: matrix((one, other) => 8 * (one + other) - 0.5 * (one - other) - 1) });
+  assert.equal(page.find('[data-stage="scaled"]').textContent, "× 1.000 + bias");
+  assert.match(page.find(".jci-formula").textContent, /^softmax\(QKᵀ \+ bias \+ mask\)·V.*q·k = 32.000× 1.000 = 32.000\+ position bias −1.000 = 31.000/);
+});
+
 test("a head of a long text says which tokens are shown", () => {
   const page = looking();
   page.find('[data-look="matrices"]').click();
