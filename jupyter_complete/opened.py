@@ -155,7 +155,9 @@ class Inside:
         id = self._id(token)
         rank, prob = self.trace.weight(step, id)
         right = id == int(self.trace.ids[step])
-        made = Guess(step % len(self.trace), self.trace.pieces.text(id), rank, prob, right)
+        begin, place = 0 if self.trace.encodes else len(self.trace.prompt_ids), step % len(self.trace)
+        after = "".join(self.tokens[begin : len(self.trace.before) + place])
+        made = Guess(place, self.trace.pieces.text(id), rank, prob, right, after)
         self.score.add(made)
         return made
 

@@ -8,13 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A token that somebody expected at a step, its rank and raw probability there, and whether it was taken."""
+    """A token that somebody expected at a step, its rank and raw probability there, and whether it was taken; `after`
+    is what of the completion came before, for branches have steps of the same number."""
 
     step: int
     text: str
     rank: int
     prob: float
     right: bool
+    after: str = ""
 
 
 @dataclass
@@ -24,7 +26,7 @@ class Score:
     guesses: list[Guess] = field(default_factory=list)
 
     def add(self, guess: Guess) -> None:
-        if all(guess.step != one.step for one in self.guesses):
+        if all((guess.step, guess.after) != (one.step, one.after) for one in self.guesses):
             self.guesses.append(guess)
 
     @property

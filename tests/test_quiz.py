@@ -8,9 +8,9 @@ import tiny
 
 import jupyter_complete as jc
 from jupyter_complete.errors import BadOption
-from jupyter_complete.opened import Inside
+from jupyter_complete.opened import Inside, of
 from jupyter_complete.quiz import Guess, Score
-from jupyter_complete.session import Session
+from jupyter_complete.session import Session, current
 
 
 @pytest.fixture
@@ -50,6 +50,23 @@ def test_the_first_guess_of_a_step_counts() -> None:
     score.add(Guess(1, " c", 1, 0.5, True))
     assert (score.right, score.mean_rank) == (1, 2.0)
     assert [row["text"] for row in score.rows()] == [" a", " c"]
+
+
+def test_a_branch_s_steps_are_others(seen: Inside) -> None:
+    seen.guess(2, 5)
+    done = seen.completion
+    assert done is not None
+    other = of(done.branch(1, 7), current())
+    other.score = seen.score
+    other.guess(2, 6)
+    other.guess(0, 6)
+    seen.guess(0, 6)
+    begin = len(seen.trace.prompt_ids)
+    assert [(one.step, one.after) for one in seen.score.guesses] == [
+        (2, "".join(seen.tokens[begin : begin + 2])),
+        (2, "".join(other.tokens[begin : begin + 2])),
+        (0, ""),
+    ]
 
 
 def test_without_a_guess_there_is_no_mean() -> None:
