@@ -18,8 +18,10 @@ FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Com
 
 HUE = "#e87800"  # of a background, which is transparent enough to read a theme's own text on
 POWERS, STEPS, STRONGEST = 4, 8, 0x80  # powers of ten below 1 at which it is strongest, the steps to there, its alpha
-CODE = "white-space:pre-wrap;background:none;color:inherit;padding:0"
-TABLE = f"border-collapse:separate;border-spacing:.8em 0;{MONO}"
+LARGE = "font-size:16px"  # to be read from the back of a room, whatever a front end has for tables and code
+SAID = f"{LARGE};opacity:0.7"
+CODE = f"white-space:pre-wrap;background:none;color:inherit;padding:0;{LARGE}"
+TABLE = f"border-collapse:separate;border-spacing:.8em 0;{MONO};{LARGE}"
 BITS = 3  # of entropy, at which an underline is thickest
 HINTS, LISTED = 3, 4  # candidates in a token's title, and in its row
 LEAST = 5  # least likely tokens that are named
@@ -101,9 +103,9 @@ def view_plain(view: TokensView) -> str:
 def view_html(view: TokensView) -> str:
     shown = list(zip(view.parts, _shown(view.parts), strict=True))
     bodies = [_body(part, *tokens) for part, tokens in shown]
-    lines = [element("div", QUIET, unmath(escape(line))) for line in (*_lines(view), view.footer)]
+    lines = [element("div", SAID, unmath(escape(line))) for line in (*_lines(view), view.footer)]
     tables = [_details(part, *tokens) for part, tokens in shown]
-    return element("div", FRAME, "".join([*bodies, _legend(), *lines, *tables]))
+    return element("div", f"{FRAME};{LARGE}", "".join([*bodies, _legend(), *lines, *tables]))
 
 
 def token_text(text: str) -> str:
@@ -255,7 +257,7 @@ def _body(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out:
     spans = [_span(token) for token in first if token.number == 1]
     spans += [between, *(_span(token) for token in last if token.number == 1)]
     code = element("code", CODE, "".join(spans))
-    return element("div", QUIET, escape(part.name)) + element("div", f"{BODY};line-height:1.8", code)
+    return element("div", SAID, escape(part.name)) + element("div", f"{BODY};line-height:1.8", code)
 
 
 def _span(token: _Token) -> str:
@@ -300,7 +302,7 @@ def _legend() -> str:
         f"Underline: the entropy of the choice, {' '.join(swatch[1])} bits or more; it is at least that, for of the "
         "tokens that were not recorded only their probability together is known."
     )
-    return element("div", QUIET, said)
+    return element("div", SAID, said)
 
 
 def _details(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out: int) -> str:

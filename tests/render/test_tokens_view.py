@@ -153,6 +153,13 @@ def test_html_says_without_css_what_plain_says() -> None:
         assert line in shown.text
 
 
+def test_letters_are_16_pixels_wherever_a_front_end_has_its_own_size() -> None:
+    html = view_html(VIEW)
+    assert set(re.findall(r"font-size:([^;\"]+)", html)) == {"16px"}
+    for tag in ("table", "code"):
+        assert all("font-size:16px" in style for style in re.findall(rf'<{tag} style="([^"]*)"', html))
+
+
 def test_a_title_tells_what_there_is_to_hover_over() -> None:
     titles = Read(view_html(VIEW)).titles
     assert titles[0] == "0"
