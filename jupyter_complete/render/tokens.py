@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..events import Candidate, Step
 from ..measures import characters, covered, entropy, joint, own, perplexity
-from .page import BODY, FRAME, MONO, QUIET, bar, count, element, escape, fenced, unmath, visible
+from .page import BODY, FRAME, MONO, bar, count, element, escape, fenced, unmath, visible
 
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
 
@@ -83,10 +83,10 @@ def to_html(steps: Sequence[Step], footer: str, text: str = "") -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
     rows = [_row("th", head), *(_row("td", cells) for cells in _rows(steps, scored))]
-    table = element("table", "border-collapse:collapse", "".join(rows))
+    table = element("table", f"border-collapse:collapse;{LARGE}", "".join(rows))
     scroll = element("div", "max-height:30em;overflow:auto", table)
     shown = element("div", f"{FRAME};{BODY};margin-bottom:.6em", unmath(escape(text))) if text else ""
-    return shown + scroll + element("div", QUIET + ";margin-top:.4em", unmath(escape(footer)))
+    return shown + scroll + element("div", SAID + ";margin-top:.4em", unmath(escape(footer)))
 
 
 def view_plain(view: TokensView) -> str:

@@ -153,8 +153,10 @@ def test_html_says_without_css_what_plain_says() -> None:
         assert line in shown.text
 
 
-def test_letters_are_16_pixels_wherever_a_front_end_has_its_own_size() -> None:
-    html = view_html(VIEW)
+@pytest.mark.parametrize(
+    "html", [view_html(VIEW), to_html(VIEW.parts[0].steps, "footer", "text")], ids=["view", "score"]
+)
+def test_letters_are_16_pixels_wherever_a_front_end_has_its_own_size(html: str) -> None:
     assert set(re.findall(r"font-size:([^;\"]+)", html)) == {"16px"}
     for tag in ("table", "code"):
         assert all("font-size:16px" in style for style in re.findall(rf'<{tag} style="([^"]*)"', html))
