@@ -11,6 +11,7 @@ from typing import Any
 
 from cases import CASES, Case
 
+from jupyter_complete.local.entry import Entry
 from jupyter_complete.session import Session
 
 DOCS = Path(__file__).parents[2] / "docs" / "tasks.md"
@@ -42,6 +43,7 @@ def answers(session: Session, tasks: Sequence[str], kind: str, loud: bool) -> di
     session.models.load("smollm2", "auto", "auto").wait()
     engine: Any = session.models.get("smollm2").engine
     engine.info = replace(engine.info, kind=kind)
+    engine._entry = Entry(engine._vocabulary, engine.info, engine._size)
     found: dict[str, list[Answer]] = {}
     for task in tasks:
         found[task] = []
