@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .findings import Attention, Embedding, Finding, HeadSteps, Lens, Occlusion, Path, State
+from .findings import Attention, Embedding, Finding, HeadSteps, Lens, Occlusion, Path, State, placed
 from .questions import (
     AskAttention,
     AskEmbedding,
@@ -24,7 +24,10 @@ Found = Mapping[str, Finding]
 
 
 def known(found: Found, question: Question) -> Finding | None:
-    """What a question was answered, or would be by what is found; None where that does not tell."""
+    """What a question was answered, or would be by what is found; None where that does not tell.
+
+    Raises BadOption for a position that there is not.
+    """
     exact = found.get(repr(question))
     if exact is not None:
         return exact
@@ -59,7 +62,7 @@ def _head(found: Found, one: HeadSteps, asked: AskHead) -> HeadSteps | None:
 
 def _lens(found: Found, one: Lens, asked: AskLens) -> Lens | None:
     length = len(asked.text.ids)
-    begin, end = asked.begin % length, length if asked.end is None else min(asked.end, length)
+    begin, end = placed(asked.begin, length, "position"), length if asked.end is None else min(asked.end, length)
     first, last = begin - one.begin, end - one.begin
     if first < 0 or last > one.ids.shape[1] or first >= last or asked.top > one.ids.shape[2]:
         return None
@@ -69,21 +72,21 @@ def _lens(found: Found, one: Lens, asked: AskLens) -> Lens | None:
 
 def _path(found: Found, one: Path, asked: AskPath) -> Path | None:
     at = _at(one.ids, asked.tokens)
-    if at is None or one.position != asked.position % len(asked.text.ids):
+    if at is None or one.position != placed(asked.position, len(asked.text.ids), "position"):
         return None
     return replace(one, ids=asked.tokens, texts=_of(one.texts, at), ranks=one.ranks[at], probs=one.probs[at])
 
 
 def _state(found: Found, one: State, asked: AskState) -> State | None:
     at = _at(one.ids, asked.tokens)
-    if at is None or one.position != asked.position % len(asked.text.ids):
+    if at is None or one.position != placed(asked.position, len(asked.text.ids), "position"):
         return None
     return replace(one, ids=asked.tokens, texts=_of(one.texts, at), rows=one.rows[at], logits=one.logits[at])
 
 
 def _occlusion(found: Found, one: Occlusion, asked: AskOcclusion) -> Occlusion | None:
     at = _at(one.targets, asked.targets)
-    if at is None or one.position != asked.position % len(asked.text.source or asked.text.ids):
+    if at is None or one.position != placed(asked.position, len(asked.text.source or asked.text.ids), "position"):
         return None
     return replace(one, targets=asked.targets, texts=_of(one.texts, at), before=one.before[at], after=one.after[at])
 

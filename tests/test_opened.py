@@ -189,6 +189,15 @@ def test_a_narrower_answer_is_none_to_a_broader_question(asked: str, llama: Insi
         eval(f"read.{asked}", {"read": read})
 
 
+@pytest.mark.parametrize("asked", ["lens(5, 99)", "path([5], 99)", "state([5], -99)", "occlusion(99, [15])"])
+def test_a_position_that_there_is_not_is_no_other_one_s_answer(asked: str, llama: Inside) -> None:
+    llama.lens(), llama.occlusion(99 % len(llama.tokens), [len(llama.tokens) - 1])
+    for place in range(len(llama.tokens)):
+        llama.path([5], place), llama.state([5], place)
+    with pytest.raises(BadOption, match="There is no position"):
+        eval(f"llama.{asked}", {"llama": llama})
+
+
 def test_a_file_loads_no_model(session: Session, llama: Inside, tmp_path: Path) -> None:
     told = replace(llama.trace, model=replace(llama.trace.model, name="smollm2"))
     told.save(tmp_path / "one.trace")

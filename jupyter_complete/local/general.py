@@ -44,6 +44,7 @@ def fill(model: Any, folder: Path, name: str, team: Team, stop: StopEvent) -> Ge
     """Give `model`, which has no weights yet, those of `folder`; packed first if that was not done."""
     target = place(folder, VERSION)
     if not target.is_dir():
+        # loading would be refused as well, without a word on what it is for
         memory.check_fit(f"Packing {name} once", directory_parameters(folder), torch.float32, "cpu")
         yield from _pack(target, weights.load(folder, name, torch.float32, "cpu")[0], stop)
     plan = json.loads((target / PLAN).read_text())

@@ -210,13 +210,17 @@ class Inside:
     @torch.inference_mode()
     def _added(self, read: Pass, asked: AskAdded) -> findings.Added:
         states = read.states[:-1] + ([] if read.into_norm is None else [read.into_norm])
-        if not len(read.between) == len(states) - 1 == len(read.states) - 1:
+        steps = [*zip(states, read.between, states[1:], strict=False)]
+        if not len(steps) == len(read.between) == len(read.states) - 1 or any(
+            float((after - between - put).norm()) > 1e-3 * float(put.norm()) for _, (between, put), after in steps
+        ):
             raise BadOption(
-                f"Attention and MLP of {self._name} are not added to one state.", "Look at its attention and lens."
+                f"Attention and MLP of {self._name} are not added one after the other.",
+                "Look at its attention and lens.",
             )
-        before, between, after = torch.stack(states[:-1]), torch.stack(read.between), torch.stack(states[1:])
-        adds, whole = (between - before, after - between), torch.stack(states)
-        attention, mlp, lengths = (one.float().norm(dim=-1).cpu().numpy() for one in (*adds, whole))
+        added = torch.stack([between - before for before, (between, _), _ in steps])
+        parts = added, torch.stack([put for _, put in read.between]), torch.stack(states)
+        attention, mlp, lengths = (one.float().norm(dim=-1).cpu().numpy() for one in parts)
         return findings.Added(attention, mlp, lengths, self._texts(asked.text.ids))
 
     @torch.inference_mode()

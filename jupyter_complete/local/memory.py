@@ -31,6 +31,7 @@ def check_fit(name: str, parameters: int, dtype: torch.dtype, device: str) -> No
 
 
 def fits(needed: int, free: int) -> bool:
+    """Whether so many bytes fit into those that are free, with a reserve."""
     return needed <= free * (1 - RESERVE)
 
 

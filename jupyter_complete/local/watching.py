@@ -48,8 +48,8 @@ class Met:
 @dataclass
 class Pass:
     """One forward pass of a text: `states` of every layer [T, hidden], the first of them the embeddings and the last
-    after the model's last norm; `between` attention and MLP of every layer, where each of them is added to what was
-    there; `into_norm` and `into_head`, what the last norm and the head were given; and `logits` [T, V]."""
+    after the model's last norm; `between` attention and MLP of every layer, with what the MLP put out; `into_norm` and
+    `into_head`, what the last norm and the head were given; and `logits` [T, V]."""
 
     states: list[Tensor]
     into_head: Tensor
@@ -57,7 +57,7 @@ class Pass:
     met: dict[tuple[Part, int], Met] = field(default_factory=dict)
     last_norm: Any = None
     into_norm: Tensor | None = None
-    between: list[Tensor] = field(default_factory=list)
+    between: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
 
 def watched(model: Any, text: Text) -> Pass:
@@ -75,7 +75,7 @@ def watched(model: Any, text: Text) -> Pass:
             hooks.append(
                 module.register_forward_hook(lambda module, given, out: seen.update(norm=(module, given, out)))
             )
-    between: list[Tensor] = []
+    between: list[tuple[Tensor, Tensor]] = []
     hooks += _between(decoder_of(model), between)
     try:
         with attending(model, take), torch.inference_mode():
@@ -96,18 +96,29 @@ def watched(model: Any, text: Text) -> Pass:
     return made
 
 
-def _between(stack: Any, found: list[Tensor]) -> list[Any]:
-    """Hooks that put into `found`, of every layer, what the last norm before its MLP was given: the state with what
-    attention has added."""
+def _between(stack: Any, found: list[tuple[Tensor, Tensor]]) -> list[Any]:
+    """Hooks that put into `found`, of every layer, what the last norm before its MLP was given, which is the state with
+    what attention has added, and what the MLP put out, normed where the model does that before it is added."""
     hooks: list[Any] = []
     last: dict[str, Tensor] = {}
+
+    def normed(module: Any, given: Any, out: Tensor) -> None:
+        last["state"] = given[0][0]
+        if found and given[0] is last.get("put"):
+            found[-1] = found[-1][0], out[0]
+
+    def put(module: Any, given: Any, out: Any) -> None:
+        last["put"] = out[0] if isinstance(out, tuple) else out
+        if "state" in last:
+            found.append((last["state"], last["put"].reshape(1, *last["state"].shape)[0]))
+
     layers: Any = next((one for one in stack.children() if isinstance(one, torch.nn.ModuleList)), [])
     for layer in layers:
         for name, module in layer.named_modules():
             if _is_norm(module):
-                hooks.append(module.register_forward_pre_hook(lambda module, got: last.update(state=got[0][0])))
+                hooks.append(module.register_forward_hook(normed))
             elif MLP.fullmatch(name.rpartition(".")[2]):
-                hooks.append(module.register_forward_pre_hook(lambda module, got: found.append(last["state"])))
+                hooks.append(module.register_forward_hook(put))
     return hooks
 
 

@@ -12,6 +12,7 @@ import pytest
 import tiny
 import torch
 from steps import result
+from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from jupyter_complete.errors import BadOption, Stopped
 from jupyter_complete.events import Finish
@@ -130,8 +131,22 @@ def test_what_every_layer_adds_is_what_its_parts_put_out(name: str) -> None:
 
 
 def test_what_is_normed_behind_is_not_added() -> None:
-    with pytest.raises(BadOption, match="Attention and MLP of bart are not added to one state"):
+    with pytest.raises(BadOption, match="Attention and MLP of bart are not added one after the other"):
         found(engine("bart"), AskAdded(text("bart")))
+
+
+@pytest.mark.parametrize("parallel", [True, False], ids=["parallel", "one after the other"])
+def test_attention_and_mlp_that_read_the_same_state_are_not_told_apart(parallel: bool) -> None:
+    sizes = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = GPTNeoXConfig(**sizes, vocab_size=400, max_position_embeddings=128, use_parallel_residual=parallel)
+    torch.manual_seed(3)
+    seen = LocalEngine(GPTNeoXForCausalLM(config).eval(), tiny.make("llama")[1], "pythia", "made in the tests")
+    if parallel:
+        with pytest.raises(BadOption, match="not added one after the other"):
+            found(seen, AskAdded(text("llama")))
+    else:
+        assert found(seen, AskAdded(text("llama"))).mlp.shape == (2, len(text("llama").ids))
+    assert found(seen, AskAttention(text("llama"), 1)).layer == 1
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen3"])
