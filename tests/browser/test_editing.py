@@ -24,7 +24,11 @@ def untrusted(lab: Lab, name: str) -> None:
 
 
 def source_of(page: Any, cell: int) -> str:
-    return "\n".join(cells(page).nth(cell).locator(".cm-line").all_inner_texts())
+    """A cell's source, brought into sight first: elsewhere a front end may not have drawn it yet."""
+    cells(page).nth(cell).scroll_into_view_if_needed()
+    lines = cells(page).nth(cell).locator(".cm-line")
+    lines.first.wait_for(timeout=10_000)
+    return "\n".join(lines.all_inner_texts())
 
 
 def test_code_goes_into_a_new_cell_below_the_panel_of_an_untrusted_notebook(lab: Lab, window: Page, front: str) -> None:
