@@ -10,46 +10,47 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .accessors import register as _give_frames_the_verb
+from .protocol.doors import hang
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .completion import Completion
-    from .config import Complete
-    from .errors import CompleteError
-    from .frames import complete_frame
-    from .python import Model, compare, complete, inside, last, load, register, score, stream, task
-    from .request import Request, Sampling
-    from .session import Session, current
-    from .trace import Trace, open_trace
+    from .api import Model, compare, complete, inside, last, load, register, score, stream, task
+    from .frames.complete_frame import complete_frame
+    from .protocol.config import Complete
+    from .protocol.errors import CompleteError
+    from .protocol.request import Request
+    from .protocol.sampling import Sampling
+    from .results.completion import Completion
+    from .results.trace import Trace, open_trace
+    from .session.session import Session, current
     from .widgets.panel import panel
     from .widgets.tokens import tokens
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Complete": "config",
-    "CompleteError": "errors",
-    "Completion": "completion",
-    "Model": "python",
-    "Request": "request",
-    "Sampling": "request",
-    "Session": "session",
-    "Trace": "trace",
-    "compare": "python",
-    "complete": "python",
-    "complete_frame": "frames",
-    "current": "session",
-    "inside": "python",
-    "last": "python",
-    "load": "python",
-    "open_trace": "trace",
+    "Complete": "protocol.config",
+    "CompleteError": "protocol.errors",
+    "Completion": "results.completion",
+    "Model": "api",
+    "Request": "protocol.request",
+    "Sampling": "protocol.sampling",
+    "Session": "session.session",
+    "Trace": "results.trace",
+    "compare": "api",
+    "complete": "api",
+    "complete_frame": "frames.complete_frame",
+    "current": "session.session",
+    "inside": "api",
+    "last": "api",
+    "load": "api",
+    "open_trace": "results.trace",
     "panel": "widgets.panel",
-    "register": "python",
-    "score": "python",
-    "stream": "python",
-    "task": "python",
+    "register": "api",
+    "score": "api",
+    "stream": "api",
+    "task": "api",
     "tokens": "widgets.tokens",
 }
 
@@ -82,7 +83,19 @@ __all__ = [
 ]
 
 
-_give_frames_the_verb()
+DOORS = {
+    "engine": "jupyter_complete.engine.load:open_engine",
+    "release": "jupyter_complete.engine.machine.memory:release",
+    "view": "jupyter_complete.render.views:view",
+    "bundle": "jupyter_complete.render.views:bundle",
+    "panel": "jupyter_complete.widgets.panel:open_panel",
+    "models panel": "jupyter_complete.widgets.models:ModelsPanel",
+    "inside panel": "jupyter_complete.widgets.inside:show",
+    "background": "jupyter_complete.widgets.background:begin",
+}
+"""What rooms open by name: each late door, and what is behind it. tests/house.py follows every line."""
+
+hang(DOORS)
 
 
 def __getattr__(name: str) -> Any:
@@ -99,13 +112,18 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """What `%load_ext jupyter_complete` does."""
-    from . import magics, session
+    from .frames import accessor
+    from .notebook import magics
+    from .session import session
 
     magics.load(shell, session.current())
+    accessor.follow(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """What `%unload_ext jupyter_complete` does; resident models stay until %complete_model unload."""
-    from . import magics
+    from .frames import accessor
+    from .notebook import magics
 
     magics.unload(shell)
+    accessor.forget(shell)

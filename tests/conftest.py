@@ -16,8 +16,8 @@ import tiny
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from jupyter_complete import session as session_module
-from jupyter_complete.session import Session
+from jupyter_complete.session import session as session_module
+from jupyter_complete.session.session import Session
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

@@ -32,11 +32,11 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from jupyter_complete import prompt
-from jupyter_complete import session as session_module
-from jupyter_complete.config import COMPLETE, Complete
-from jupyter_complete.errors import CompleteError
-from jupyter_complete.session import Session
+from jupyter_complete.prompt import compose
+from jupyter_complete.protocol.config import COMPLETE, Complete
+from jupyter_complete.protocol.errors import CompleteError
+from jupyter_complete.session import session as session_module
+from jupyter_complete.session.session import Session
 
 LONGEST = 2_000  # characters of a sentence
 SLOW = 20  # seconds after which a cell is ended, and is a fault
@@ -444,7 +444,7 @@ class Fuzzing:
         except Asked as asked:
             if asked.request.composed is None:
                 return "request"
-            prompt.settled(asked.request.composed, kind, "tiny", lambda text: len(text) // 4 + 1)
+            compose.settled(asked.request.composed, kind, "tiny", lambda text: len(text) // 4 + 1)
             return "request with values"
         return "nothing to do"
 
@@ -477,7 +477,7 @@ def main() -> int:
             line, text = f"{line} {body}", None
         else:
             text = body
-        fuzzing.run(line, text, cells.random.choice(prompt.KINDS), answered=place % chosen.every == 0)
+        fuzzing.run(line, text, cells.random.choice(compose.KINDS), answered=place % chosen.every == 0)
         if place % 20_000 == 0:
             print(f"{place:,} cells, {len(fuzzing.faults)} faults, {time.monotonic() - started:.0f} s", flush=True)
     for outcome, number in fuzzing.counts.most_common():

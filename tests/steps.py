@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from threading import Event as StopEvent
 from typing import TypeVar
 
-from jupyter_complete.events import Loading
+from jupyter_complete.protocol.events import Loading
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from traitlets import Bool
 
-from jupyter_complete.config import COMPLETE, Complete, shown_default
+from jupyter_complete.protocol.config import COMPLETE, Complete, shown_default
 
 ROOT = Path(__file__).parent.parent
 

@@ -6,54 +6,33 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
+from importlib import import_module
 
+import house
 import pytest
 from traitlets import Bool
 
 import jupyter_complete
-from jupyter_complete import arguments, errors
-from jupyter_complete.config import COMPLETE, MODEL, THREAD, Complete
-from jupyter_complete.request import Framing, Sampling
-
-PACKAGE = Path(jupyter_complete.__file__).parent
-
-# A room imports from its own floor or a lower one. A name that ends in "/" is a folder, and all that lies in it.
-FLOORS = {
-    0: ("errors", "request", "events", "composed", "structure", "questions"),
-    1: (
-        *("config", "schemas", "schema_types", "prompt", "asking", "columns", "textstream", "engine", "measures"),
-        *("render/", "tasks/", "braces", "harmless", "effects", "reaching", "grammar", "sandbox"),
-        *("variables", "forms/", "findings", "replay", "levels", "pieces", "tracefile", "quiz"),
-    ),
-    2: ("known", "completion", "answers", "branches", "results", "trace", "comparison", "sources/", "local/"),
-    3: ("models", "worker", "inbox", "handover"),
-    4: ("session", "opened"),
-    5: (
-        *("arguments", "ascode", "status", "typed", "notebook", "newcell", "display", "lines", "magics", "python"),
-        *("filling", "frames", "accessors"),
-    ),
-    6: ("widgets/",),
-    7: ("cli", "demo", "__init__"),
-}
+from jupyter_complete.notebook import arguments
+from jupyter_complete.protocol import errors
+from jupyter_complete.protocol.config import COMPLETE, MODEL, THREAD, Complete
+from jupyter_complete.protocol.request import Framing
+from jupyter_complete.protocol.sampling import Sampling
 
 # Who may import a library; nobody may import one that has no room.
 ROOMS = {
-    "torch": ("local/",),
-    "transformers": ("local/",),
-    "numba": ("local/",),
-    "llguidance": ("local/constrain",),
-    "huggingface_hub": ("sources/",),
-    "anywidget": ("widgets/",),
-    "jinja2": ("sandbox", "grammar"),
+    "torch": ("engine",),
+    "transformers": ("engine",),
+    "numba": ("engine",),
+    "llguidance": ("engine/decoding",),
+    "huggingface_hub": ("sources",),
+    "anywidget": ("widgets",),
+    "jinja2": ("prompt/variables",),
     "narwhals": ("frames",),
-    "sqlite3": ("results",),
+    "sqlite3": ("frames",),
+    "markdown_it": ("render",),
+    "nbclient": ("cli",),
 }
-
-# Rooms of one floor that stay apart.
-APART = [("sources/", "local/"), ("completion", "sources/"), ("completion", "local/")]
 
 LATE = (
     "torch",
@@ -69,81 +48,12 @@ LATE = (
 )
 
 
-def rooms() -> list[str]:
-    """Every module as a path without its ending: "config", "local/engine"."""
-    return sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
-
-
-@cache
-def tree(room: str) -> ast.Module:
-    return ast.parse((PACKAGE / f"{room}.py").read_text(encoding="utf-8"))
-
-
-def nodes(room: str) -> Iterator[ast.AST]:
-    """All of a module's code; of __init__, not what is imported for type checkers alone."""
-    waiting: list[ast.AST] = [tree(room)]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not (typing_only and room == "__init__"):
-            waiting += ast.iter_child_nodes(node)
-
-
-def libraries(room: str) -> set[str]:
+def libraries(module: str) -> set[str]:
     """Top-level names of what a module imports from elsewhere, wherever in it the import stands."""
-    absolute = {alias.name for node in nodes(room) if isinstance(node, ast.Import) for alias in node.names}
-    absolute |= {node.module or "" for node in nodes(room) if isinstance(node, ast.ImportFrom) and not node.level}
+    nodes = list(house.nodes(module))
+    absolute = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    absolute |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
     return {name.partition(".")[0] for name in absolute}
-
-
-@cache
-def imports(room: str) -> frozenset[str]:
-    """Rooms that a module imports, wherever in it the import stands."""
-    found = set()
-    for node in nodes(room):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            folder = PACKAGE.joinpath(*room.split("/")).parents[node.level - 1]
-            found |= {named(folder, node.module, alias.name) for alias in node.names}
-    return frozenset(found - {room})
-
-
-def named(folder: Path, module: str | None, name: str) -> str:
-    """The room that `from .module import name` reads."""
-    place = folder.joinpath(*(module or "").split("."))
-    for path in (place / name, place, place / "__init__"):
-        if path.with_suffix(".py").is_file():
-            return path.relative_to(PACKAGE).as_posix()
-    raise AssertionError(f"{module}.{name} is no module of the package")
-
-
-def within(room: str, place: str) -> bool:
-    return room.startswith(place) if place.endswith("/") else room == place
-
-
-def floor_of(room: str) -> int | None:
-    return next((floor for floor, places in FLOORS.items() if any(within(room, place) for place in places)), None)
-
-
-def place_of(room: str) -> str:
-    folder, slash, _ = room.partition("/")
-    return folder + slash
-
-
-def corrected_table() -> str:
-    """The lowest floors that the imports allow, to compare FLOORS with."""
-    lowest: dict[str, int] = {}
-
-    def floor(place: str, above: tuple[str, ...] = ()) -> int:
-        if place not in lowest and place not in above:
-            below = {place_of(other) for room in rooms() if place_of(room) == place for other in imports(room)}
-            lowest[place] = max((floor(other, (*above, place)) + 1 for other in below - {place}), default=0)
-        return lowest.get(place, 0)
-
-    for room in rooms():
-        floor(place_of(room))
-    lines = [f"    {n}: {tuple(sorted(p for p in lowest if lowest[p] == n))!r}," for n in sorted(set(lowest.values()))]
-    return "The lowest floors that the imports allow:\nFLOORS = {\n" + "\n".join(lines) + "\n}"
 
 
 def our_errors() -> dict[str, type[errors.CompleteError]]:
@@ -158,8 +68,8 @@ def error_calls() -> list[tuple[str, ast.Call]]:
     """Every place where the package makes an error of its own."""
     return [
         (f"{room}.py:{node.lineno}", node)
-        for room in rooms()
-        for node in ast.walk(tree(room))
+        for room in house.modules()
+        for node in ast.walk(house.tree(room))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in our_errors()
     ]
 
@@ -171,64 +81,57 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_every_room_has_a_floor() -> None:
-    homeless = [room for room in rooms() if floor_of(room) is None]
-    assert not homeless, f"no floor: {homeless}\n{corrected_table()}"
+@pytest.mark.parametrize("of", house.HOUSES)
+def test_every_room_has_a_floor(of: str) -> None:
+    rooms = {house.room(module, of) for module in house.modules()} - {"", f"{of}__init__" if of else ""}
+    floors = {room for rooms in house.HOUSES[of].values() for room in rooms}
+    assert rooms == floors, house.corrected(of)
 
 
-def test_every_floor_names_rooms_that_exist() -> None:
-    gone = [p for places in FLOORS.values() for p in places if not any(within(room, p) for room in rooms())]
-    assert not gone, f"no such room: {gone}\n{corrected_table()}"
-
-
-def test_no_room_imports_upwards() -> None:
-    upwards = [
-        f"{room} (F{floor_of(room)}) imports {other} (F{floor_of(other)})"
-        for room in rooms()
-        for other in sorted(imports(room))
-        if (floor_of(other) or 0) > (floor_of(room) or 0)
-    ]
-    assert not upwards, "\n".join([*upwards, corrected_table()])
+@pytest.mark.parametrize("of", house.HOUSES)
+def test_a_room_imports_from_lower_floors_only(of: str) -> None:
+    assert not house.upward(of), "\n".join([*house.upward(of), house.corrected(of)])
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    circles: set[tuple[str, ...]] = set()
-
-    def follow(room: str, path: tuple[str, ...]) -> None:
-        if room in path:
-            circles.add((*path[path.index(room) :], room))
-        elif room not in done:
-            for other in sorted(imports(room)):
-                follow(other, (*path, room))
-            done.add(room)
-
-    done: set[str] = set()
-    for room in rooms():
-        follow(room, ())
-    assert not circles, "\n".join(" → ".join(circle) for circle in circles)
+    assert not house.circles(), "\n".join(house.circles())
 
 
-@pytest.mark.parametrize(("room", "other"), APART)
-def test_rooms_of_one_floor_that_stay_apart(room: str, other: str) -> None:
-    met = [f"{a} imports {b}" for a in rooms() if within(a, room) for b in imports(a) if within(b, other)]
-    assert not met
+def test_what_is_imported_by_name_stands_in_the_table_of_doors() -> None:
+    elsewhere = {module: names for module in house.modules() if (names := house.by_name(module))}
+    assert not elsewhere
+
+
+def test_every_door_is_opened_and_leads_somewhere() -> None:
+    opened = {name for module in house.modules() for name in house.opened(module)}
+    assert opened == set(house.doors())
+    assert not [where for where in jupyter_complete.DOORS.values() if not callable(behind(where))]
+
+
+def behind(where: str) -> object:
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def test_the_house_stays_small() -> None:
+    assert len({house.room(module) for module in house.modules()}) <= 14
+    assert len(house.FLOORS) <= 7
+
+
+def test_functions_and_files_stay_short() -> None:
+    sizes = house.sizes()
+    assert sizes.p90 <= 20
+    assert sizes.biggest[0] <= 400, sizes.biggest
 
 
 @pytest.mark.parametrize("library", ROOMS)
 def test_a_heavy_library_is_imported_in_its_own_room_only(library: str) -> None:
     elsewhere = [
-        room for room in rooms() if library in libraries(room) and not any(within(room, p) for p in ROOMS[library])
+        module
+        for module in house.modules()
+        if library in libraries(module) and not any(module.startswith(f"{room}/") for room in ROOMS[library])
     ]
-    assert not elsewhere, f"{library} belongs into {ROOMS[library] or 'no room yet'}"
-
-
-def test_the_lowest_floor_needs_the_standard_library_only() -> None:
-    foreign = {
-        room: libraries(room) - sys.stdlib_module_names
-        for room in FLOORS[0]
-        if libraries(room) - sys.stdlib_module_names
-    }
-    assert not foreign
+    assert not elsewhere, f"{library} belongs into {ROOMS[library]}"
 
 
 def test_importing_the_package_loads_no_heavy_library() -> None:
@@ -257,7 +160,9 @@ def test_a_public_name_is_there_with_a_docstring(name: str) -> None:
 
 
 def test_public_names_for_type_checkers_are_the_lazy_ones() -> None:
-    block = next(n for n in tree("__init__").body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    block = next(
+        n for n in house.tree("__init__").body if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"
+    )
     typed = {
         alias.name: node.module
         for node in block.body

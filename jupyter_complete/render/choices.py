@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..structure import ChoiceScore
-from .models import Row, table_html, table_plain
-from .page import bar, element
+from ..protocol.structure import ChoiceScore
+from .html import bar, element
+from .tables import Row, table_html, table_plain
 
 HEAD = ("choice", "per token", "raw", "logprob", "tokens")
 WIDEST = 60  # characters of a choice

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..structure import ChoiceScore
+from ..protocol.structure import ChoiceScore
 from . import choices as choices_view
-from .page import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, unmath, visible
+from .html import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, unmath, visible
 
 NOTHING = "(no text)"
 UNADORNED = "margin:0;padding:0;border:0;background:none;color:inherit;font-size:inherit"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..findings import Futures
-from .inside import HUE, Block, percent, token
-from .page import MONO, element, escape, unmath
+from ..protocol.findings import Futures
+from .blocks import HUE, Block, percent, token
+from .html import MONO, element, escape, unmath
 
 WIDE, HIGH = 190, 420  # pixels of a depth, and of probability 1 where nothing is stretched
 LETTER = 16

@@ -1,11 +1,17 @@
-"""How far a column is, in one line, and what it came to when it was done."""
+"""How far something is: what a request waits for, and a column, in one line each."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .page import QUIET, count, element, escape
+from ..protocol.events import Loading, Prefill
+from ..protocol.phrases import count, size
+from ..results.draft import Draft
+from .html import QUIET, element, escape, numbered, visible
+
+SHORT = 128  # prompt tokens that are read at once, with no progress to tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +69,41 @@ def _time(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class Progress:
+    """What there is so far, in plain text: the texts, else the one line of what is waited for."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._since = 0.0
+        self._from = 0
+
+    def text(self, draft: Draft, before: str) -> str:
+        if any(draft.texts):
+            return numbered([visible(before + text) for text in draft.texts])
+        if draft.leading is not None:
+            return visible(before) + f"searching: {count(draft.leading.length, 'token')}"
+        if draft.prefill is not None:
+            return visible(before) + self._reading(draft.prefill)
+        return self._loading(draft.loading) if draft.loading is not None else ""
+
+    @staticmethod
+    def _reading(event: Prefill) -> str:
+        if event.total - event.cached <= SHORT or event.done >= event.total - 1:
+            return ""
+        return f"reading the prompt: {event.done:,} of {count(event.total, 'token')}"
+
+    def _loading(self, event: Loading) -> str:
+        """Stage, bytes, MB/s and seconds left, as far as they are known."""
+        now = time.monotonic()
+        if event.stage != self._stage:
+            self._stage, self._since, self._from = event.stage, now, event.done
+        if not event.total:
+            return f"{event.stage} …"
+        parts = [f"{event.stage}: {size(event.done)} of {size(event.total)}"]
+        spent, moved = now - self._since, event.done - self._from
+        if spent > 0.3 and moved > 0:
+            rate = moved / spent
+            parts += [f"{rate / 1e6:.1f} MB/s", f"{(event.total - event.done) / rate:.0f} s left"]
+        return " · ".join(parts)

@@ -6,11 +6,10 @@ import codecs
 import math
 from collections.abc import Sequence
 
-from ..findings import Distribution, Embedding, Weight
-from ..replay import COLDEST
-from ..request import Sampling
-from .inside import BLOCKS, Block, Cell, bar, number, percent, tabled, token
-from .page import count
+from ..protocol.findings import Distribution, Embedding, Weight
+from ..protocol.phrases import count
+from ..protocol.sampling import COLDEST, Sampling
+from .blocks import BLOCKS, Block, Cell, bar, number, percent, tabled, token
 
 Piece = tuple[int, bytes]  # a token: its id, and the bytes it stands for
 CELLS = 24  # numbers of a vector that are drawn

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..composed import Turn
-from ..tasks.task import Task, flag
-from .page import BODY, FRAME, MONO, QUIET, element, escape, fenced, unmath, visible
+from ..prompt.tasks.task import Task
+from ..protocol.prompt_parts import Turn
+from .html import BODY, FRAME, MONO, QUIET, element, escape, fenced, unmath, visible
 
 
 def bundle(task: Task) -> Mapping[str, str]:
@@ -22,13 +22,6 @@ def bundle(task: Task) -> Mapping[str, str]:
         "text/markdown": "\n\n".join([visible(head), *markdown, *map(visible, _settings(task))]),
         "text/plain": "\n\n".join([visible(head), *plain, "\n".join(map(visible, _settings(task)))]).rstrip("\n"),
     }
-
-
-def needs(task: Task) -> str:
-    """What a task must and may be given: "--to, maybe --from"."""
-    must = ", ".join(map(flag, task.needs))
-    may = ", ".join(flag(option) for option in task.takes if option not in task.needs)
-    return ", ".join(part for part in (must, f"maybe {may}" if may else "") if part)
 
 
 def _template(turns: Sequence[Turn]) -> str:

@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..events import Candidate, Step
-from ..measures import characters, covered, entropy, joint, own, perplexity
-from .page import BODY, FRAME, MONO, bar, count, element, escape, fenced, unmath, visible
+from ..protocol.events import Candidate, Step
+from ..protocol.phrases import count
+from ..results.completion import Completion
+from ..results.measures import characters, covered, entropy, joint, own, perplexity
+from .html import BODY, FRAME, MONO, bar, element, escape, fenced, unmath, visible
 
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
 
@@ -63,6 +65,20 @@ class TokensView:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         return self.bundle()
+
+
+def completion_view(done: Completion) -> TokensView:
+    """Every token with what was weighed, the prompt's first where they are known."""
+    measured = done.request is not None and done.request.mode != "continue"
+    parts = [Part("prompt", done.prompt, done.prompt_tokens)] if done.prompt_tokens or measured else []
+    several = () if measured else (done, *done.alternatives)
+    for number, one in enumerate(several, 1):
+        name = "completion" if len(several) == 1 else f"completion {number}"
+        parts.append(Part(name, one.text, one.tokens, one.end, sampled=one.params.beams == 1))
+    if measured:
+        return TokensView(parts, done.measure_line())
+    unknown = "" if done.prompt_tokens else " · the prompt was not measured (--inspect, inspect=True)"
+    return TokensView(parts, done.footer() + unknown)
 
 
 def bundle(steps: Sequence[Step], footer: str, text: str = "") -> Mapping[str, str]:

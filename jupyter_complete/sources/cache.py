@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import CompleteError, DoesNotFit
-from ..render.page import size
+from ..protocol.errors import CompleteError, DoesNotFit
+from ..protocol.phrases import size
 
 
 def root() -> Path:

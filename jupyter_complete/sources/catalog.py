@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..config import near
-from ..errors import NotAModel, UnknownModel, UnsafeModel
+from ..protocol.errors import NotAModel, UnknownModel, UnsafeModel
+from ..protocol.phrases import near
 
 Kind = Literal["catalogued", "directory", "gguf", "hub", "registered"]
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

@@ -8,8 +8,8 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import Literal
 
-from ..errors import FetchFailed, UnknownModel
-from ..events import Loading
+from ..protocol.errors import FetchFailed, UnknownModel
+from ..protocol.events import Loading
 from . import hub, wheel
 from .catalog import Source
 

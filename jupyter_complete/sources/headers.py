@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import NotAModel
+from ..protocol.errors import NotAModel
 
 _GGUF_SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _GGUF_UINT32, _GGUF_STRING, _GGUF_ARRAY = 4, 8, 9

@@ -9,8 +9,8 @@ from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
-from ..errors import FetchFailed, Stopped, UnsafeModel
-from ..events import Loading
+from ..protocol.errors import FetchFailed, Stopped, UnsafeModel
+from ..protocol.events import Loading
 from . import cache, catalog
 
 WANTED = (".safetensors", ".json", ".txt", ".model", ".jinja")

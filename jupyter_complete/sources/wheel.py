@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event as StopEvent
 
-from ..errors import FetchFailed, Stopped
-from ..events import Loading
+from ..protocol.errors import FetchFailed, Stopped
+from ..protocol.events import Loading
 from . import cache
 from .catalog import Wheel
 

@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..completion import Completion
-from ..worker import Stream
-from .base import View, module, sentence_of, styles
-from .growing import Growing
+from ..results.completion import Completion
+from ..session.stream import Stream
+from .streaming import Growing
+from .view import View, module, sentence_of, styles
 
 
 class Background(View):

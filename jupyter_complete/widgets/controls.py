@@ -7,7 +7,7 @@ from typing import Any
 
 from traitlets import Bool, Enum, Float, Int, List, TraitType
 
-from ..config import COMPLETE, Complete
+from ..protocol.config import COMPLETE, Complete
 
 # what gives no text, what is a text of its own, and forms, which are not had by typing into a line
 LEFT_OUT = ("dry_run", "score", "inspect", "thread", "choices", "regex", "json")

@@ -12,20 +12,20 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from traitlets import Dict, Enum, Unicode
 
-from ..branches import forks, siblings, taken
-from ..errors import BadOption
-from ..newcell import attended
-from ..opened import Inside, of
-from ..render import frozen
-from ..render.inside import InsideView, said
-from ..trace import KNOBS
-from . import figures
-from .aside import Aside
-from .base import module, styles
+from ..notebook.new_cell import attended
+from ..protocol.errors import BadOption
+from ..render import panel
+from ..render.blocks import InsideView, said
+from ..results.branches import forks, siblings, taken
+from ..results.trace import KNOBS
+from ..session.inside import Inside, of
+from . import inside_data
 from .controls import CONTROLS
-from .looking import Looking, told
+from .inside_view import Looking, told
+from .latest_only import Aside
 from .tokens import sibling
 from .transformer import Transformer
+from .view import module, styles
 
 PARTS = ("common", "urgent", "drawn", "weighing", "course", "inside")
 VECTORS = 400  # tokens whose vectors are drawn
@@ -89,7 +89,9 @@ class InsidePanel(Looking):
     def do_weigh(self, step: int, knobs: Mapping[str, Any]) -> None:
         """What a step chooses from under other settings."""
         self._sum(
-            "weigh", {"step": step, "knobs": knobs}, lambda one: figures.distribution(one.distribution(step, **knobs))
+            "weigh",
+            {"step": step, "knobs": knobs},
+            lambda one: inside_data.distribution(one.distribution(step, **knobs)),
         )
 
     def do_replay(self, knobs: Mapping[str, Any]) -> None:
@@ -99,7 +101,7 @@ class InsidePanel(Looking):
     def do_embedding(self) -> None:
         """The vectors that the tokens of the prompt begin as."""
         ids = self.inside.trace.prompt_ids[:VECTORS]
-        self.look("embedding", {}, lambda inside: figures.embedding(inside.embedding(ids)))
+        self.look("embedding", {}, lambda inside: inside_data.embedding(inside.embedding(ids)))
 
     def do_mode(self, mode: Mode) -> None:
         """A page watches, chooses or guesses; what stays in the notebook tells no more than it does."""
@@ -151,7 +153,7 @@ class InsidePanel(Looking):
             return _closed(self.inside)
         if self._whole is not None:
             return self._whole
-        made = dict(frozen.bundle(self.inside.trace.prompt, self.inside.view(model=model).bundle()))
+        made = dict(panel.bundle(self.inside.trace.prompt, self.inside.view(model=model).bundle()))
         if model:
             self._whole = made
         return made
@@ -173,7 +175,7 @@ def _closed(inside: Inside) -> dict[str, str]:
     trace = inside.trace
     (first, *_) = trace.view(()).blocks
     view = InsideView([first, said("What was taken", [CLOSED])], "")
-    return dict(frozen.bundle(trace.prompt, view.bundle()))
+    return dict(panel.bundle(trace.prompt, view.bundle()))
 
 
 def _picks(inside: Inside, knobs: Mapping[str, Any]) -> list[list[Any]]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from .. import status
-from ..config import Complete
-from ..display import Progress
-from ..errors import CompleteError
-from ..render import models as models_view
-from ..session import Session
-from ..worker import Stream
-from .base import View, module, sentence_of, styles
+from ..protocol.config import Complete
+from ..protocol.errors import CompleteError
+from ..render import tables as models_view
+from ..render.progress import Progress
+from ..session import status
+from ..session.session import Session
+from ..session.stream import Stream
+from .view import View, module, sentence_of, styles
 
 
-class Models(View):
+class ModelsPanel(View):
     """The models of a session. Loading and unloading are followed by threads of their own."""
 
     said = "The model panel, which a notebook with a kernel shows here; what was resident follows."

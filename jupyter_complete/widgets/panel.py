@@ -13,18 +13,19 @@ from typing import Any
 
 from traitlets import Dict
 
-from ..ascode import as_code
-from ..completion import Completion
-from ..errors import BadOption
-from ..render import frozen
-from ..request import Framing, Sampling
-from ..session import Session, current
-from ..worker import Stream
-from .base import View, module, sendable, styles
+from ..notebook.as_code import as_code
+from ..protocol.errors import BadOption
+from ..protocol.request import Framing
+from ..protocol.sampling import Sampling
+from ..render import panel as frozen
+from ..results.completion import Completion
+from ..session.session import Session, current
+from ..session.stream import Stream
 from .controls import CONTROLS, of_panel
-from .growing import Growing
-from .scene import MODEL, YOU, Piece, Scene, card, measured, same_again, told_of
+from .panel_state import MODEL, YOU, Piece, Scene, card, measured, same_again, told_of
+from .streaming import Growing
 from .tokens import sibling, told, weighed
+from .view import View, module, sendable, styles
 
 PARTS = ("common", "urgent", "newcell", "tokens", "paper", "settings", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone

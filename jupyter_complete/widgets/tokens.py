@@ -7,14 +7,14 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from ..branches import forks, siblings, taken
-from ..completion import Completion
-from ..events import Candidate, Step
-from ..measures import characters, covered, entropy, own, perplexity
-from ..render import frozen
-from ..session import Session, current
-from ..worker import Stream
-from .base import View, module, styles
+from ..protocol.events import Candidate, Step
+from ..render import panel
+from ..results.branches import forks, siblings, taken
+from ..results.completion import Completion
+from ..results.measures import characters, covered, entropy, own, perplexity
+from ..session.session import Session, current
+from ..session.stream import Stream
+from .view import View, module, styles
 
 DETAILED = 400  # tokens whose candidates are in the snapshot; of more they are asked for, token by token
 
@@ -51,7 +51,7 @@ class Tokens(View):
         self._kept.place_again(self._static())
 
     def _static(self) -> dict[str, str]:
-        return dict(frozen.bundle(self.one.prompt + self.one.text, self.one.view().bundle()))
+        return dict(panel.bundle(self.one.prompt + self.one.text, self.one.view().bundle()))
 
     def do_weigh(self, part: int, at: int) -> None:
         self.tell("weighed", part=part, at=at, top=weighed(self.one, part, at))

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from traitlets import Dict
 
-from ..questions import Part
-from . import figures
-from .base import module, styles
-from .looking import Looking
+from ..protocol.questions import Part
+from . import inside_data
+from .inside_view import Looking
+from .view import module, styles
 
 PARTS = ("common", "urgent", "drawn", "looked", "matrices", "added", "layers", "transformer")
 
@@ -27,7 +27,7 @@ class Transformer(Looking):
         self.look(
             "attention",
             {"layer": layer, "position": position, "part": part},
-            lambda inside: figures.attention(inside.attention(layer, part), position),
+            lambda inside: inside_data.attention(inside.attention(layer, part), position),
         )
 
     def do_head(self, layer: int, head: int, position: int, part: Part = "decoder") -> None:
@@ -35,24 +35,24 @@ class Transformer(Looking):
         self.look(
             "head",
             {"layer": layer, "head": head, "position": position, "part": part},
-            lambda inside: figures.head(inside.head_steps(layer, head, part), position),
+            lambda inside: inside_data.head(inside.head_steps(layer, head, part), position),
         )
 
     def do_occlusion(self, hidden: int, target: int) -> None:
         """What becomes of one token where none may look at another."""
         asked = {"hidden": hidden, "target": target}
-        self.look("occlusion", asked, lambda inside: figures.occlusion(inside.occlusion(hidden, [target])))
+        self.look("occlusion", asked, lambda inside: inside_data.occlusion(inside.occlusion(hidden, [target])))
 
     def do_lens(self, position: int) -> None:
         """What every layer would say next, at some positions up to this one."""
-        begin, end = max(0, position + 1 - figures.COLUMNS), position + 1
-        self.look("lens", {"position": position}, lambda inside: figures.lens(inside.lens(5, begin, end)))
+        begin, end = max(0, position + 1 - inside_data.COLUMNS), position + 1
+        self.look("lens", {"position": position}, lambda inside: inside_data.lens(inside.lens(5, begin, end)))
 
     def do_added(self, position: int) -> None:
         """What every layer adds at one position."""
-        self.look("added", {"position": position}, lambda inside: figures.added(inside.added(), position))
+        self.look("added", {"position": position}, lambda inside: inside_data.added(inside.added(), position))
 
     def do_path(self, position: int, tokens: list[int]) -> None:
         """The way of some tokens through the layers."""
         asked = {"position": position, "tokens": tokens}
-        self.look("path", asked, lambda inside: figures.path(inside.path(tokens, position)))
+        self.look("path", asked, lambda inside: inside_data.path(inside.path(tokens, position)))

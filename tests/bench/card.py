@@ -22,7 +22,7 @@ def made(shape: str, tokenizer: Any) -> Any:
     import torch
     from transformers import LlamaForCausalLM
 
-    from jupyter_complete.local.engine import LocalEngine
+    from jupyter_complete.engine.local import LocalEngine
 
     torch.manual_seed(1)
     with torch.device("cuda"):
@@ -33,9 +33,9 @@ def made(shape: str, tokenizer: Any) -> Any:
 
 def ours(engine: Any, ids: Sequence[int], **options: Any) -> Timed:
     """What a cell would get: logprobs, candidates and texts with every token."""
-    from jupyter_complete.completion import Draft
-    from jupyter_complete.config import Complete
-    from jupyter_complete.request import Request
+    from jupyter_complete.protocol.config import Complete
+    from jupyter_complete.protocol.request import Request
+    from jupyter_complete.results.draft import Draft
 
     config = Complete()
     asked = config.sampling(config.checked({"max_new_tokens": TOKENS, "temperature": 0.0, "seed": 1, **options}))

@@ -31,7 +31,7 @@ class Ours:
         import torch
 
         import jupyter_complete as jc
-        from jupyter_complete.session import current
+        from jupyter_complete.session.session import current
 
         import_libraries()
         process = psutil.Process()
@@ -52,8 +52,8 @@ class Ours:
     ) -> Answer:
         """With `fresh` nothing is in the cache; "seen_s" is when the caller has the first token. A `whole` text goes on
         behind its end, as llama.cpp's and transformers' do here."""
-        from jupyter_complete.events import Token
-        from jupyter_complete.request import Request
+        from jupyter_complete.protocol.events import Token
+        from jupyter_complete.protocol.request import Request
 
         if fresh:
             self._engine._prefix.clear()
@@ -89,7 +89,7 @@ class Ours:
     def bare(self, ids: list[int], tokens: int) -> Answer:
         """The same tokens by nothing but steps and the choice of each, as the engine calls for them: no logprobs of
         others, no text, no events."""
-        from jupyter_complete.local.sampling import Sampler
+        from jupyter_complete.engine.decoding.sampler import Sampler
 
         settings = self._session.config.checked({"temperature": 0.0, "candidates": 0, "seed": 1})
         fused, sampler = self._engine._fused, Sampler(self._session.config.sampling(settings), compiled=True)
@@ -108,7 +108,7 @@ class Ours:
 
     def rows(self, prompts: list[list[int]], tokens: int, together: bool = True) -> Answer:
         """Many prompts as a frame asks them, or one after the other; each gets all its tokens."""
-        from jupyter_complete.request import Request
+        from jupyter_complete.protocol.request import Request
 
         self._engine._prefix.clear()
         asked = {"max_new_tokens": tokens, "temperature": 0.0, "candidates": 0}
@@ -174,8 +174,8 @@ class Ours:
 
     def interrupt(self, ids: list[int]) -> Answer:
         """Seconds from a stop in the midst of reading a long prompt until the worker is idle."""
-        from jupyter_complete.events import Prefill, Token
-        from jupyter_complete.request import Request
+        from jupyter_complete.protocol.events import Prefill, Token
+        from jupyter_complete.protocol.request import Request
 
         self._engine._prefix.clear()
         sampling = self._session._seeded(self._session.config.sampling(self._session.config.checked({})))
@@ -374,7 +374,7 @@ class Sized:
         import psutil
 
         import jupyter_complete as jc
-        from jupyter_complete.session import current
+        from jupyter_complete.session.session import current
 
         import_libraries()
         before = psutil.Process().memory_info().rss
@@ -460,7 +460,7 @@ def import_libraries() -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
     from transformers.models.llama import modeling_llama  # noqa: F401
 
-    from jupyter_complete.local import engine, fused, opening  # noqa: F401
+    from jupyter_complete.engine import load, local  # noqa: F401
 
     njit(lambda x: x + 1)(1.0)
 
@@ -475,7 +475,7 @@ def _shapes(folder: str) -> Iterator[list[int]]:
 
 
 def _draft(request: Any) -> Any:
-    from jupyter_complete.completion import Draft
+    from jupyter_complete.results.draft import Draft
 
     return Draft(request)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from cases import CASES, Case
 
-from jupyter_complete.local.entry import Entry
-from jupyter_complete.session import Session
+from jupyter_complete.engine.text.encode import Entry
+from jupyter_complete.session.session import Session
 
 DOCS = Path(__file__).parents[2] / "docs" / "tasks.md"
 SEED = 1

@@ -12,7 +12,7 @@ import tiny
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter, MarkdownExporter
 
-from jupyter_complete.render.page import visible
+from jupyter_complete.render.html import visible
 
 pytestmark = pytest.mark.kernel
 

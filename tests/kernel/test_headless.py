@@ -39,7 +39,7 @@ def test_a_cell_keeps_its_last_display_and_no_other(executed: Any) -> None:
 
 
 def test_what_is_kept_is_the_whole_text(executed: Any) -> None:
-    from jupyter_complete.render.page import visible
+    from jupyter_complete.render.html import visible
 
     printed = executed.cells[3].outputs[0].text
     assert visible(printed).strip() in executed.cells[2].outputs[0].data["text/plain"]

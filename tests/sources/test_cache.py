@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_complete.errors import CompleteError, DoesNotFit
+from jupyter_complete.protocol.errors import CompleteError, DoesNotFit
 from jupyter_complete.sources import cache
 
 

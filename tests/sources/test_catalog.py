@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_complete.errors import NotAModel, UnknownModel, UnsafeModel
+from jupyter_complete.protocol.errors import NotAModel, UnknownModel, UnsafeModel
 from jupyter_complete.sources import catalog
 
 

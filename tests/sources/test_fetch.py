@@ -11,7 +11,7 @@ import pytest
 import servers
 import steps
 
-from jupyter_complete.errors import FetchFailed
+from jupyter_complete.protocol.errors import FetchFailed
 from jupyter_complete.sources import hub
 from jupyter_complete.sources.catalog import Source, Wheel
 from jupyter_complete.sources.fetch import Place, obtain

@@ -11,7 +11,7 @@ import gguf_files
 import pytest
 import tiny
 
-from jupyter_complete.errors import NotAModel
+from jupyter_complete.protocol.errors import NotAModel
 from jupyter_complete.sources import headers
 
 

@@ -13,7 +13,7 @@ import servers
 import steps
 import tiny
 
-from jupyter_complete.errors import DoesNotFit, FetchFailed, Stopped, UnknownModel, UnsafeModel
+from jupyter_complete.protocol.errors import DoesNotFit, FetchFailed, Stopped, UnknownModel, UnsafeModel
 from jupyter_complete.sources import hub
 from jupyter_complete.sources.headers import directory_parameters
 

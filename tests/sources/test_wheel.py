@@ -16,8 +16,8 @@ import pytest
 import servers
 import steps
 
-from jupyter_complete.errors import DoesNotFit, FetchFailed, Stopped
-from jupyter_complete.events import Loading
+from jupyter_complete.protocol.errors import DoesNotFit, FetchFailed, Stopped
+from jupyter_complete.protocol.events import Loading
 from jupyter_complete.sources import wheel as wheels
 from jupyter_complete.sources.catalog import Wheel
 

@@ -13,8 +13,8 @@ from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from pages import Page, Wire
 
-from jupyter_complete import session as sessions
-from jupyter_complete.session import Session
+from jupyter_complete.session import session as sessions
+from jupyter_complete.session.session import Session
 from jupyter_complete.widgets.panel import Panel
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from comm.base_comm import BaseComm
 from jupyter_client.jsonutil import json_default
 
-from jupyter_complete.widgets.base import View
+from jupyter_complete.widgets.view import View
 
 PATIENCE = 60.0  # seconds after which what is waited for will not come
 Pieces = Sequence[Sequence[str]]

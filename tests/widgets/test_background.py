@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pages import Page, before_pass, held_at, until
 
-from jupyter_complete.completion import Completion
-from jupyter_complete.session import Session
+from jupyter_complete.results.completion import Completion
+from jupyter_complete.session.session import Session
 from jupyter_complete.widgets.background import Background
 
 WIDGET = "application/vnd.jupyter.widget-view+json"

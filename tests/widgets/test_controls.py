@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from jupyter_complete.config import COMPLETE, Complete
-from jupyter_complete.widgets.base import module
+from jupyter_complete.protocol.config import COMPLETE, Complete
 from jupyter_complete.widgets.controls import CONTROLS, LEFT_OUT, names, of_panel
 from jupyter_complete.widgets.panel import PARTS
+from jupyter_complete.widgets.view import module
 
 BY_NAME = {control["name"]: control for control in CONTROLS}
 

@@ -10,15 +10,16 @@ import pytest
 from hostile import TEXTS
 from pages import Page, Wire, before_pass, held_at, until
 
-from jupyter_complete.branches import path
-from jupyter_complete.completion import Completion, Draft
-from jupyter_complete.errors import OutOfMemory
-from jupyter_complete.events import Loading, Step, Token
-from jupyter_complete.session import Session
+from jupyter_complete.protocol.errors import OutOfMemory
+from jupyter_complete.protocol.events import Loading, Step, Token
+from jupyter_complete.results.branches import path
+from jupyter_complete.results.completion import Completion
+from jupyter_complete.results.draft import Draft
+from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import panel as panels
-from jupyter_complete.widgets import scene
-from jupyter_complete.widgets.growing import Growing
+from jupyter_complete.widgets import panel_state
 from jupyter_complete.widgets.panel import Panel, open_panel
+from jupyter_complete.widgets.streaming import Growing
 
 
 def ids(one: Completion | None) -> list[int]:
@@ -110,7 +111,7 @@ def test_another_model_completes_the_text_anew(page: Page, tiny_session: Session
 
 def test_the_prompt_is_measured_unless_it_is_long(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     assert act(page, "complete").prompt_tokens
-    monkeypatch.setattr(scene, "MEASURED", 10)
+    monkeypatch.setattr(panel_state, "MEASURED", 10)
     assert not act(page, "complete", page.typed(" and more")).prompt_tokens
 
 
@@ -627,7 +628,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr("jupyter_complete.widgets.growing.time.monotonic", lambda: now)
+    monkeypatch.setattr("jupyter_complete.widgets.streaming.time.monotonic", lambda: now)
     return passing
 
 

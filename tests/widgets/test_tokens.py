@@ -10,13 +10,14 @@ from hostile import TEXTS
 from pages import Page, before_pass, until
 
 import jupyter_complete as jc
-from jupyter_complete.completion import Completion, Draft
-from jupyter_complete.config import Complete
-from jupyter_complete.errors import BadOption
-from jupyter_complete.events import Candidate, Finish, Step, Timing, Token, Usage
-from jupyter_complete.render.page import visible
-from jupyter_complete.request import Request
-from jupyter_complete.session import Session
+from jupyter_complete.protocol.config import Complete
+from jupyter_complete.protocol.errors import BadOption
+from jupyter_complete.protocol.events import Candidate, Finish, Step, Timing, Token, Usage
+from jupyter_complete.protocol.request import Request
+from jupyter_complete.render.html import visible
+from jupyter_complete.results.completion import Completion
+from jupyter_complete.results.draft import Draft
+from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import tokens as views
 from jupyter_complete.widgets.tokens import Tokens, sibling, told, weighed
 

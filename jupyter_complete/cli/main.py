@@ -1,0 +1,88 @@
+"""`jupyter complete`: demo, fetch, models, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from .. import __version__
+from ..protocol.errors import CompleteError
+from ..session.session import current
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 when it went well. Errors are one sentence on stderr."""
+    parser = argparse.ArgumentParser(prog="jupyter complete", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"jupyter_complete {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="run the quickstart notebook in a real kernel, streaming to the terminal")
+    demo.add_argument("notebook", nargs="?", help="another notebook to run")
+    demo.add_argument("--output", default="build/demo", help="folder for the executed notebook and its HTML")
+    fetch = commands.add_parser("fetch", help="fetch and convert a model, so that it loads at once")
+    fetch.add_argument("name", nargs="?", default="smollm2")
+    commands.add_parser("models", help="list the models that can be given by name")
+    commands.add_parser("doctor", help="show versions, memory and cache, and check that a completion works")
+    options = parser.parse_args(argv)
+    run: dict[str, Callable[[argparse.Namespace], None]] = {
+        "demo": _demo,
+        "fetch": _fetch,
+        "models": _models,
+        "doctor": _doctor,
+    }
+    try:
+        run[options.command](options)
+    except CompleteError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        current().close()  # so that what is half made is taken away
+        print("Stopped; run it again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from .demo import run
+
+    run(options.notebook, options.output)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from ..api import load
+
+    info = load(options.name).info
+    if info is not None:
+        print(f"{info.name} is ready: {info.parameters:,} parameters, {info.source}, {info.revision[:16]}.")
+
+
+def _models(options: argparse.Namespace) -> None:
+    from ..render.tables import table_plain
+    from ..sources.catalog import CATALOG
+
+    print(table_plain(("name", "what"), [(source.name, source.about) for source in CATALOG.values()]))
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import psutil
+
+    from ..api import complete
+    from ..protocol.phrases import size
+    from ..sources import cache
+
+    print(f"jupyter_complete {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for package in ("torch", "transformers", "tokenizers", "gguf", "ipython", "ipykernel", "jupyterlab"):
+        try:
+            print(f"  {package} {version(package)}")
+        except PackageNotFoundError:
+            print(f"  {package} is not installed")
+    print(f"memory free: {size(psutil.virtual_memory().available)} of {size(psutil.virtual_memory().total)}")
+    print(f"cache: {cache.root()}")
+    print(complete("One, two, three,", max_new_tokens=8, temperature=0).bundle("One, two, three,")["text/plain"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

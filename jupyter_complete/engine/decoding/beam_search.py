@@ -1,0 +1,84 @@
+"""Beam search on ids: the `beams` likeliest sequences are kept at every step.
+
+A finished sequence is worth its summed logprob divided by its length; the search ends when no open beam can beat the
+worst finished one, as `model.generate(num_beams=…)` ends by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Event as StopEvent
+
+import torch
+
+from ..runners.transformers_pass import Runner
+from .sampler import Choice, Sampler
+
+
+@dataclass(frozen=True, slots=True)
+class Beam:
+    """What was chosen and its worth: the summed logprob while open, that over the length once finished."""
+
+    choices: tuple[Choice, ...]
+    worth: float
+
+    @property
+    def ids(self) -> list[int]:
+        return [choice.id for choice in self.choices]
+
+
+def search(
+    runner: Runner,
+    start: Sequence[int],
+    sampler: Sampler,
+    beams: int,
+    limit: int,
+    ends: frozenset[int],
+    stop: StopEvent,
+) -> Iterator[list[Beam]]:
+    """The best finished sequences after `start`, best first, then the open ones: after every step, as far as it is.
+
+    The runner holds all of `start` but its last id.
+    """
+    logits = runner.forward([[start[-1]]])
+    runner.repeat(beams)
+    logits = logits.expand(beams, -1)
+    opened = [Beam((), 0.0)] + [Beam((), -1e9)] * (beams - 1)
+    finished: list[Beam] = []
+    for length in range(1, limit + 1):
+        ranked = _ranked(logits, start, opened, sampler, max(2, 1 + len(ends)) * beams)
+        ended = [length == limit or beam.choices[-1].id in ends for _, beam in ranked]
+        best = [
+            Beam(beam.choices, beam.worth / length)
+            for (_, beam), end in zip(ranked[:beams], ended, strict=False)
+            if end
+        ]
+        finished = sorted([*finished, *best], key=lambda beam: beam.worth, reverse=True)[:beams]
+        going = [extension for extension, end in zip(ranked, ended, strict=True) if not end][:beams]
+        opened = [beam for _, beam in going] or opened
+        settled = len(finished) == beams and finished[-1].worth >= opened[0].worth / length
+        yield [*finished, *opened]
+        if not going or settled or stop.is_set():
+            return
+        runner.select([parent for parent, _ in going])
+        logits = runner.forward([[beam.choices[-1].id] for beam in opened])
+
+
+def _ranked(
+    logits: torch.Tensor, start: Sequence[int], opened: Sequence[Beam], sampler: Sampler, keep: int
+) -> list[tuple[int, Beam]]:
+    """The `keep` likeliest one-token extensions of all beams, each with its parent's place."""
+    scores = torch.log_softmax(logits.float(), dim=-1)
+    ids = torch.tensor([[*start, *beam.ids] for beam in opened], device=logits.device)
+    for _, processor in sampler.processors:
+        scores = processor(ids, scores)
+    totals = scores + torch.tensor([[beam.worth] for beam in opened], device=logits.device)
+    vocabulary = totals.shape[-1]
+    top = torch.topk(totals.flatten(), min(keep, totals.numel()))
+    ranked = []
+    for place, worth in zip(top.indices.tolist(), top.values.tolist(), strict=True):
+        parent, token = divmod(place, vocabulary)
+        choice = sampler.weigh(token, logits[parent])
+        ranked.append((parent, Beam((*opened[parent].choices, choice), worth)))
+    return ranked

@@ -1,0 +1,223 @@
+"""The continuations of one request: chosen ids to Token events, text cut at stop strings, why each ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from threading import Event as StopEvent
+
+from ...protocol.events import Candidate, Leading, Reason, Step, Timing, Token
+from ...protocol.request import Request
+from ...protocol.structure import Choices, ChoiceScore, best, scores
+from ..runners.transformers_pass import Runner
+from ..text.text_stream import TextStream
+from ..text.tokenizer import Vocabulary
+from .beam_search import Beam, search
+from .choices import Ids, weigh
+from .grammar import Grammar, matches
+from .loop import Row, decode, decode_alone, take
+from .prompt_lookup import Lookup
+from .sampler import Choice, Draws, Sampler
+
+
+class Answer:
+    """What one request has got so far. `held` are the ids that the runner's first row may be kept for.
+
+    `forced` are the ids of the request's forced tokens, `grammar` what the text may be after its prefix. `scores` are
+    those of choices.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        ends: frozenset[int],
+        request: Request,
+        prompt: Sequence[int],
+        forced: Sequence[int] = (),
+        grammar: Grammar | None = None,
+    ) -> None:
+        sampling, prefix = request.sampling, request.prefix
+        self._vocabulary = vocabulary
+        self._ends = ends
+        self._request = request
+        self._prompt = prompt
+        self._sampling = sampling
+        self._forced = forced
+        self._grammar = grammar
+        self._taken: list[Choice] = []  # the forced tokens, with what was said of them
+        self._drawn = len(prefix) + len(forced)
+        self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
+        self._counts = [0] * sampling.num
+        self._reasons: list[Reason | None] = [None] * sampling.num
+        self._open: Reason = "length"  # why those end that nothing else has ended
+        self._first: tuple[float, int] | None = None  # when the first tokens came, and how many came with it
+        self._last = 0.0
+        self._shown = [text.before.shown for text in self._texts]
+        self.held: list[int] = []
+        self.scores: tuple[ChoiceScore, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Tokens decoded, over all continuations."""
+        return sum(self._counts)
+
+    @property
+    def open(self) -> bool:
+        """Whether the first continuation goes on."""
+        return self._reasons[0] is None
+
+    def add(self, choice: Choice, limit: int, whole: bool = False) -> Token:
+        """One more token of the only continuation, of `limit` in all; with it the text may be `whole`."""
+        return self._take(0, choice, self._counts[0] + 1 == limit, whole)
+
+    def tokens(
+        self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
+    ) -> Iterator[Token | Leading]:
+        """Every token after `head`, of which the runner holds all ids but the last."""
+        ids = list(head)
+        if self._forced:
+            given = self._forced[:limit]
+            self._taken = list(take(runner, ids, given, sampler, self.draws(0), stop, self._grammar))
+        if self._sampling.beams > 1:
+            yield from self._searched(runner, ids, sampler, limit, stop)
+        else:
+            yield from self._sampled(runner, ids, sampler, limit, stop)
+
+    def chosen(
+        self, runner: Runner, head: Sequence[int], paths: Sequence[Ids], sampler: Sampler, stop: StopEvent
+    ) -> Iterator[Token]:
+        """The tokens of the likeliest of the request's choices, whose ids are `paths`."""
+        assert isinstance(self._request.structure, Choices)
+        self.held = list(head)
+        found = weigh(runner, head, paths, sampler, stop)
+        if found is None:
+            return
+        weighed, self.held = found
+        logprobs, lengths = [one.logprob for one in weighed], [len(one.tokens) for one in weighed]
+        self.scores = scores(self._request.structure.texts, logprobs, lengths)
+        tokens = weighed[best(self.scores)].tokens
+        for place, choice in enumerate(tokens, 1):
+            yield self._take(0, choice, last=place == len(tokens), whole=True)
+
+    def met(self, tails: Sequence[str]) -> tuple[bool, ...]:
+        """Of each continuation, ended with its tail, whether it has the form asked for; nothing where none was."""
+        structure = self._request.structure
+        if structure is None:
+            return ()
+        if isinstance(structure, Choices):
+            return (bool(self.scores),)
+        return tuple(matches(structure, shown + tail) for shown, tail in zip(self._shown, tails, strict=True))
+
+    def endings(self, stop: StopEvent) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
+        """Why each continuation ended, and the text still held of those that were stopped."""
+        open_reason: Reason = "interrupted" if stop.is_set() else self._open
+        tails = tuple(
+            "" if reason else text.close()[1] for reason, text in zip(self._reasons, self._texts, strict=True)
+        )
+        return tuple(reason or open_reason for reason in self._reasons), tails
+
+    def timing(self, started: float) -> Timing:
+        now = time.perf_counter()
+        if self._first is None:
+            return Timing(total_s=now - started)
+        when, came = self._first
+        spent, decoded = self._last - when, self.count - came
+        speed = decoded / spent if decoded > 0 and spent > 0 and self._sampling.beams == 1 else None
+        return Timing(when - started, speed, now - started)
+
+    def _sampled(
+        self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
+    ) -> Iterator[Token]:
+        self.held = list(head)
+        whole = self._grammar is not None and self._grammar.done
+        self._open = "stop" if whole else "length"
+        yield from self._told([Beam((), 0.0)] * self._sampling.num, len(self._taken) == limit, whole)
+        left = limit - len(self._taken)
+        if left == 0 or whole or self._reasons[0] is not None:  # a forced token ends all of them or none
+            return
+        rows = [self._row(index, head) for index in range(self._sampling.num)]
+        if len(rows) == 1:
+            lookup = Lookup(head) if self._request.lookup and runner.at_once > 1 else None
+            steps = decode_alone(runner, rows[0], sampler, left, stop, self._ends, lookup)
+        else:
+            steps = decode(runner, rows, sampler, left, stop)
+        for row, choice in steps:
+            whole = row.grammar is not None and row.grammar.done
+            token = self._take(row.index, choice, self._counts[row.index] + 1 == limit, whole)
+            row.open = self._reasons[row.index] is None
+            yield token
+        self.held = rows[0].ids
+        if len(rows) > 1:  # what all rows share is what can be kept
+            runner.select([0])
+            self.held = list(head)
+
+    def _searched(
+        self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
+    ) -> Iterator[Token | Leading]:
+        found, given = [Beam((), 0.0)] * self._sampling.num, len(self._taken)
+        left = 0 if any(choice.id in self._ends for choice in self._taken) else limit - given
+        steps = search(runner, head, sampler, self._sampling.beams, left, self._ends, stop)
+        for length, found in enumerate(steps, 1 + given):
+            yield Leading(length, partial(self._anew()._told, found, ended=False))
+        yield from self._told(found, ended=not stop.is_set())
+        runner.select([0])
+        self.held = list(head)
+
+    def _told(self, beams: Sequence[Beam], ended: bool, whole: bool = False) -> tuple[Token, ...]:
+        """The forced tokens and those of the best beams, the last of all where the search has `ended`, or the text is
+        `whole`."""
+        tokens = []
+        for index, beam in enumerate(beams[: self._sampling.num]):
+            choices = [*self._taken, *beam.choices]
+            for place, choice in enumerate(choices, 1):
+                last = place == len(choices)
+                tokens.append(self._take(index, choice, last and ended, last and whole))
+                if self._reasons[index] is not None:
+                    break
+        return tuple(tokens)
+
+    def _anew(self) -> Answer:
+        made = Answer(self._vocabulary, self._ends, self._request, self._prompt)
+        made._taken = self._taken
+        return made
+
+    def _row(self, index: int, head: Sequence[int]) -> Row:
+        grammar = self._grammar.copy() if self._grammar else None
+        return Row(index, list(head), self.draws(index), grammar=grammar)
+
+    def draws(self, index: int) -> Draws | None:
+        """The random numbers of a continuation; none where nothing is drawn."""
+        seed = self._sampling.seed
+        return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
+
+    def _take(self, index: int, choice: Choice, last: bool, whole: bool = False) -> Token:
+        """One more token of continuation `index`, with its text; sets why it ends, if it does.
+
+        It is the `last` one, or the text is `whole` with it and has no more to say.
+        """
+        last = last or whole
+        self._counts[index] += 1
+        self._last = time.perf_counter()
+        if self._first is None:
+            self._first = (self._last, 1)
+        elif index > 0 and self._counts[index] == 1:
+            self._first = (self._first[0], self._first[1] + 1)
+        end = choice.id in self._ends
+        if end:
+            text, shown = self._texts[index].close()
+            stopped = False
+        else:
+            text, shown, stopped = self._texts[index].push(choice.id, last)
+        if end or stopped:
+            self._reasons[index] = "stop"
+        elif last:
+            self._reasons[index] = "stop" if whole else "length"
+        self._shown[index] += shown
+        return Token(index, step_of(choice, text, self._vocabulary), shown, end)
+
+
+def step_of(choice: Choice, text: str, vocabulary: Vocabulary) -> Step:
+    """A Choice of ids as a Step with texts."""
+    top = tuple(Candidate(c.id, vocabulary.token_text(c.id), c.logprob, c.prob, c.cut) for c in choice.top)
+    return Step(choice.id, text, choice.logprob, choice.rank, top)

@@ -1,0 +1,225 @@
+"""What the next token may be, so that the text keeps the form that was asked for: llguidance's grammars as masks.
+
+One Grammar stands for one continuation. A mask lets every token through whose bytes can go on to a whole answer,
+however the text is cut into tokens, and the end of the text only where the answer is whole.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...protocol.errors import BadOption
+from ...protocol.request import Request
+from ...protocol.structure import Choices, JsonSchema, Regex
+from ..text.tokenizer import Vocabulary
+
+HEAD = '%llguidance {"no_forcing": true}\n'  # no text is put in tokens of llguidance's choice
+SPACE = '" " '
+STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as json.dumps writes
+
+
+class Grammar:
+    """What may follow in one continuation; `take` every token that does. `copy` it for another continuation."""
+
+    def __init__(self, matcher: Any, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
+        self._matcher = matcher
+        self._size = size
+        self._ends = ends
+        self._silent = silent
+        self._allowed: Tensor | None = None
+        self._done: bool | None = None
+
+    @property
+    def allowed(self) -> Tensor:
+        """Whether each token may be next: bool [V]."""
+        if self._allowed is None:
+            self._look()
+        assert self._allowed is not None
+        return self._allowed
+
+    @property
+    def done(self) -> bool:
+        """Whether no token but the end of the text may follow: the answer is whole, or no token goes on from here."""
+        if self._done is None:
+            self._look()
+        return bool(self._done)
+
+    @property
+    def only(self) -> int | None:
+        """The one token that may be next, if there is but one."""
+        places = self.allowed.nonzero()
+        return int(places[0]) if not self.done and len(places) == 1 else None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether no token goes on from here, and the answer is not whole."""
+        return self.done and not self._matcher.is_accepting()
+
+    def take(self, token: int) -> bool:
+        """Go on by a token; whether it was allowed. Control tokens have no text, and change nothing."""
+        if token in self._ends:
+            self._done = True
+            return True
+        if self._silent(token):
+            return True
+        self._allowed = self._done = None
+        return bool(self._matcher.consume_token(token))
+
+    def copy(self) -> Grammar:
+        return Grammar(self._matcher.deep_copy(), self._size, self._ends, self._silent)
+
+    def _look(self) -> None:
+        import numpy as np
+
+        bits = np.unpackbits(np.frombuffer(self._matcher.compute_bitmask(), np.uint8), bitorder="little")
+        known = min(self._size, len(bits))
+        allowed = np.zeros(self._size, dtype=bool)  # by numpy, for torch would wake threads of its own
+        allowed[:known] = bits[:known]
+        self._allowed = torch.from_numpy(allowed)
+        self._done = np.count_nonzero(allowed) == sum(bool(allowed[end]) for end in self._ends if end < self._size)
+
+
+class Constraints:
+    """Makes the grammars of one vocabulary, whose tokens are told to llguidance once, when the first is asked for."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, size: int, ends: frozenset[int], opens: bool = False, first: int | None = None
+    ) -> None:
+        """`size` is that of the model's logits; `opens` says that the text begins with nothing before it, `first` is a
+        control token that the model demands at its beginning."""
+        self._vocabulary = vocabulary
+        self._size = size
+        self._ends = ends
+        self._opens = opens
+        self._first = first
+        self._tokens: Any = None
+
+    def of(self, request: Request, forced: list[int]) -> tuple[Grammar | None, list[int]]:
+        """What the text may be after a request's prefix, and the forced tokens, each of which it allows.
+
+        Raises BadOption.
+        """
+        if request.structure is None or isinstance(request.structure, Choices):
+            return None, forced
+        grammar = self.begin(request.structure, request.prefix)
+        if self._first is not None and not request.prefix:
+            forced = [self._first, *forced]
+        ahead = grammar.copy()
+        for token in forced:
+            self._force(ahead, token)
+        return grammar, forced
+
+    def begin(self, structure: Regex | JsonSchema, prefix: Sequence[int] = ()) -> Grammar:
+        """The grammar of one continuation, gone on by the ids of `prefix`. Raises BadOption."""
+        from llguidance import LLMatcher
+
+        if self._tokens is None:
+            self._tokens = _known(self._vocabulary, self._size, self._ends)
+        spaced = self._opens and self._vocabulary.drops_first_space
+        matcher = LLMatcher(self._tokens, _grammar(structure, spaced), log_level=0)
+        made = Grammar(matcher, self._size, self._ends, self._vocabulary.is_special)
+        for token in prefix:
+            self._force(made, token)
+        ahead = made.copy()
+        while (only := ahead.only) is not None:
+            ahead.take(only)
+        if ahead.stuck:
+            raise BadOption("This model has no tokens for the form that was asked for.", "Use another model.")
+        return made
+
+    def _force(self, grammar: Grammar, token: int) -> None:
+        """Go on by a token that was not chosen. Raises BadOption where it is not allowed."""
+        if not grammar.take(token):
+            text = self._vocabulary.token_text(token)
+            raise BadOption(f"{text!r} does not fit the form that was asked for here.", "Give another token.")
+
+
+def matches(structure: Regex | JsonSchema, text: str) -> bool:
+    """Whether a text has the form that was asked for, from its beginning to its end."""
+    from llguidance import LLMatcher
+
+    matcher = LLMatcher(_bytes(), _grammar(structure), log_level=0)
+    data = list(text.encode("utf-8", errors="surrogatepass"))
+    return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
+
+
+@lru_cache(maxsize=64)
+def _grammar(structure: Regex | JsonSchema, spaced: bool = False) -> str:
+    """In llguidance's notation; `spaced` with one space before it, which JSON may have in any case.
+
+    Raises BadOption with its reason.
+    """
+    from llguidance import LLMatcher, regex_to_lark
+
+    if isinstance(structure, Regex):
+        pattern = re.sub(r"(?s)\\(.)", lambda sign: "[0-9]" if sign[1] == "d" else sign[0], structure.pattern)
+        what, before, body = "This regex", "", f"/{regex_to_lark(pattern, '')}/"
+    else:
+        what, before, body = "This schema", '" "? ', f"%json {_styled(structure.schema)}"
+    rules = f"start: {SPACE if spaced else before}body\nbody: {body}\n"
+    made = json.dumps({"grammars": [{"lark_grammar": HEAD + rules}]})
+    failed, messages = LLMatcher.validate_grammar_with_warnings(made)
+    if failed:
+        raise BadOption(f"{what} cannot be enforced: {_reason(messages[0])}.", "Say it in another way.")
+    return made
+
+
+def _styled(schema: str) -> str:
+    """A JSON schema with the way its JSON is written, where it does not say so itself."""
+    read = json.loads(schema)
+    if not isinstance(read, dict):
+        return schema if read is False else json.dumps({"x-guidance": STYLE})
+    return json.dumps({**read, "x-guidance": {**STYLE, **read.get("x-guidance", {})}})
+
+
+def _reason(message: str) -> str:
+    """The one line of llguidance's message that says why."""
+    told = re.search(r"error: (.+)", message)
+    line = told[1] if told else message.strip().splitlines()[0]
+    line = re.sub(r"^at \d+\(\d+\): |^failed to compile JSON schema: |^invalid regex .* \(in regex\): ", "", line)
+    return re.sub(r"^failed to compile JSON schema: ", "", line).strip().rstrip(".")[:200]
+
+
+class _Told:
+    """A vocabulary as llguidance asks for it: the bytes of each token, none for one that has no text."""
+
+    is_tokenizer_wrapper = True
+    bos_token_id = None
+
+    def __init__(self, tokens: list[bytes], end: int, special: list[int]) -> None:
+        self.tokens = tokens
+        self.eos_token_id = end
+        self.special_token_ids = special
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        """Never needed for a mask."""
+        return []
+
+
+def _known(vocabulary: Vocabulary, size: int, ends: frozenset[int]) -> Any:
+    from llguidance import LLTokenizer
+
+    known = {end for end in ends if end < size}
+    tokens = [b"" if id in known else vocabulary.bytes_of(id) for id in range(size)]
+    if not known:  # it wants an end of text, which is then one that the model does not know
+        known, tokens = {size}, [*tokens, b""]
+    for end in known:
+        tokens[end] = f"<end {end}>".encode()
+    told: Any = _Told(tokens, min(known), sorted(known))
+    return LLTokenizer(told, n_vocab=len(tokens), eos_token=sorted(known))
+
+
+@lru_cache(maxsize=1)
+def _bytes() -> Any:
+    """A vocabulary of the 256 bytes."""
+    from llguidance import LLTokenizer
+
+    told: Any = _Told([*(bytes([byte]) for byte in range(256)), b"<end>"], 256, [256])
+    return LLTokenizer(told, n_vocab=257, eos_token=[256])

@@ -1,0 +1,290 @@
+"""From logits to the next token, by transformers' own logits processors, with the reason each candidate was cut."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ...protocol.sampling import COLDEST, Sampling
+
+if TYPE_CHECKING:  # they bring numba
+    from ..kernels.sample_row import Asked, Chosen
+
+GREEDY, CONSTRAINT = "greedy", "constraint"
+CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
+
+
+class Weighed(NamedTuple):
+    """A candidate by id: raw logprob, probability after sampling's cuts, and what cut it."""
+
+    id: int
+    logprob: float
+    prob: float
+    cut: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen id with its raw logprob (natural log) and rank (1 is the likeliest), and the top candidates."""
+
+    id: int
+    logprob: float
+    rank: int
+    top: tuple[Weighed, ...]
+
+
+class Draws:
+    """One uniform draw a token, the same for a seed, a continuation and a position, however the text was reached."""
+
+    def __init__(self, seed: int, skip: int) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+        self._ahead: deque[float] = deque()
+        for _ in range(skip):
+            self.next()
+
+    def next(self) -> float:
+        if not self._ahead:  # several cost as much as one, and are the same
+            self._ahead.extend(torch.rand(64, generator=self._generator, dtype=torch.float64).tolist())
+        return self._ahead.popleft()
+
+
+class Sampler:
+    """Chooses tokens as `sampling` says; `rules` are what the model's own generation config demands.
+
+    With `compiled` the choice is that of local/sampling_kernels wherever it depends on the logits alone.
+    """
+
+    def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None, compiled: bool = False) -> None:
+        self._sampling = sampling
+        self._kernels = compiled
+        self._compiled = compiled and not rules and not penalties(sampling)
+        self._candidates = sampling.candidates
+        self._greedy = sampling.greedy
+        self.processors = [*penalties(sampling), *(rules or [])]
+        if not sampling.greedy:
+            self.processors += warpers(sampling)
+
+    def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None) -> Choice:
+        """The next token after `ids`, of `logits` [V]; without draws, the likeliest. `allowed` is bool [V]."""
+        if self._compiled:
+            return self._choose_compiled(logits, draws, allowed)
+        raw = torch.log_softmax(logits.float(), dim=-1)
+        top = self._top(raw)
+        before = torch.as_tensor(ids, device=logits.device)
+        scores, cuts = processed(self.processors, before[None], logits.float()[None], top.indices, allowed)
+        probs = torch.softmax(scores, dim=-1)
+        chosen = int(scores.argmax()) if self._greedy or draws is None else draw(probs, draws.next())
+        logprob = raw[chosen]
+        rank = 1 + int((raw > logprob).sum())
+        kept = probs[top.indices].tolist()
+        if self._greedy:
+            kept = [float(token == chosen) for token in top.indices.tolist()]
+            cuts = [cut or (None if prob else GREEDY) for cut, prob in zip(cuts, kept, strict=True)]
+        weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
+        return Choice(chosen, float(logprob), rank, weighed)
+
+    def alone(self, draws: Draws | None) -> Asked | None:
+        """How a runner may choose by itself, where the choice depends on the logits alone; None where it does not."""
+        return self._asked(self._greedy or draws is None) if self._compiled else None
+
+    def choice_of(self, chosen: Chosen, greedy: bool) -> Choice:
+        """What a kernel has chosen."""
+        top = self._weighed(chosen.place, greedy, chosen.places, chosen.logprobs, chosen.probs, chosen.cuts)
+        return Choice(chosen.place, chosen.logprob, chosen.rank, top)
+
+    def _choose_compiled(self, logits: Tensor, draws: Draws | None, allowed: Tensor | None) -> Choice:
+        given, at = logits.float().numpy(), 0.0 if draws is None else draws.next()
+        greedy = self._greedy or draws is None
+        if allowed is None:
+            return self.choice_of(self._kernel(given, greedy, at), greedy)
+        import numpy as np
+
+        places = np.flatnonzero(allowed.numpy())  # the choice is among these, its probability is not
+        best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
+        kept, _, _, inner, *said = self._kernel(given[places], greedy, at)
+        chosen = int(places[kept])
+        known = {one.id: one for one in self._weighed(chosen, greedy, places[inner].tolist(), *said)}
+        top = (
+            Weighed(id, logprob, known[id].prob, known[id].cut)
+            if id in known
+            else Weighed(id, logprob, 0.0, CONSTRAINT)
+            for id, logprob in zip(ids, logprobs, strict=True)
+        )
+        logprob = float(given[chosen]) - float(given[best]) + most
+        return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
+
+    def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
+        """What local/sampling_kernels says of logits, a numpy array."""
+        from ..kernels.sample_row import chosen
+
+        return chosen(logits, self._asked(greedy), at)
+
+    def _asked(self, greedy: bool) -> Asked:
+        from ..kernels.sample_row import Asked
+
+        asked = self._sampling
+        cold = max(COLDEST, asked.temperature)
+        return Asked(asked.candidates, greedy, cold, asked.top_k, asked.top_p, asked.min_p)
+
+    @staticmethod
+    def _weighed(
+        chosen: int, greedy: bool, ids: Sequence[int], logprobs: Sequence[float], probs: Sequence[float], cuts: Any
+    ) -> tuple[Weighed, ...]:
+        """The kernel's candidates."""
+        said = [None if id == chosen else GREEDY for id in ids] if greedy else [CUTS[cut] for cut in cuts]
+        return tuple(map(Weighed, ids, logprobs, probs, said))
+
+    def take(
+        self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
+    ) -> Choice:
+        """`token` in the place of the one that would be chosen, of whose draw it makes no use."""
+        weighed = self.weigh(token, logits)
+        if self._sampling.beams > 1:
+            return weighed
+        return replace(weighed, top=self.choose(ids, logits, draws, allowed).top)
+
+    def weigh(self, token: int, logits: Tensor) -> Choice:
+        """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""
+        if self._kernels:
+            return self._weigh_compiled(token, logits)
+        raw = torch.log_softmax(logits.float(), dim=-1)
+        top = self._top(raw)
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        return Choice(token, float(raw[token]), 1 + int((raw > raw[token]).sum()), weighed)
+
+    def _weigh_compiled(self, token: int, logits: Tensor) -> Choice:
+        import numpy as np
+
+        given = logits.float().numpy()
+        best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
+        pairs = zip(ids, logprobs, strict=True)
+        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        logprob = float(given[token]) - float(given[best]) + most
+        return Choice(token, logprob, 1 + int(np.count_nonzero(given > given[token])), weighed)
+
+    def _top(self, raw: Tensor) -> Any:
+        return torch.topk(raw, min(self._candidates, raw.numel()))
+
+
+def processed(
+    processors: Sequence[tuple[str, Any]], ids: Tensor, scores: Tensor, watched: Tensor, allowed: Tensor | None
+) -> tuple[Tensor, list[str | None]]:
+    """Scores [V] after all processors, and for each `watched` id the name of the one that cut it.
+
+    What is not `allowed` goes first, and a rule of the model's that would leave nothing of the rest is not obeyed.
+    """
+    cuts: list[str | None] = [None] * watched.numel()
+    banned = None if allowed is None else ~allowed.to(scores.device)
+    if banned is not None:
+        processors = [(CONSTRAINT, lambda ids, scores: scores), *processors]
+    for name, processor in processors:
+        after = processor(ids, scores)
+        if banned is not None:
+            after = after.masked_fill(banned, -torch.inf)
+            if bool(torch.isneginf(after).all()):
+                continue
+        scores = after
+        for place, gone in enumerate(torch.isneginf(scores[0, watched]).tolist()):
+            if gone and cuts[place] is None:
+                cuts[place] = name
+    return scores[0], cuts
+
+
+def penalties(sampling: Sampling) -> list[tuple[str, Any]]:
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    if sampling.repetition_penalty == 1.0:
+        return []
+    return [("repetition_penalty", RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))]
+
+
+def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
+    """What shapes the distribution before a draw, in the order of `model.generate`."""
+    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper
+
+    chain: list[tuple[str, Any]] = []
+    if sampling.temperature != 1.0:
+        chain.append(("temperature", TemperatureLogitsWarper(max(COLDEST, float(sampling.temperature)))))
+    if sampling.top_k > 0:
+        chain.append(("top_k", TopKLogitsWarper(sampling.top_k)))
+    if sampling.top_p < 1.0:
+        chain.append(("top_p", TopP(float(sampling.top_p))))
+    if sampling.min_p > 0.0:
+        chain.append(("min_p", MinPLogitsWarper(float(sampling.min_p))))
+    return chain
+
+
+class TopP:
+    """Cuts all but the likeliest tokens that together have probability `p`: what TopPLogitsWarper leaves.
+
+    That one sorts the whole vocabulary at every token; here only as much of its head as is needed is put in order.
+    """
+
+    HEAD = 256
+
+    def __init__(self, p: float) -> None:
+        self._p = p
+
+    def __call__(self, ids: Tensor, scores: Tensor) -> Tensor:
+        return torch.stack([self._cut(row) for row in scores])
+
+    def _cut(self, scores: Tensor) -> Tensor:
+        """Scores [V], -inf for what is cut."""
+        total = torch.logsumexp(scores.double(), dim=-1)
+        head = min(self.HEAD, scores.numel())
+        while True:
+            top = torch.topk(scores, head)
+            probs = torch.exp(top.values.double() - total)
+            kept = int((probs.cumsum(-1) - probs < self._p).sum())  # what comes before a kept token falls short of p
+            if kept < head or head == scores.numel():
+                break
+            head = min(8 * head, scores.numel())
+        left = torch.full_like(scores, -torch.inf)
+        at = top.indices[: max(1, kept)]
+        left[at] = scores[at]
+        return left
+
+
+def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
+    """What a generation config demands of every token (a summariser's does), as `model.generate` obeys it."""
+    import transformers as tf
+
+    ends = end_ids(config)
+    rules: list[tuple[str, Any]] = []
+    if config.no_repeat_ngram_size:
+        rules.append(("no_repeat_ngram_size", tf.NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)))
+    if config.bad_words_ids:
+        rules.append(("bad_words", tf.NoBadWordsLogitsProcessor(config.bad_words_ids, list(ends) or None)))
+    if config.min_length and ends and config.min_length > prompt_length:
+        rules.append(("min_length", tf.MinLengthLogitsProcessor(config.min_length, list(ends))))
+    if config.forced_bos_token_id is not None:
+        rules.append(("forced_bos", tf.ForcedBOSTokenLogitsProcessor(config.forced_bos_token_id)))
+    if config.forced_eos_token_id is not None:
+        last = prompt_length + limit
+        rules.append(("forced_eos", tf.ForcedEOSTokenLogitsProcessor(last, config.forced_eos_token_id)))
+    if config.suppress_tokens:
+        rules.append(("suppress_tokens", tf.SuppressTokensLogitsProcessor(config.suppress_tokens)))
+    if config.begin_suppress_tokens:
+        begin = tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, prompt_length)
+        rules.append(("begin_suppress_tokens", begin))
+    return rules
+
+
+def end_ids(config: Any) -> frozenset[int]:
+    """The end-of-text ids of a generation config."""
+    ends = getattr(config, "eos_token_id", None)
+    return frozenset([] if ends is None else ends if isinstance(ends, (list, tuple)) else [ends])
+
+
+def draw(probs: Tensor, at: float) -> int:
+    """The token whose stretch of the cumulative distribution holds `at` (0 to 1); never one of probability 0."""
+    cumulative = torch.cumsum(probs.double(), dim=-1)
+    token = int(torch.searchsorted(cumulative, at * float(cumulative[-1]), right=True))
+    return token if token < probs.numel() and probs[token] > 0 else int(probs.argmax())

@@ -1,0 +1,362 @@
+"""A transformers model in this kernel behind the engine's contract: a request in, events out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from threading import Event as StopEvent
+from typing import TYPE_CHECKING, Any
+
+from ..protocol.engine import Footprint
+from ..protocol.errors import BadOption, CompleteError
+from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
+from ..protocol.questions import Question, Text
+from ..protocol.request import Request
+from ..protocol.structure import Choices
+from .decoding import choices
+from .decoding.batch import Batch, Rows, Seat, shares_passes
+from .decoding.continuations import Answer, step_of
+from .decoding.grammar import Constraints, Grammar
+from .decoding.loop import Row, prefill, score
+from .decoding.sampler import Sampler, end_ids, model_rules
+from .inside.answers import Inside
+from .inside.recorder import sampler_of, trace_of
+from .machine import memory
+from .runners.capabilities import chosen_compiled, kind, recordings, stamp, window
+from .runners.cuda_graph import RecordedRunner
+from .runners.padded_rows import PaddedRows, paddable
+from .runners.prefix_cache import PrefixCache, rewind
+from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .text.encode import Entry, shown
+from .text.text_stream import TextStream
+from .text.tokenizer import Vocabulary
+from .weights.int8_modules import team_of
+
+if TYPE_CHECKING:  # it brings numba, which only int8 needs
+    from .runners.int8 import Fused
+
+
+class LocalEngine:
+    """One model with its tokenizer and KV cache. One thread calls it."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        name: str,
+        origin: str,
+        revision: str = "",
+        quantized: str | None = None,
+        fused: Fused | None = None,
+        note: str = "",
+        folder: Path | None = None,
+    ) -> None:
+        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's; `folder` holds
+        the weights as they were before they became int8."""
+        self.model = model
+        self.tokenizer = tokenizer
+        self._fused = fused
+        self._threads = fused or team_of(model)  # of int8 alone; other weights are multiplied by torch's
+        self._encodes = bool(model.config.is_encoder_decoder)
+        self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
+        self._ends = end_ids(model.generation_config) or end_ids(model.config)
+        self._size = model.get_input_embeddings().num_embeddings
+        first = model.generation_config.forced_bos_token_id if self._encodes else None
+        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
+        self._prefix = PrefixCache()
+        self._recordings = recordings(model)
+        self._kernels = self._threads is not None or chosen_compiled(model)
+        self._weights = stamp(model)
+        self.info = ModelInfo(
+            name=name,
+            source=origin,
+            revision=revision,
+            dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
+            device="cpu" if fused else str(model.device),
+            parameters=sum(p.numel() for p in model.parameters()),
+            window=window(model),
+            quantized=quantized,
+            architecture=type(model).__name__,
+            note=note,
+            kind=kind(model, tokenizer),
+        )
+        self._entry = Entry(self._vocabulary, self.info, self._size)
+        self._inside = Inside(model, self._vocabulary, name, self._reading, folder if self._threads else None)
+
+    def footprint(self) -> Footprint:
+        weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
+        recorded = self._recordings.bytes if self._recordings else 0
+        weights += self._inside.nbytes
+        return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
+
+    def _forget(self) -> None:
+        """Let go of everything but the weights."""
+        self._prefix.clear()
+        self._inside.forget()
+        if self._recordings:
+            self._recordings.clear()
+
+    def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
+        """Text of `ids` after `prompt_ids`, all at once: what their stream joins to."""
+        return self._vocabulary.decode(ids, self._before(prompt_ids))
+
+    def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
+        """Answer `request`; see engine.Engine. Raises BadPrompt, BadOption or OutOfMemory."""
+        self._inside.forget(old=True)
+        yield from self._guarded(self._answer(request, stop, time.perf_counter()))
+
+    def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
+        """Answer many requests; see engine.Engine. Raises OutOfMemory."""
+        yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
+
+    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+        """Answer a question about the inside; see engine.Engine. Raises BadOption, Stopped or OutOfMemory."""
+        yield from self._guarded(self._looked(question, stop, time.perf_counter()))
+
+    def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
+        text = getattr(question, "text", None)
+        if text is not None:
+            self._entry.check_window(max(len(text.source), len(text.ids)), 0, new=0)
+        found = yield from self._inside.answer(question, stop)
+        timing = Timing(total_s=time.perf_counter() - started)
+        yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
+
+    def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, while threads are awake and the model is not in training; memory that ran out is given back."""
+        training = self.model.training
+        self.model.eval()
+        failure: CompleteError | None = None
+        try:
+            with self._threads.awake() if self._threads else nullcontext():
+                yield from events
+        except (RuntimeError, MemoryError) as error:
+            failure = memory.exhausted(error, f"generating with {self.info.name}")
+            if failure is None:
+                raise
+        finally:
+            self.model.train(training)
+        if failure is not None:  # raised out here, where the failed pass's tensors are gone
+            self._forget()
+            memory.release()
+            raise failure
+
+    def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
+        composed = self._entry.settled(request)
+        if composed is not None:
+            yield composed
+        prompt = self._entry.ids(request, composed)
+        if request.mode == "preview":
+            yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
+            return
+        if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
+            self._entry.check_window(len(prompt), 0, new=0)
+            self._entry.check_window(1, len(request.prefix), new=1)
+        else:
+            self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
+        if request.mode == "score":
+            yield from self._score(request, prompt, stop, started)
+        else:
+            yield from self._continue(request, prompt, shown(request, composed), stop, started)
+
+    def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
+        waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
+        while not longest and (came := next(waiting, None)):  # one that cannot be answered tells nothing
+            first.append(came)
+            longest = self._entry.longest(came[1])
+        rows, kept = self._rows(longest), list[tuple[Runner, Sequence[int]]]()
+        seated = partial(self._seated, together=rows is not None, stop=stop)
+        batch = Batch(rows, seated, partial(self._read, kept=kept, stop=stop), self.info, stop)
+        yield from batch.answers(chain(first, waiting))
+        for runner, ids in kept:
+            self._keep(runner, ids)
+        reason: Reason = "interrupted" if stop.is_set() else "stop"
+        yield Finish((reason,), ("",), Usage(), Timing(total_s=time.perf_counter() - started), self.info)
+
+    def _rows(self, longest: int) -> Rows | None:
+        """Rows of up to so many tokens; None where each request has to be answered by itself."""
+        if self._fused is not None:
+            from .runners.int8_rows import FusedRows
+
+            return FusedRows(self._fused, longest)
+        return PaddedRows(self.model) if not self._encodes and paddable(self.model) else None
+
+    def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
+        started = time.perf_counter()
+        if not (together and shares_passes(request)):
+            return Answered(key, tuple(self._answer(request, stop, started)))
+        composed = self._entry.settled(request)
+        prompt = self._entry.ids(request, composed)
+        self._entry.check_window(len(prompt), 0, new=1)
+        grammar, _ = self._constraints.of(request, [])
+        answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
+        row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
+        return Seat(row, prompt, answer, sampler, limit, started, composed)
+
+    def _read(self, ids: Sequence[int], kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
+        """A cache of `ids`, kept for the next request when the rows that copy it are done."""
+        head = [*ids, ids[-1]]  # of which the last one is left out
+        runner, cached = self._resumed(head, stop)
+        for _ in prefill(runner, head, cached, stop):
+            pass
+        kept.append((runner, ids))
+        return runner.cache
+
+    def _continue(
+        self, request: Request, prompt: list[int], shown: str, stop: StopEvent, started: float
+    ) -> Iterator[Event]:
+        """The tokens after `prompt`, which stands there as the text `shown`."""
+        forced = [self._entry.forced(token) for token in request.forced]
+        grammar, forced = self._constraints.of(request, forced)
+        paths = self._paths(request, prompt, shown)
+        head, runner, cached = self._start(request, prompt, stop)
+        total = len(prompt) + len(request.prefix)
+        detokenizer = self._vocabulary.detokenizer(self._before(prompt))
+        before = TextStream(detokenizer, request.sampling.stop, request.prefix).before
+        yield Prefill(cached, total, cached, before.shown, len(before.text))
+        read, steps = cached, list[Step]()
+        if request.inspect and self._encodes:  # an encoder gives its text no probability
+            steps = self._unweighed(prompt)
+        elif request.inspect:
+            steps = yield from self._weighed(request, runner, prompt, total, stop)
+            read = len(steps) - 1
+        for done in prefill(runner, head, read, stop):
+            yield Prefill(done, total, cached)
+        answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
+        if not stop.is_set():
+            if paths:
+                yield from answer.chosen(runner, head, paths, sampler, stop)
+            else:
+                yield from answer.tokens(runner, head, sampler, limit, stop)
+            head = answer.held
+        trace = trace_of(sampler, request, prompt, shown, self.info, self._vocabulary)
+        self._keep(runner, head)
+        usage = Usage(total, cached, answer.count)
+        reasons, tails = answer.endings(stop)
+        told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
+
+    def _before(self, prompt: Sequence[int]) -> Sequence[int]:
+        """The ids that stand before the text: none where an encoder reads them."""
+        return () if self._encodes else prompt
+
+    def _paths(self, request: Request, prompt: Sequence[int], shown: str) -> list[choices.Ids]:
+        """The ids of each choice, which must fit behind the prompt; none where there are no choices."""
+        if not isinstance(request.structure, Choices):
+            return []
+        before = "" if self._encodes else shown
+        paths = choices.spelled(request.structure.texts, before, self._before(prompt), self._vocabulary)
+        self._entry.check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
+        return paths
+
+    def _begun(
+        self,
+        request: Request,
+        prompt: list[int],
+        length: int,
+        forced: Sequence[int] = (),
+        grammar: Grammar | None = None,
+    ) -> tuple[Answer, Sampler, int]:
+        """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
+        limit = self._entry.limit(request.sampling.max_new_tokens, length)
+        config = self.model.generation_config
+        rules = model_rules(config, 1 if self._encodes else length, limit)
+        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        return answer, sampler_of(request, rules, self._kernels), limit
+
+    def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
+        """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
+        if self._encodes:
+            begin = self.model.generation_config.decoder_start_token_id
+            begin = self.model.config.decoder_start_token_id if begin is None else begin
+            return [int(begin), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
+        head = [*prompt, *request.prefix]
+        if request.inspect:  # a cache does not tell what was said of the tokens it holds
+            return head, self._fresh(), 0
+        return head, *self._resumed(head, stop)
+
+    def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
+        """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
+        if self._fused is not None:
+            cache, cached = self._prefix.take(head)
+            return self._fused.runner(cache, stop), cached
+        if not takes_cache(self.model):
+            return RereadingRunner(self.model), 0
+        if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
+            self._weights = now
+            self._forget()
+        cache, cached = self._prefix.take(head)
+        if self._recordings is not None:
+            return RecordedRunner(self.model, self._recordings, cache), cached
+        return CausalRunner(self.model, cache), cached
+
+    def _reading(self, text: Text, stop: StopEvent) -> Runner:
+        """A runner that holds all of a text but its last id."""
+        runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
+        for _ in prefill(runner, text.ids, 0, stop):
+            pass
+        return runner
+
+    def _fresh(self) -> Runner:
+        """A runner that holds nothing yet."""
+        if self._fused is not None:
+            return self._fused.runner()
+        if self._recordings is not None:
+            return RecordedRunner(self.model, self._recordings)
+        return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+
+    def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
+        """Keep the KV cache for the next request, as far as it stands for `ids`."""
+        if self._encodes or runner.cache is None:
+            return
+        held = runner.cache.get_seq_length()
+        if held > len(ids):
+            if not rewind(runner.cache, held - len(ids)):
+                return
+            held = len(ids)
+        self._prefix.keep(ids[:held], runner.cache)
+
+    def _score(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
+        if self._encodes:
+            raise BadOption(
+                f"{self.info.name} is an encoder-decoder, which gives a text no probability.",
+                "Use a decoder-only model.",
+            )
+        runner = self._fresh()
+        steps = yield from self._weighed(request, runner, prompt, len(prompt), stop)
+        self._keep(runner, prompt)
+        yield self._measured(request, prompt, steps, started, stop)
+
+    def _weighed(
+        self, request: Request, runner: Runner, prompt: Sequence[int], total: int, stop: StopEvent
+    ) -> Generator[Prefill, None, list[Step]]:
+        """Read all of the prompt but its last token, and measure every token after the first."""
+        texts = self._texts(prompt)
+        steps = [Step(*next(texts))]
+        sampler = Sampler(request.sampling)
+        for index, logits in score(runner, prompt, stop):
+            steps.append(step_of(sampler.weigh(prompt[index], logits), next(texts)[1], self._vocabulary))
+            if index % 32 == 0:
+                yield Prefill(index, total, 0)
+        return steps
+
+    def _unweighed(self, prompt: Sequence[int]) -> list[Step]:
+        return [Step(id, text) for id, text in self._texts(prompt)]
+
+    def _texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Each id with the text it adds; a special token, which adds none, with its name."""
+        stream = TextStream(self._vocabulary.detokenizer())
+        for place, token in enumerate(ids, 1):
+            text = stream.push(token, last=place == len(ids)).text
+            yield token, self._vocabulary.token_text(token) if self._vocabulary.is_special(token) else text
+
+    def _measured(
+        self, request: Request, prompt: list[int], steps: list[Step], started: float, stop: StopEvent
+    ) -> Finish:
+        num = request.sampling.num
+        reason: Reason = "interrupted" if stop.is_set() else "stop"
+        timing = Timing(total_s=time.perf_counter() - started)
+        return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))

@@ -1,0 +1,231 @@
+"""Text to ids and back, for any tokenizer of transformers, with nothing trimmed and special strings as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from ...protocol.errors import BadOption
+from ...protocol.phrases import REPLACEMENT
+from ...protocol.prompt_parts import Turn
+from ...results.token_bytes import Pieces
+from .text_stream import ByteDetokenizer, Detokenizer, WindowDetokenizer
+
+_BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
+_SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
+
+
+class Vocabulary:
+    """A tokenizer seen from a completion: exact encoding, and decoding that can be done token by token."""
+
+    def __init__(self, tokenizer: Any, trailing_end: bool) -> None:
+        """`trailing_end`: keep an end-of-text token that the tokenizer appends (an encoder expects it)."""
+        self.tokenizer = tokenizer
+        self._trailing_end = trailing_end
+        self._byte_level = _is_byte_level(tokenizer)
+        self.token_bytes: Callable[[int], bytes] = lru_cache(maxsize=65536)(self._token_bytes)
+        self.token_text: Callable[[int], str] = lru_cache(maxsize=65536)(self._token_text)
+        self.pieces: Callable[[int], Pieces] = lru_cache(maxsize=1)(self._pieces)
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`; strings that look like special tokens are encoded as the characters they are."""
+        ids = self._literal(text, add_special_tokens=True)
+        end = self.tokenizer.eos_token_id
+        if not self._trailing_end and len(ids) > 1 and ids[-1] == end:
+            ids.pop()
+        return ids
+
+    def count(self, text: str) -> int:
+        """Tokens of a text that stands inside another."""
+        return len(self._literal(text, add_special_tokens=False))
+
+    def encode_chat(self, turns: Sequence[Turn]) -> list[int]:
+        """Ids of a conversation in the model's own chat template, up to where its answer begins."""
+        texts = [turn.text for turn in turns]
+        if not any(special in text for special in self._special_strings() for text in texts):
+            return list(self._templated(turns, tokenize=True)["input_ids"])
+        held = [replace(turn, text=f"{_SENTINEL}{place}{_SENTINEL}") for place, turn in enumerate(turns)]
+        ids, rest = list[int](), str(self._templated(held, tokenize=False))
+        for text, turn in zip(texts, held, strict=True):
+            before, _, rest = rest.partition(turn.text)
+            ids += self._template_part(before) + self._literal(text, add_special_tokens=False)
+        return ids + self._template_part(rest)
+
+    def only_token(self, text: str) -> int:
+        """The id of the one token that is `text` inside a text; raises BadOption, which says what `text` encodes to."""
+        spelled = self._literal(text, add_special_tokens=False)
+        names = [text.replace(" ", "▁"), "##" + text]  # an encoder may put a space before what begins a text
+        single = spelled if len(spelled) == 1 else []
+        for id in (*single, *self.tokenizer.convert_tokens_to_ids(names)):
+            if id is not None and not self.is_special(id) and self.token_text(id) == text:
+                return int(id)
+        told = ", ".join(f"{self.token_text(id)!r} ({id})" for id in spelled[:8]) + ", …" * (len(spelled) > 8)
+        raise BadOption(f"{text[:60]!r} is not one token: it encodes to {told or 'nothing'}.", "Give one by its id.")
+
+    def decode(self, ids: Sequence[int], prompt_ids: Sequence[int] = ()) -> str:
+        """Text of `ids` as they stand after `prompt_ids`: what the pieces of `detokenizer` join to."""
+        if self._byte_level:
+            return self._decode(ids)
+        context = self._context(prompt_ids)
+        return self._decode([*context, *ids])[len(self._decode(context)) :]
+
+    def detokenizer(self, prompt_ids: Sequence[int] = ()) -> Detokenizer:
+        if self._byte_level:
+            return ByteDetokenizer(self.token_bytes)
+        return WindowDetokenizer(self._decode, self._leaves_open, self._context(prompt_ids))
+
+    def continuation(self, text: str, prompt_ids: Sequence[int]) -> list[int]:
+        """Ids that add exactly `text` after `prompt_ids`; raises BadOption where no spelling of the tokenizer does."""
+        spellings = [text, text[1:]] if text.startswith(" ") else [text]  # an encoder may put a space before
+        for spelled in spellings:
+            ids = self._literal(spelled, add_special_tokens=False) if spelled else []
+            if ids and self.decode(ids, prompt_ids) == text:
+                return ids
+        for before in ("\n", ")", "a"):
+            begun = self._literal(before, add_special_tokens=False)
+            ids = self._literal(before + text, add_special_tokens=False)
+            if ids[: len(begun)] == begun and self.decode(ids[len(begun) :], prompt_ids) == text:
+                return ids[len(begun) :]
+        raise BadOption(f"The model's tokenizer has no tokens that add {text[:60]!r} here.", "Write it otherwise.")
+
+    def bytes_of(self, token: int) -> bytes:
+        """What a token adds inside a text; nothing for control tokens, and for parts of characters it does not name."""
+        name = self._name(token)
+        if self.is_special(token) or not name:
+            return b""
+        if self._byte_level:
+            return self._token_bytes(token)
+        if self._is_byte(token):
+            return bytes([int(name[3:5], 16)])
+        text = self.token_text(token)
+        return b"" if REPLACEMENT in text else text.encode(errors="surrogatepass")
+
+    @cached_property
+    def drops_first_space(self) -> bool:
+        """Whether a word's first token has a space inside a text, and none where it begins one."""
+        for token in range(len(self.tokenizer)):
+            if (text := self.token_text(token)).startswith(" ") and text.strip() and not self.is_special(token):
+                return not self._decode([token]).startswith(" ")
+        return False
+
+    def is_special(self, token: int) -> bool:
+        """Whether `token` is a control token, which has no text."""
+        return token in self._specials
+
+    @cached_property
+    def _specials(self) -> frozenset[int]:
+        return frozenset(token for token, added in self.tokenizer.added_tokens_decoder.items() if added.special)
+
+    def piece(self, token: int) -> bytes:
+        """The bytes that a token adds inside a text; of a control token, its name."""
+        if self.is_special(token):
+            return self._name(token).encode()
+        if self._byte_level:
+            return self._token_bytes(token)
+        if self._is_byte(token):
+            return bytes([int(self._name(token)[3:5], 16)])
+        return self.token_text(token).encode("utf-8", errors="replace")
+
+    def _pieces(self, size: int) -> Pieces:
+        """The bytes of the first `size` ids; those that the tokenizer does not know have none."""
+        found = [self.piece(id) for id in range(size)]
+        ends = np.cumsum([len(piece) for piece in found]).astype(np.int64)
+        special = frozenset(id for id in range(size) if self.is_special(id))
+        return Pieces(np.frombuffer(b"".join(found), np.uint8), ends, special)
+
+    def _token_text(self, token: int) -> str:
+        """One token by itself, as it would stand inside a text."""
+        if self._byte_level:
+            return self._token_bytes(token).decode("utf-8", errors="replace") or self._name(token)
+        inside = self._inside
+        return self._decode([*inside, token])[len(self._decode(inside)) :] or self._name(token)
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        if not ids:
+            return ""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _context(self, prompt_ids: Sequence[int]) -> list[int]:
+        """A token that gives the first new one its leading space: the prompt's last one with a text of its own, or,
+        where the prompt's text is all byte tokens, any such token."""
+        return self._anchor(prompt_ids) or (self._inside if self._decode(prompt_ids) else [])
+
+    def _anchor(self, ids: Sequence[int]) -> list[int]:
+        for token in reversed(ids):
+            if not self._is_byte(token) and self._decode([token]):
+                return [token]
+        return []
+
+    @cached_property
+    def _inside(self) -> list[int]:
+        return self._anchor(self.encode("a"))
+
+    def _name(self, token: int) -> str:
+        return str(self.tokenizer.convert_ids_to_tokens(token) or "")
+
+    def _is_byte(self, token: int) -> bool:
+        return _BYTE_TOKEN.fullmatch(self._name(token)) is not None
+
+    def _leaves_open(self, token: int) -> bool:
+        """Whether a run of byte tokens goes on through `token`: one of them, or one that decoding leaves out."""
+        return self._is_byte(token) or self.is_special(token) or not self._name(token)
+
+    def _token_bytes(self, token: int) -> bytes:
+        if self.is_special(token):
+            return b""
+        name = self._name(token)
+        values = [_BYTE_OF.get(letter) for letter in name]
+        return name.encode() if None in values else bytes(value for value in values if value is not None)
+
+    def _special_strings(self) -> list[str]:
+        return [added.content for added in self.tokenizer.added_tokens_decoder.values()]
+
+    def _templated(self, turns: Sequence[Turn], tokenize: bool) -> Any:
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+        extra = {"return_dict": True} if tokenize else {}
+        return self.tokenizer.apply_chat_template(messages, tokenize=tokenize, add_generation_prompt=True, **extra)
+
+    def _template_part(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _literal(self, text: str, add_special_tokens: bool) -> list[int]:
+        """Ids of `text` as characters; the only control tokens are those that the tokenizer adds around it."""
+        encoded = self.tokenizer(
+            text,
+            add_special_tokens=add_special_tokens,
+            split_special_tokens=True,
+            return_special_tokens_mask=True,
+        )
+        ids: list[int] = []
+        for token, added in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True):
+            ids += [token] if added or not self._is_control(token) else self._spelled(token)
+        return ids
+
+    def _is_control(self, token: int) -> bool:
+        return self.is_special(token) and token != self.tokenizer.unk_token_id
+
+    def _spelled(self, token: int) -> list[int]:
+        """A control token's name letter by letter: a unigram model (T5's) finds the whole name in its vocabulary."""
+        ids = self.tokenizer.convert_tokens_to_ids(list(self._name(token)))
+        return [id for id in ids if id is not None]
+
+
+def _is_byte_level(tokenizer: Any) -> bool:
+    from tokenizers.decoders import ByteLevel
+
+    return isinstance(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None), ByteLevel)
+
+
+def _bytes_by_letter() -> dict[str, int]:
+    """Byte-level BPE writes every byte as one letter: printable Latin-1 as itself, the others from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = (byte for byte in range(256) if byte not in set(printable))
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+
+_BYTE_OF = _bytes_by_letter()

@@ -1,0 +1,192 @@
+"""A transformers directory to a model in memory: checked first, mapped where it can be, silent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from ...protocol.errors import BadOption, NotAModel, UnsafeModel
+from ...protocol.phrases import count
+from ...sources.catalog import PICKLED, refused_pickle
+from ...sources.headers import directory_parameters
+from ..machine import memory
+
+KERNELS = ("attn_implementation", "experts_implementation")  # of a config; one named org/name is fetched from the hub
+
+
+def choose(dtype: str, device: str) -> tuple[torch.dtype, str]:
+    """What "auto" means here; raises BadOption for a device this machine lacks."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise BadOption(f"There is no device {device!r} here.", "Use --device auto or cpu.") from None
+    if dtype == "auto":
+        dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "int8")
+    return getattr(torch, dtype), device
+
+
+def check(folder: Path, name: str) -> dict[str, Any]:
+    """The directory's config; raises NotAModel or UnsafeModel for what must not or cannot be loaded."""
+    from transformers import CONFIG_MAPPING
+
+    try:
+        config: dict[str, Any] = dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise NotAModel(
+            f"The config.json of {name} cannot be read.", "Save the model again with save_pretrained."
+        ) from None
+    if _asks_for_code(config):
+        raise UnsafeModel(f"The config of {name} asks for code to be fetched.", "Do not use this model.")
+    if config.get("model_type") not in CONFIG_MAPPING:
+        if "auto_map" in config:
+            raise UnsafeModel(
+                f"{name} wants to run Python code of its own (trust_remote_code), which is never run here.",
+                "Choose a model of an architecture that transformers knows.",
+            )
+        raise NotAModel(
+            f"transformers does not know the model type {config.get('model_type')!r} of {name}.", "Update transformers."
+        )
+    if not any(folder.glob("*.safetensors")):
+        pickled = next((path for path in folder.iterdir() if path.suffix in PICKLED), None)
+        if pickled is not None:
+            raise refused_pickle(f"{name}/{pickled.name}")
+        raise NotAModel(f"{name} holds no safetensors weights.", "Save the model with save_pretrained.")
+    return config
+
+
+def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
+    """Model and tokenizer of a checked directory, in eval mode on `device`."""
+    memory.check_fit(name, directory_parameters(folder), dtype, device)
+    try:
+        with quiet():
+            config, tokenizer = _config_and_tokenizer(folder)
+            kind = _kind(config)
+            model, read = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
+        raise unreadable(name, error) from None
+    _check_whole(name, type(model).__name__, read)
+    _check_tokenizer(name, tokenizer)
+    return model.to(device).eval(), tokenizer
+
+
+def _kind(config: Any) -> Any:
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+
+
+def _config_and_tokenizer(folder: Path) -> tuple[Any, Any]:
+    from transformers import AutoConfig, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    config._attn_implementation = None  # transformers picks one of its own, whatever the file says
+    return config, AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+
+
+def _check_tokenizer(name: str, tokenizer: Any) -> None:
+    if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there is none
+        raise NotAModel(f"{name} has no tokenizer.", "Save it beside the model: tokenizer.save_pretrained(directory).")
+
+
+def describe(folder: Path, name: str) -> tuple[Any, Any]:
+    """The model of a checked directory without its weights, all of them float32, and its tokenizer."""
+    from transformers import GenerationConfig
+
+    try:
+        with quiet():
+            config, tokenizer = _config_and_tokenizer(folder)
+            with torch.device("meta"):
+                model = _kind(config).from_config(config, dtype=torch.float32)
+            if (folder / "generation_config.json").is_file():
+                model.generation_config = GenerationConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise unreadable(name, error) from None
+    _check_tokenizer(name, tokenizer)
+    return model.eval(), tokenizer
+
+
+@contextmanager
+def tensors(folder: Path, name: str, model: Any) -> Iterator[Callable[[str], torch.Tensor]]:
+    """Reads a tensor of a directory by its name; raises NotAModel where they are not those of `model`."""
+    from safetensors import safe_open
+
+    with ExitStack() as files:
+        try:
+            opened = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
+        except (OSError, SafetensorError) as error:
+            raise unreadable(name, error) from None
+        found = {key: file for file in opened for key in file.keys()}  # noqa: SIM118
+        wanted = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
+        if model.config.tie_word_embeddings:
+            wanted.pop("lm_head.weight", None)
+        shapes = {key: found[key].get_slice(key).get_shape() for key in wanted.keys() & found.keys()}
+        odd = [(key, shape, wanted[key]) for key, shape in shapes.items() if shape != wanted[key]]
+        missing = wanted.keys() - found.keys()
+        _check_whole(name, type(model).__name__, {"missing_keys": missing, "mismatched_keys": odd})
+        yield lambda key: found[key].get_tensor(key)
+
+
+def _check_whole(name: str, kind: str, read: Mapping[str, Any]) -> None:
+    """Raise NotAModel where transformers would put random numbers: for tensors that lack or have another shape."""
+    missing, odd = sorted(read["missing_keys"]), sorted(read["mismatched_keys"])
+    if missing:
+        said = f"{name} lacks {count(len(missing), 'tensor')} of a {kind}, {missing[0]} among them."
+    elif odd:
+        tensor, has, wants = odd[0]
+        said = f"{name} has {tensor} of shape {list(has)}, where its config asks for {list(wants)}."
+    else:
+        return
+    raise NotAModel(said, "Save the whole language model with save_pretrained.")
+
+
+def _asks_for_code(config: Any) -> bool:
+    """Whether the config, or one inside it, names a kernel that transformers would fetch and run."""
+    if not isinstance(config, dict):
+        return False
+    return any(
+        key.endswith(tuple(f"{kernel}_internal" for kernel in KERNELS))
+        or (key.endswith(KERNELS) and "/" in str(value))
+        or _asks_for_code(value)
+        for key, value in config.items()
+    )
+
+
+def unreadable(name: str, error: Exception) -> NotAModel:
+    """One sentence from an error of the libraries that read models."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return NotAModel(
+        f"{name} cannot be loaded: {reason[:200].rstrip('.')}.", "Check that it is a whole language model."
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars and no warnings from transformers inside the block."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,112 @@
+"""Any transformers model with its matrices as tiles: packed once into the cache, mapped from there.
+
+The forward pass stays transformers' own. The first time it loads the model as float32, and what its forward pass needs
+besides matrices is written down too, so that afterwards a model without weights becomes the same one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+from threading import Event as StopEvent
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...protocol.errors import Stopped
+from ...protocol.events import Loading
+from ...sources import cache
+from ...sources.headers import directory_parameters
+from ..kernels.matvec import MOST
+from ..kernels.thread_team import Team
+from ..machine import memory
+from . import load
+from .int8_modules import others, swap, team_of, tiled_modules
+from .pack_llama import place
+from .quantize import holds_four_bits, tiles_of
+from .safetensors_file import SafetensorsWriter, mapped
+
+VERSION = "general 1"  # of what is written; another one packs again
+FILE, PLAN = "model.safetensors", "plan.json"
+
+
+def unsupported(model: Any) -> str:
+    """Why this model, whose weights are not looked at, cannot have tiles; empty when it can."""
+    if getattr(model.config, "quantization_config", None):
+        return "its weights are quantized already"
+    if not tiled_modules(model):
+        return "it has no matrix of a kind that is known"
+    return ""
+
+
+def fill(model: Any, folder: Path, name: str, team: Team, stop: StopEvent) -> Generator[Loading, None, None]:
+    """Give `model`, which has no weights yet, those of `folder`; packed first if that was not done."""
+    target = place(folder, VERSION)
+    if not target.is_dir():
+        # loading would be refused as well, without a word on what it is for
+        memory.check_fit(f"Packing {name} once", directory_parameters(folder), torch.float32, "cpu")
+        yield from _pack(target, load.load(folder, name, torch.float32, "cpu")[0], stop)
+    plan = json.loads((target / PLAN).read_text())
+    arrays = {key: torch.from_numpy(array) for key, array in mapped(target / FILE).items()}
+    swap(model, plan["tiles"], arrays, team)
+    made: dict[str, Tensor] = {}
+    for key, store, attribute, old in list(others(model)):
+        first = plan["others"][key]
+        if first not in made:
+            tensor = arrays[first].to(old.dtype)
+            made[first] = nn.Parameter(tensor, requires_grad=False) if isinstance(old, nn.Parameter) else tensor
+        store[attribute] = made[first]
+
+
+def prepared(model: Any) -> str:
+    """Run each kind of pass once, so that it is compiled; why the model does not work with tiles, or nothing."""
+    team = team_of(model)
+    assert team is not None
+    for length in (1, MOST + 1):
+        ids = torch.ones(1, length, dtype=torch.int64)
+        given = {"decoder_input_ids": ids[:, :1]} if model.config.is_encoder_decoder else {}
+        try:
+            with torch.inference_mode(), team.awake():
+                logits = model(input_ids=ids, **given).logits
+        except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            return f"its forward pass fails on int8 ({' '.join(str(error).split())[:100]})"
+        if bool(logits.isnan().any()):
+            return "its forward pass reads matrices past their modules"
+    return ""
+
+
+def _pack(target: Path, model: Any, stop: StopEvent) -> Generator[Loading, None, None]:
+    modules = tiled_modules(model)
+    matrices = list(dict.fromkeys(modules.values()))
+    needed = 2 * sum(tensor.numel() for tensor in model.parameters())
+    with cache.filled(target, needed) as part:
+        with SafetensorsWriter(part / FILE) as writer:
+            for done, matrix in enumerate(matrices, 1):
+                wide = _wide(model.get_submodule(matrix))
+                for kind, array in tiles_of(wide, holds_four_bits(wide)).items():
+                    writer.add(f"{matrix}.{kind}", array)
+                yield Loading(f"packing once into int8, {done} of {len(matrices)} matrices")
+                if stop.is_set():
+                    raise Stopped("The packing was stopped.", "Run it again to start over.")
+            same = _write_others(model, modules, writer)
+        (part / PLAN).write_text(json.dumps({"tiles": modules, "others": same}))
+
+
+def _wide(module: Any) -> torch.Tensor:
+    """A module's matrix [R, K]."""
+    weight: torch.Tensor = module.weight.detach()
+    return weight.T if type(module).__name__ == "Conv1D" else weight
+
+
+def _write_others(model: Any, modules: dict[str, str], writer: SafetensorsWriter) -> dict[str, str]:
+    """All tensors but those matrices, each once; the name of each, and the one it is written by."""
+    tiled_names = {f"{name}.weight" for name in modules}
+    left = [(key, tensor) for key, _, _, tensor in others(model) if key not in tiled_names]
+    first: dict[int, str] = {}
+    same = {key: first.setdefault(id(tensor), key) for key, tensor in left}
+    once = [(key, tensor.detach()) for key, tensor in left if same[key] == key]
+    for key, tensor in sorted(once, key=lambda one: -one[1].element_size()):  # so that each lies where it can be mapped
+        writer.add(key, tensor.numpy())
+    return same

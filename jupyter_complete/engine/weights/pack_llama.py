@@ -1,0 +1,247 @@
+"""A Llama-like model as groups of 8 or 4 bits in tiles: written once into the cache, mapped from there.
+
+A matrix is kept at 4 bits where its weights are no more than that, as those of a Q4_0 or Q4_1 file: exactly so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from threading import Event as StopEvent
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...protocol.errors import Stopped
+from ...protocol.events import Loading
+from ...sources import cache
+from ..kernels.attention import Heads
+from ..kernels.decode_step import Shape, Weights
+from ..kernels.llvm_vectors import ROWS
+from ..kernels.matvec import Matrix
+from .quantize import holds_four_bits, tiles_of
+from .safetensors_file import SafetensorsWriter, mapped
+
+VERSION = 2  # of what is written; a newer one packs again
+FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
+GEMMA = ("gemma2", "gemma3_text")
+ROPES = ("default", "linear", "llama3", "yarn")
+ACTS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}
+READ = re.compile(  # every tensor that packing reads
+    r"model\.layers\.\d+\.(self_attn\.([qkvo]_proj\.weight|[qkv]_proj\.bias|[qk]_norm\.weight)"
+    r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
+    r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
+)
+PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
+    "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
+    "out": ["self_attn.o_proj.weight"],
+    "gate_up": [f"mlp.{one}_proj.weight" for one in ("gate", "up")],
+    "down": ["mlp.down_proj.weight"],
+}
+
+Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
+Add = Callable[[str, np.ndarray], None]
+
+
+def unsupported(model: Any) -> str:
+    """Why the fused step cannot run this model, whose weights are not looked at; empty when it can."""
+    config = model.config
+    if config.model_type not in FAMILY:
+        return f"{config.model_type} is not of the Llama family"
+    if _act(config) not in ACTS:
+        return f"its activation is {_act(config)}"
+    if getattr(config, "quantization_config", None):
+        return "its weights are quantized already"
+    if unknown := [name for name in model.state_dict() if not READ.fullmatch(name)]:
+        return f"it has weights of another kind ({unknown[0]})"
+    kinds = {rope.get("rope_type", "default") for rope in _ropes(config)}
+    if kinds - set(ROPES):
+        return f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}"
+    if any(rope.get("partial_rotary_factor", 1.0) != 1.0 for rope in _ropes(config)):
+        return "its positions turn a part of each head only"
+    return ""
+
+
+def shape_of(config: Any) -> Shape:
+    """The numbers of a step, by transformers' meaning of the config."""
+    gemma, size = config.model_type in GEMMA, _head_size(config)
+    scalar = getattr(config, "query_pre_attn_scalar", None)
+    return Shape(
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_size=size,
+        epsilon=float(config.rms_norm_eps),
+        attention_scale=float((scalar or size) ** -0.5),
+        attention_cap=float(getattr(config, "attn_logit_softcapping", None) or 0.0),
+        logit_cap=float(getattr(config, "final_logit_softcapping", None) or 0.0),
+        embed_factor=math.sqrt(config.hidden_size) if gemma else 1.0,
+        gelu=ACTS[_act(config)],
+        sandwich=gemma,
+    )
+
+
+def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, Any]]:
+    """The arrays of the model in `folder`, mapped; packed first if that was not done."""
+    target = place(folder, VERSION)
+    if not target.is_dir():
+        needed = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
+        with cache.filled(target, needed) as part, SafetensorsWriter(part / "model.safetensors") as writer:
+            yield from pack(config, read, stop, writer.add)
+    return mapped(target / "model.safetensors")
+
+
+def pack(config: Any, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
+    """Arrays by the names of Weights, each to `add` as it is made; those of a Matrix as name.words, name.scale and
+    name.low."""
+    layers, done = [f"model.layers.{layer}." for layer in range(config.num_hidden_layers)], 0
+    whole = {"embed": ["model.embed_tokens.weight"]} | (
+        {} if config.tie_word_embeddings else {"head": ["lm_head.weight"]}
+    )
+    named = {name: [[f"{layer}{part}" for part in parts] for layer in layers] for name, parts in PER_LAYER.items()}
+    named |= {name: [parts] for name, parts in whole.items()}
+    total = sum(len(each) for each in named.values())
+    for name, each in named.items():
+        arrays: dict[str, np.ndarray] = {}
+        for place, one in enumerate(_alike(read, each, stop)):
+            for kind, array in one.items():
+                if not place:
+                    arrays[kind] = np.empty((len(each), *array.shape), array.dtype)
+                arrays[kind][place] = array
+            done += 1
+            yield Loading(f"packing once into int8, {done} of {total} matrices")
+        for kind in list(arrays):
+            add(f"{name}.{kind}", arrays.pop(kind))
+    vectors = [_vectors(config, read, layer) for layer in layers]
+    for name in vectors[0]:
+        add(name, np.stack([one[name] for one in vectors]))
+    add("last_norm", _norm(read("model.norm.weight"), config.model_type in GEMMA))
+
+
+def _alike(read: Read, each: Sequence[Sequence[str]], stop: StopEvent) -> Generator[dict[str, np.ndarray], None, None]:
+    """The tiles of every matrix, given by the names of its tensors: at 4 bits if all of them can be, else all at 8."""
+    few = all(holds_four_bits(_joined(read, names)) for names in each)
+    for names in each:
+        if stop.is_set():
+            raise Stopped("The packing was stopped.", "Run it again to start over.")
+        yield tiles_of(_joined(read, names), few)
+
+
+def weights_of(arrays: dict[str, Any], config: Any) -> Weights:
+    """What a step reads; the tables of positions are empty yet (see turns)."""
+    layers, size = config.num_hidden_layers, _head_size(config)
+    empty = np.zeros((0, 0, size // 2), np.float32)
+    kinds = sorted(set(_kinds(config)))
+    return Weights(
+        **{name: _matrix(arrays, name) for name in ("embed", *PER_LAYER)},
+        head=_matrix(arrays, "head" if "head.words" in arrays else "embed"),
+        norms=arrays["norms"],
+        last_norm=arrays["last_norm"].reshape(1, 1, -1),
+        heads=Heads(
+            bias=arrays.get("qkv_bias", np.zeros((0, 0), np.float32)),
+            norms=arrays.get("head_norms", np.zeros((0, 2, size), np.float32)),
+            cos=empty,
+            sin=empty,
+            rope_kind=np.array([kinds.index(kind) for kind in _kinds(config)], np.int64),
+            window=np.array([_window(config, layer) for layer in range(layers)], np.int64),
+        ),
+    )
+
+
+def _matrix(arrays: dict[str, Any], name: str) -> Matrix:
+    words, scale, low = (arrays[f"{name}.{kind}"] for kind in ("words", "scale", "low"))
+    tiles, groups = scale.shape[1:3]
+    return Matrix(words, scale, low, tiles, groups, words.shape[2] // groups)
+
+
+def turns(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
+    """cos and sin of every position, float32 [kinds of layers, positions, D / 2], by transformers' own rule."""
+    rotary = _rotary(config)
+    tables = []
+    for kind in sorted(set(_kinds(config))):
+        extra = {"layer_type": kind} if kind and len(_ropes(config)) > 1 else {}
+        with torch.inference_mode():
+            tables.append(rotary(torch.zeros(1), torch.arange(positions)[None], **extra))
+    half = _head_size(config) // 2
+    cos, sin = (np.stack([pair[one][0, :, :half].numpy() for pair in tables]) for one in (0, 1))
+    return np.ascontiguousarray(cos), np.ascontiguousarray(sin)
+
+
+def _joined(read: Read, names: Sequence[str]) -> torch.Tensor:
+    """One matrix of several, below each other; gate and up in turn by tiles, each filled up to whole ones."""
+    parts = [read(name) for name in names]
+    if names[0].endswith("gate_proj.weight"):
+        filled = [torch.nn.functional.pad(part, (0, 0, 0, -part.shape[0] % ROWS)) for part in parts]
+        return torch.stack([part.unflatten(0, (-1, ROWS)) for part in filled], 1).flatten(0, 2)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _vectors(config: Any, read: Read, layer: str) -> dict[str, Any]:
+    gemma = config.model_type in GEMMA
+    found: dict[str, Any] = {}
+    if config.model_type == "qwen2":
+        found["qkv_bias"] = torch.cat([read(f"{layer}self_attn.{one}_proj.bias") for one in "qkv"]).float().numpy()
+    if config.model_type in ("qwen3", "gemma3_text"):
+        norms = [_norm(read(f"{layer}self_attn.{one}_norm.weight"), gemma) for one in "qk"]
+        found["head_norms"] = np.stack(norms)
+    names = ["input", "post_attention", "post_attention", "input"]
+    if gemma:
+        names = ["input", "post_attention", "pre_feedforward", "post_feedforward"]
+    found["norms"] = np.stack([_norm(read(f"{layer}{name}_layernorm.weight"), gemma) for name in names])
+    return found
+
+
+def _norm(weight: torch.Tensor, gemma: bool) -> np.ndarray:
+    return (weight.float() + (1.0 if gemma else 0.0)).numpy()
+
+
+def _act(config: Any) -> str:
+    return str(getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", ""))
+
+
+def _head_size(config: Any) -> int:
+    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
+
+
+def _ropes(config: Any) -> list[dict[str, Any]]:
+    """The rope parameters of the config: one set, or one for each kind of layer."""
+    given = config.rope_parameters
+    return [one for one in given.values() if one] if "rope_type" not in given else [given]
+
+
+def _kinds(config: Any) -> list[str]:
+    """The kind of every layer, as far as its positions depend on it."""
+    if len(_ropes(config)) > 1:
+        return list(config.layer_types)
+    return [""] * config.num_hidden_layers
+
+
+def _window(config: Any, layer: int) -> int:
+    """Positions a layer sees, itself among them; 0 for all."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    slides = kinds[layer] == "sliding_attention" if kinds else config.model_type == "mistral"
+    return int(window) if window and slides else 0
+
+
+def _rotary(config: Any) -> Any:
+    import importlib
+
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        made = AutoModelForCausalLM.from_config(config).model.rotary_emb
+    kind = type(made)
+    return getattr(importlib.import_module(kind.__module__), kind.__name__)(config=config)
+
+
+def place(folder: Path, version: int | str) -> Path:
+    """Where in the cache the packed form of a directory's present files lies."""
+    files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
+    stated = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    key = json.dumps([str(folder.resolve()), stated, version])
+    return cache.root() / "packed" / f"{folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

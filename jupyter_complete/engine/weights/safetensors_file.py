@@ -1,0 +1,88 @@
+"""The safetensors format: written tensor by tensor, mapped as numpy arrays."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...protocol.errors import NotAModel
+from ...protocol.phrases import size
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "I16": np.dtype("<i2"),
+    "I32": np.dtype("<i4"),
+    "I64": np.dtype("<i8"),
+    "BOOL": np.dtype("?"),
+}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+class SafetensorsWriter:
+    """Writes float32, integer and bool tensors one at a time, the header last: memory holds one tensor.
+
+    The format: 8 bytes with the header's length, the header as JSON (name: dtype, shape, data_offsets), the data.
+    """
+
+    HEAD = (1 << 20) - 8  # room kept for the header; it is padded with spaces to it, and data begins on a cache line
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._file.seek(8 + self.HEAD)
+        self._at = 0
+        self._entries: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+
+    @property
+    def names(self) -> set[str]:
+        return set(self._entries) - {"__metadata__"}
+
+    def add(self, name: str, array: Any) -> None:
+        dtype = array.dtype if array.dtype in NAMES else DTYPES["F32"]
+        data = np.ascontiguousarray(array, dtype=dtype)
+        if data.size:
+            self._file.write(data.data)
+        end = self._at + data.nbytes
+        self._entries[name] = {
+            "dtype": NAMES[dtype],
+            "shape": list(data.shape),
+            "data_offsets": [self._at, end],
+        }
+        self._at = end
+
+    def __enter__(self) -> SafetensorsWriter:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, frames: Any) -> None:
+        try:
+            if kind is None:
+                self._write_header()
+        finally:
+            self._file.close()
+
+    def _write_header(self) -> None:
+        header = json.dumps(self._entries).encode()
+        if len(header) > self.HEAD:
+            raise NotAModel(
+                f"The model has too many tensors: their names take {size(len(header))}.", "Use another file."
+            )
+        self._file.seek(0)
+        self._file.write(struct.pack("<Q", self.HEAD) + header.ljust(self.HEAD))
+
+
+def mapped(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a file that SafetensorsWriter made, as arrays on a map of it: read when they are used."""
+    with path.open("rb") as file:
+        head = struct.unpack("<Q", file.read(8))[0]
+        entries = json.loads(file.read(head))
+    data = np.memmap(path, mode="c", offset=8 + head)  # writable for torch's sake; nothing reaches the file
+    arrays = {}
+    for name, entry in entries.items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            array = data[first:last].view(np.ndarray).view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
+            arrays[name] = array if array.flags.aligned else array.copy()
+    return arrays

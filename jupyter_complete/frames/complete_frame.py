@@ -1,0 +1,145 @@
+"""A column of completions for a dataframe of pandas, polars or whatever narwhals knows: the only room importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from ..protocol.errors import BadOption, CompleteError
+from ..protocol.phrases import count
+from ..session.resolve import given
+from ..session.session import current
+from ..session.stream import holding_interrupts
+from .fill import PROB, Filled, fill
+from .template import Template, prompt, prompt_of
+
+ALONE = {"num": 1, "score": False, "dry_run": False, "inspect": False, "trace": False, "thread": ""}
+"""Options of a single completion, and what leaves each out."""
+
+SETTINGS = {"candidates": 0, "num": 1, "trace": False}  # whatever is set for cells: no column shows more
+ERROR = "_error"
+
+Prompts = str | Callable[[dict[str, Any]], str] | Iterable[str]
+
+
+def complete_frame(
+    frame: Any,
+    template: Prompts,
+    into: str = "completion",
+    *,
+    cache: bool | str | PathLike[str] | None = False,
+    **options: Any,
+) -> Any:
+    """A new frame like `frame`, of pandas or polars, with the completion of each row's prompt in column `into`.
+
+    `template` is a text with names of columns in double braces, a function of a row (a dict) that gives its prompt, or
+    a column of prompts. A row that fails is null, and column `into`_error says why; it is there only where one failed.
+    `options` are those of %%complete; row i has the seed plus i. With `cache` (True, or a file) rows completed before
+    are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
+    """
+    table = _table(frame)
+    own = given(options)
+    for name, left_out in ALONE.items():
+        if own.get(name, left_out) not in (left_out, None):
+            raise BadOption(f"{name} is for single completions.", "Leave it out: each row gets one continuation.")
+    if not isinstance(into, str) or not into:
+        raise BadOption("into must be a column's name.", 'Give a text, such as into="summary".')
+    texts = prompts(table, template)  # which an interrupt may end, for a function may take long
+    with holding_interrupts():
+        rows = fill(current(), texts, {**SETTINGS, **own}, cache)
+    made = _columns(into, rows, weighed=own.get("choices") is not None)
+    return _with_columns(_without_earlier(table, into), made).to_native()
+
+
+def prompts(table: Any, template: Prompts) -> list[str | CompleteError]:
+    """The prompt of each row of a narwhals frame, or what is wrong with it."""
+    if isinstance(template, str):
+        made = Template(template, table.columns)
+        return [prompt_of(made.fill, row) for row in table.select(made.names).iter_rows(named=True)]
+    if callable(template):
+        return [prompt_of(template, row) for row in table.iter_rows(named=True)]
+    if isinstance(template, (bytes, Mapping)) or not isinstance(template, Iterable):
+        raise BadOption(
+            f"A template is a text, a function of a row or a column of prompts, not of type {type(template).__name__}.",
+            'As in "Summarise: {{ text }}".',
+        )
+    texts = list(template)
+    if len(texts) != len(table):
+        raise BadOption(
+            f"There are {count(len(texts), 'prompt')} for {count(len(table), 'row')}.", "Give one for each row."
+        )
+    return list(map(prompt, texts))
+
+
+def _table(frame: Any) -> Any:
+    """The frame behind narwhals' face; raises BadOption for what is none."""
+    import narwhals as nw
+
+    try:
+        table = nw.from_native(frame, eager_only=True)
+    except TypeError:
+        lazy = hasattr(frame, "collect") and "Lazy" in type(frame).__name__
+        hint = "Collect it first: frame.collect()." if lazy else "Give a DataFrame of pandas or polars."
+        raise BadOption(f"complete_frame was given a {type(frame).__name__}.", hint) from None
+    except nw.exceptions.DuplicateError:
+        names = list(map(str, frame.columns))
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadOption(f"The frame has several columns named {twice!r}.", "Rename all but one of them.") from None
+    if getattr(getattr(frame, "columns", None), "nlevels", 1) > 1:
+        raise BadOption(
+            "The names of the frame's columns have several levels.",
+            'Join them: frame.columns = ["_".join(map(str, levels)) for levels in frame.columns]',
+        )
+    return table
+
+
+def _columns(into: str, rows: Sequence[Filled], weighed: bool) -> dict[str, list[Any]]:
+    """The new columns by name: the values, null where a row failed, the probabilities of choices that were `weighed`,
+    and the errors if any row failed."""
+    made = {into + kind: [row.values.get(kind) for row in rows] for kind in (("", PROB) if weighed else ("",))}
+    if any(row.error for row in rows):
+        made[into + ERROR] = [row.error or None for row in rows]
+    return made
+
+
+def _without_earlier(table: Any, into: str) -> Any:
+    """The frame without what an earlier call put beside the column that is replaced now."""
+    earlier = [name for name in (into + PROB, into + ERROR) if {into, name} <= set(table.columns)]
+    return table.drop(earlier) if earlier else table
+
+
+def _with_columns(table: Any, columns: Mapping[str, list[Any]]) -> Any:
+    import narwhals as nw
+
+    made = [series(name, values, table.implementation) for name, values in columns.items()]
+    if table.implementation.is_pandas_like():  # which lays columns side by side by their index
+        index = nw.maybe_get_index(table)
+        made = [nw.maybe_set_index(series, index=index) for series in made]
+    return table.with_columns(*made)
+
+
+def series(name: str, values: list[Any], backend: Any) -> Any:
+    """A column of texts, numbers or what JSON holds; of objects where a library knows no one type for all of them."""
+    import narwhals as nw
+
+    kinds = {type(value) for value in values if value is not None}
+    try:
+        if kinds <= {int, float} and (float in kinds or name.endswith(PROB)):
+            values = [None if value is None else float(value) for value in values]
+            return nw.new_series(name, values, nw.Float64(), backend=backend)
+        if kinds <= {str}:
+            return nw.new_series(name, values, nw.String(), backend=backend)
+        made = nw.new_series(name, values, None, backend=backend)
+        if _without_nulls(made.to_list()) == _without_nulls(values):  # polars leaves out what the first row has not
+            return made
+    except (TypeError, OverflowError):  # polars, of data whose parts differ from row to row, or of too large a number
+        pass
+    return nw.new_series(name, values, nw.Object(), backend=backend)
+
+
+def _without_nulls(data: Any) -> Any:
+    """JSON data less its nulls, which a library may add to objects."""
+    if isinstance(data, dict):
+        return {name: _without_nulls(one) for name, one in data.items() if one is not None}
+    return [_without_nulls(one) for one in data] if isinstance(data, list) else data

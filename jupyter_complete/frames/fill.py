@@ -1,0 +1,211 @@
+"""A column of completions: many prompts through one model, less what an earlier call has done of them already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..notebook.screen import A_LITTLE_MORE, wait
+from ..notebook.status_line import line_here
+from ..protocol.errors import CompleteError, Stopped
+from ..protocol.events import Loading, ModelInfo
+from ..protocol.request import Request
+from ..protocol.structure import JsonSchema
+from ..render import progress as view
+from ..render.progress import Progress
+from ..results.completion import Completion
+from ..results.draft import Answers
+from ..session.session import Session
+from ..session.stream import Stream, stopping_on_interrupt
+from . import row_cache
+
+PROB = "_prob"
+REMEMBERED = 4  # columns half filled that are kept for a call that goes on with them
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A row's values, by what is added to the column's name, or why it has none."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Column:
+    """What is asked for each row, and what has come of it so far."""
+
+    requests: dict[int, Request]
+    filled: dict[int, Filled]
+    refused: int = 0  # rows whose prompt is none
+
+    @property
+    def left(self) -> dict[int, Request]:
+        return {key: request for key, request in self.requests.items() if key not in self.filled}
+
+    @property
+    def failed(self) -> int:
+        return sum(bool(row.error) for row in self.filled.values())
+
+
+def filled(completion: Completion) -> Filled:
+    """What a completion gives its row: plain values, by what is added to the column's name.
+
+    Choices have the probability of the one that was taken beside it, JSON is what was read, and a form that was not met
+    is the row's error.
+    """
+    if completion.met is False:
+        shown = completion.text if len(completion.text) <= 60 else completion.text[:59] + "…"
+        return Filled(error=f"{completion.unmet[:1].upper()}{completion.unmet[1:]}: {shown!r}.")
+    if completion.choices:
+        taken = next(choice for choice in completion.choices if choice.text == completion.value)
+        return Filled({"": taken.text, PROB: taken.prob_normalised})
+    form = completion.request.structure if completion.request else None
+    return Filled({"": json.loads(completion.text) if isinstance(form, JsonSchema) else completion.text})
+
+
+def fill(
+    session: Session,
+    texts: Sequence[str | CompleteError],
+    options: Mapping[str, Any],
+    cache: bool | str | PathLike[str] | None = False,
+) -> list[Filled]:
+    """The values of each row, whose prompt, or what is wrong with it, is in `texts`; a line tells the progress.
+
+    What was done before an interrupt or an error stays in `session` for the next call with the same texts and options.
+    Raises BadOption, UnknownModel, or what the model raises.
+    """
+    path = row_cache.place(cache)
+    if path is not None and options.get("seed", session.config.seed) is None:
+        options = {**options, "seed": 0}  # one drawn anew in every call would find nothing again
+    name = _name(session, texts, options)
+    column = session.unfinished.pop(name, None) or _begun(session, texts, options)
+    try:
+        _run(session, column, path)
+    except BaseException:
+        session.unfinished[name] = column
+        for oldest in list(session.unfinished)[:-REMEMBERED]:
+            del session.unfinished[oldest]
+        raise
+    return [column.filled[key] for key in range(len(texts))]
+
+
+def _name(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> str:
+    """What a call is known by that goes on with an earlier one."""
+    told = repr((sorted(session.config.checked(options).items()), list(map(str, texts))))
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _begun(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> Column:
+    asked = {key: text for key, text in enumerate(texts) if isinstance(text, str)}
+    made = session.requests(asked, **options)
+    refused = {key: one for key, one in (*enumerate(texts), *made.items()) if isinstance(one, CompleteError)}
+    return Column(
+        {key: one for key, one in made.items() if isinstance(one, Request)},
+        {key: Filled(error=str(error)) for key, error in refused.items()},
+        len(refused),
+    )
+
+
+def _run(session: Session, column: Column, path: Path | None) -> None:
+    """Fill what is left of a column, from the file at `path` where that has it."""
+    if path is None or not column.left:
+        _ask(session, column)
+        return
+    model = _loaded(session, next(iter(column.left.values())).model)
+    keys = {key: row_cache.key_of(request, model) for key, request in column.left.items()}
+    with closing(row_cache.Results(path)) as file:
+        found = file.find(keys.values())
+        column.filled |= {key: Filled(found[told]) for key, told in keys.items() if told in found}
+        _ask(session, column, lambda key, row: file.keep(keys[key], row.values))
+
+
+def _loaded(session: Session, name: str) -> ModelInfo:
+    """Which weights answer to a name; they are loaded first where they are not."""
+    resident = session.models.get(name)
+    if resident is None or resident.engine is None:
+        wait(session.models.load(name, session.config.dtype, session.config.device))
+        resident = session.models.get(name)
+    if resident is None or resident.engine is None:
+        raise Stopped(f"{name} was unloaded meanwhile.", "Run it again.")
+    return resident.engine.info
+
+
+def _ask(session: Session, column: Column, keep: Callable[[int, Filled], None] = lambda key, row: None) -> None:
+    """Have the model answer what is left; `keep` gets each row that comes out well."""
+    clock = Clock(session.config.updates_per_second, column)
+
+    def done(key: int, came: Completion | CompleteError) -> None:
+        if isinstance(came, CompleteError):
+            column.filled[key] = Filled(error=str(came))
+            return
+        column.filled[key] = filled(came)
+        clock.tokens += came.usage.completion_tokens
+        if not column.filled[key].error:
+            keep(key, column.filled[key])
+
+    stream = session.stream_many(column.left, done) if column.left else None
+    try:
+        if stream is not None:
+            _follow(stream, clock)
+    finally:
+        clock.end()
+    if column.left:
+        raise Stopped("The rows were stopped.", "Run it again: it goes on with those that are left.")
+
+
+def _follow(stream: Stream, clock: Clock) -> None:
+    """Show how far it is until it ends; raises what went wrong, and KeyboardInterrupt after an interrupt."""
+    stream.inbox.rest = A_LITTLE_MORE * clock.interval
+    with stopping_on_interrupt(stream) as interrupts:
+        try:
+            for event in stream.ticks():
+                clock.show(stream.draft, loading=isinstance(event, Loading))
+        finally:
+            stream.stop()
+    if stream.error is not None:
+        raise stream.error
+    if interrupts:
+        raise KeyboardInterrupt
+
+
+class Clock:
+    """The line that tells how far a column is, and since when."""
+
+    def __init__(self, updates_per_second: float, column: Column) -> None:
+        self.interval = 1 / updates_per_second
+        self.tokens = 0
+        self._column = column
+        self._first = len(column.filled)
+        self._rows = len(column.requests.keys() | column.filled.keys())
+        self._line = line_here(updates_per_second)
+        self._waiting = Progress()
+        self._begun = time.monotonic()
+
+    def show(self, draft: Answers | Any, loading: bool) -> None:
+        if loading:
+            self._begun = time.monotonic()
+        stage = self._waiting.text(draft, "") if draft.loading is not None and not draft.advance.rows else ""
+        self._line.show(view.line(self._view(max(self.tokens, draft.advance.decoded), stage=stage)))
+
+    def end(self) -> None:
+        self._line.end(view.line(self._view(self.tokens, ended=True)))
+
+    def _view(self, tokens: int, **more: Any) -> view.ProgressView:
+        return view.ProgressView(
+            rows=self._rows,
+            done=len(self._column.filled),
+            failed=self._column.failed,
+            before=self._first - self._column.refused,
+            finished=len(self._column.filled) - self._first,
+            tokens=tokens,
+            seconds=time.monotonic() - self._begun,
+            **more,
+        )

@@ -1,0 +1,198 @@
+"""Paints a stream where the user looks: a notebook cell, a terminal, or nowhere until it is done.
+
+In a cell: plain text through one display_id, at most ten updates a second, then one static bundle in its place.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..render import choices as choices_view
+from ..render.html import visible
+from ..render.progress import Progress
+from ..results.completion import TOKENS, Completion
+from ..results.draft import Draft
+from ..session.stream import Stream, stopping_on_interrupt
+
+A_LITTLE_MORE = 1.02  # than an interval: woken before its end, a screen would wait for another one
+LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
+
+
+STATE = "jupyter_complete"  # metadata of a live output: what kind of text it is
+WAITING, GROWING, CHANGING = "waiting", "growing", "changing"
+
+
+class Screen(Protocol):
+    """Where a stream is seen."""
+
+    def live(self, draft: Draft, before: str) -> None:
+        """Show what there is so far; called often."""
+        ...
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        """Put the finished output in its place."""
+        ...
+
+    def clear(self) -> None:
+        """Take away what was shown while waiting."""
+        ...
+
+
+def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0) -> Completion:
+    """Show `stream` until it ends, the prompt ahead of it to `echo` it; the Completion, partial if it failed.
+
+    An interrupt stops the stream; it is not raised.
+    """
+    with stopping_on_interrupt(stream):
+        screen = screen_here(updates_per_second)
+        stream.rest = A_LITTLE_MORE / updates_per_second
+        for _ in stream.ticks():
+            if not stream.inbox:  # all that has come is in the draft
+                screen.live(stream.draft, stream.draft.prompt if echo else "")
+        done = stream.completion()
+        if stream.error is None or any(stream.draft.texts):
+            screen.final(done, done.prompt if echo else "", form)
+        else:
+            screen.clear()
+    return done
+
+
+def wait(stream: Stream) -> None:
+    """Show only what is waited for (a model being loaded) until the stream ends."""
+    with stopping_on_interrupt(stream) as interrupts:
+        screen = screen_here(5.0)
+        for _ in stream.ticks():
+            if not any(stream.draft.texts):
+                screen.live(stream.draft, "")
+        screen.clear()
+    if stream.error is not None:
+        raise stream.error
+    if interrupts:
+        raise KeyboardInterrupt
+
+
+def screen_here(updates_per_second: float) -> Screen:
+    """The screen that fits this process."""
+    from IPython import get_ipython
+    from IPython.core.displaypub import CapturingDisplayPublisher
+
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        return TerminalScreen()
+    if isinstance(shell.display_pub, CapturingDisplayPublisher):
+        return CapturedScreen()
+    return CellScreen(1 / updates_per_second)
+
+
+class CellScreen:
+    """One output of a notebook cell, found again by its display_id."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._id = uuid.uuid4().hex
+        self._shown: str | None = None
+        self._due = 0.0
+        self._progress = Progress()
+
+    def live(self, draft: Draft, before: str) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        text = self._progress.text(draft, before)
+        if text == self._shown or (not text and self._shown is None):
+            return
+        self._publish({"text/plain": text}, {STATE: _state(draft)})
+        self._shown = text
+        self._due = now + max(self._interval, len(text) / LENGTH_PER_SECOND)
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        self._publish(done.bundle(before, form))
+        self._shown = ""
+
+    def clear(self) -> None:
+        from IPython.display import clear_output
+
+        if self._shown is not None:
+            clear_output()
+
+    def _publish(self, bundle: Mapping[str, str], metadata: Mapping[str, str] | None = None) -> None:
+        from IPython.display import display
+
+        seen_before = self._shown is not None
+        display(dict(bundle), raw=True, metadata=dict(metadata or {}), display_id=self._id, update=seen_before)
+
+
+def _state(draft: Draft) -> str:
+    """Whether the text shown is waiting for the model, only grows, or changes in several places."""
+    if not any(draft.texts):
+        return WAITING
+    return GROWING if len(draft.texts) == 1 else CHANGING
+
+
+class CapturedScreen:
+    """Output that is being captured: only the final one."""
+
+    def live(self, draft: Draft, before: str) -> None: ...
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        from IPython.display import display
+
+        display(dict(done.bundle(before, form)), raw=True)
+
+    def clear(self) -> None: ...
+
+
+class TerminalScreen:
+    """Standard output for the text as it comes; standard error for what is waited for, on a line written over."""
+
+    def __init__(self) -> None:
+        self._printed = 0
+        self._began = False
+        self._line = 0
+        self._stage = ""
+        self._rewrites = sys.stderr.isatty()
+        self._waiting = Progress()
+
+    def live(self, draft: Draft, before: str) -> None:
+        text = draft.texts[0]
+        if len(draft.texts) == 1 and len(text) > self._printed:
+            self._begin(before)
+            print(visible(text[self._printed :]), end="", flush=True)
+            self._printed = len(text)
+        elif not any(draft.texts) and self._rewrites:
+            self._rewrite(self._waiting.text(draft, ""))
+        elif not any(draft.texts) and draft.loading is not None:
+            self._note(draft.loading.stage)
+
+    def final(self, done: Completion, before: str, form: str) -> None:
+        self._rewrite("")
+        if self._began and form != TOKENS:
+            table = f"\n\n{choices_view.to_plain(done.choices)}" if done.choices else ""
+            print(f"{table}\n\n[{visible(done.footer())}]")
+        else:
+            print("\n\n" * self._began + done.bundle(before, form)["text/plain"])
+
+    def clear(self) -> None:
+        self._rewrite("")
+
+    def _begin(self, before: str) -> None:
+        if not self._began:
+            self._rewrite("")
+            print(visible(before), end="")
+            self._began = True
+
+    def _note(self, stage: str) -> None:
+        """Say once what is waited for, where no line can be written over (a log)."""
+        if stage != self._stage:
+            print(f"{stage} …", file=sys.stderr, flush=True)
+            self._stage = stage
+
+    def _rewrite(self, line: str) -> None:
+        if not self._rewrites or (not line and not self._line):
+            return
+        print("\r" + line.ljust(self._line), end="\r" if not line else "", file=sys.stderr, flush=True)
+        self._line = len(line)

@@ -1,0 +1,217 @@
+"""Expressions of a prompt, evaluated by Jinja2 in its sandbox: no assignment, no private attribute, no outside world.
+
+Objects of the notebook are read and their methods called, as a cell would. Not to be had are attributes with an
+underscore, modules and functions that reach beyond the values (`reaching`), and methods that by their names read or
+write files or change their object (`effects`). That keeps from accidents, and from what a pasted text is likely to
+try; it is no wall around the user's own functions.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ...protocol.errors import BadPrompt
+from ...protocol.phrases import near
+from .grammar import parsed
+from .limits import APART, FUNCTIONS, Bounded, bounded, finite, too_large
+from .outside import reaches, refused, refused_call
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+
+class NotAnExpressionError(ValueError):
+    """A text is no expression; the message says why, in a few words."""
+
+
+class Expression:
+    """An expression that can be evaluated. Raises NotAnExpressionError for a text that is none."""
+
+    def __init__(self, source: str) -> None:
+        from jinja2 import nodes
+        from jinja2.exceptions import TemplateAssertionError
+
+        self.source = source
+        try:
+            tree = nodes.Tuple([parsed(_environment(), source)], "load")  # what is found in a tree is not its root
+            self._names, self._excused = _names(tree)
+            for name in tree.find_all(nodes.Name):
+                name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
+            tree.set_environment(_environment())
+            body = nodes.Assign(nodes.Name("value", "store", lineno=1), tree, lineno=1)
+            self._template = _environment().from_string(nodes.Template([body], lineno=1))
+        except TemplateAssertionError as error:
+            raise BadPrompt(f"{self} is no expression: {_sentence(str(error))}.", _hint_for(str(error))) from None
+        except Exception as error:  # Jinja's own errors, and Python's of what is nested too deep or too long a number
+            raise NotAnExpressionError(_brief(error)) from None
+
+    def value(self, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> object:
+        """What it comes to with the names of `namespace`; raises BadPrompt with one sentence, which for a name that is
+        `absent` is given there, with what to do."""
+        known = {name: namespace[name] for name in self._names if not name.startswith("__") and name in namespace}
+        known = {name: FUNCTIONS[name] for name in self._names if name in FUNCTIONS} | known
+        for name in self._names:
+            if name not in known and name not in self._excused:
+                raise self._unnamed(name, namespace, absent)
+            if said := reaches(known.get(name)):
+                raise self._not_allowed(said)
+        try:
+            context = self._template.new_context({f"the_{name}": bounded(value) for name, value in known.items()})
+            for _ in self._template.root_render_func(context):
+                pass
+            (value,) = context.vars["value"]
+            _refuse_undefined(value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a SystemExit of the user's object among them
+            raise self._failed(error) from None
+        return value.items if isinstance(value, Bounded) else value
+
+    def __str__(self) -> str:
+        source = " ".join(self.source.split())
+        return f"{{{{ {source if len(source) <= 60 else source[:59] + '…'} }}}}"
+
+    def _unnamed(self, name: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> BadPrompt:
+        """What to say of a name that is none."""
+        if name in absent:
+            message, hint = absent[name]
+            return BadPrompt(message, hint)
+        if hasattr(builtins, name):
+            own = ", ".join(sorted(FUNCTIONS))
+            return BadPrompt(f"{self} names {name}, which a prompt does not have.", f"Of Python's own it has {own}.")
+        return BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
+
+    def _not_allowed(self, said: str) -> BadPrompt:
+        return BadPrompt(f"{self} is not allowed in a prompt: {said}.", "Compute it in a cell, and name the result.")
+
+    def _failed(self, error: BaseException) -> BadPrompt:
+        from jinja2.exceptions import SecurityError, UndefinedError
+
+        said = _brief(error)
+        if isinstance(error, SecurityError):
+            return self._not_allowed(said)
+        if isinstance(error, UndefinedError):
+            hint = getattr(error, "instead", "") or "Look at the object in a cell of its own."
+            return BadPrompt(f"{self} has no value: {said}.", hint)
+        kind = type(error).__name__
+        return BadPrompt(f"{self} raised {kind}: {said}.", "Try the expression in a cell of its own.")
+
+
+@cache
+def _environment() -> SandboxedEnvironment:
+    """Jinja's sandbox, without its globals, and with bounds on the numbers and texts that an expression can make."""
+    from jinja2 import StrictUndefined
+    from jinja2.exceptions import SecurityError, UndefinedError
+    from jinja2.runtime import Context
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Absent(StrictUndefined):
+        """An attribute or item that is not there, which raises with the nearest one that is."""
+
+        __slots__ = ()
+
+        def __init__(self, hint: Any = None, obj: Any = None, name: Any = None, exc: Any = UndefinedError) -> None:
+            def raised(message: str) -> Exception:
+                error: Exception = exc(message)
+                error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
+                return error
+
+            if told := getattr(type(obj), "told_absent", None):  # the results of cells say more
+                hint = told(obj, name)
+            super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset(("*", "**"))
+
+        def is_safe_callable(self, obj: Any) -> bool:
+            # of some objects every attribute is there, and has no truth: pl.col.unsafe_callable is a column
+            return getattr(obj, "unsafe_callable", False) is not True and getattr(obj, "alters_data", False) is not True
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            return _had(obj, attribute, super().getattr(obj, attribute))
+
+        def getitem(self, obj: Any, argument: Any) -> Any:
+            return _had(obj, argument, super().getitem(obj, argument))
+
+        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
+            if not isinstance(__obj, Absent) and (said := refused_call(__obj, arguments, named)):
+                raise SecurityError(said)
+            result = super().call(__context, __obj, *arguments, **named)
+            return _had(None, None, result)
+
+        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+            if too_large(operator, left, right):
+                raise SecurityError("the result would be too large")
+            return super().call_binop(context, operator, left, right)
+
+    def _had(owner: Any, name: Any, value: Any) -> Any:
+        if not isinstance(value, Absent) and (said := refused(owner, name, value)):
+            raise SecurityError(said)
+        return value
+
+    sandbox = Sandbox(undefined=Absent)
+    sandbox.tests |= {"None": sandbox.tests["none"], "True": sandbox.tests["true"], "False": sandbox.tests["false"]}
+    sandbox.globals.clear()
+    sandbox.filters = {name: finite(function, name in APART) for name, function in sandbox.filters.items()}
+    return sandbox
+
+
+def _names(tree: Any) -> tuple[tuple[str, ...], set[str]]:
+    """The names that an expression reads, and those of them that may be undefined: `x|default(0)`, `x is defined`."""
+    from jinja2 import nodes
+
+    excused = {
+        node.node.name
+        for node in tree.find_all((nodes.Filter, nodes.Test))
+        if node.name in ("default", "d", "defined", "undefined") and isinstance(node.node, nodes.Name)
+    }
+    return tuple(dict.fromkeys(name.name for name in tree.find_all(nodes.Name))), excused
+
+
+def _refuse_undefined(value: object) -> None:
+    """Raise what Jinja's strict undefined has to say, if `value` is one."""
+    from jinja2 import StrictUndefined
+
+    if isinstance(value, StrictUndefined):
+        str(value)
+
+
+def _instead(name: str, namespace: Mapping[str, Any]) -> str:
+    own = [one for one in namespace if not one.startswith("_")]
+    return near(name, [*own, *FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
+
+
+def _near_part(name: object, owner: object) -> str:
+    """A near attribute or key of `owner` for one that it does not have."""
+    try:
+        keys = [str(key) for key in owner] if isinstance(owner, dict) else []
+        return near(str(name), [*keys, *(one for one in dir(owner) if not one.startswith("_"))])
+    except Exception:
+        return ""
+
+
+def _hint_for(said: str) -> str:
+    """A near filter or test for the one that Jinja does not know, which it names in quotes."""
+    environment = _environment()
+    name = said.split("'")[1] if said.count("'") > 1 else ""
+    if said.startswith("No test"):
+        return near(name, environment.tests) or "Compare with ==; is goes with None, defined, even and such words."
+    hint = near(name, environment.filters) or "Jinja's documentation lists them; round, join and length are some."
+    return f"{hint} (| stands before a filter, and is not Python's or.)" if not hint.startswith("Did") else hint
+
+
+def _brief(error: BaseException) -> str:
+    """What an error says, in a line of at most 200 characters."""
+    try:
+        said = str(getattr(error, "message", None) or error) or type(error).__name__
+    except Exception:
+        said = "no message"
+    return _sentence(said)
+
+
+def _sentence(said: str) -> str:
+    said = " ".join(said[:2000].split()).rstrip(".").replace("'end of template'", "end")
+    return said if len(said) <= 200 else said[:199] + "…"

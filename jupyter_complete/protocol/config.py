@@ -1,0 +1,277 @@
+"""Every option, declared once: parser, `%config`, Tab, command line and the docs' table are derived from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from traitlets import Any as Anything
+from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
+from traitlets.config import Config, Configurable
+
+from .errors import BadOption
+from .phrases import near
+from .request import Framing, Mode
+from .sampling import Sampling
+
+COMPLETE = "complete"
+MODEL = "complete_model"
+THREAD = "complete_thread"
+
+
+class Complete(Configurable):
+    """Settings of %%complete; set them with `%config Complete.temperature = 0.7` or in ipython_config.py.
+
+    A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
+    `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
+    knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
+    are taken as they are typed, and a list's one text is read at its commas where it is `separated`. Options that are
+    `filled` are refused where they are given empty.
+    """
+
+    model = Unicode(
+        "smollm2", help="Model: a name, a directory, a .gguf file or a hub id (org/name, org/name@revision)."
+    ).tag(config=True, flag=("-m", "--model"), metavar="NAME", known="models")
+    out = Unicode("", help="Bind the Completion to this variable.").tag(
+        flag=("-o", "--out"), metavar="NAME", cell_only=True
+    )
+    num = Int(1, min=1, max=64, help="Number of continuations.").tag(config=True, flag=("-n", "--num"), metavar="INT")
+    max_new_tokens = Int(100, min=1, help="Most tokens to add.").tag(
+        config=True, flag=("-N", "--max-new-tokens"), metavar="INT"
+    )
+    temperature = Float(
+        0.7, min=0.0, max=100.0, help="Flattens (above 1) or sharpens (below 1) the distribution; 0 is greedy."
+    ).tag(config=True, flag=("-t", "--temperature"), metavar="FLOAT")
+    top_p = Float(
+        0.95, min=0.0, max=1.0, help="Keep the likeliest tokens that together have this probability; 1 keeps all."
+    ).tag(config=True, flag=("--top-p",), metavar="FLOAT")
+    top_k = Int(0, min=0, help="Keep this many of the likeliest tokens; 0 keeps all.").tag(
+        config=True, flag=("--top-k",), metavar="INT"
+    )
+    min_p = Float(
+        0.0, min=0.0, max=1.0, help="Cut tokens less likely than this share of the likeliest one; 0 cuts none."
+    ).tag(config=True, flag=("--min-p",), metavar="FLOAT")
+    repetition_penalty = Float(
+        1.0, min=0.01, max=100.0, help="Above 1 makes tokens already in the text less likely."
+    ).tag(config=True, flag=("--repetition-penalty",), metavar="FLOAT")
+    stop = List(Unicode(), help=r"End before this text; may be given again. \n and \t mean newline and tab.").tag(
+        config=True, flag=("--stop",), metavar="TEXT"
+    )
+    seed = Int(
+        None, allow_none=True, min=0, max=2**63 - 1, help="Seed of the draws; without one it is drawn and reported."
+    ).tag(config=True, flag=("--seed",), metavar="INT")
+    beams = Int(1, min=1, max=64, help="Beam search with this many beams instead of sampling.").tag(
+        config=True, flag=("--beams",), metavar="INT"
+    )
+    echo = Bool(False, help="Show the prompt before the completion.").tag(config=True, flag=("--echo",), cell_only=True)
+    chat = Bool(
+        False, help="Put the text as a user's message to an instruct model, by the model's own chat template."
+    ).tag(config=True, flag=("--chat",))
+    thread = Unicode(
+        "", help="The same as the next message of the conversation of this name, whose turns are kept."
+    ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True)
+    task = Unicode("", help="Put the text by a named prompt: summarize, translate, qa, … (%complete_tasks).").tag(
+        flag=("--task",), metavar="NAME", known="tasks"
+    )
+    to = Unicode("", help="Language to write in, of tasks that ask for it.").tag(flag=("--to",), metavar="LANG")
+    from_ = Unicode("", help="Language the text is in, of tasks that ask for it.").tag(flag=("--from",), metavar="LANG")
+    question = Unicode("", help="Question about the text, of tasks that ask for it.").tag(
+        flag=("--question",), metavar="TEXT"
+    )
+    length = Enum(
+        ("", "short", "medium", "long"), "", help="How long a task's text should be: short, medium or long."
+    ).tag(flag=("--length",), metavar="SIZE")
+    context = Int(
+        0, min=0, max=1000, help="Put so many cells before this one, source and text outputs, ahead of the text."
+    ).tag(config=True, flag=("--context",), metavar="INT", cell_only=True)
+    raw = Bool(False, help="Leave {{ … }} in the text as it is, instead of putting in what it says.").tag(
+        config=True, flag=("--raw",), cell_only=True
+    )
+    error = Bool(False, help="Take the last error and its traceback for the text, or put them ahead of it.").tag(
+        flag=("--error",), cell_only=True
+    )
+    format = Enum(
+        ("text", "markdown", "code"), "text", help="How the finished completion is shown: text, markdown or code."
+    ).tag(config=True, flag=("--format",), metavar="FORM", cell_only=True)
+    dry_run = Bool(False, help="Show the prompt, its tokens and what fits; generate nothing.").tag(flag=("--dry-run",))
+    score = Bool(False, help="Measure how likely the given text is, token by token, instead of continuing it.").tag(
+        flag=("--score",)
+    )
+    inspect = Bool(
+        False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
+    ).tag(flag=("--inspect",))
+    trace = Bool(False, help="Record the logits of every step, to replay and to look inside: c.trace.").tag(
+        config=True, flag=("--trace",)
+    )
+    choices = List(
+        Unicode(), help="Pick one of these, by the probability of each; given once, it is read at its commas."
+    ).tag(flag=("--choices",), metavar="A,B,C", separated=True, filled=True)
+    regex = Unicode("", help="Let the text match this regular expression, from its beginning to its end.").tag(
+        flag=("--regex",), metavar="REGEX", verbatim=True, filled=True
+    )
+    json = Anything(
+        None,
+        help="Let the text be JSON of a schema: its text, its file, or a variable (dict, dataclass, pydantic model).",
+    ).tag(flag=("--json",), metavar="SCHEMA", verbatim=True, filled=True)
+    cell = Bool(False, help="Write the completion into a new cell below, which is not run.").tag(
+        flag=("--cell",), cell_only=True
+    )
+    background = Bool(False, help="Go on at once; the text is written under the cell meanwhile, with a Stop.").tag(
+        flag=("--background",), cell_only=True
+    )
+
+    dtype = Enum(
+        ("auto", "float32", "bfloat16", "float16", "int8"),
+        "auto",
+        help="Type of the weights in memory; auto picks by device, int8 is the fastest on a CPU.",
+    ).tag(config=True, flag=("--dtype",), of=MODEL, metavar="TYPE")
+    device = Unicode("auto", help="Device of the weights: auto, cpu, cuda, cuda:1, mps.").tag(
+        config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
+    )
+    drop = Bool(False, help="Forget the conversation.").tag(flag=("--drop",), of=THREAD)
+    tasks_folder = Unicode("", help="Folder of your own tasks, a Markdown file each.").tag(config=True)
+    value_tokens = Int(400, min=10, help="Most tokens of a value's text form, where it has a briefer one.").tag(
+        config=True
+    )
+    context_tokens = Int(1500, min=10, help="Most tokens of the cells that --context puts ahead.").tag(config=True)
+    candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
+    trace_bytes = Int(
+        100_000_000, min=1_000_000, help="Most bytes of a trace; steps beyond that are decoded and not recorded."
+    ).tag(config=True)
+    updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
+        config=True
+    )
+
+    preload = Bool(
+        False, help="Get the default model ready in the background, once the extension is loaded and this is set."
+    ).tag(config=True)
+    lookup = Bool(
+        True, help="Guess tokens where the text repeats itself and check several at once: the same text, sooner."
+    ).tag(config=True)
+
+    @validate("temperature", "top_p", "min_p", "repetition_penalty", "updates_per_second")
+    def _is_a_number(self, proposal: Any) -> float:
+        value: float = proposal["value"]
+        if math.isnan(value):  # which no bound refuses
+            raise TraitError(_out_of_bounds(proposal["trait"].name, proposal["trait"], value))
+        return value
+
+    def adopt(self, config: Config) -> list[str]:
+        """Take the settings that `config` has for Complete; what is refused is left out, and told in a sentence."""
+        refused = []
+        for name, value in config.get(type(self).__name__, {}).items():
+            if name not in self.trait_names(config=True):
+                refused.append(f"Complete.{name} is no setting. {near(name, self.trait_names(config=True))}".strip())
+                continue
+            try:
+                self.update_config(Config({type(self).__name__: {name: value}}))
+            except (TraitError, ValueError):
+                refused.append(f"Complete.{name} is left at {getattr(self, name)!r}: it cannot be {_brief(value)}.")
+        return refused
+
+    @classmethod
+    def flagged(cls, of: str) -> Iterator[tuple[str, TraitType[Any, Any]]]:
+        """The options of magic `of`, in the order of their declaration: (name, trait)."""
+        traits = cls.class_traits(flag=lambda flag: flag is not None)
+        order = {name: place for place, name in enumerate(vars(cls))}
+        for name in sorted(traits, key=order.__getitem__):
+            if traits[name].metadata.get("of", COMPLETE) == of:
+                yield name, traits[name]
+
+    @classmethod
+    def asked(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of `options` that ask for something: a text, list or choice that is None is left out."""
+        traits = cls.class_traits()
+        return {
+            name: value
+            for name, value in options.items()
+            if value is not None or not isinstance(traits.get(name), (Unicode, List, Enum))
+        }
+
+    def checked(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
+        """All settings with `overrides` laid over them; raises BadOption for a name or value that is none."""
+        settings = {name: getattr(self, name) for name in self.trait_names() if name not in ("parent", "log", "config")}
+        for name, value in self.asked(overrides).items():
+            if name not in settings:
+                raise BadOption(
+                    f"{name} is not an option.", near(name, settings) or f"The options are {', '.join(settings)}."
+                )
+            settings[name] = self._check(name, value)
+        return settings
+
+    @staticmethod
+    def mode(options: dict[str, Any]) -> Mode:
+        """Take `score` and `dry_run` out of `options`: what they mean to the model."""
+        score, preview = options.pop("score", False), options.pop("dry_run", False)
+        if score and preview:
+            raise BadOption("score (--score) and dry_run (--dry-run) exclude each other.", "Leave one out.")
+        return "score" if score else "preview" if preview else "continue"
+
+    def sampling(self, settings: Mapping[str, Any]) -> Sampling:
+        """The Sampling that checked `settings` ask for."""
+        names = set(Sampling.__dataclass_fields__)
+        chosen = {name: value for name, value in settings.items() if name in names}
+        return Sampling(**{**chosen, "stop": tuple(chosen["stop"])})
+
+    def framing(self, settings: Mapping[str, Any]) -> Framing:
+        """The Framing that checked `settings` ask for."""
+        return Framing(**{name: settings[name] for name in Framing.__dataclass_fields__})
+
+    def _check(self, name: str, value: Any) -> Any:
+        trait = self.traits()[name]
+        if trait.metadata.get("filled") and isinstance(value, (str, list, tuple)) and not value:
+            raise BadOption(f"{_shown(name, trait)} is empty.", "Fill it in, or leave it out.")
+        if trait.metadata.get("separated") and isinstance(value, str):  # which a line never gives
+            several = [one.strip() for one in value.split(",")] if "," in value else ["yes", "no"]
+            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_brief(several)}.")
+        if isinstance(trait, List) and isinstance(value, (str, tuple)):
+            value = [value] if isinstance(value, str) else list(value)
+        if isinstance(trait, Int) and isinstance(value, bool):
+            raise BadOption(_out_of_bounds(name, trait, value), _default(trait))
+        try:
+            return trait._validate(self, value)
+        except (TraitError, ValueError, OverflowError):
+            raise BadOption(_out_of_bounds(name, trait, value), _default(trait)) from None
+
+
+def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
+    """One sentence: what `trait` accepts, and what it was given."""
+    return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_brief(value)}."
+
+
+def _shown(name: str, trait: TraitType[Any, Any]) -> str:
+    return f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
+
+
+def _brief(value: Any) -> str:
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        text = "a huge number"
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def shown_default(trait: TraitType[Any, Any]) -> str:
+    """A trait's default as a reader wants it; empty for a switch and for none."""
+    default = trait.default()
+    if isinstance(trait, Bool) or default in (None, "", []):
+        return ""
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _default(trait: TraitType[Any, Any]) -> str:
+    default = shown_default(trait)
+    return "Leave it out for the default" + (f", {default}." if default else ".")
+
+
+def _accepted(trait: TraitType[Any, Any]) -> str:
+    if isinstance(trait, Enum):
+        return "one of " + ", ".join(str(value) for value in trait.values or () if value)
+    kind = {Int: "a whole number", Float: "a number", Bool: "True or False", List: "a list of texts"}.get(
+        type(trait), "a text"
+    )
+    low, high = getattr(trait, "min", None), getattr(trait, "max", None)
+    if low is not None and high is not None:
+        return f"{kind} from {low} to {high}"
+    return f"{kind} of {low} or more" if low is not None else kind

@@ -1,0 +1,177 @@
+"""What an engine yields, in order: Loading*, Settled?, Prefill*, Leading*, Token*, Finish; a blocking call folds it.
+
+Of many requests: Loading*, then Advance and Answered as they come, one Finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from .errors import CompleteError
+from .prompt_parts import Kind, Turn
+from .structure import ChoiceScore
+
+Reason = Literal["stop", "length", "interrupted", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """Progress of getting a model ready: `done` of `total` bytes; `total` is 0 where they are not counted."""
+
+    stage: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A composed prompt as it is put to the model: its text, of which the first `ahead` characters were put before it,
+    or the `turns` that end with it; and what was decided, a few words each."""
+
+    prompt: str
+    turns: tuple[Turn, ...] = ()
+    notes: tuple[str, ...] = ()
+    ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prefill:
+    """Prompt tokens the model has read, of `total`; `cached` of them came from the KV cache.
+
+    Of a request's prefix, `settled` is the text that may be shown and `decoded` the number of characters its tokens
+    have added so far; a half character, or half a stop string, at its end is still open.
+    """
+
+    done: int
+    total: int
+    cached: int
+    settled: str = ""
+    decoded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A token that might have been chosen: its raw logprob, its probability after sampling's cuts, and what cut it."""
+
+    id: int
+    text: str
+    logprob: float
+    prob: float
+    cut: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One token with what was known when it was chosen.
+
+    `text` is what this token added to the text ("" while a character is incomplete), so the texts of all steps
+    join to the decoded text. `logprob` (natural log) and `rank` (1 is the likeliest) are of the raw softmax;
+    both are None where no distribution was taken: a preview, or the first token of a scored text.
+    """
+
+    id: int
+    text: str
+    logprob: float | None = None
+    rank: int | None = None
+    top: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A decoded token of continuation `index`; `shown` is the text that may be displayed now, never retracted.
+
+    `end` marks the end-of-text token, which adds no text but what was held, and is not among the completion's tokens.
+    """
+
+    index: int
+    step: Step
+    shown: str
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """How far a beam search is: `length` tokens, and a call for the tokens it would end with if it ended here."""
+
+    length: int
+    tokens: Callable[[], tuple[Token, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one request; `cached_tokens` of the prompt's were taken from the KV cache."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds from when the model took the request up; decode speed is of the tokens after the first."""
+
+    first_token_s: float | None = None
+    decode_tokens_per_s: float | None = None
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
+    weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
+    why a model on a CPU is not the fastest, which is int8 by the compiled step; `kind` is what it was made for."""
+
+    name: str
+    source: str
+    revision: str
+    dtype: str
+    device: str
+    parameters: int
+    window: int | None
+    quantized: str | None = None
+    architecture: str = ""
+    note: str = ""
+    kind: Kind = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The one terminal event: why each continuation ended, and text still held back when it did.
+
+    `found` is what was recorded beside the text (a trace.Trace) or asked for in its place (one of findings).
+    `met` tells of each whether it has the form that was asked for, `choices` how likely each choice was.
+    """
+
+    reasons: tuple[Reason, ...]
+    tails: tuple[str, ...]
+    usage: Usage
+    timing: Timing
+    model: ModelInfo | None = None
+    prompt_ids: tuple[int, ...] = ()
+    prompt_steps: tuple[Step, ...] = ()
+    met: tuple[bool, ...] = ()
+    choices: tuple[ChoiceScore, ...] = ()
+    found: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How far many requests are: tokens of prompts read and tokens decoded so far, and rows that are being answered."""
+
+    read: int
+    decoded: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One of many requests, which is known by `key`, done: its own events, up to its Finish, or an error instead."""
+
+    key: int
+    events: tuple[Event, ...] = ()
+    error: CompleteError | None = None
+
+
+Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Advance | Answered | Finish

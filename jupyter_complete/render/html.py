@@ -1,0 +1,75 @@
+"""What every view shares: text made safe to show, and the few inline styles.
+
+Model text is data. Control characters (which drive terminals) and bidirectional or invisible ones (which hide or
+reorder text) are shown as signs; everything is escaped for HTML.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+_BAR = "▏▎▍▌▋▊▉█"
+
+# numbers begin with a digit: JupyterLab strips an opacity or alpha of .7 from a notebook that is not trusted
+QUIET = "font-size:85%;opacity:0.7"
+MUTED = "opacity:0.6"
+BODY = "white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal"
+MONO = "font-family:monospace"
+FRAME = "border-left:3px solid rgba(128,128,128,0.45);padding-left:.8em;max-width:60em"
+
+
+def visible(text: str) -> str:
+    """`text` with control, bidirectional and invisible characters shown as signs (newline and tab stay)."""
+    return _INVISIBLE.sub(_sign, text)
+
+
+def escape(text: str) -> str:
+    """`text` made visible and safe inside HTML, attributes included."""
+    return html.escape(visible(text))
+
+
+def unmath(html: str) -> str:
+    """Escaped text whose dollars and backslashes stand alone, so that a notebook's math typesetter, which knows links
+    and macros of its own, finds no formula."""
+    return re.sub(r"[$\\]", r"<span>\g<0></span>", html)
+
+
+def fenced(text: str) -> str:
+    """`text` as a Markdown code block whose fence is longer than any run of backticks in it."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}text\n{visible(text)}\n{fence}"
+
+
+def element(tag: str, style: str, inner: str) -> str:
+    """An HTML element around `inner`, which must be safe already."""
+    return f'<{tag} style="{style}">{inner}</{tag}>'
+
+
+def numbered(blocks: Sequence[str]) -> str:
+    """One block as it is; several with their numbers."""
+    return blocks[0] if len(blocks) == 1 else "\n\n".join(f"({n}) {block}" for n, block in enumerate(blocks, 1))
+
+
+def bar(share: float, width: int = 8) -> str:
+    """A share (0 to 1) as a bar of so many characters."""
+    eighths = round(share * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (_BAR[rest - 1] if rest else "")).ljust(width)
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\N{SYMBOL FOR DELETE}"
+    if 0xD800 <= code <= 0xDFFF:
+        return "\N{REPLACEMENT CHARACTER}"
+    return f"⟨U+{code:04X}⟩"

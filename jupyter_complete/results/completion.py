@@ -1,0 +1,221 @@
+"""The result of a request: a value that knows its text, its tokens and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..protocol.doors import door
+from ..protocol.events import (
+    ModelInfo,
+    Reason,
+    Step,
+    Timing,
+    Usage,
+)
+from ..protocol.phrases import count, size
+from ..protocol.prompt_parts import Turn
+from ..protocol.request import Request
+from ..protocol.sampling import Sampling
+from ..protocol.structure import ChoiceScore
+from ..protocol.views import View, draw
+from .measures import perplexity
+
+if TYPE_CHECKING:
+    import pandas
+
+    from .trace import Trace
+
+TOKENS = "tokens"  # the form of a bundle that shows every token
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """A prompt's continuation. `str()` is its text; it displays itself in a notebook.
+
+    `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
+    `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
+    request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
+    for its `parent`, and shares with it the first `at` tokens.
+
+    Of a prompt that was composed, `prompt` is what it was settled to, `turns` the conversation that it ends, if it is
+    one, and `notes` what was decided. Where a form was asked for, `met` says whether the text has it, and `value` is
+    what it means then: the choice, the text, the object that was read; `choices` are the scores of all choices.
+    """
+
+    prompt: str
+    text: str
+    tokens: tuple[Step, ...]
+    finish_reason: Reason
+    usage: Usage
+    timing: Timing
+    model: ModelInfo | None
+    params: Sampling
+    seed: int | None = None
+    end: Step | None = None
+    prompt_ids: tuple[int, ...] = ()
+    prompt_tokens: tuple[Step, ...] = ()
+    request: Request | None = field(default=None, repr=False)
+    alternatives: tuple[Completion, ...] = field(default=(), repr=False)
+    continue_with: Callable[..., Completion] | None = field(default=None, repr=False)
+    parent: Completion | None = field(default=None, repr=False)
+    at: int | None = None
+    number: int = field(default=0, repr=False)  # of the request's continuations, from 0
+    turns: tuple[Turn, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    ahead: int = field(default=0, repr=False)  # characters of the prompt that were put before the text
+    trace: Trace | None = field(default=None, repr=False)  # what every token was chosen from, where it was recorded
+    met: bool | None = None
+    value: Any = None
+    choices: tuple[ChoiceScore, ...] = field(default=(), repr=False)
+    unmet: str = field(default="", repr=False)  # why the form was not met
+    _branches: list[Completion] = field(default_factory=list, repr=False)
+
+    def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
+        """This completion with up to `max_new_tokens` tokens added, from the KV cache where it is still there."""
+        if max_new_tokens is not None:
+            options["max_new_tokens"] = max_new_tokens
+        return self._continued(**options)
+
+    def branch(self, at: int, token: int | str | None = None, **options: Any) -> Completion:
+        """Another continuation after the first `at` tokens: `token`, an id or a text of one token, and what follows.
+
+        Without `token` that place is chosen anew, with another seed. `at` counts from the end where it is negative.
+        This completion stays as it is; `options` change its settings for the branch. Raises BadOption.
+        """
+        return self._continued(at=at, token=token, **options)
+
+    @property
+    def branches(self) -> tuple[Completion, ...]:
+        """The completions that go on from a place in this one, in the order they were made; `more` makes one too."""
+        return tuple(self._branches)
+
+    def adopt(self, branch: Completion) -> None:
+        """Keep a completion that goes on from this one."""
+        self._branches.append(branch)
+
+    @property
+    def typed(self) -> str:
+        """The text that was to be completed, as it was typed."""
+        return self.request.prompt if self.request else self.prompt
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp of the mean surprise (−logprob) of the scored prompt tokens; None where none were scored."""
+        return perplexity(self.prompt_tokens)
+
+    def view(self) -> View:
+        """Every token with what was weighed, the prompt's first where they are known; displays itself in a notebook."""
+        return draw(self)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """The tokens as a pandas frame, one row each; those of a scored prompt first. Needs pandas."""
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError("to_frame needs pandas. Install it with: pip install pandas") from None
+        parts = [("prompt", step) for step in self.prompt_tokens] + [("completion", step) for step in self.tokens]
+        columns = ("part", "id", "text", "logprob", "rank", "top")
+        rows = [(part, step.id, step.text, step.logprob, step.rank, step.top) for part, step in parts]
+        return pandas.DataFrame(rows, columns=list(columns))
+
+    def ending(self) -> str:
+        """The finish reason; for "stop" what it was that stopped it, and whether "length" is the window's."""
+        if self.finish_reason == "length" and self.usage.completion_tokens < self.params.max_new_tokens:
+            return "length (the window is full)"
+        if self.finish_reason != "stop":
+            return self.finish_reason
+        if self.choices:
+            return f"best of {len(self.choices)} choices"
+        if self.end is not None:
+            return "stop (end of text)"
+        if self.met is not None and not self.params.stop:
+            return "stop (whole)" if self.met else "stop (no token goes on)"
+        return "stop (stop string)"
+
+    def footer(self) -> str:
+        """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
+        decoded = sum(c.usage.completion_tokens for c in (self, *self.alternatives))
+        endings = [c.ending() for c in (self, *self.alternatives)]
+        several = len(set(endings)) > 1
+        ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
+        parts = [ended, *self._unmet(), count(decoded, "token")]
+        parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
+        if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
+            parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
+        if self.timing.first_token_s is not None:
+            parts.append(f"first token {self.timing.first_token_s * 1000:,.0f} ms")
+        parts.append(self._model_line())
+        if self.seed is not None:
+            parts.append(f"seed {self.seed}")
+        if self.trace is not None:
+            kept = f" of {len(self.trace)} steps, the rest is over trace_bytes" if self.trace.left_out else ""
+            parts.append(f"trace {size(self.trace.nbytes)}{kept}")
+        parts += self.notes
+        return " · ".join(part for part in parts if part)
+
+    def bundle(self, before: str = "", form: str = "text") -> Mapping[str, str]:
+        """MIME type to static content, with `before` (an echoed prompt) ahead of every continuation.
+
+        The form "tokens" is that of `view`.
+        """
+        made: Mapping[str, str] = door("bundle")(self, before, form)
+        return made
+
+    def _unmet(self) -> list[str]:
+        """In words, why continuations have not the form that was asked for."""
+        every = (self, *self.alternatives)
+        told = [(f"({n}) " * (len(every) > 1), c.unmet) for n, c in enumerate(every, 1) if c.unmet]
+        return ["; ".join(number + why for number, why in told)] if told else []
+
+    def _continued(self, **options: Any) -> Completion:
+        if self.continue_with is None:
+            raise TypeError("This completion did not come from a session, so there is no model to continue it with.")
+        return self.continue_with(self, **options)
+
+    def _model_line(self) -> str:
+        if self.model is None:
+            return self.request.model if self.request else ""
+        stored = f" from {self.model.quantized}" if self.model.quantized else ""
+        return f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})"
+
+    def measure_line(self) -> str:
+        """The footer of a scored or previewed text."""
+        total, measured = self.usage.prompt_tokens, len(self.prompt_tokens)
+        if self.finish_reason == "interrupted":
+            parts = ["interrupted", f"{measured:,} of {count(total, 'token')}"]
+        else:
+            parts = [count(total, "token")]
+        if self.perplexity is not None:
+            parts.append(f"perplexity {self.perplexity:,.2f}")
+        window = self.model.window if self.model else None
+        if self.request is not None and self.request.mode == "preview":
+            parts += _room(window, total, self.params.max_new_tokens)
+        return " · ".join([*parts, self._model_line(), *self.notes])
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        if self.request is not None and self.request.mode != "continue":
+            return f"<Completion: {self.measure_line()}>"
+        start = self.text if len(self.text) <= 60 else self.text[:59] + "…"
+        return f"<Completion {start!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the way back to the session and the tree of branches, which do not travel."""
+        return {**self.__dict__, "continue_with": None, "parent": None, "at": None, "_branches": []}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+        return self.bundle()
+
+
+def _room(window: int | None, used: int, asked: int) -> list[str]:
+    """What a prompt of `used` tokens leaves of the window, for `asked` new ones."""
+    if window is None:
+        return ["no fixed window", f"up to {asked:,} asked"]
+    left = window - used
+    if left < 1:
+        return [f"window {window:,}: it does not fit, shorten it by at least {count(1 - left, 'token')}"]
+    return [f"window {window:,}, {left:,} left", f"up to {asked:,} asked" + (f", {left:,} fit" if left < asked else "")]

@@ -1,0 +1,186 @@
+"""A completion in the making: the events of an engine folded, of one request or of many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from ..protocol.errors import CompleteError
+from ..protocol.events import (
+    Advance,
+    Answered,
+    Event,
+    Finish,
+    Leading,
+    Loading,
+    Prefill,
+    Reason,
+    Settled,
+    Step,
+    Timing,
+    Token,
+    Usage,
+)
+from ..protocol.request import Request
+from ..protocol.structure import read
+from .completion import Completion
+from .trace import Trace
+
+Done = Callable[[int, Completion | CompleteError], None]
+
+
+class Draft:
+    """A completion in the making: events in, texts at any time, a Completion when it ends.
+
+    Without a `request` it only follows a model being loaded. With an `earlier` one it begins from that one's first `at`
+    tokens, or from all of them.
+    """
+
+    def __init__(
+        self, request: Request | None = None, earlier: Completion | None = None, at: int | None = None
+    ) -> None:
+        num = request.sampling.num if request else 1
+        kept = earlier.tokens[:at] if earlier else ()
+        self.request = request
+        self.texts = [""] * num
+        self.loading: Loading | None = None
+        self.settled: Settled | None = None
+        self.prefill: Prefill | None = None
+        self.leading: Leading | None = None
+        self.finish: Finish | None = None
+        self._earlier = earlier
+        self._kept = len(kept)
+        self._steps: list[list[Step]] = [list(kept) for _ in self.texts]
+        self._new = [0] * num
+        self._ends: list[Step | None] = [None] * num
+
+    @property
+    def prompt(self) -> str:
+        """The prompt as the model has it, as far as that is known."""
+        return self.settled.prompt if self.settled else self.request.prompt if self.request else ""
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Loading):
+            self.loading = event
+        elif isinstance(event, Settled):
+            self.settled = event
+        elif isinstance(event, Prefill):
+            if self.prefill is None:
+                self._settle(event)
+            self.prefill = event
+        elif isinstance(event, Token):
+            self._add(event)
+        elif isinstance(event, Leading):
+            self.leading = event
+        elif isinstance(event, Finish):
+            self.finish = event
+            self.texts = [text + tail for text, tail in zip(self.texts, event.tails, strict=True)]
+
+    def interrupt(self) -> None:
+        """End here: the engine was stopped and has not answered yet."""
+        if self.prefill is None:  # so it has not said what may be shown of an earlier text
+            self.texts = ["".join(step.text for step in steps) for steps in self._steps]
+        self._end("interrupted")
+
+    def fail(self) -> None:
+        """End here: the engine raised an error."""
+        self._end("error")
+
+    def completion(self, continue_with: Callable[..., Completion] | None = None) -> Completion:
+        """The finished value; its alternatives are the request's other continuations."""
+        first, *others = (self._one(index, continue_with) for index in range(len(self.texts)))
+        return replace(first, alternatives=tuple(others))
+
+    def _end(self, reason: Reason) -> None:
+        if self.leading is not None and not any(self._new):
+            for token in self.leading.tokens():
+                self._add(token)
+        usage = Usage(self.prefill.total, self.prefill.cached) if self.prefill else Usage()
+        num = len(self.texts)
+        self.take(Finish((reason,) * num, ("",) * num, usage, Timing()))
+
+    def _add(self, event: Token) -> None:
+        self._new[event.index] += 1
+        if event.end:
+            self._ends[event.index] = event.step
+        else:
+            self._steps[event.index].append(event.step)
+        self.texts[event.index] += event.shown
+
+    def _settle(self, event: Prefill) -> None:
+        """Begin from a prefix: what was flushed at its end is open again."""
+        self.texts = [event.settled] * len(self.texts)
+        for steps in self._steps:
+            loose = sum(len(step.text) for step in steps) - event.decoded
+            if steps and loose > 0:
+                steps[-1] = replace(steps[-1], text=steps[-1].text[:-loose])
+
+    def _one(self, index: int, continue_with: Callable[..., Completion] | None) -> Completion:
+        request, finish = self.request, self.finish
+        assert request is not None
+        assert finish is not None
+        seed = request.sampling.seed
+        composed = self.settled or self._earlier
+        met = finish.met[index] if finish.met else None
+        form = request.structure if request.mode == "continue" else None
+        met, value, unmet = read(form, self.texts[index], met, finish.choices)
+        return Completion(
+            prompt=self.prompt,
+            text=self.texts[index],
+            tokens=tuple(self._steps[index]),
+            finish_reason=finish.reasons[index],
+            usage=replace(finish.usage, completion_tokens=self._new[index]),
+            timing=finish.timing,
+            model=finish.model,
+            params=request.sampling,
+            seed=None if seed is None else seed + index,
+            end=self._ends[index],
+            prompt_ids=finish.prompt_ids,
+            prompt_tokens=finish.prompt_steps or (self._earlier.prompt_tokens if self._earlier else ()),
+            request=request,
+            continue_with=continue_with,
+            parent=self._earlier,
+            at=self._kept if self._earlier else None,
+            number=index,
+            turns=composed.turns if composed else (),
+            notes=composed.notes if composed else (),
+            ahead=composed.ahead if composed else 0,
+            trace=self._traced(),
+            met=met,
+            value=value,
+            choices=finish.choices,
+            unmet=unmet,
+        )
+
+    def _traced(self) -> Trace | None:
+        """The trace from the first token on, where what this goes on from has one up to that place."""
+        new: Any = self.finish.found if self.finish else None
+        held = self._earlier.trace if self._earlier else None
+        if new is None or held is None or not held.leads_to(new):
+            return cast("Trace | None", new)
+        return held.cut(new.first - held.first).joined(new)
+
+
+class Answers(Draft):
+    """`done` gets each request's key and its Completion, or the error that it ended in, as they come."""
+
+    def __init__(self, requests: Mapping[int, Request], done: Done) -> None:
+        super().__init__()
+        self.advance = Advance(0, 0, 0)
+        self._requests = requests
+        self._report = done
+
+    def take(self, event: Event) -> None:
+        if isinstance(event, Advance):
+            self.advance = event
+        elif isinstance(event, Answered):
+            self._report(event.key, event.error or self._folded(event))
+        else:
+            super().take(event)
+
+    def _folded(self, event: Answered) -> Completion:
+        draft = Draft(self._requests[event.key])
+        for part in event.events:
+            draft.take(part)
+        return draft.completion()

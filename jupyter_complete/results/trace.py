@@ -1,0 +1,299 @@
+"""What a completion was made of, step by step: a value of numpy arrays that any view can be drawn from.
+
+S steps, V tokens in the vocabulary, H tokens of every step kept exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
+from os import PathLike, fspath
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from ..protocol.config import Complete
+from ..protocol.errors import BadOption, NotATrace
+from ..protocol.events import ModelInfo
+from ..protocol.findings import Distribution, Embedding, Finding, Weight
+from ..protocol.phrases import count, size
+from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.views import Displayed, draw
+from . import replay, trace_file
+from .fast_replay import NONE, Levels
+from .replay import Row
+from .token_bytes import Pieces
+
+KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+SHOWN = 20  # rows of a distribution
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Displayed):
+    """The steps of one completion with the logits each was chosen from; `replay` and `distribution` need no model.
+
+    `before` are the ids that the decoder held ahead of the first step recorded, which is step `first` of the
+    completion; `ids` the tokens that were taken, `forced` those of them that were given and not chosen. Logits are
+    float16 [S, V], those of the H likeliest float32 beside them, and whole rows float32 where that alone repeats the
+    choice (`exact`). `drawn` is u of every step, nan where nothing was drawn. `mask_ids` are the ids that the model's
+    own rules forbade, or alone allowed (`mask_keeps`), up to `mask_ends` of each step.
+    """
+
+    prompt: str
+    text: str
+    prompt_ids: tuple[int, ...]
+    before: tuple[int, ...]
+    first: int
+    sampling: Sampling
+    model: ModelInfo
+    left_out: int
+    ids: np.ndarray
+    forced: np.ndarray
+    logits: np.ndarray
+    head_ids: np.ndarray
+    head_logits: np.ndarray
+    drawn: np.ndarray
+    exact_steps: np.ndarray
+    exact_logits: np.ndarray
+    mask_ids: np.ndarray
+    mask_ends: np.ndarray
+    mask_keeps: np.ndarray
+    pieces: Pieces = field(repr=False)
+    found: Mapping[str, Finding] = field(default_factory=dict, repr=False)  # what a file held beside it, by question
+
+    @property
+    def seed(self) -> int | None:
+        """Of the draws; None where nothing was drawn."""
+        return self.sampling.seed
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {len(self)} steps of {self.size:,} logits, {self.nbytes:,} bytes, {self.model.name}>"
+
+    @property
+    def size(self) -> int:
+        """V, the logits of a step."""
+        return int(self.logits.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what was recorded, without the vocabulary's texts, which all traces of a model share."""
+        return sum(array.nbytes for array in (getattr(self, one) for one in ARRAYS))
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The texts of the tokens recorded, each by itself."""
+        return tuple(self.pieces.text(int(id)) for id in self.ids)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether an encoder read the prompt, so that the decoder began with a start token of its own."""
+        return self.before[: len(self.prompt_ids)] != self.prompt_ids
+
+    def row(self, step: int) -> Row:
+        """The logits of a step, float32."""
+        exact = self._exact.get(step)
+        if exact is not None:
+            scores = self.exact_logits[exact].copy()
+        else:
+            scores = restored(self.logits[step], self.head_ids[step], self.head_logits[step])
+        return Row(scores, self.head_ids[step].astype(np.int64))
+
+    def weight(self, step: int, id: int) -> tuple[int, float]:
+        """Rank and probability of a token at a step, with no settings at all."""
+        scores = self.row(self.place(step)).scores
+        mass = np.exp(scores.astype(np.float64) - scores.max())
+        return 1 + int((scores > scores[id]).sum()), float(mass[id] / mass.sum())
+
+    def distribution(self, step: int, top: int = SHOWN, **knobs: Any) -> Distribution:
+        """What step `step` chooses from under `knobs` (temperature, top_k, top_p, min_p, repetition_penalty), each as
+        it was where it is not given; `top` tokens of it and those picked. Raises BadOption."""
+        asked, step = self._asked(knobs), self.place(step)
+        raw, row = self.row(step), self._scored(step, asked)
+        draw = float(self._draws(None)[step])
+        picked = replay.pick(row, asked, draw)
+        raw.grow(min(top, self.size))
+        ids = np.array(list(dict.fromkeys([*raw.head[:top].tolist(), int(self.ids[step]), picked])), np.int64)
+        ids = replay.ordered(raw.scores, np.sort(ids))
+        probs, cut = replay.probabilities(row, asked), replay.reasons(row, asked, ids)
+        high = np.cumsum(probs)
+        norm = float(raw.most + np.log(np.exp(raw.scores.astype(np.float64) - raw.most).sum()))
+        scaled = row.scores[ids] / max(COLDEST, asked.temperature or 1.0)
+        rows = [
+            Weight(
+                id,
+                self.pieces.text(id),
+                float(raw.scores[id]),
+                float(scaled[place]),
+                float(np.exp(raw.scores[id] - norm)),
+                cut[place],
+                float(probs[id]),
+                float(high[id] - probs[id]),
+                float(high[id]),
+            )
+            for place, id in enumerate(ids.tolist())
+        ]
+        told = None if asked.greedy or np.isnan(draw) else draw
+        kept = int(np.count_nonzero(probs))
+        return Distribution(step, tuple(rows), asked, told, int(self.ids[step]), picked, kept, self.size)
+
+    def replay(self, seed: int | None = None, **knobs: Any) -> np.ndarray:
+        """The id that every step would pick under `knobs`, int64 [S], each after the text as it was recorded; with a
+        `seed`, by that one's draws. A step whose token was forced keeps it. Raises BadOption."""
+        asked, drawn = self._asked(knobs), self._draws(seed)
+        picked = [
+            int(self.ids[step]) if forced else self._pick(step, asked, float(drawn[step]))
+            for step, forced in enumerate(self.forced)
+        ]
+        return np.array(picked, np.int64)
+
+    def prepare(self) -> None:
+        """Do what the first replay would do, so that somebody who moves a slider need not wait for it."""
+        for levels in self._levels.values():
+            levels.prepare()
+
+    def view(self, steps: Sequence[int] = (0,), vectors: Embedding | None = None) -> Any:
+        """The stations that need no model, with the distributions of some `steps`; displays itself in a notebook."""
+        return draw(self, steps=steps, vectors=vectors)
+
+    def footer(self) -> str:
+        """One quiet line: steps, size, model, seed."""
+        parts = [count(len(self), "step"), f"trace {size(self.nbytes)}"]
+        parts += [f"{self.left_out:,} more over trace_bytes"] * (self.left_out > 0)
+        stored = f" from {self.model.quantized}" if self.model.quantized else ""
+        parts.append(f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})")
+        return " · ".join(parts + [f"seed {self.seed}"] * (self.seed is not None))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write one file that `open_trace` reads without the model, what was found inside it included."""
+        plain = {name: getattr(self, name) for name in PLAIN}
+        plain |= {
+            "sampling": asdict(self.sampling),
+            "model": asdict(self.model),
+            "special": sorted(self.pieces.special),
+        }
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        arrays |= {"blob": self.pieces.blob, "ends": self.pieces.ends}
+        trace_file.write(path, plain, arrays, self.found)
+
+    def cut(self, steps: int) -> Trace:
+        """The first steps of it."""
+        ids = {name: getattr(self, name)[:steps] for name in PER_STEP}
+        few = self.exact_steps < steps
+        ends = self.mask_ends[:steps]
+        return replace(
+            self,
+            **ids,
+            exact_steps=self.exact_steps[few],
+            exact_logits=self.exact_logits[few],
+            mask_ids=self.mask_ids[: int(ends[-1]) if len(ends) else 0],
+            left_out=0,
+            found={},
+        )
+
+    def leads_to(self, later: Trace) -> bool:
+        """Whether a later one goes on from one of these steps, and both were chosen by the same settings."""
+        alike = all(getattr(self.sampling, name) == getattr(later.sampling, name) for name in KNOBS)
+        return alike and self.first <= later.first <= self.first + len(self)
+
+    def joined(self, later: Trace) -> Trace:
+        """This one and a later one that goes on right behind it, by the same model."""
+        both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}
+        both["exact_steps"] = np.concatenate([self.exact_steps, later.exact_steps + len(self)])
+        both["mask_ends"] = np.concatenate([self.mask_ends, later.mask_ends + len(self.mask_ids)])
+        return replace(later, **both, found={}, before=self.before, first=self.first, text=later.text)
+
+    @cached_property
+    def _exact(self) -> dict[int, int]:
+        return {int(step): place for place, step in enumerate(self.exact_steps)}
+
+    def _scored(self, step: int, asked: Sampling) -> Row:
+        """The row of a step after the penalty and the model's own rules."""
+        row = replay.penalised(self.row(step), self._seen(step, asked), asked.repetition_penalty)
+        begin, end = int(self.mask_ends[step - 1]) if step else 0, int(self.mask_ends[step])
+        return replay.masked(row, self.mask_ids[begin:end].astype(np.int64), bool(self.mask_keeps[step]))
+
+    def _pick(self, step: int, asked: Sampling, draw: float) -> int:
+        """The id that `asked` picks at a step."""
+        levels = self._levels.get(step)
+        if levels is None:
+            return replay.pick(self._scored(step, asked), asked, draw)
+        seen = self._named[: self._known[step]] if asked.repetition_penalty != 1.0 else NONE
+        return levels.pick(asked, draw, seen)
+
+    @cached_property
+    def _named(self) -> np.ndarray:
+        """Every id of the text once, in the order in which they first come."""
+        return np.array(list(dict.fromkeys([*self.before, *self.ids.tolist()])), np.int64)
+
+    @cached_property
+    def _known(self) -> np.ndarray:
+        """How many of these had come before each step."""
+        new = np.zeros(len(self.before) + len(self), np.int64)
+        _, first = np.unique(np.array([*self.before, *self.ids.tolist()]), return_index=True)
+        new[first] = 1
+        return np.concatenate([[0], np.cumsum(new)])[len(self.before) :]
+
+    @cached_property
+    def _levels(self) -> dict[int, Levels]:
+        """The steps that are recorded as float16 and of which nothing was forbidden."""
+        begins = np.concatenate([[0], self.mask_ends[:-1]])
+        plain = (begins == self.mask_ends) & ~self.mask_keeps
+        steps = [step for step in np.flatnonzero(plain).tolist() if step not in self._exact]
+        return {step: Levels(self.logits[step], self.head_ids[step], self.head_logits[step]) for step in steps}
+
+    def _seen(self, step: int, asked: Sampling) -> Sequence[int]:
+        """The ids that the repetition penalty is on."""
+        return [*self.before, *self.ids[:step].tolist()] if asked.repetition_penalty != 1.0 else ()
+
+    def _draws(self, seed: int | None) -> np.ndarray:
+        """u of every step: as recorded, or of a seed; a completion that drew nothing has those of seed 0."""
+        if seed is None and not np.isnan(self.drawn).any():
+            return self.drawn
+        return replay.draws(seed or 0, len(self), skip=self.first)
+
+    def _asked(self, knobs: Mapping[str, Any]) -> Sampling:
+        for name in knobs:
+            if name not in KNOBS:
+                raise BadOption(f"{name} cannot be replayed.", f"Give some of {', '.join(KNOBS)}.")
+        checked = Complete().checked(knobs)
+        return replace(self.sampling, **{name: checked[name] for name in knobs})
+
+    def place(self, step: int) -> int:
+        """A step counted from 0; a negative one counts from the end. Raises BadOption."""
+        if not -len(self) <= step < len(self):
+            raise BadOption(f"The trace has {len(self)} steps, and {step} is none.", f"Give 0 to {len(self) - 1}.")
+        return step % len(self)
+
+
+PLAIN = ("prompt", "text", "prompt_ids", "before", "first", "left_out")
+ARRAYS = tuple(one.name for one in fields(Trace) if one.type == "np.ndarray")
+PER_STEP = ("ids", "forced", "logits", "head_ids", "head_logits", "drawn", "mask_ends", "mask_keeps")
+
+
+def restored(logits: np.ndarray, head_ids: np.ndarray, head_logits: np.ndarray) -> np.ndarray:
+    """A row of float16 as float32, with the exact ones put back; no other is larger than these."""
+    scores = logits.astype(np.float32)
+    if len(head_ids) < len(scores):
+        np.minimum(scores, head_logits[-1], out=scores)
+    scores[head_ids] = head_logits
+    return scores
+
+
+def open_trace(path: str | PathLike[str]) -> Trace:
+    """The trace that a file holds; needs neither the model nor torch. Raises NotATrace, or OSError for no file."""
+    try:
+        plain, read, found = trace_file.read(path)
+        arrays: dict[str, Any] = dict(read)
+        pieces = Pieces(arrays.pop("blob"), arrays.pop("ends"), frozenset(plain.pop("special")))
+        sampling, model = Sampling(**plain.pop("sampling")), ModelInfo(**plain.pop("model"))
+        trace = Trace(**plain, sampling=sampling, model=model, pieces=pieces, found=found, **arrays)
+        if len({len(getattr(trace, name)) for name in PER_STEP}) != 1 or len(pieces.ends) != trace.size:
+            raise ValueError("its parts do not belong together")
+        return trace
+    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError):
+        raise NotATrace(f"{fspath(path)} holds no trace that can be read.", "Give a file that save wrote.") from None

@@ -1,0 +1,233 @@
+"""The resident models of a kernel: loaded once, kept, unloaded. Owns the weights; opens engines by name only."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from threading import Event as StopEvent
+from typing import Any, cast
+
+from ..protocol.doors import door, is_open
+from ..protocol.engine import Engine, Footprint, Opener
+from ..protocol.errors import BadOption, NotAModel, UnknownModel
+from ..protocol.events import Event, Loading
+from ..protocol.questions import Question
+from ..protocol.request import Request
+from ..results.draft import Draft
+from ..sources import catalog
+from ..sources.catalog import Source
+from .stream import Stream, loading_only
+from .worker import Worker
+
+
+@dataclass
+class Resident:
+    """A model's place in the kernel: its engine once it is ready, and the thread that owns it."""
+
+    source: Source
+    dtype: str
+    device: str
+    worker: Worker
+    engine: Engine | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """What an unload gave back, in bytes of resident memory measured, and who still holds the model."""
+
+    name: str
+    weight_bytes: int
+    freed_bytes: int
+    held_by: tuple[str, ...]
+
+
+class Models:
+    """Residents by name."""
+
+    def __init__(self) -> None:
+        self._residents: dict[str, Resident] = {}  # by what _key says
+        self._registered: dict[str, Source] = {}
+        self._given_back: set[str] = set()  # names of the user's own objects that were unloaded
+
+    def __iter__(self) -> Iterator[Resident]:
+        return iter(list(self._residents.values()))
+
+    def names(self) -> list[str]:
+        """Every name that can be given without a path or a hub id."""
+        return [source.name for source in self.sources()]
+
+    def sources(self) -> list[Source]:
+        """What is resident, and what can be loaded by name."""
+        found: dict[str, Source] = {}
+        for source in (*(one.source for one in self), *self._registered.values(), *catalog.CATALOG.values()):
+            found.setdefault(source.name, source)
+        return list(found.values())
+
+    def find(self, name: str) -> Source:
+        """What `name` means; a registered name comes first."""
+        if (held := self.get(name)) is not None:
+            return held.source
+        if name in self._registered:
+            return self._registered[name]
+        if name in self._given_back:  # a hub may have a stranger's model of this name
+            raise UnknownModel(
+                f"{name} was an object of yours, and it is unloaded.", f"Register it again: jc.register({name!r}, …)."
+            )
+        return catalog.find(name, self.names())
+
+    def register(self, name: str, model: Any, tokenizer: Any) -> None:
+        """Let `name` mean a model and tokenizer that the user has in memory; raises BadOption or NotAModel."""
+        if not (isinstance(name, str) and name.strip()):
+            raise BadOption("A model is registered by a name.", "Give a text that is not empty.")
+        if not (hasattr(model, "forward") and hasattr(model, "config") and hasattr(tokenizer, "decode")):
+            kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
+            raise NotAModel(f"register was given {kinds}.", "Give a transformers model and its tokenizer.")
+        if self.get(name) is not None:
+            self.unload(name)
+        self._given_back.discard(name)
+        self._registered[name] = Source(name=name, kind="registered", model=model, tokenizer=tokenizer)
+
+    def resident(self, name: str, dtype: str, device: str) -> Resident:
+        """The resident called `name`, made if there is none; its weights are read by its first job."""
+        if (held := self.get(name)) is not None:
+            return held
+        source = self.find(name)
+        return self._residents.setdefault(self._key(name), Resident(source, dtype, device, Worker(name)))
+
+    def get(self, name: str) -> Resident | None:
+        """The resident that `name` means, which may be another name of the same path."""
+        if (held := self._residents.get(self._key(name))) is not None:
+            return held
+        return next((one for one in self if one.name == name), None)
+
+    def _key(self, name: str) -> str:
+        """What a resident is found by: a path whole, however it was written."""
+        if name in self._registered or name in catalog.CATALOG:
+            return name
+        return catalog.whole_path(name) or name
+
+    def load(self, name: str, dtype: str, device: str) -> Stream:
+        """Get a model ready; another dtype or device than it has now loads it anew."""
+        held = self.get(name)
+        own = self.find(name).kind == "registered"
+        if own and (dtype, device) != ("auto", "auto") and not (held and _same(held, dtype, device)):
+            raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
+        if held is not None and not _same(held, dtype, device):
+            self.unload(name)
+        resident = self.resident(name, dtype, device)
+        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Draft())
+
+    def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
+        """Queue a request; the model is loaded first if it is not ready."""
+        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), draft)
+
+    def submit_many(self, resident: Resident, requests: Iterable[tuple[int, Request]], draft: Draft) -> Stream:
+        """Queue many requests that are answered together."""
+        return self._submit(resident, lambda engine, stop: engine.stream_many(requests, stop), draft)
+
+    def _submit(
+        self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], draft: Draft
+    ) -> Stream:
+        def job(stop: StopEvent) -> Iterator[Event]:
+            yield from self._ready(resident, stop)
+            assert resident.engine is not None
+            yield from events(resident.engine, stop)
+
+        waits = resident.engine is None and resident.worker.pending > 0
+        stream = resident.worker.submit(job, draft)
+        if waits:
+            stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
+        return stream
+
+    def examine(self, resident: Resident, question: Question) -> Stream:
+        """Queue a question about the inside of a model, loaded first if it is not ready; the answer is the draft's
+        `finish.found`."""
+
+        def job(stop: StopEvent) -> Iterator[Event]:
+            yield from self._ready(resident, stop)
+            assert resident.engine is not None
+            yield from resident.engine.examine(question, stop)
+
+        return resident.worker.submit(job, Draft())
+
+    def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
+        """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
+        if resident.engine is not None:
+            return
+        opener = cast(Opener, door("engine"))
+        try:
+            resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
+        finally:
+            if resident.engine is None and resident.worker.pending <= 1:
+                self._forget(resident)
+                resident.worker.end()
+
+    def _forget(self, resident: Resident) -> None:
+        for key in [key for key, one in self._residents.items() if one is resident]:
+            del self._residents[key]
+
+    def footprint(self, resident: Resident) -> Footprint | None:
+        return resident.engine.footprint() if resident.engine is not None else None
+
+    def unload(self, name: str, namespace: Mapping[str, Any] | None = None) -> Unloaded:
+        """Let go of a model and its thread, whose requests are stopped; `namespace` is searched for who still holds it.
+
+        Raises UnknownModel.
+        """
+        resident = self.get(name)
+        if resident is None:
+            raise UnknownModel(f"{name} is not resident.", "%complete_model status shows what is.")
+        self._forget(resident)
+        before = _resident_bytes()
+        weights = footprint.weight_bytes if (footprint := self.footprint(resident)) else 0
+        if self._registered.pop(resident.name, None) is not None:
+            self._given_back.add(resident.name)
+        ended = resident.worker.close(timeout=5.0)
+        watched = weakref.ref(resident.engine.model) if resident.engine is not None else None
+        resident.engine = None
+        resident.source = replace(resident.source, model=None, tokenizer=None)
+        _release()
+        held = _holders(watched() if watched else None, namespace or {})
+        if not ended:
+            held = (*held, "its thread, which is still working")
+        return Unloaded(name, weights, max(0, before - _resident_bytes()), held)
+
+
+def _same(resident: Resident, dtype: str, device: str) -> bool:
+    """Whether a resident already is what is asked for; "auto" asks for nothing."""
+    info = resident.engine.info if resident.engine is not None else None
+    have = (info.dtype, info.device) if info else (resident.dtype, resident.device)
+    return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))
+
+
+def _release() -> None:
+    if is_open("release"):
+        door("release")()
+    else:
+        gc.collect()
+
+
+def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+    """Who still refers to `model`: names of the namespace first, else the kinds of objects."""
+    if model is None:
+        return ()
+    if names := _names_of(model, namespace):
+        return names
+    kinds = {type(holder).__name__ for holder in gc.get_referrers(model) if type(holder).__name__ != "frame"}
+    return tuple(sorted(f"an object of type {kind}" for kind in kinds)) or ("something unknown",)
+
+
+def _names_of(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name, value in list(namespace.items()) if value is model)
+
+
+def _resident_bytes() -> int:
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,94 @@
+"""What options ask for: the settings in force, those of a task among them, and what a text is put to the model as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
+from typing import Any, Protocol, runtime_checkable
+
+from ..prompt import compose as prompts
+from ..prompt.schema import structure_of
+from ..prompt.tasks.registry import Tasks
+from ..prompt.tasks.task import Task, refuse_alone
+from ..protocol.config import Complete
+from ..protocol.errors import BadOption, EmptyPrompt
+from ..protocol.prompt_parts import Composed, Excerpt, Text, Turn, plain
+from ..protocol.request import Framing
+from ..protocol.structure import Choices, Structure
+
+
+@runtime_checkable
+class HasName(Protocol):
+    """A model as Python holds it, jupyter_complete.Model."""
+
+    @property
+    def name(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Options checked: `settings` are those in force, of which `beneath` are the task's."""
+
+    settings: Mapping[str, Any]
+    framing: Framing
+    structure: Structure | None = None
+    task: Task | None = None
+    beneath: Mapping[str, Any] = field(default_factory=dict)
+
+
+def asked(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options: Mapping[str, Any]) -> Asked:
+    """What `options` ask for above the settings of `config`. Raises BadOption."""
+    options = config.asked(options)
+    settings = config.checked(options)
+    framing = _framing(config, settings, options)
+    structure = structure_of(settings, namespace)
+    if isinstance(structure, Choices) and any(options.get(name, 1) > 1 for name in ("num", "beams")):
+        raise BadOption("Of choices one is taken, and none is sampled.", "Leave out num (-n) and beams (--beams).")
+    if not framing.task:
+        refuse_alone(framing)
+        return Asked(settings, framing, structure)
+    task = tasks.find(framing.task).checked(framing)
+    beneath = task.beneath(framing)
+    if structure is not None:  # which has an end of its own
+        beneath.pop("stop", None)
+    return Asked(config.checked({**beneath, **options}), framing, structure, task, beneath)
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as Python gives them, with a model by its name; raises BadOption for those that cells alone have."""
+    asked = dict(options)
+    for name in asked:
+        if (trait := Complete.class_traits().get(name)) is not None and trait.metadata.get("cell_only"):
+            raise BadOption(f"{name} is for cells only.", "Leave it out; the result is the value of this call.")
+    if isinstance(model := asked.get("model"), PathLike):
+        asked["model"] = fspath(model)
+    elif isinstance(model, HasName):
+        asked["model"] = model.name
+    return asked
+
+
+def composed(
+    text: Text, what: Asked, turns: tuple[Turn, ...], excerpts: tuple[Excerpt, ...], config: Complete
+) -> Composed | None:
+    """What a text is put to the model as, after the `turns` of its conversation; None where it is as it stands.
+
+    Raises EmptyPrompt for blanks that are no text to go on from, but a message.
+    """
+    if (what.task or what.framing.chat or what.framing.thread) and not plain(text).strip():
+        raise EmptyPrompt("The prompt is empty.", "Write the text to put to the model.")
+    if what.task is not None:
+        name, wordings = f"--task {what.task.name}", what.task.wordings(text, what.framing)
+    elif what.framing.chat or what.framing.thread:
+        name, wordings = "--thread" if what.framing.thread else "--chat", prompts.as_message(text, turns)
+    elif excerpts or any(not isinstance(part, str) for part in text):
+        name, wordings = "", prompts.as_it_is(text)
+    else:
+        return None
+    return Composed(wordings, excerpts, name, config.value_tokens, config.context_tokens)
+
+
+def _framing(config: Complete, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:
+    """How the text is to be put; what only a cell can ask for counts where it was asked for."""
+    of_cells = {"raw": True, "context": 0, "error": False}
+    return replace(config.framing(settings), **{name: options.get(name, other) for name, other in of_cells.items()})

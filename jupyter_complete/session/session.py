@@ -1,0 +1,284 @@
+"""The one path from a prompt to a Stream, which magics, panels, command line and Python share.
+
+A Session owns the settings, the resident models and the history of a kernel.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from operator import index
+from typing import Any, SupportsIndex
+
+from ..prompt import compose as prompts
+from ..prompt.tasks.registry import Tasks
+from ..protocol.config import Complete
+from ..protocol.errors import BadOption, BadPrompt, CompleteError
+from ..protocol.phrases import count
+from ..protocol.prompt_parts import Excerpt, Text, Turn, plain
+from ..protocol.request import Framing, Mode, Request
+from ..protocol.sampling import Sampling
+from ..protocol.structure import Choices
+from ..results.completion import Completion
+from ..results.draft import Answers, Done, Draft
+from .residents import Models
+from .resolve import Asked, asked, composed
+from .stream import Stream
+
+REMEMBERED = 200  # completions kept in the history
+SEEDS = 2**63  # of which the last is the largest that an option takes
+
+
+class Session:
+    """Settings, resident models and history. `namespace` is searched for who still holds an unloaded model."""
+
+    def __init__(self, config: Complete | None = None, namespace: Mapping[str, Any] | None = None) -> None:
+        self.config = config or Complete()
+        self.models = Models()
+        self.namespace = namespace if namespace is not None else {}
+        self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.tasks = Tasks(lambda: self.config.tasks_folder)
+        self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
+        self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
+        self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
+
+    def known(self) -> dict[str, list[str]]:
+        """The names that an option's tag `known` stands for."""
+        return {"models": self.models.names(), "threads": list(self.threads), "tasks": self.tasks.names()}
+
+    @property
+    def last(self) -> Completion | None:
+        """The newest completion."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def last_continued(self) -> Completion | None:
+        """The newest completion that continued a text: none that only measured one."""
+        continued = (one for one in reversed(self.history) if one.request and one.request.mode == "continue")
+        return next(continued, None)
+
+    def stream(
+        self,
+        prompt: str | Text,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: Sequence[Excerpt] = (),
+        **options: Any,
+    ) -> Stream:
+        """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
+        or UnknownModel at once; what the model has to say comes with the stream.
+
+        A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
+        """
+        text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
+        what = asked(self.config, self.tasks, self.namespace, options)
+        sampling = self._seeded(self.config.sampling(what.settings))
+        request = self._request(text, what, sampling, mode, typed, tuple(excerpts))
+        return self._submit(request, Draft(request))
+
+    def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
+        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
+        plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
+        what = asked(self.config, self.tasks, self.namespace, options)
+        sampling = self._seeded(self.config.sampling(what.settings))
+        self.models.find(what.settings["model"])
+        made: dict[int, Request | CompleteError] = {}
+        for key, text in texts.items():
+            own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
+            try:
+                made[key] = self._request((prompts.checked(text),), what, own)
+            except BadPrompt as error:
+                made[key] = error
+        return made
+
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+        """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
+        followed. The longest come first: the last ones to run shall be short."""
+        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
+        model = next(iter(requests.values())).model
+        resident = self.models.resident(model, self.config.dtype, self.config.device)
+        return self.models.submit_many(resident, longest_first, Answers(requests, done))
+
+    def _request(
+        self,
+        text: Text,
+        what: Asked,
+        sampling: Sampling,
+        mode: Mode = "continue",
+        typed: str | None = None,
+        excerpts: tuple[Excerpt, ...] = (),
+    ) -> Request:
+        if mode != "continue":
+            sampling = replace(sampling, num=1, beams=1)
+        if isinstance(what.structure, Choices):  # all are weighed, and nothing is drawn
+            sampling = replace(sampling, num=1, beams=1, seed=None)
+        turns = self.threads.get(what.framing.thread, ()) if what.framing.thread else ()
+        return Request(
+            prompt=prompts.checked(plain(text) if typed is None else typed),
+            sampling=sampling,
+            framing=what.framing,
+            composed=composed(text, what, turns, excerpts, self.config),
+            beneath=what.beneath,
+            mode=mode,
+            model=what.settings["model"],
+            inspect=what.settings["inspect"],
+            lookup=what.settings["lookup"],
+            structure=what.structure,
+            trace=self._traced(what.settings, mode),
+        )
+
+    @staticmethod
+    def _traced(settings: Mapping[str, Any], mode: Mode) -> int:
+        """The bytes a trace may take; raises BadOption where there would be several continuations to trace."""
+        if not settings["trace"] or mode != "continue":
+            return 0
+        if settings["num"] > 1 or settings["beams"] > 1:
+            raise BadOption("A trace is of one continuation.", "Leave out num (-n) and beams (--beams).")
+        return int(settings["trace_bytes"])
+
+    def complete(self, prompt: str, **options: Any) -> Completion:
+        """The completion of `prompt`, when it is done."""
+        return self.stream(prompt, **options).result()
+
+    def more(self, completion: Completion, **options: Any) -> Stream:
+        """Begin to continue a completion where it ended, with its own settings but for `options`.
+
+        With `inspect=True` the prompt's tokens are measured too, where they are not known yet.
+        """
+        return self._go_on(completion, len(completion.tokens), (), {"seed": completion.seed}, options)
+
+    def branch(self, completion: Completion, at: int, token: int | str | None = None, **options: Any) -> Stream:
+        """Begin another continuation after a completion's first `at` tokens, with its own settings but for `options`.
+
+        It begins with `token`, an id or a text of one token; without one the seed is another. With `inspect=True` the
+        prompt's tokens are measured too, where they are not known yet. Raises BadOption.
+        """
+        place = _place(at, len(completion.tokens))
+        if token is None:
+            return self._go_on(completion, place, (), {"seed": None}, options)
+        return self._go_on(completion, place, (_token(token, completion, place),), {"seed": completion.seed}, options)
+
+    def _go_on(
+        self,
+        completion: Completion,
+        at: int,
+        forced: tuple[int | str, ...],
+        own: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Stream:
+        """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
+        options = self.config.asked(options)
+        for name in options:
+            if name not in Sampling.__dataclass_fields__ and name != "inspect":
+                raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")
+        changed = {name: value for name, value in self.config.checked(options).items() if name in options}
+        inspect = changed.pop("inspect", False)
+        if "stop" in changed:
+            changed["stop"] = tuple(changed["stop"])
+        before = completion.request
+        request = Request(
+            prompt=completion.prompt,
+            sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
+            framing=before.framing if before else Framing(),
+            beneath=before.beneath if before else {},
+            model=before.model if before else self.config.model,
+            prompt_ids=completion.prompt_ids or None,
+            prefix=tuple(step.id for step in completion.tokens[:at]),
+            forced=forced,
+            inspect=inspect and not completion.prompt_tokens,
+            lookup=self.config.lookup,
+            trace=self._trace_on(completion, changed),
+            structure=before.structure if before and not isinstance(before.structure, Choices) else None,
+        )
+        return self._submit(request, Draft(request, completion, at))
+
+    def _trace_on(self, completion: Completion, changed: Mapping[str, Any]) -> int:
+        """The bytes a trace may take of what goes on from a completion: none where that has none."""
+        several = changed.get("num", 1) > 1 or changed.get("beams", completion.params.beams) > 1
+        return 0 if completion.trace is None or several else self.config.trace_bytes
+
+    def _submit(self, request: Request, draft: Draft) -> Stream:
+        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
+        stream = self.models.submit(resident, request, draft)
+        stream.continue_with = self._continued
+        stream.when_done = self._remember
+        return stream
+
+    def _remember(self, done: Completion) -> None:
+        """Keep `done` as the newest; a request that failed before it had any text takes no completion's place."""
+        if done.finish_reason == "error" and not done.text:
+            return
+        self.history.append(done)
+        self._say(done)
+        if done.parent is not None:
+            for one in (done, *done.alternatives):
+                done.parent.adopt(one)
+
+    def _say(self, done: Completion) -> None:
+        """Keep the turns of a conversation with a new one, or with more of the last one."""
+        name = done.request.framing.thread if done.request and done.request.mode == "continue" else ""
+        if not name or not done.text:
+            return
+        kept = self.threads.get(name, ())
+        if done.turns[:-1] == kept or done.turns == kept[:-1]:
+            self.threads[name] = (*done.turns, Turn("assistant", done.text))
+
+    def _continued(self, completion: Completion, **options: Any) -> Completion:
+        """What `Completion.more` and `Completion.branch` ask for."""
+        begin = self.branch if "at" in options else self.more
+        return begin(completion, **options).result()
+
+    def preload(self) -> None:
+        """Begin to get the default model ready; what goes wrong is told by the first request."""
+        with suppress(CompleteError):
+            self.models.load(self.config.model, self.config.dtype, self.config.device)
+
+    def close(self) -> None:
+        """Stop what runs, and let go of all models."""
+        for resident in self.models:
+            self.models.unload(resident.name)
+
+    @staticmethod
+    def _seeded(sampling: Sampling) -> Sampling:
+        """With a seed, drawn where none was given: every sampled run can be repeated."""
+        if sampling.greedy:
+            return replace(sampling, seed=None)
+        return sampling if sampling.seed is not None else replace(sampling, seed=secrets.randbelow(2**31))
+
+
+def _place(at: int, tokens: int) -> int:
+    """`at` counted from the beginning of so many tokens; the place behind the last one is one too."""
+    if not isinstance(at, SupportsIndex):
+        raise BadOption(f"at must be a whole number, but is {at!r}.", "Give the number of tokens to keep.")
+    at = index(at)
+    if not -tokens <= at <= tokens:
+        ends = f" or -1 to -{tokens} from the end" if tokens else ""
+        raise BadOption(f"at is {at}, and the completion has {count(tokens, 'token')}.", f"Give 0 to {tokens}{ends}.")
+    return at + tokens if at < 0 else at
+
+
+def _token(token: int | str, completion: Completion, at: int) -> int | str:
+    """The token by its id, where the candidates recorded at its place tell it; a text that they do not know stays."""
+    if isinstance(token, SupportsIndex):
+        return index(token)
+    if not isinstance(token, str):
+        raise BadOption(f"A token is an id or a text, not {type(token).__name__}.", "Give an int or a str.")
+    step = completion.tokens[at] if at < len(completion.tokens) else completion.end
+    found = [candidate.id for candidate in (step.top if step else ()) if candidate.text == token]
+    if len(found) > 1:
+        raise BadOption(f"{token!r} is the text of {len(found)} candidates here.", f"Give one by its id: {found}.")
+    return found[0] if found else token
+
+
+_current: Session | None = None
+
+
+def current() -> Session:
+    """The kernel's session, made on first use."""
+    global _current
+    if _current is None:
+        _current = Session()
+    return _current

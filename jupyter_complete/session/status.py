@@ -1,0 +1,84 @@
+"""What is said of the models of a session: which are resident, in numbers, what can be loaded, what was given back."""
+
+from __future__ import annotations
+
+from ..prompt.tasks.task import needs
+from ..protocol.errors import BadOption
+from ..protocol.phrases import count, size
+from .residents import Resident, Unloaded
+from .session import Session
+
+HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
+SOURCES = ("name", "resident", "what")
+TASKS = ("task", "what for", "needs")
+THREADS = ("conversation", "turns", "last said")
+ALSO = "Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision)."
+_KINDS = {
+    "registered": "your own object",
+    "directory": "a directory",
+    "gguf": "a GGUF file",
+    "hub": "from the model hub",
+}
+
+
+def threads(session: Session) -> list[tuple[str, str, str]]:
+    """The conversations under THREADS."""
+    said = [(name, turns, " ".join(turns[-1].text.split())) for name, turns in session.threads.items()]
+    return [(name, f"{len(turns):,}", last if len(last) <= 60 else last[:59] + "…") for name, turns, last in said]
+
+
+def tasks(session: Session) -> list[tuple[str, str, str]]:
+    """All tasks under TASKS; one whose file is none with what is wrong with it."""
+    rows = []
+    for name in session.tasks.names():
+        try:
+            task = session.tasks.find(name)
+            rows.append((name, task.description, needs(task)))
+        except BadOption as error:
+            rows.append((name, str(error), ""))
+    return rows
+
+
+def row(session: Session, resident: Resident) -> tuple[str, ...]:
+    """A resident model under HEAD."""
+    engine, held = resident.engine, session.models.footprint(resident)
+    pending = str(resident.worker.pending)
+    if engine is None or held is None:
+        return (resident.name, "not ready", "", "", "", "", pending)
+    info = engine.info
+    return (
+        info.name + (" (default)" if resident is session.models.get(session.config.model) else ""),
+        size(held.weight_bytes),
+        f"{info.dtype} (from {info.quantized})" if info.quantized else info.dtype,
+        info.device,
+        f"{info.window:,}" if info.window else "no bound",
+        f"{count(held.cache_tokens, 'token')}, {size(held.cache_bytes)}",
+        pending,
+    )
+
+
+def note(resident: Resident) -> str:
+    """Why a model is not as fast as it might be; nothing where it is."""
+    info = resident.engine.info if resident.engine is not None else None
+    if info is None or not info.note:
+        return ""
+    how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
+    return f"{info.name} {how}, which is slower: {info.note}."
+
+
+def sources(session: Session) -> list[tuple[str, str, str]]:
+    """What can be loaded by name, under SOURCES."""
+    models = session.models
+    return [
+        (source.name, "yes" if models.get(source.name) else "", source.about or _KINDS[source.kind])
+        for source in models.sources()
+    ]
+
+
+def given_back(gone: Unloaded) -> str:
+    """What an unload came to, in one sentence."""
+    name = gone.name
+    if gone.held_by:
+        holders = " and ".join(gone.held_by) + (" still holds" if len(gone.held_by) == 1 else " still hold")
+        return f"{name} is unloaded here, but {holders} {size(gone.weight_bytes)} of weights."
+    return f"{name} is unloaded: {size(gone.weight_bytes)} of weights, {size(gone.freed_bytes)} of memory given back."

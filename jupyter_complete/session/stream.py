@@ -1,0 +1,204 @@
+"""The caller's end of a request: iterate it, stop it, take its result; and what an interrupt does meanwhile.
+
+Everything travels one inbox: events, then exactly one terminal item, a Finish or an exception. The caller waits with
+a short timeout, so an interrupt is answered at once; the worker reads the stop event at every step.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..protocol.errors import Stopped, WorkerDied
+from ..protocol.events import Event, Finish, Loading, Timing, Token, Usage
+from ..results.completion import Completion
+from ..results.draft import Draft
+from .inbox import Empty, Inbox
+
+TICK = 0.05  # seconds between two looks of a waiting caller
+REST = 0.05  # seconds a caller lets pass between two looks while tokens come
+GRACE = 0.5  # seconds a stopped request is waited for; then the caller goes on with what it has
+
+
+class Stream:
+    """The events of one request, as they come. `draft` is what they have made so far."""
+
+    def __init__(self, draft: Draft, alive: Callable[[], bool]) -> None:
+        self.draft = draft
+        self.stopping = threading.Event()
+        self.interrupted = False  # set by a signal's handler, which may run at any line and so must take no lock
+        self.error: BaseException | None = None
+        self.continue_with: Callable[..., Completion] | None = None
+        self.when_done: Callable[[Completion], None] = lambda completion: None
+        self.inbox: Inbox[Event | BaseException] = Inbox()
+        self.rest = REST
+        self._alive = alive
+        self._stopped_at: float | None = None
+        self._done: Completion | None = None
+
+    def stop(self) -> None:
+        """Ask the worker to end after the current step; what was decoded stays."""
+        self.stopping.set()
+
+    def ticks(self) -> Iterator[Event | None]:
+        """Events until the end, with a None now and then while nothing comes; errors wait for `result`."""
+        while self.draft.finish is None:
+            item = self._next()
+            if item is None:
+                yield None
+            elif isinstance(item, BaseException):
+                self._fail(item)
+            else:
+                self.draft.take(item)
+                if isinstance(item, Token):  # the first one is told at once
+                    self.inbox.rest = self.rest
+                yield item
+
+    def __iter__(self) -> Iterator[Event]:
+        """Events until the end; leaving the loop early stops the request, and what there is is kept."""
+        try:
+            for event in self.ticks():
+                if event is not None:
+                    yield event
+        finally:
+            if self.draft.finish is None:
+                self.stop()
+            self.completion()
+        if self.error is not None:
+            raise self.error
+
+    def deltas(self) -> Iterator[str]:
+        """The text of the first continuation in pieces that join to `result().text`."""
+        given = 0
+        for event in self:
+            if isinstance(event, (Token, Finish)):
+                text = self.draft.texts[0]
+                if len(text) > given:
+                    yield text[given:]
+                    given = len(text)
+
+    def wait(self) -> None:
+        """Wait for the end; raises the worker's error."""
+        for _ in self.ticks():
+            pass
+        if self.error is not None:
+            raise self.error
+
+    def completion(self) -> Completion:
+        """The finished Completion, whatever ended it: after an error, with finish_reason "error"."""
+        for _ in self.ticks():
+            pass
+        if self._done is None:
+            self._done = self.draft.completion(self.continue_with)
+            self.when_done(self._done)
+        return self._done
+
+    def result(self) -> Completion:
+        """Wait for the Completion; raises the worker's error. An interrupt stops the request and is raised again."""
+        with stopping_on_interrupt(self) as interrupts:
+            done = self.completion()
+        if self.error is not None:
+            raise self.error
+        if interrupts:
+            raise KeyboardInterrupt
+        return done
+
+    def _next(self) -> Event | BaseException | None:
+        if self.interrupted and not self.stopping.is_set():
+            self.stop()
+        try:
+            return self.inbox.get(timeout=TICK)
+        except Empty:
+            pass
+        if self.stopping.is_set():
+            self._stopped_at = self._stopped_at or time.monotonic()
+            if time.monotonic() - self._stopped_at > GRACE:
+                self.draft.interrupt()
+        elif not self._alive() and not self.inbox:
+            return WorkerDied(
+                "The model's thread ended without an answer.", "Load the model again: %complete_model load."
+            )
+        return None
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, Stopped):
+            self.draft.interrupt()
+        else:
+            self.error = error
+            self.draft.fail()
+
+
+@contextmanager
+def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
+    """Inside the block an interrupt stops `stream` instead of raising; a third one raises KeyboardInterrupt.
+
+    A second one is only impatience: it comes within GRACE, and what there is of the text shall still be kept.
+    Yields the list of interrupts that came. Only the main thread gets interrupts; in another this does nothing.
+    """
+    came: list[int] = []
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        came.append(number)
+        stream.interrupted = True
+        if len(came) > 2:
+            raise KeyboardInterrupt
+
+    with _handling(on_interrupt) as before:
+        if isinstance(before, _Held) and before.came:
+            before.came = 0
+            on_interrupt(signal.SIGINT, None)
+        try:
+            yield came
+        finally:
+            if came:
+                stream.stop()
+
+
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """Inside the block an interrupt waits for the next `stopping_on_interrupt`; without one it is raised at the end.
+
+    So none falls between asking a model and watching its answer, which would leave the request running unwatched.
+    """
+    held = _Held()
+    with _handling(held):
+        yield
+    if held.came:
+        raise KeyboardInterrupt
+
+
+class _Held:
+    """Counts interrupts; raises the third, so that nothing can hang for good."""
+
+    def __init__(self) -> None:
+        self.came = 0
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.came += 1
+        if self.came > 2:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _handling(handler: Callable[[int, Any], None]) -> Iterator[Any]:
+    """`handler` gets the interrupts inside the block, which is told the one before it; None in another thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield before
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+
+
+def loading_only(events: Iterator[Loading]) -> Iterator[Event]:
+    """A job that only gets a model ready: its Loading events, then a Finish."""
+
+    started = time.monotonic()
+    yield from events
+    yield Finish(("stop",), ("",), Usage(), Timing(total_s=time.monotonic() - started))

@@ -1,0 +1,69 @@
+"""What stands in a panel: a text of the user's and the model's, and what is asked and told of its completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..notebook.as_code import changed
+from ..protocol.config import Complete
+from ..protocol.sampling import Sampling
+from ..results.branches import path
+from ..results.completion import Completion
+
+YOU, MODEL = "you", "model"
+LISTED = 60  # characters of a completion that is listed
+MEASURED = 2_000  # characters of a prompt that is measured token by token; a longer one takes long
+
+Piece = tuple[str, str]  # who wrote it, and the text
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What stands in the panel: the text before, by whom, and the completion that goes on from it, if there is one."""
+
+    before: tuple[Piece, ...] = ()
+    one: Completion | None = None
+    several: tuple[Completion, ...] = ()  # among which `one` was taken
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return (*self.before, (MODEL, self.one.text)) if self.one is not None else self.before
+
+    @property
+    def text(self) -> str:
+        return "".join(text for _, text in self.pieces)
+
+
+def measured(text: str) -> bool:
+    """Whether a prompt is measured token by token."""
+    return len(text) <= MEASURED
+
+
+def same_again(one: Completion, asked: Mapping[str, Any]) -> bool:
+    """Whether the model would choose the same tokens, and come as far, with the sampling that is asked for."""
+    if not one.params.greedy or one.finish_reason not in ("stop", "length"):
+        return False
+    names = set(Sampling.__dataclass_fields__) - {"seed", "candidates"}
+    wanted = {name: value for name, value in asked.items() if name in names}
+    return all(
+        getattr(one.params, name) == (tuple(value) if name == "stop" else value) for name, value in wanted.items()
+    )
+
+
+def card(one: Completion) -> dict[str, Any]:
+    """One of several continuations: its text, and its mean logprob a token."""
+    logprobs = [step.logprob for step in one.tokens if step.logprob is not None]
+    return {"text": one.text, "mean": round(sum(logprobs) / len(logprobs), 3) if logprobs else None}
+
+
+def told_of(one: Completion, config: Complete) -> dict[str, Any]:
+    """A completion of the history: a number of it, how it begins, and by what settings."""
+    return {
+        "number": id(one),  # its place changes once the history is full
+        "prompt": one.prompt[-LISTED:],
+        "text": one.text[:LISTED],
+        "how": " · ".join(f"{name} {value}" for name, value in changed(one, config)),
+        "depth": len(path(one)) - 1,
+    }

@@ -1,0 +1,282 @@
+"""From a source to an engine: refused before a weight is read, or ready with its provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import sys
+from pathlib import Path
+from threading import Event as StopEvent
+
+import gguf_files
+import pytest
+import steps
+import tiny
+import torch
+from engine_calls import ask
+from numba.core.errors import LoweringError
+from safetensors.torch import load_file, save_file
+
+from jupyter_complete.engine import load as opening
+from jupyter_complete.engine.load import open_engine
+from jupyter_complete.engine.local import LocalEngine
+from jupyter_complete.engine.machine import memory
+from jupyter_complete.engine.weights import load as weights
+from jupyter_complete.engine.weights import quantize
+from jupyter_complete.protocol.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
+from jupyter_complete.sources import headers
+from jupyter_complete.sources.catalog import Source, find
+
+
+def open_now(path: Path, dtype: str = "float32") -> LocalEngine:
+    return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
+
+
+def write_claim(folder: Path, elements: int, name: str = "llama") -> Path:
+    """A directory whose sparse weights claim `elements` float32 numbers."""
+    folder = tiny.save(name, folder)
+    path, end = folder / "model.safetensors", 4 * elements
+    entry = {"dtype": "F32", "shape": [elements // 1024, 1024], "data_offsets": [0, end]}
+    header = json.dumps({"model.embed_tokens.weight": entry}).encode()
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        file.truncate(8 + len(header) + end)
+    return folder
+
+
+HUGE = 100 * 1024**3  # numbers: 430 GB as float32
+
+
+def test_a_directory_too_large_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    with pytest.raises(DoesNotFit, match=r"needs 429\.50 GB of memory as float32, and .* is free on cpu"):
+        open_now(write_claim(tmp_path / "huge", HUGE))
+
+
+def test_a_gguf_too_large_is_refused_before_it_is_converted(tmp_path: Path, empty_cache: Path) -> None:
+    with pytest.raises(DoesNotFit, match=r"needs 214\.75 GB of memory as bfloat16, and .* is free on cpu"):
+        open_now(gguf_files.write_claim(tmp_path / "huge.gguf", HUGE), "bfloat16")
+    assert not empty_cache.exists()
+
+
+def test_the_dtype_in_which_it_would_fit_is_hinted(tmp_path: Path) -> None:
+    elements = memory.free_bytes("cpu") // 3
+    with pytest.raises(DoesNotFit, match=r"As --dtype bfloat16 it needs .*, which fits"):
+        open_now(write_claim(tmp_path / "large", elements))
+
+
+def test_a_directory_says_where_it_came_from(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    info = open_now(folder).info
+    assert (info.name, info.source, info.dtype, info.device) == (str(folder), str(folder), "float32", "cpu")
+    assert (info.architecture, info.quantized, info.window) == ("LlamaForCausalLM", None, 256)
+
+
+def test_other_weights_are_another_revision(tmp_path: Path) -> None:
+    one, two = open_now(tiny.save("llama", tmp_path / "a")), open_now(tiny.save("qwen2", tmp_path / "b"))
+    assert one.info.revision.startswith("files:")
+    assert one.info.revision != two.info.revision
+    assert one.info.revision == open_now(tmp_path / "a").info.revision
+
+
+def test_a_gguf_file_says_its_sha256_and_what_it_is_stored_as(tmp_path: Path, empty_cache: Path) -> None:
+    path = gguf_files.write_llama(tmp_path / "tiny.gguf")
+    info = open_now(path).info
+    assert info.revision == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (info.quantized, info.dtype) == ("Q4_0", "float32")
+
+
+def test_the_users_own_objects_are_used_as_they_are() -> None:
+    model, tokenizer = tiny.make("llama")
+    source = Source(name="mine", kind="registered", model=model, tokenizer=tokenizer)
+    engine = steps.result(open_engine(source, "auto", "auto", StopEvent()))
+    assert engine.model is model
+    assert engine.tokenizer is tokenizer
+
+
+def test_stopped_while_loading_it_keeps_nothing(tmp_path: Path) -> None:
+    stop = StopEvent()
+    opening = open_engine(find(str(tiny.save("llama", tmp_path / "llama"))), "auto", "cpu", stop)
+    with pytest.raises(Stopped):
+        steps.stop_when(opening, stop, lambda step: step.stage.startswith("loading"))
+
+
+def test_a_model_that_must_not_be_loaded_is_refused_here_too(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(UnsafeModel):
+        open_now(folder)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (MemoryError(), OutOfMemory),
+        (RuntimeError("you tried to allocate 512 bytes: can't allocate memory"), OutOfMemory),
+        (RuntimeError("a kernel is missing\nbuild it again"), NotAModel),
+    ],
+)
+def test_an_error_of_torch_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, kind: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(weights, "load", fail)
+    with pytest.raises(kind) as told:
+        open_now(tiny.save("llama", tmp_path / "llama"))
+    assert "\n" not in str(told.value)
+
+
+def test_memory_that_runs_out_while_loading_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    real = torch.nn.Module.to
+
+    def too_large(self: torch.nn.Module, *args: object, **options: object) -> torch.nn.Module:
+        torch.empty(1 << 55, dtype=torch.uint8)
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(torch.nn.Module, "to", too_large)
+    with pytest.raises(OutOfMemory, match=r"Memory ran out while loading .*more were needed"):
+        open_now(folder)
+
+
+class TestInt8:
+    def test_a_directory_is_packed_once_and_mapped_afterwards(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        told = [steps.run(open_engine(find(str(folder)), "int8", "cpu", StopEvent()))[1] for _ in range(2)]
+        packing = [[step for step in one if step.stage.startswith("packing")] for one in told]
+        assert packing[0][-1].stage == f"packing once into int8, {len(packing[0])} of {len(packing[0])} matrices"
+        assert packing[1] == []
+
+    def test_it_says_what_it_is_and_what_it_holds(self, tmp_path: Path, empty_cache: Path) -> None:
+        engine = open_now(tiny.save("llama", tmp_path / "tiny"), "int8")
+        parameters = engine.info.parameters
+        assert (engine.info.dtype, engine.info.device, engine.info.quantized) == ("int8", "cpu", None)
+        assert parameters < engine.footprint().weight_bytes < 1.4 * parameters
+
+    def test_the_model_s_own_generation_config_holds(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        path = folder / "generation_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [7, 9]}))
+        assert open_now(folder, "int8")._ends == {7, 9}
+
+    def test_auto_is_int8(self, tmp_path: Path, empty_cache: Path) -> None:
+        info = open_now(tiny.save("llama", tmp_path / "tiny"), "auto").info
+        assert (info.dtype, info.note) == ("int8", "")
+
+    def test_a_missing_tensor_is_named(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        name = "model.layers.1.mlp.down_proj.weight"
+        kept = {key: value for key, value in load_file(folder / "model.safetensors").items() if key != name}
+        save_file(kept, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(NotAModel, match=f"lacks 1 tensor of a LlamaForCausalLM, {name} among them"):
+            open_now(folder, "int8")
+
+    def test_stopped_while_packing_it_leaves_nothing_behind(self, tmp_path: Path, empty_cache: Path) -> None:
+        stop = StopEvent()
+        opening = open_engine(find(str(tiny.save("llama", tmp_path / "tiny"))), "int8", "cpu", stop)
+        with pytest.raises(Stopped):
+            steps.stop_when(opening, stop, lambda step: step.stage.startswith("packing"))
+        assert not list(empty_cache.glob("packed/*"))
+
+    def test_what_it_was_converted_from_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
+        path = gguf_files.write_llama(tmp_path / "tiny.gguf")
+        wide, small = open_now(path, "float32"), open_now(path, "int8")
+        assert small.info.quantized == wide.info.quantized is not None
+
+    def test_a_tensor_of_another_shape_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        tensors = load_file(folder / "model.safetensors")
+        tensors["model.norm.weight"] = torch.ones(7)
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        with pytest.raises(NotAModel, match=r"has model.norm.weight of shape \[7\], where its config asks for \[48\]"):
+            open_now(folder, "int8")
+
+    def test_a_file_cut_short_is_told_in_one_sentence(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        path = folder / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(NotAModel, match="is cut short"):
+            open_now(folder, "int8")
+
+    def test_a_directory_without_a_tokenizer_is_told(self, tmp_path: Path, empty_cache: Path) -> None:
+        folder = tmp_path / "tiny"
+        tiny.make("llama")[0].save_pretrained(folder)
+        with pytest.raises(NotAModel, match=r"has no tokenizer|cannot be loaded"):
+            open_now(folder, "int8")
+
+    def test_memory_that_runs_out_is_told(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def eight_bits(weights: torch.Tensor) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(quantize, "eight_bits", eight_bits)
+        with pytest.raises(OutOfMemory, match="Memory ran out while loading"):
+            open_now(tiny.save("llama", tmp_path / "tiny"), "int8")
+
+    def test_without_numba_it_says_so_and_float32_goes_on(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        for room in ("general", "team", "packed", "fused", "step", "reading", "attention", "kernels", "linked"):
+            monkeypatch.delitem(sys.modules, f"jupyter_complete.engine.{room}", raising=False)
+            monkeypatch.delattr(f"jupyter_complete.engine.{room}", raising=False)
+        monkeypatch.setitem(sys.modules, "numba", None)
+        with pytest.raises(BadOption, match=r"has no int8 form here: numba does not work here.*Use --dtype auto"):
+            open_now(folder, "int8")
+        info = open_now(folder, "auto").info
+        assert info.dtype == "float32"
+        assert info.note.startswith("numba does not work here")
+
+    def test_a_model_that_fits_packed_and_not_while_it_is_packed_is_refused(
+        self, tmp_path: Path, empty_cache: Path
+    ) -> None:
+        folder = write_claim(tmp_path / "large", memory.free_bytes("cpu") // 3, "gpt2")
+        with pytest.raises(DoesNotFit, match=r"Packing .* once needs .* as float32.*--dtype bfloat16"):
+            open_now(folder, "int8")
+        assert not list(empty_cache.glob("packed/*"))
+
+    @pytest.mark.parametrize("name", ["llama", "gpt2"])
+    def test_an_error_that_is_not_numba_s_is_told_as_what_it_is(
+        self, name: str, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def odd(*_: object) -> None:
+            raise KeyError("rope")
+
+        monkeypatch.setattr(
+            f"jupyter_complete.engine.{'fused.weights_of' if name == 'llama' else 'team.Team.awake'}", odd
+        )
+        assert open_now(tiny.save(name, tmp_path / "tiny"), "auto").info.note == "int8 fails here (KeyError: 'rope')"
+
+    def test_bfloat16_goes_on_where_float32_does_not_fit(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tiny.save("llama", tmp_path / "tiny")
+        monkeypatch.setattr(opening, "_no_int8", lambda model, device: "a reason")
+        free = 3 * headers.directory_parameters(folder)
+        monkeypatch.setattr(memory, "free_bytes", lambda device: free)
+        info = open_now(folder, "auto").info
+        assert (info.dtype, info.note) == ("bfloat16", "a reason; as float32 it does not fit")
+
+    @pytest.mark.parametrize(
+        ("name", "fails"),
+        [
+            ("llama", "linked.Kernel.link"),
+            ("llama", "choosing.prepare"),
+            ("gpt2", "linked.Kernel.link"),
+            ("gpt2", "team._call"),
+        ],
+    )
+    def test_what_numba_cannot_compile_is_said_and_float32_goes_on(
+        self, name: str, fails: str, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object) -> None:
+            raise LoweringError("no such instruction\non this processor")
+
+        monkeypatch.setattr(f"jupyter_complete.engine.{fails}", refused)
+        engine = open_now(tiny.save(name, tmp_path / "tiny"), "auto")
+        assert engine.info.dtype == "float32"
+        assert engine.info.note.startswith("numba does not work here (no such instruction on this processor), ")
+        assert len(ask(engine, "The mean", max_new_tokens=3).tokens) == 3

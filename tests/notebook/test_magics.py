@@ -1,0 +1,732 @@
+"""The magics in IPython: what they show and bind, and that bad input costs one sentence and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+
+from jupyter_complete.notebook import arguments
+from jupyter_complete.protocol.errors import (
+    BadOption,
+    CompleteError,
+    NotAModel,
+    OutOfMemory,
+    PromptTooLong,
+    UnknownModel,
+    UnsafeModel,
+)
+from jupyter_complete.protocol.events import Loading
+from jupyter_complete.results.draft import Draft
+from jupyter_complete.session.session import Session
+
+LONG = "word " * 300
+
+
+@contextmanager
+def before_forward(model: Any, act: Callable[[int], None]) -> Iterator[None]:
+    """Call `act` with 1, 2, … ahead of the model's forward passes."""
+    passes = iter(range(1, 1_000_000))
+    handle = model.register_forward_pre_hook(lambda *_: act(next(passes)))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def failing_at(step: int, error: Exception) -> Callable[[int], None]:
+    def act(passes: int) -> None:
+        if passes == step:
+            raise error
+
+    return act
+
+
+def run(shell: InteractiveShell, source: str) -> Any:
+    """Run a cell that must go well."""
+    done = shell.run_cell(source)
+    done.raise_error()
+    return done
+
+
+# -- what the magics do ------------------------------------------------------------------------------------------
+
+
+def test_a_cell_is_completed_and_bound(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 6 -t 0 -o c\nThe mean")
+    c = shell.user_ns["c"]
+    assert (c.prompt, len(c.tokens), c.finish_reason, c.model.name) == ("The mean", 6, "length", "tiny")
+
+
+def test_a_line_is_completed_and_bound(shell: InteractiveShell) -> None:
+    run(shell, "%complete -N 6 -t 0 -o c The mean")
+    assert (shell.user_ns["c"].prompt, len(shell.user_ns["c"].tokens)) == ("The mean", 6)
+
+
+def test_without_o_nothing_is_bound(shell: InteractiveShell) -> None:
+    before = set(shell.user_ns)
+    run(shell, "%%complete -N 2\nThe mean")
+    assert {name for name in set(shell.user_ns) - before if not name.startswith("_")} == set()
+
+
+def test_the_newest_completion_is_the_sessions_last(shell: InteractiveShell, session: Session) -> None:
+    run(shell, "%%complete -N 2 -o c\nThe mean")
+    assert session.last is shell.user_ns["c"]
+
+
+def test_more_continues_and_replaces_the_variable(shell: InteractiveShell, session: Session) -> None:
+    run(shell, "%%complete -N 6 -t 0 -o short\nThe mean")
+    before = shell.user_ns["short"]
+    run(shell, "%complete_more 5")
+    after = shell.user_ns["short"]
+    assert after is session.last
+    assert len(after.tokens) == 11
+    assert after.text.startswith(before.text)
+    assert before.text == shell.user_ns["short"].text[: len(before.text)]
+
+
+def test_more_of_a_greedy_completion_is_the_longer_completion(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 11 -t 0 -o long\nThe mean")
+    run(shell, "%%complete -N 6 -t 0 -o short\nThe mean")
+    run(shell, "%complete_more 5")
+    assert shell.user_ns["short"].text == shell.user_ns["long"].text
+
+
+def test_more_reads_the_kv_cache(shell: InteractiveShell, session: Session) -> None:
+    run(shell, "%%complete -N 6 -t 0\nThe mean")
+    run(shell, "%complete_more 5")
+    assert session.last is not None
+    assert session.last.usage.cached_tokens == session.last.usage.prompt_tokens - 1
+
+
+def test_echo_shows_the_prompt_before_the_completion(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete -N 3 -t 0 --echo\nThe mean of it")
+    assert capsys.readouterr().out.startswith("The mean of it")
+
+
+def test_without_echo_the_prompt_is_not_shown(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%%complete -N 3 -t 0\nThe mean of it")
+    assert "The mean of it" not in capsys.readouterr().out
+
+
+def test_three_continuations_are_shown_with_numbers(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete -N 3 -n 3 --seed 1 -o c\nThe mean")
+    shown = capsys.readouterr().out
+    assert len(shell.user_ns["c"].alternatives) == 2
+    assert all(f"({n}) " in shown for n in (1, 2, 3))
+
+
+def test_score_shows_a_table_and_binds_the_measured_tokens(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --score -o s\nThe mean of a sample")
+    shown = capsys.readouterr().out
+    scored = shell.user_ns["s"]
+    assert "".join(step.text for step in scored.prompt_tokens) == "The mean of a sample"
+    assert (scored.text, scored.perplexity is not None) == ("", True)
+    assert {"probability", "rank", "perplexity"} <= set(re.findall(r"\w+", shown))
+
+
+def test_inspect_shows_every_token_and_binds_the_measured_prompt(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --inspect -N 6 -t 0 -o c\nThe mean of it")
+    shown, c = capsys.readouterr().out, shell.user_ns["c"]
+    assert shown.endswith(f"{c.view()}\n")
+    assert "".join(step.text for step in c.prompt_tokens) == "The mean of it"
+    assert (len(c.tokens), c.perplexity is not None) == (6, True)
+
+
+def test_inspect_shows_the_same_again_when_it_is_continued(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --inspect -N 3 -t 0 -o c\nThe mean of it")
+    run(shell, "%complete_more 2")
+    c = shell.user_ns["c"]
+    assert len(c.tokens) == 5
+    assert capsys.readouterr().out.endswith(f"{c.view()}\n")
+
+
+def test_a_score_that_is_inspected_is_shown_as_tokens(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --score --inspect -o s\nThe mean of it")
+    assert capsys.readouterr().out == f"{shell.user_ns['s'].view()}\n"
+
+
+def test_a_dry_run_shows_tokens_and_what_fits_and_generates_nothing(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --dry-run -N 7 -o d\nThe mean")
+    shown = capsys.readouterr().out
+    count = len(shell.user_ns["d"].prompt_tokens)
+    assert shell.user_ns["d"].tokens == ()
+    assert f"{count} tokens · window 256, {256 - count} left · up to 7 asked" in shown
+
+
+def test_a_dry_run_measures_a_prompt_that_is_too_long(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, f"%%complete --dry-run\n{LONG}")
+    assert re.search(r"window 256: it does not fit, shorten it by at least [\d,]+ tokens", capsys.readouterr().out)
+
+
+def test_chat_puts_the_text_into_the_models_template(shell: InteractiveShell, session: Session) -> None:
+    import copy
+
+    model, tokenizer = tiny.make("llama")
+    talking = copy.deepcopy(tokenizer)
+    talking.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{% endfor %} >"
+    session.models.register("talker", model, talking)
+    run(shell, "%%complete -m talker --chat -N 1 -o c\nThe mean")
+    assert talking.decode(shell.user_ns["c"].prompt_ids) == "[user] The mean >"
+
+
+@pytest.mark.parametrize("form", ["text", "code", "markdown"])
+def test_every_format_shows_the_same_text_in_a_terminal(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    run(shell, f"%%complete -N 5 -t 0 -o c --format {form}\nThe mean")
+    from jupyter_complete.render.html import visible
+
+    assert capsys.readouterr().out.startswith(visible(shell.user_ns["c"].text))
+
+
+@pytest.mark.parametrize(
+    ("magic", "parser"),
+    [("%%complete", arguments.CELL), ("%complete", arguments.CELL), ("%complete_model", arguments.MODELS)],
+)
+def test_the_question_mark_shows_the_parsers_help(
+    shell: InteractiveShell, magic: str, parser: arguments.Parser
+) -> None:
+    found = shell.object_inspect(magic)
+    assert found["docstring"].split()[: len(parser.format_help().split())] == parser.format_help().split()
+
+
+def test_the_manual_says_how_a_line_is_completed_and_what_the_defaults_are(shell: InteractiveShell) -> None:
+    manual = " ".join(shell.object_inspect("%complete")["docstring"].split())
+    assert "after -- if it begins with a dash" in manual
+    assert "0 is greedy. Default: 0.7." in manual
+    assert (
+        "%complete_model [use|load|list|status|unload] [NAME]" in shell.object_inspect("%complete_model")["docstring"]
+    )
+
+
+def test_the_question_mark_explains_complete_more(shell: InteractiveShell) -> None:
+    assert "Continue the last completion" in shell.object_inspect("%complete_more")["docstring"]
+
+
+# -- models ------------------------------------------------------------------------------------------------------
+
+
+def test_status_says_when_nothing_is_resident(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%complete_model")
+    assert capsys.readouterr().out == "No model is resident; %%complete loads tiny.\n"
+
+
+def test_load_makes_a_model_resident_and_says_what_it_holds(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    run(shell, f"%complete_model load '{folder}'")
+    shown = capsys.readouterr().out
+    assert [resident.name for resident in session.models] == [str(folder)]
+    assert re.search(r"model +weights +dtype +device +window +KV cache +requests", shown)
+    assert re.search(r"\d kB +int8 +cpu +256 +0 tokens, 0 B +0", shown)
+
+
+def test_load_says_why_a_model_is_not_int8(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tiny.save("gpt2", tmp_path / "gpt2")
+    run(shell, f"%complete_model load '{folder}'")
+    said = f"{folder} is int8 by the general path, which is slower: gpt2 is not of the Llama family."
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def test_load_does_not_change_the_default(shell: InteractiveShell, session: Session) -> None:
+    session.models.register("other", *tiny.make("llama"))
+    run(shell, "%complete_model load other")
+    assert session.config.model == "tiny"
+
+
+def test_use_makes_a_model_the_default(shell: InteractiveShell, session: Session) -> None:
+    session.models.register("other", *tiny.make("llama"))
+    run(shell, "%complete_model use other")
+    run(shell, "%%complete -N 1 -o c\nThe mean")
+    assert shell.user_ns["c"].model.name == "other"
+
+
+def test_use_of_a_model_that_cannot_be_loaded_keeps_the_default(
+    shell: InteractiveShell, session: Session, tmp_path: Path
+) -> None:
+    shell.run_cell(f"%complete_model use {tmp_path}")
+    assert session.config.model == "tiny"
+
+
+def test_list_names_every_model_and_marks_the_resident(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%complete_model load tiny")
+    capsys.readouterr()
+    run(shell, "%complete_model list")
+    shown = capsys.readouterr().out
+    assert re.search(r"^tiny +yes +your own object$", shown, re.MULTILINE)
+    assert re.search(r"^smollm2 +SmolLM2-135M-Instruct, Apache-2.0", shown, re.MULTILINE)
+
+
+def test_status_shows_the_cache_of_a_model_that_was_used(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete -N 4 -t 0\nThe mean")
+    capsys.readouterr()
+    run(shell, "%complete_model status")
+    assert re.search(r"tiny \(default\) .* [1-9]\d* tokens, [\d.]+ kB +0$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_unload_gives_a_model_back(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    run(shell, f"%complete_model load '{folder}'")
+    capsys.readouterr()
+    run(shell, f"%complete_model unload '{folder}'")
+    assert re.search(r"is unloaded: [\d.]+ kB of weights, .* of memory given back\.", capsys.readouterr().out)
+    assert list(session.models) == []
+
+
+def test_unload_says_which_variable_still_holds_the_model(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    run(shell, f"import jupyter_complete as jc; mine = jc.load({str(folder)!r}, dtype='float32').model")
+    capsys.readouterr()
+    run(shell, f"%complete_model unload '{folder}'")
+    assert "is unloaded here, but mine still holds" in capsys.readouterr().out
+
+
+# -- the extension -----------------------------------------------------------------------------------------------
+
+
+def ours(shell: InteractiveShell) -> dict[str, int]:
+    """How much of us is in the shell."""
+    magics = shell.magics_manager.magics
+    return {
+        "magics": sum(name.startswith("complete") for kind in magics.values() for name in kind),
+        "registry": sum(name == "CompleteMagics" for name in shell.magics_manager.registry),
+        "configurables": sum(type(one).__name__ == "Complete" for one in shell.configurables),
+        "matchers": sum(getattr(one, "jupyter_complete", False) for one in shell.Completer.custom_matchers),
+    }
+
+
+LOADED = {"magics": 8, "registry": 1, "configurables": 1, "matchers": 1}
+
+
+@pytest.mark.parametrize(
+    "words", [["load_ext"], ["reload_ext"], ["reload_ext", "reload_ext"], ["unload_ext", "load_ext"]]
+)
+def test_loading_again_leaves_one_of_everything(shell: InteractiveShell, words: list[str]) -> None:
+    for word in words:
+        run(shell, f"%{word} jupyter_complete")
+    assert ours(shell) == LOADED
+
+
+def test_unloading_leaves_nothing_behind(shell: InteractiveShell) -> None:
+    run(shell, "%unload_ext jupyter_complete")
+    assert ours(shell) == dict.fromkeys(LOADED, 0)
+
+
+def test_the_model_stays_resident_over_a_reload(shell: InteractiveShell, session: Session) -> None:
+    run(shell, "%complete_model load tiny")
+    resident = session.models.get("tiny")
+    run(shell, "%reload_ext jupyter_complete")
+    run(shell, "%%complete -N 1\nThe mean")
+    assert session.models.get("tiny") is resident
+    assert resident is not None
+
+
+# -- bad input ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def bad_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what is no model, or none that may be loaded; and of "llama", which is one."""
+    tmp_path = tmp_path_factory.mktemp("models")
+    tiny.save("llama", tmp_path / "llama")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "weights.bin").write_bytes(b"\x80\x02}.")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "short.gguf").write_bytes(b"GGUF\x03\0\0\0")
+    (tmp_path / "other.gguf").write_bytes(b"PK\x03\x04" * 20)
+    pickled = tiny.save("llama", tmp_path / "pickled")
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    cut = tiny.save("llama", tmp_path / "cut")
+    whole = (cut / "model.safetensors").read_bytes()
+    (cut / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    own_code = tiny.save("llama", tmp_path / "own_code")
+    config = json.loads((own_code / "config.json").read_text())
+    config |= {"model_type": "surprise", "auto_map": {"AutoModelForCausalLM": "surprise.Model"}}
+    (own_code / "config.json").write_text(json.dumps(config))
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    return tmp_path
+
+
+BAD_CELLS = [
+    ("%%complete --temprature 1\nx", UsageError, "Did you mean --temperature?"),
+    ("%%complete --tasks summarise\nx", UsageError, "--tasks is no option"),
+    ("%%complete hello\nx", UsageError, "'hello' is no option"),
+    ("%%complete -t -1\nx", UsageError, "from 0.0 to 100.0, but is -1.0."),
+    ("%%complete -t hot\nx", UsageError, "'hot'"),
+    ("%%complete -t nan\nx", UsageError, "but is nan."),
+    ("%%complete --top-p 2\nx", UsageError, "from 0.0 to 1.0, but is 2.0."),
+    ("%%complete --top-k -1\nx", UsageError, "of 0 or more, but is -1."),
+    ("%%complete --min-p 2\nx", UsageError, "from 0.0 to 1.0"),
+    ("%%complete --repetition-penalty 0\nx", UsageError, "from 0.01 to 100.0"),
+    ("%%complete -N 0\nx", UsageError, "of 1 or more, but is 0."),
+    ("%%complete -N 1.5\nx", UsageError, "'1.5'"),
+    ("%%complete -N " + "9" * 5000 + "\nx", UsageError, "max_new_tokens"),
+    ("%%complete -n 65\nx", UsageError, "from 1 to 64, but is 65."),
+    ("%%complete -n 3 --beams 2\nx", UsageError, "3 continuations were asked of 2 beams."),
+    ("%%complete --beams 0\nx", UsageError, "from 1 to 64"),
+    ("%%complete --seed -1\nx", UsageError, "seed"),
+    ("%%complete --stop ''\nx", UsageError, "A stop string is empty."),
+    ("%%complete --stop 'a\nx", UsageError, "quotation mark"),
+    ("%%complete --format pdf\nx", UsageError, "one of text, markdown, code"),
+    ("%%complete --score --dry-run\nx", UsageError, "exclude each other"),
+    ("%%complete -o 1x\nx", UsageError, "'1x' is none"),
+    ("%%complete -o class\nx", UsageError, "'class' is none"),
+    ("%%complete -m smolm2\nx", UnknownModel, "Did you mean smollm2?"),
+    ("%%complete -m 'no model'\nx", UnknownModel, "There is no model 'no model'."),
+    ("%%complete -m {bad}/nowhere\nx", UnknownModel, "There is no file or directory"),
+    ("%%complete -m {bad}/empty\nx", NotAModel, "holds no config.json"),
+    ("%%complete -m {bad}/notes.txt\nx", NotAModel, "is no model file"),
+    ("%%complete -m {bad}/weights.bin\nx", UnsafeModel, "is a pickle, which can run code"),
+    ("%%complete -m {bad}/pickled\nx", UnsafeModel, "is a pickle, which can run code"),
+    ("%%complete -m {bad}/own_code\nx", UnsafeModel, "trust_remote_code"),
+    ("%%complete -m {bad}/broken\nx", NotAModel, "config.json"),
+    ("%%complete -m {bad}/cut\nx", NotAModel, "is cut short"),
+    ("%%complete -m {bad}/short.gguf\nx", NotAModel, "cannot be read"),
+    ("%%complete -m {bad}/other.gguf\nx", NotAModel, "is no GGUF file"),
+    ("%%complete\n" + LONG, PromptTooLong, "and the window of tiny is 256."),
+    ("%%complete --score\n" + LONG, PromptTooLong, "and the window of tiny is 256."),
+    ("%%complete\n\n", UsageError, "The prompt is empty."),
+    ("%%complete --chat\nx", BadOption, "tiny has no chat template."),
+    ("%%complete -m t5 --score\nx", BadOption, "encoder-decoder"),
+    ("%complete", UsageError, "The prompt is empty."),
+    ("%complete -N 5", UsageError, "The prompt is empty."),
+    ("%complete -N 5 --", UsageError, "The prompt is empty."),
+    ("%complete -5 degrees", UsageError, "-5 is no option of %complete."),
+    ("%complete_more two", UsageError, "'two'"),
+    ("%complete_more -1", UsageError, "'-1'"),
+    ("%complete_more 0", UsageError, "of 1 or more, but is 0."),
+    ("%complete_more ²", UsageError, "'²'"),
+    ("%complete_more " + "9" * 5000, UsageError, "takes a number of tokens"),
+    ("%complete_model laod", UsageError, "Did you mean load?"),
+    ("%complete_model load", UsageError, "needs a name"),
+    ("%complete_model use", UsageError, "needs a name"),
+    ("%complete_model unload", UsageError, "needs a name"),
+    ("%complete_model unload nobody", UnknownModel, "nobody is not resident."),
+    ("%complete_model list tiny", UsageError, "takes no name"),
+    ("%complete_model load {bad}/empty", NotAModel, "holds no config.json"),
+    ("%complete_model load tiny --dtype int3", UsageError, "one of auto, float32"),
+    ("%complete_model load tiny --dtype bfloat16", UsageError, "your own object"),
+    ("%complete_model load {bad}/llama --device gpu7", UsageError, "There is no device 'gpu7' here."),
+]
+
+
+@pytest.mark.parametrize(("source", "kind", "said"), BAD_CELLS, ids=[source[:40] for source, *_ in BAD_CELLS])
+def test_bad_input_gets_one_sentence_and_loses_nothing(
+    shell: InteractiveShell,
+    session: Session,
+    bad_models: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    kind: type[Exception],
+    said: str,
+) -> None:
+    session.models.register("t5", *tiny.make("t5"))
+    run(shell, "%%complete -N 3 -t 0 -o c\nThe mean")
+    shell.user_ns["mine"] = 41
+    names = {name for name in shell.user_ns if not name.startswith("_")}
+    mean, settings, resident = shell.user_ns["c"], session.config.checked({}), session.models.get("tiny")
+    assert resident is not None
+    engine = resident.engine
+    capsys.readouterr()
+
+    source = source.replace("{bad}", str(bad_models))
+    if source.startswith("%%complete") and "-o" not in source and "'a\n" not in source:
+        source = source.replace("\n", " -o c\n", 1)
+    done = shell.run_cell(source)
+
+    shown = capsys.readouterr()
+    assert type(done.error_in_exec) is kind, shown
+    assert said in str(done.error_in_exec)
+    assert "Traceback" not in shown.out + shown.err
+    lines = (shown.err if kind is UsageError else shown.out).rstrip("\n").split("\n")
+    if kind is UsageError:
+        assert len(lines) == 1
+    else:
+        assert re.fullmatch(rf"{kind.__name__}: [^\n]*\.", lines[0])
+        assert re.fullmatch(r"  → [^\n]+", lines[1])
+        assert len(lines) == 2
+    assert {name for name in shell.user_ns if not name.startswith("_")} == names
+    assert (shell.user_ns["mine"], shell.user_ns["c"], session.last) == (41, mean, mean)
+    assert session.config.checked({}) == settings
+    assert session.models.get("tiny") is resident
+    assert resident.engine is engine
+    run(shell, "%%complete -N 3 -t 0 -o again\nThe mean")
+    assert shell.user_ns["again"].text == mean.text
+
+
+def test_more_without_a_completion_is_one_sentence(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%complete_more")
+    assert "There is no completion to continue" in capsys.readouterr().err
+
+
+def test_a_failure_in_mid_stream_keeps_and_binds_the_partial_text(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete -N 9 -t 0 -o whole\nThe mean")
+    capsys.readouterr()
+    with before_forward(tiny.make("qwen2")[0], failing_at(5, ValueError("the fuse blew"))):
+        done = shell.run_cell("%%complete -N 9 -t 0 -o c\nThe mean")
+    c = shell.user_ns["c"]
+    assert isinstance(done.error_in_exec, ValueError)
+    assert (c.finish_reason, len(c.tokens)) == ("error", 4)
+    assert c.text
+    assert shell.user_ns["whole"].text.startswith(c.text)
+    assert session.last is c
+    assert "error · 4 tokens" in capsys.readouterr().out
+
+
+def test_after_a_failure_in_mid_stream_the_same_model_works(shell: InteractiveShell, session: Session) -> None:
+    run(shell, "%%complete -N 9 -t 0 -o before\nThe mean")
+    engine = next(iter(session.models)).engine
+    with before_forward(tiny.make("qwen2")[0], failing_at(5, ValueError("the fuse blew"))):
+        shell.run_cell("%%complete -N 9 -t 0\nThe mean")
+    run(shell, "%%complete -N 9 -t 0 -o after\nThe mean")
+    assert next(iter(session.models)).engine is engine
+    assert shell.user_ns["after"].text == shell.user_ns["before"].text
+
+
+def test_memory_that_runs_out_in_mid_stream_is_one_sentence_and_keeps_the_text(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    error = torch.OutOfMemoryError("Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 1 GiB")
+    with before_forward(tiny.make("qwen2")[0], failing_at(5, error)):
+        done = shell.run_cell("%%complete -N 9 -t 0 -o c\nThe mean")
+    shown = capsys.readouterr().out
+    assert type(done.error_in_exec) is OutOfMemory
+    assert "OutOfMemory: Memory ran out while generating with tiny. 2.50 GiB more were needed.\n  → " in shown
+    assert "Traceback" not in shown
+    assert shell.user_ns["c"].text
+
+
+def test_an_error_that_is_none_of_ours_says_where_in_the_model_it_was(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with before_forward(tiny.make("qwen2")[0], failing_at(1, ValueError("the fuse blew"))):
+        shell.run_cell("%%complete -N 9 -t 0\nThe mean")
+    shown = capsys.readouterr().out
+    assert "the fuse blew" in shown
+    assert "In the model's thread:" in shown
+
+
+def test_an_error_of_ours_keeps_its_type_for_code(shell: InteractiveShell) -> None:
+    run(shell, "import jupyter_complete as jc")
+    run(shell, "try:\n    jc.complete('x', model='smolm2')\nexcept jc.CompleteError as error:\n    caught = error")
+    assert isinstance(shell.user_ns["caught"], UnknownModel)
+    assert isinstance(shell.user_ns["caught"], CompleteError)
+
+
+# -- what a first reader stumbled over ---------------------------------------------------------------------------
+
+
+def test_more_continues_no_measured_text_and_leaves_it_bound(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 2 -t 0 -o c\nThe mean")
+    run(shell, "%%complete --score -o s\nThe mean")
+    run(shell, "%complete_more 3")
+    assert len(shell.user_ns["c"].tokens) == 5
+    assert shell.user_ns["s"].perplexity is not None
+
+
+def test_more_of_several_continuations_is_refused_and_none_is_lost(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete -N 2 -n 3 --seed 1 -o c\nThe mean")
+    shell.run_cell("%complete_more 3")
+    assert "has 3 continuations" in "".join(capsys.readouterr())
+    assert len(shell.user_ns["c"].alternatives) == 2
+    assert len(shell.user_ns["c"].alternatives[0].more(3).tokens) == 5
+
+
+def test_more_is_shown_as_the_cell_was(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%%complete -N 2 -t 0 --echo -o c\nThe mean")
+    run(shell, "%%complete --score\nThe mean")
+    capsys.readouterr()
+    run(shell, "%complete_more 3")
+    assert capsys.readouterr().out.startswith("The mean")
+
+
+def test_more_replaces_every_name_of_the_completion(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 2 -t 0 -o _c\nThe mean")
+    run(shell, "d = _c")
+    run(shell, "%complete_more 3")
+    assert len(shell.user_ns["_c"].tokens) == 5
+    assert shell.user_ns["d"] is shell.user_ns["_c"]
+
+
+def test_use_shows_the_new_default(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.models.register("other", *tiny.make("gpt2"))
+    run(shell, "%complete_model use other")
+    assert "other (default)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("format = 'html'", "Complete.format is left at 'text': it cannot be 'html'."),
+        ("temperature = 500", "Complete.temperature is left at 0.7: it cannot be 500."),
+        ("temprature = 1", "Complete.temprature is no setting. Did you mean temperature?"),
+    ],
+)
+def test_a_setting_that_is_refused_costs_no_magic(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], setting: str, said: str
+) -> None:
+    exec(f"config.Complete.{setting}", {"config": shell.config})
+    shell.config.Complete.top_k = 7
+    run(shell, "%reload_ext jupyter_complete")
+    assert capsys.readouterr().err == f"{said}\n"
+    run(shell, "%%complete -N 1 -o c\nThe mean")
+    assert shell.user_ns["c"].params.top_k == 7
+
+
+class TestPreload:
+    """The default model gets ready in the background."""
+
+    @staticmethod
+    def ready(session: Session, name: str) -> bool:
+        resident = session.models.get(name)
+        if resident is None:
+            return False
+        session.models.load(name, "auto", "auto").wait()  # behind what has begun already
+        return resident.engine is not None
+
+    def test_when_the_extension_is_loaded_with_that_setting(
+        self, shell: InteractiveShell, session: Session, tmp_path: Path
+    ) -> None:
+        name = str(tiny.save("gpt2", tmp_path / "gpt2"))
+        shell.config.Complete.preload = True
+        shell.config.Complete.model = name
+        shell.extension_manager.reload_extension("jupyter_complete")
+        assert self.ready(session, name)
+
+    def test_when_it_is_set_later(self, shell: InteractiveShell, session: Session, tmp_path: Path) -> None:
+        session.config.model = str(tiny.save("gpt2", tmp_path / "gpt2"))
+        run(shell, "%config Complete.preload = True")
+        assert self.ready(session, session.config.model)
+
+    def test_otherwise_nothing_is_loaded(self, shell: InteractiveShell, session: Session) -> None:
+        assert list(session.models) == []
+
+    def test_a_model_that_there_is_not_is_told_by_the_first_request(
+        self, shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        session.config.model = "smolm2"
+        run(shell, "%config Complete.preload = True")
+        assert capsys.readouterr().err == ""
+        with pytest.raises(UnknownModel):
+            session.stream("The mean")
+
+    def test_a_request_says_that_it_waits_for_the_model(
+        self, shell: InteractiveShell, session: Session, tmp_path: Path
+    ) -> None:
+        name = str(tiny.save("gpt2", tmp_path / "gpt2"))
+        resident = session.models.resident(name, "auto", "auto")
+        held = threading.Event()
+        resident.worker.submit(lambda stop: iter(lambda: held.wait() and None, None), Draft())
+        stream = session.stream("The mean", model=name, max_new_tokens=2)
+        first = next(iter(stream.ticks()))
+        held.set()
+        assert first == Loading(f"waiting for {name}, which is being loaded")
+        assert stream.result().text
+
+
+# -- forms -------------------------------------------------------------------------------------------------------
+
+
+def test_a_choice_is_bound_with_its_scores(shell: InteractiveShell) -> None:
+    run(shell, '%%complete --choices yes,no,"not sure" -o c\nIs it?')
+    assert shell.user_ns["c"].value in [choice.text for choice in shell.user_ns["c"].choices]
+
+
+def test_the_table_of_choices_stands_below_the_text(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%%complete --choices yes,no\nIs it?")
+    printed = capsys.readouterr().out
+    assert printed.index("logprob") < printed.index("[best of 2 choices")
+
+
+def test_a_dataclass_of_the_notebook_is_a_schema_by_its_name(shell: InteractiveShell) -> None:
+    run(shell, "from dataclasses import dataclass\n@dataclass\nclass Size:\n    wide: bool")
+    run(shell, "%%complete --json Size -o c\nThe size is ")
+    assert isinstance(shell.user_ns["c"].value, shell.user_ns["Size"])
+
+
+def test_what_is_not_met_is_said_and_bound(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%%complete --regex [a-z]{30} -N 2 -t 0 -o c\nThe mean")
+    assert "the text does not match the regex" in capsys.readouterr().out
+    assert (shell.user_ns["c"].met, shell.user_ns["c"].value) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--choices yes", "two texts or more"),
+        ("--choices yes,yes", "given twice"),
+        ("--choices yes,", "empty"),
+        ("--choices a,b --regex c", "exclude each other"),
+        ("--json Nothing", "no variable"),
+        ("--json {", "no JSON"),
+        ("--regex ( ", "unclosed group"),
+        ("--regex a --beams 2", "Beams"),
+        ("--regex a --score", "scored"),
+        ("--choices ''", "choices (--choices) is empty. Fill it in, or leave it out."),
+        ("--regex ''", "regex (--regex) is empty. Fill it in, or leave it out."),
+        ("--json ''", "json (--json) is empty. Fill it in, or leave it out."),
+        ("--thread ''", "thread (--thread) is empty. Fill it in, or leave it out."),
+        ("--choices a,b -n 2", "Of choices one is taken, and none is sampled. Leave out num (-n) and beams (--beams)."),
+        ("--choices a,b --beams 2", "Of choices one is taken, and none is sampled."),
+        (
+            "--json list[int]",
+            "'list[int]' is no name of a variable. Give it one: Schema = list[int], and --json Schema.",
+        ),
+    ],
+)
+def test_a_form_that_cannot_be_had_is_one_sentence(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    shell.run_cell(f"%%complete {line}\nThe mean")
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
+    assert "Traceback" not in printed.out + printed.err
