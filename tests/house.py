@@ -1,4 +1,4 @@
-"""The house measured from its own syntax trees: rooms, floors, arrows, circles, sizes; `python tests/house.py` prints it.
+"""The house by its own syntax trees: rooms, floors, arrows, circles, sizes; `python tests/house.py` prints it.
 
 A room is a folder or a module at the top of the package; engine/ and prompt/ have rooms of their own. An arrow is an
 import, wherever it stands in a module. The late doors, opened by name, stand in one table in __init__.py: arrows of

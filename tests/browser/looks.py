@@ -65,8 +65,8 @@ def themed(lab: Lab, theme: str) -> None:
 
 
 def main() -> None:
+    from panel_page import DRAWN, LARGE
     from playwright.sync_api import sync_playwright
-    from test_panels import DRAWN, LARGE
 
     with tempfile.TemporaryDirectory() as base, running(Path(base)) as lab, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium.find(), args=list(chromium.FLAGS))

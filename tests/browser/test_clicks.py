@@ -16,7 +16,7 @@ PROBE = f"""
 import time
 from pathlib import Path
 import anywidget, traitlets
-from jupyter_complete.widgets.urgent import Urgent
+from jupyter_complete.widgets.control_channel import Urgent
 
 class Probe(anywidget.AnyWidget):
     _esm = Path({str(STATIC / "urgent.js")!r}).read_text() + \"\"\"

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import tiny
 from lab import LOAD, Lab, Page, cells, press, wait_for
-from test_panels import FIELD, complete, field, panel
+from panel_page import FIELD, complete, field, panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

@@ -6,45 +6,10 @@ import time
 from typing import Any
 
 import pytest
-import tiny
-from lab import LOAD, Lab, Page, ended, opened, output_of, press, run, status_of, text_of, wait_for
+from lab import Lab, Page, ended, opened, output_of, press, run, status_of, text_of, wait_for
+from panel_page import DRAWN, FIELD, LARGE, SLOW, STATUS, button, complete, done, field, panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
-
-SLOW = LOAD + "\n" + tiny.cell(0.03)
-FIELD, STATUS = ".jcp-field", ".jcp-status"
-
-
-def panel(window: Page, address: str) -> Any:
-    """The page of a notebook whose first cell loads, and whose second one opens the panel, both run."""
-    page = opened(window, address)
-    run(page, 0)
-    ended(page, 0, 90)
-    run(page, 1)
-    page.locator(FIELD).wait_for()
-    return page
-
-
-def field(page: Any) -> str:
-    return str(page.locator(FIELD).input_value())
-
-
-def button(page: Any, name: str) -> Any:
-    return page.locator(".jcp-bar button", has_text=name)
-
-
-def complete(page: Any, settings: dict[str, Any]) -> None:
-    """Set controls, complete, and wait for the end."""
-    page.locator(".jcp summary", has_text="Settings").click()
-    for name, value in settings.items():
-        page.locator(f"[id^=jcp-{name}-]").fill(str(value))
-    page.locator(".jcp summary", has_text="Settings").click()
-    button(page, "Complete").click()
-    done(page)
-
-
-def done(page: Any) -> None:
-    wait_for(lambda: "prompt token" in page.locator(STATUS).inner_text(), 60, "the panel's footer")
 
 
 def stopped(page: Any) -> float:
@@ -231,7 +196,7 @@ def test_models_are_loaded_used_and_unloaded_by_mouse(lab: Lab, window: Page) ->
 GROWING = """
 import time
 from types import SimpleNamespace
-from jupyter_complete.widgets.growing import Growing
+from jupyter_complete.widgets.streaming import Growing
 growing = Growing(jc.panel(), [("you", "The mean")])
 draft = SimpleNamespace(texts=[""], leading=None, prefill=None, loading=None)
 for round in range(25):
@@ -253,33 +218,6 @@ def test_a_megabyte_goes_over_the_wire_once_and_in_few_messages(lab: Lab, window
     assert told.size < 1.2 * 1_050_000
     assert told.most_a_second <= 20
     assert "rate exceeded" not in page.content()
-
-
-LARGE = """
-from jupyter_complete.completion import Completion
-from jupyter_complete.events import Candidate, Step, Timing, Usage
-from jupyter_complete.request import Sampling
-top = tuple(Candidate(n, f" word{n}", -1.0 - n, 0.1) for n in range(8))
-steps = tuple(Step(n % 8, f" word{n % 8}", -1.0 - n % 8, 1 + n % 8, top) for n in range(2000))
-text, sampling = "".join(s.text for s in steps), jc.current().config.sampling(jc.current().config.checked({}))
-c = Completion("The mean", text, steps, "length", Usage(2, 0, 2000), Timing(1, 1, 1), None, sampling)
-view = jc.tokens(c)
-view
-"""
-DRAWN = """async ([source, shown]) => {
-    const { default: view } = await import("data:text/javascript," + encodeURIComponent(source));
-    const times = [];
-    for (let round = 0; round < 5; round += 1) {
-        const model = { get: (name) => (name === "shown" ? shown : ""), on() {}, send() {} };
-        const el = document.createElement("div"), start = performance.now();
-        document.body.append(el);
-        view().render({ model, el });
-        el.getBoundingClientRect();
-        times.push(performance.now() - start);
-        el.remove();
-    }
-    return times.sort((a, b) => a - b)[2];
-}"""
 
 
 @pytest.mark.heavy

@@ -8,8 +8,8 @@ import pytest
 import tiny
 import torch
 from engine_calls import PROMPT, engine
-from test_decode import ARCHITECTURES, generated
-from test_fused import fused
+from greedy import ARCHITECTURES, generated
+from int8_models import fused
 
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.protocol.errors import BadOption

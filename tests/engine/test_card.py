@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from batches import completions, requests
 from engine_calls import PROMPT, answer, ask, chosen, engine, everyone, sampling
-from test_batch import completions, requests
-from test_inside import found, text
+from inside_calls import found, text
 
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.protocol.questions import (

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.kernel
 
 LISTEN = """
 import time
-from jupyter_complete.widgets.urgent import Urgent
+from jupyter_complete.widgets.control_channel import Urgent
 came = []
 urgent = Urgent(lambda payload: came.append((payload, time.monotonic())))
 """

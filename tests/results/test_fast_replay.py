@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_replay import SETTINGS, asked
+from samplings import SETTINGS, asked
 
 from jupyter_complete.results import replay
 from jupyter_complete.results.fast_replay import Levels

@@ -5,30 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from samplings import SETTINGS, asked
 
 from jupyter_complete.engine.decoding.sampler import Draws, Sampler
-from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.sampling import Sampling
 from jupyter_complete.results import replay
 
 SIZE = 2000
-SETTINGS = [
-    {"temperature": 0.0},
-    {"temperature": 1.0, "top_p": 1.0},
-    {"temperature": 0.7, "top_p": 0.9},
-    {"temperature": 5.0, "top_p": 0.95},
-    {"temperature": 1.3, "top_k": 7, "top_p": 1.0},
-    {"temperature": 1.0, "top_k": 500, "top_p": 0.8, "min_p": 0.01},
-    {"temperature": 1.5, "top_p": 1.0, "min_p": 0.1},
-    {"temperature": 0.8, "top_p": 0.95, "repetition_penalty": 1.4},
-    {"temperature": 0.8, "top_k": 20, "repetition_penalty": 0.7},
-]
 SEEN = (3, 5, 5, 900, 1999)
-
-
-def asked(**options: object) -> Sampling:
-    config = Complete()
-    return config.sampling(config.checked({"candidates": 100, **options}))
 
 
 def logits(seed: int = 0) -> np.ndarray:

@@ -10,7 +10,8 @@ import pytest
 import tiny
 import torch
 from engine_calls import PROMPT, ask, engine
-from test_fused import engines
+from int8_models import engines
+from other_tokenizers import mixed
 
 from jupyter_complete.engine.decoding import choices
 from jupyter_complete.engine.local import LocalEngine
@@ -40,14 +41,6 @@ def theirs(one: LocalEngine, path: tuple[int, ...], prompt: str = PROMPT) -> flo
             logits = one.model(input_ids=torch.tensor([[*ids, *path]])).logits[0, len(ids) - 1 : -1]
     logprobs = torch.log_softmax(logits.float(), dim=-1)
     return float(sum(logprobs[place, token] for place, token in enumerate(path)))
-
-
-def mixed(kind: str) -> LocalEngine:
-    """A Llama of another tokenizer."""
-    tokenizer = tiny.TOKENIZERS[kind]()
-    torch.manual_seed(5)
-    model = tiny._decoder_only("LlamaConfig", vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id)
-    return LocalEngine(model.eval(), tokenizer, kind, "made in the tests")
 
 
 @pytest.mark.parametrize("name", EVERY)

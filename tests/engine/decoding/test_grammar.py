@@ -15,8 +15,8 @@ import regex
 import tiny
 import torch
 from engine_calls import PROMPT, ask, chosen, engine, everyone, sampling
-from test_choices import mixed
-from test_fused import engines
+from int8_models import engines
+from other_tokenizers import mixed
 
 from jupyter_complete.engine.decoding.grammar import Constraints, matches
 from jupyter_complete.engine.decoding.sampler import Draws, Sampler

@@ -9,6 +9,7 @@ import pytest
 import tiny
 import torch
 from engine_calls import PROMPT, ask, chosen, engine, everyone, sampling
+from greedy import ARCHITECTURES, generated
 
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners.transformers_pass import CausalRunner
@@ -16,19 +17,9 @@ from jupyter_complete.protocol.events import Event, Finish, Prefill, Token
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.session.session import Session
 
-ARCHITECTURES = [*tiny.CAUSAL, *tiny.ENCODER_DECODER]
 SLIDING = ["mistral", "gemma2", "gemma3"]
 LONG = " ".join(tiny.TEXTS[:3]) * 2
 SEEDED = {"temperature": 1.0, "top_p": 1.0}
-
-
-def generated(engine: LocalEngine, prompt: tuple[int, ...], **options: Any) -> list[int]:
-    """What transformers' own greedy generation adds to `prompt`."""
-    ids = torch.tensor([prompt])
-    mask = torch.ones_like(ids)
-    rows = engine.model.generate(ids, attention_mask=mask, do_sample=False, pad_token_id=0, **options)
-    start = 1 if engine.model.config.is_encoder_decoder else len(prompt)
-    return list(rows[0, start:].tolist())
 
 
 class TestGreedy:

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from inside_calls import found, text
 from steps import result
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.protocol.errors import BadOption, Stopped
-from jupyter_complete.protocol.events import Finish
 from jupyter_complete.protocol.questions import (
     AskAdded,
     AskAttention,
@@ -37,25 +37,10 @@ from jupyter_complete.sources import catalog
 CAUSAL = tuple(tiny.CAUSAL)
 ENCODER_DECODER = tuple(tiny.ENCODER_DECODER)
 NEAR = {"atol": 1e-4, "rtol": 1e-4}
-PROMPT = "The mean of a sample estimates the mean of 数"
 
 
 def engine(name: str) -> LocalEngine:
     return LocalEngine(*tiny.make(name), name, "made in the tests")
-
-
-def text(name: str) -> Text:
-    model, tokenizer = tiny.make(name)
-    ids = tuple(tokenizer(PROMPT)["input_ids"])[:20]
-    if model.config.is_encoder_decoder:
-        return Text((model.config.decoder_start_token_id, *ids[3:9]), ids)
-    return Text(ids)
-
-
-def found(engine: LocalEngine, question: Question, stop: StopEvent | None = None) -> Any:
-    *_, finish = engine.examine(question, stop or StopEvent())
-    assert isinstance(finish, Finish)
-    return finish.found
 
 
 def own(name: str, of: Text, **more: Any) -> Any:

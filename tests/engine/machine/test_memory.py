@@ -69,7 +69,7 @@ def test_buffers_are_counted() -> None:
 
 FREED = """
 import psutil
-from jupyter_complete.local import memory
+from jupyter_complete.engine.machine import memory
 rss = lambda: psutil.Process().memory_info().rss
 before = rss()
 held = [b"x" * 50_000 + bytes(8) for _ in range(2000)]

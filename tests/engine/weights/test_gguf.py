@@ -192,7 +192,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from threading import Event
-from jupyter_complete.local.convert import convert
+from jupyter_complete.engine.weights.gguf import convert
 for step in convert(Path(sys.argv[1]), "tiny", Event()):
     if step.stage.endswith("weights") and step.done > step.total // 2:
         print("half", flush=True)

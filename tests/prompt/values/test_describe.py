@@ -414,7 +414,7 @@ def test_long_lists_say_how_much_is_shown() -> None:
 
 def test_no_library_is_imported_for_a_value() -> None:
     code = (
-        "import sys; from jupyter_complete.forms import forms\n"
+        "import sys; from jupyter_complete.prompt.values.describe import describe\n"
         "for value in ({1: [2]}, '', 2.5, ValueError()): forms(value, '')\n"
         "print([one for one in ('numpy', 'pandas', 'matplotlib', 'sklearn', 'jinja2') if one in sys.modules])"
     )
