@@ -1,4 +1,4 @@
-"""README says of the options what config.Complete says; the notebooks shipped are executed ones."""
+"""README says of the options what config.Complete says; docs name files that exist; shipped notebooks are executed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from traitlets import Bool
 from jupyter_complete.protocol.config import COMPLETE, Complete, shown_default
 
 ROOT = Path(__file__).parent.parent
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *DECISIONS]
+CODE = [path for room in ("jupyter_complete", "tests") for path in (ROOT / room).rglob("*.py")]
+USERS = {"ipython_config.py"}  # a file of IPython's
 
 
 def options_table() -> str:
@@ -28,6 +32,27 @@ def test_readme_lists_the_options_that_config_declares() -> None:
     match = re.search(r"<!-- options:[^>]*-->\n(.*?)<!-- /options -->", readme, re.DOTALL)
     assert match is not None
     assert match[1].strip() == options_table(), f"README's table should be:\n{options_table()}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_names_modules_that_exist(page: Path) -> None:
+    named = set(re.findall(r"`([a-z0-9_/]+\.py)`", page.read_text(encoding="utf-8"))) - USERS
+    assert not [name for name in named if not any(path.as_posix().endswith(f"/{name}") for path in CODE)]
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_a_decision_names_tests_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    files = [ROOT / name for name in re.findall(r"`(tests/[a-z0-9_/]+\.py)`", text)]
+    code = "".join(path.read_text(encoding="utf-8") for path in files)
+    assert not [
+        name for name in re.findall(r"`(test_\w+|Test\w+)`", text) if not re.search(rf"(def|class) {name}\b", code)
+    ]
+
+
+def test_the_list_of_decisions_has_every_decision_once() -> None:
+    text = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"\((.*?\.md)\)", text)) == [p.name for p in DECISIONS if p.stem != "README"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.name)
