@@ -11,6 +11,7 @@ from ..protocol.phrases import count
 from ..session.resolve import given
 from ..session.session import current
 from ..session.stream import holding_interrupts
+from .accessor import register
 from .fill import PROB, Filled, fill
 from .template import Template, prompt, prompt_of
 
@@ -38,6 +39,7 @@ def complete_frame(
     `options` are those of %%complete; row i has the seed plus i. With `cache` (True, or a file) rows completed before
     are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
     """
+    register()
     table = _table(frame)
     own = given(options)
     for name, left_out in ALONE.items():

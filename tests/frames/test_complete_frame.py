@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -325,17 +323,6 @@ def test_the_last_line_tells_rows_rates_and_errors(capsys: pytest.CaptureFixture
     assert "rows/s" in lines[0]
     assert "tokens/s" in lines[0]
     assert lines[0].endswith("1 error")
-
-
-@pytest.mark.parametrize("first", ["jupyter_complete", "{library}"])
-@pytest.mark.parametrize("library", FRAMES)
-def test_frames_have_the_verb_whichever_is_imported_first(library: str, first: str) -> None:
-    names = [first.format(library=library), library, "jupyter_complete"]
-    asked = f"import importlib.util; importlib.util.find_spec({library!r})"  # as many do to see whether it is there
-    script = "\n".join([f"import {names[0]}", asked, *(f"import {name}" for name in names)])
-    script += f"\nframe = {library}.DataFrame({{'n': [1]}})\nprint(type(frame.complete).__name__)"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "Completer"
 
 
 class TestForms:
