@@ -1,8 +1,8 @@
 """What settings pick at a recorded step, in a fraction of a millisecond: float16 logits have a few thousand values, and
 all that is decided before the draw is decided for a value and not for a token.
 
-The rules are replay's. V tokens, of which the likeliest, the head, are known exactly. A class that moves a slider waits
-for hundreds of steps, and what numpy takes for a call is most of it: hence few calls.
+The rule is `choose` of protocol/sampling.py. A row has V tokens, of which the likeliest, the head, are known exactly. A
+class that moves a slider waits for hundreds of steps, and most of the time goes into numpy calls: hence few calls.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.sampling import Sampling
 from . import replay
 
 PATTERNS, SIGN = 1 << 16, 1 << 15  # of float16
@@ -70,7 +70,7 @@ class Levels:
         most = -scores.rising[(scores.numbers > 0).argmax()] if lowers else -scores.rising[0]
         if asked.greedy or math.isnan(draw):
             return int(self._at(most, scores)[0][0])
-        factor = np.float32(1.0 / max(COLDEST, asked.temperature))
+        factor = np.float32(1.0 / asked.divisor)
         mass = scores.rising + most
         mass *= -factor
         np.exp(mass, mass)

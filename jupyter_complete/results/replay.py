@@ -1,7 +1,6 @@
 """From recorded logits to the token that any settings would have picked, without the model: numpy alone.
 
-The rules are those of local/sampling, in their order: repetition penalty, what the model's own rules forbid,
-temperature, top_k, top_p, min_p, and a draw on the cumulative distribution in the order of ids. V tokens a row.
+The rule is `choose` of protocol/sampling.py. A row has the scores of V tokens.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.sampling import GREEDY, MIN_P, RULE, TOP_K, TOP_P, Sampling
 
 BLOCK = 128
-RULE, TOP_K, TOP_P, MIN_P, GREEDY = "rule", "top_k", "top_p", "min_p", "greedy"
 
 
 class Row:
@@ -89,7 +87,7 @@ def masses(row: Row, ids: np.ndarray | slice, factor: float) -> np.ndarray:
 
 def cuts(row: Row, asked: Sampling) -> Cuts:
     """What `asked` cuts, for a draw; see Cuts."""
-    factor, left, lowest = 1.0 / max(COLDEST, asked.temperature), None, -math.inf
+    factor, left, lowest = 1.0 / asked.divisor, None, -math.inf
     if 0 < asked.top_k < len(row.scores):
         left = _with_ties(row, asked.top_k)
         lowest = float(row.scores[left[-1]])

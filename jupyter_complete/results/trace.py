@@ -19,7 +19,7 @@ from ..protocol.errors import BadOption, NotATrace
 from ..protocol.events import ModelInfo
 from ..protocol.findings import Distribution, Embedding, Finding, Weight
 from ..protocol.phrases import count, size
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.sampling import Sampling
 from ..protocol.views import Displayed, draw
 from . import replay, trace_file
 from .fast_replay import NONE, Levels
@@ -122,7 +122,7 @@ class Trace(Displayed):
         probs, cut = replay.probabilities(row, asked), replay.reasons(row, asked, ids)
         high = np.cumsum(probs)
         norm = float(raw.most + np.log(np.exp(raw.scores.astype(np.float64) - raw.most).sum()))
-        scaled = row.scores[ids] / max(COLDEST, asked.temperature or 1.0)
+        scaled = row.scores[ids] / asked.divisor
         rows = [
             Weight(
                 id,

@@ -8,7 +8,7 @@ import torch
 from samplings import SETTINGS, asked
 
 from jupyter_complete.engine.decoding.sampler import Draws, Sampler
-from jupyter_complete.protocol.sampling import Sampling
+from jupyter_complete.protocol.sampling import RULE, Sampling
 from jupyter_complete.results import replay
 
 SIZE = 2000
@@ -85,4 +85,4 @@ def test_a_mask_leaves_what_it_keeps_and_takes_what_it_forbids() -> None:
 def test_what_the_rules_forbid_is_said_to_be_cut_by_them() -> None:
     scores = logits()
     row = replay.masked(replay.Row(scores, likeliest(scores, 4)), likeliest(scores, 1), False)
-    assert replay.reasons(row, asked(temperature=1.0), likeliest(scores, 1)) == [replay.RULE]
+    assert replay.reasons(row, asked(temperature=1.0), likeliest(scores, 1)) == [RULE]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...protocol.events import ModelInfo
 from ...protocol.request import Request
-from ...protocol.sampling import Sampling
+from ...protocol.sampling import STEPS, Sampling
 from ...results import replay
 from ...results.token_bytes import Pieces
 from ...results.trace import Trace, restored
@@ -21,7 +21,6 @@ from ..decoding.sampler import Choice, Draws, Sampler, processed
 from ..text.tokenizer import Vocabulary
 
 HEAD = 256  # logits of a step that are kept exactly, the largest
-SHAPING = ("repetition_penalty", "temperature", "top_k", "top_p", "min_p")  # what a replay does itself
 
 
 class Heard:
@@ -44,7 +43,9 @@ class Recorder(Sampler):
     ) -> None:
         super().__init__(sampling, rules, compiled)
         self.asked, self.left_out = sampling, 0
-        self._rules = [(name, processor) for name, processor in self.processors if name not in SHAPING]
+        self._rules = [
+            (name, processor) for name, processor in self.processors if name not in STEPS
+        ]  # a replay does these itself
         self._left = limit
         self._first: tuple[int, ...] = ()
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
