@@ -39,7 +39,7 @@ def complete_frame(
     `options` are those of %%complete; row i has the seed plus i. With `cache` (True, or a file) rows completed before
     are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
     """
-    register()
+    register(complete_frame)
     table = _table(frame)
     own = given(options)
     for name, left_out in ALONE.items():
