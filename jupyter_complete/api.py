@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .notebook.screen import wait
 from .protocol.engine import Engine
 from .protocol.errors import BadOption
 from .protocol.events import ModelInfo
+from .protocol.options import Dtype, Options
 from .results.completion import Completion
 from .session.residents import Unloaded
 from .session.resolve import given
@@ -59,21 +60,27 @@ class Model:
         resident = self.session.models.get(self.name)
         return resident.engine if resident else None
 
-    def complete(self, prompt: str, **options: Any) -> Completion:
-        return complete(prompt, model=self.name, **options)
+    def complete(self, prompt: str, **options: Unpack[Options]) -> Completion:
+        """The completion of `prompt` by this model; see jupyter_complete.complete."""
+        return complete(prompt, **self._own(options))
 
-    def stream(self, prompt: str, **options: Any) -> Iterator[str]:
-        return stream(prompt, model=self.name, **options)
+    def stream(self, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+        """The completion's text as it comes; see jupyter_complete.stream."""
+        return stream(prompt, **self._own(options))
 
-    def score(self, text: str, **options: Any) -> Completion:
-        return score(text, model=self.name, **options)
+    def score(self, text: str, **options: Unpack[Options]) -> Completion:
+        """How likely `text` is to this model; see jupyter_complete.score."""
+        return score(text, **self._own(options))
+
+    def _own(self, options: Options) -> Options:
+        return {**options, "model": self.name}
 
     def unload(self) -> Unloaded:
         """Give the memory back; tells who still holds it."""
         return self.session.models.unload(self.name, self.session.namespace)
 
 
-def load(name: str | PathLike[str] = "", dtype: str = "auto", device: str = "auto") -> Model:
+def load(name: str | PathLike[str] = "", dtype: Dtype = "auto", device: str = "auto") -> Model:
     """Make a model resident (the default one without a name) and wait until it is ready.
 
     `name` is a catalogued name, a directory, a .gguf file or a hub id, `dtype` one of auto, float32, bfloat16, float16.
@@ -94,7 +101,7 @@ def register(name: str, model: Any, tokenizer: Any) -> Model:
 
 
 @holding_interrupts()
-def complete(prompt: str, **options: Any) -> Completion:
+def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     """The completion of `prompt`. Options are those of %%complete, by their long names with underscores.
 
     An interrupt raises KeyboardInterrupt; the partial completion is `last()`.
@@ -102,18 +109,18 @@ def complete(prompt: str, **options: Any) -> Completion:
     return _begun(prompt, options).result()
 
 
-def stream(prompt: str, **options: Any) -> Iterator[str]:
+def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
     """The completion's text as it comes; the pieces join to `last().text`. Leaving the loop stops the model."""
     return _begun(prompt, options).deltas()
 
 
 @holding_interrupts()
-def score(text: str, **options: Any) -> Completion:
+def score(text: str, **options: Unpack[Options]) -> Completion:
     """How likely `text` is: its `prompt_tokens` carry logprob and rank, `perplexity` sums them up."""
     return _begun(text, {**options, "score": True}).result()
 
 
-def inside(what: str | Completion | Trace, **options: Any) -> Inside:
+def inside(what: str | Completion | Trace, **options: Unpack[Options]) -> Inside:
     """A completion opened up: of a prompt, which is completed with these options; of a completion with a trace; or of a
     trace, which answers what was asked before it was saved, and more where its model is resident.
 
@@ -124,10 +131,11 @@ def inside(what: str | Completion | Trace, **options: Any) -> Inside:
 
     if isinstance(what, Trace):
         return Inside(what, current())
-    return of(what if isinstance(what, Completion) else complete(what, **{**options, "trace": True}), current())
+    traced: Options = {**options, "trace": True}
+    return of(what if isinstance(what, Completion) else complete(what, **traced), current())
 
 
-def compare(first: str, second: str, **options: Any) -> Comparison:
+def compare(first: str, second: str, **options: Unpack[Options]) -> Comparison:
     """Two texts scored by one model, side by side: which is likelier, and at which words."""
     from .results.comparison import Comparison
 
@@ -149,7 +157,7 @@ def task(name: str, template: str, **settings: Any) -> None:
     current().tasks.add(name, template, **settings)
 
 
-def _begun(prompt: str, options: dict[str, Any]) -> Stream:
+def _begun(prompt: str, options: Options) -> Stream:
     """The stream that these options ask for."""
     asked = given(options)
     return current().stream(prompt, mode=current().config.mode(asked), **asked)

@@ -27,7 +27,8 @@ class Complete(Configurable):
     `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
     knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
     are taken as they are typed, and a list's one text is read at its commas where it is `separated`. Options that are
-    `filled` are refused where they are given empty.
+    `filled` are refused where they are given empty. `single` options are those of one completion, which a frame's rows
+    cannot have; `python` settings may be given in a call too.
     """
 
     model = Unicode(
@@ -36,7 +37,9 @@ class Complete(Configurable):
     out = Unicode("", help="Bind the Completion to this variable.").tag(
         flag=("-o", "--out"), metavar="NAME", cell_only=True
     )
-    num = Int(1, min=1, max=64, help="Number of continuations.").tag(config=True, flag=("-n", "--num"), metavar="INT")
+    num = Int(1, min=1, max=64, help="Number of continuations.").tag(
+        config=True, flag=("-n", "--num"), single=True, metavar="INT"
+    )
     max_new_tokens = Int(100, min=1, help="Most tokens to add.").tag(
         config=True, flag=("-N", "--max-new-tokens"), metavar="INT"
     )
@@ -70,7 +73,7 @@ class Complete(Configurable):
     ).tag(config=True, flag=("--chat",))
     thread = Unicode(
         "", help="The same as the next message of the conversation of this name, whose turns are kept."
-    ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True)
+    ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True, single=True)
     task = Unicode("", help="Put the text by a named prompt: summarize, translate, qa, … (%complete_tasks).").tag(
         flag=("--task",), metavar="NAME", known="tasks"
     )
@@ -94,15 +97,17 @@ class Complete(Configurable):
     format = Enum(
         ("text", "markdown", "code"), "text", help="How the finished completion is shown: text, markdown or code."
     ).tag(config=True, flag=("--format",), metavar="FORM", cell_only=True)
-    dry_run = Bool(False, help="Show the prompt, its tokens and what fits; generate nothing.").tag(flag=("--dry-run",))
+    dry_run = Bool(False, help="Show the prompt, its tokens and what fits; generate nothing.").tag(
+        flag=("--dry-run",), single=True
+    )
     score = Bool(False, help="Measure how likely the given text is, token by token, instead of continuing it.").tag(
-        flag=("--score",)
+        flag=("--score",), single=True
     )
     inspect = Bool(
         False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
-    ).tag(flag=("--inspect",))
+    ).tag(flag=("--inspect",), single=True)
     trace = Bool(False, help="Record the logits of every step, to replay and to look inside: c.trace.").tag(
-        config=True, flag=("--trace",)
+        config=True, flag=("--trace",), single=True
     )
     choices = List(
         Unicode(), help="Pick one of these, by the probability of each; given once, it is read at its commas."
@@ -135,10 +140,10 @@ class Complete(Configurable):
         config=True
     )
     context_tokens = Int(1500, min=10, help="Most tokens of the cells that --context puts ahead.").tag(config=True)
-    candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
+    candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True, python=True)
     trace_bytes = Int(
         100_000_000, min=1_000_000, help="Most bytes of a trace; steps beyond that are decoded and not recorded."
-    ).tag(config=True)
+    ).tag(config=True, python=True)
     updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
         config=True
     )
@@ -148,7 +153,7 @@ class Complete(Configurable):
     ).tag(config=True)
     lookup = Bool(
         True, help="Guess tokens where the text repeats itself and check several at once: the same text, sooner."
-    ).tag(config=True)
+    ).tag(config=True, python=True)
 
     @validate("temperature", "top_p", "min_p", "repetition_penalty", "updates_per_second")
     def _is_a_number(self, proposal: Any) -> float:

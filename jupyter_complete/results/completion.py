@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..protocol.doors import door
 from ..protocol.events import (
@@ -14,6 +14,7 @@ from ..protocol.events import (
     Timing,
     Usage,
 )
+from ..protocol.options import Options
 from ..protocol.phrases import count, size
 from ..protocol.prompt_parts import Turn
 from ..protocol.request import Request
@@ -72,13 +73,13 @@ class Completion:
     unmet: str = field(default="", repr=False)  # why the form was not met
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
-    def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
+    def more(self, max_new_tokens: int | None = None, /, **options: Unpack[Options]) -> Completion:
         """This completion with up to `max_new_tokens` tokens added, from the KV cache where it is still there."""
         if max_new_tokens is not None:
             options["max_new_tokens"] = max_new_tokens
         return self._continued(**options)
 
-    def branch(self, at: int, token: int | str | None = None, **options: Any) -> Completion:
+    def branch(self, at: int, token: int | str | None = None, **options: Unpack[Options]) -> Completion:
         """Another continuation after the first `at` tokens: `token`, an id or a text of one token, and what follows.
 
         Without `token` that place is chosen anew, with another seed. `at` counts from the end where it is negative.
