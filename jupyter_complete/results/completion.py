@@ -109,7 +109,7 @@ class Completion:
         return perplexity(self.prompt_tokens)
 
     def view(self) -> View:
-        """Every token with its candidates, those of the prompt first if they were scored; a notebook displays the view."""
+        """Every token with its candidates, those of a scored prompt first; a notebook displays the view."""
         return draw(self)
 
     def to_frame(self) -> pandas.DataFrame:
