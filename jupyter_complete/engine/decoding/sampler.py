@@ -117,7 +117,7 @@ class Sampler:
         return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
 
     def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
-        """What local/sampling_kernels says of logits, a numpy array."""
+        """The choice of engine/kernels/sample.py from logits, a numpy array."""
         from ..kernels.sample_row import chosen
 
         return chosen(logits, self._asked(greedy), at)
