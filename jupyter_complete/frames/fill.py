@@ -16,6 +16,7 @@ from ..notebook.screen import A_LITTLE_MORE, wait
 from ..notebook.status_line import line_here
 from ..protocol.errors import CompleteError, Stopped
 from ..protocol.events import Loading, ModelInfo
+from ..protocol.phrases import shortened
 from ..protocol.request import Request
 from ..protocol.structure import JsonSchema
 from ..render import progress as view
@@ -62,8 +63,8 @@ def filled(completion: Completion) -> Filled:
     is the row's error.
     """
     if completion.met is False:
-        shown = completion.text if len(completion.text) <= 60 else completion.text[:59] + "…"
-        return Filled(error=f"{completion.unmet[:1].upper()}{completion.unmet[1:]}: {shown!r}.")
+        unmet = completion.unmet
+        return Filled(error=f"{unmet[:1].upper()}{unmet[1:]}: {shortened(completion.text)!r}.")
     if completion.choices:
         taken = next(choice for choice in completion.choices if choice.text == completion.value)
         return Filled({"": taken.text, PROB: taken.prob_normalised})

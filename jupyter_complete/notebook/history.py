@@ -144,14 +144,14 @@ class Notebook:
         recorded = getattr(history, "outputs", {})  # since IPython 9
         printed = [one.bundle.get("stream", ()) for one in recorded.get(number, ()) if one.output_type == "out_stream"]
         if text := "".join(map(str, (part for stream in printed for part in stream))).strip("\n"):
-            yield _shortened(text)
+            yield _excerpt(text)
         if number in history.output_hist_reprs:
-            yield _shortened(str(history.output_hist_reprs[number]).strip("\n"))
+            yield _excerpt(str(history.output_hist_reprs[number]).strip("\n"))
         elif number in history.output_hist:
-            yield _shortened(_repr(history.output_hist[number]))
+            yield _excerpt(_repr(history.output_hist[number]))
         failed = getattr(history, "exceptions", {}).get(number)
         if failed:
-            yield _shortened(f"{failed.get('ename', 'Error')}: {failed.get('evalue', '')}")
+            yield _excerpt(f"{failed.get('ename', 'Error')}: {failed.get('evalue', '')}")
 
     def _see(self, result: Any) -> None:
         error = result.error_in_exec or result.error_before_exec
@@ -170,7 +170,7 @@ def _repr(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _shortened(text: str) -> str:
+def _excerpt(text: str) -> str:
     """An output as it is, or the beginning and the end of a long one, which says what is missing."""
     if len(text) <= _SHOWN:
         return text

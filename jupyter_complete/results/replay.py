@@ -199,7 +199,7 @@ def probabilities(row: Row, asked: Sampling) -> np.ndarray:
 
 
 def draws(seed: int, number: int, skip: int = 0) -> np.ndarray:
-    """The uniform draws of a seed, float64 [number]: the same as local/sampling's, whose generator is this one."""
+    """The uniform draws of a seed, float64 [number]: those of engine/decoding/sampler.Draws, by torch's generator."""
     generator = np.random.MT19937()
     generator._legacy_seeding(seed & 0xFFFFFFFF)  # as torch seeds it
     raw = generator.random_raw(2 * (skip + number)).astype(np.uint64)

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import BadPrompt
-from ...protocol.phrases import near
+from ...protocol.phrases import near, shortened
 from .grammar import parsed
 from .limits import APART, FUNCTIONS, Bounded, bounded, finite, too_large
 from .outside import reaches, refused, refused_call
@@ -46,7 +46,7 @@ class Expression:
         except TemplateAssertionError as error:
             raise BadPrompt(f"{self} is no expression: {_sentence(str(error))}.", _hint_for(str(error))) from None
         except Exception as error:  # Jinja's own errors, and Python's of what is nested too deep or too long a number
-            raise NotAnExpressionError(_brief(error)) from None
+            raise NotAnExpressionError(_reason(error)) from None
 
     def value(self, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> object:
         """What it comes to with the names of `namespace`; raises BadPrompt with one sentence, which for a name that is
@@ -71,8 +71,7 @@ class Expression:
         return value.items if isinstance(value, Bounded) else value
 
     def __str__(self) -> str:
-        source = " ".join(self.source.split())
-        return f"{{{{ {source if len(source) <= 60 else source[:59] + '…'} }}}}"
+        return f"{{{{ {shortened(' '.join(self.source.split()))} }}}}"
 
     def _unnamed(self, name: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> BadPrompt:
         """What to say of a name that is none."""
@@ -90,7 +89,7 @@ class Expression:
     def _failed(self, error: BaseException) -> BadPrompt:
         from jinja2.exceptions import SecurityError, UndefinedError
 
-        said = _brief(error)
+        said = _reason(error)
         if isinstance(error, SecurityError):
             return self._not_allowed(said)
         if isinstance(error, UndefinedError):
@@ -203,7 +202,7 @@ def _hint_for(said: str) -> str:
     return f"{hint} (| stands before a filter, and is not Python's or.)" if not hint.startswith("Did") else hint
 
 
-def _brief(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What an error says, in a line of at most 200 characters."""
     try:
         said = str(getattr(error, "message", None) or error) or type(error).__name__
@@ -214,4 +213,4 @@ def _brief(error: BaseException) -> str:
 
 def _sentence(said: str) -> str:
     said = " ".join(said[:2000].split()).rstrip(".").replace("'end of template'", "end")
-    return said if len(said) <= 200 else said[:199] + "…"
+    return shortened(said, 200)
