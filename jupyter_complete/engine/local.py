@@ -145,7 +145,7 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
-        composed = self._entry.settled(request)
+        composed = self._entry.settle(request)
         if composed is not None:
             yield composed
         prompt = self._entry.ids(request, composed)
@@ -188,7 +188,7 @@ class LocalEngine:
         started = time.perf_counter()
         if not (together and shares_passes(request)):
             return Answered(key, tuple(self._answer(request, stop, started)))
-        composed = self._entry.settled(request)
+        composed = self._entry.settle(request)
         prompt = self._entry.ids(request, composed)
         self._entry.check_window(len(prompt), 0, new=1)
         grammar, _ = self._constraints.of(request, [])

@@ -24,7 +24,7 @@ from ..render.progress import Progress
 from ..results.completion import Completion
 from ..results.draft import Answers
 from ..session.session import Session
-from ..session.stream import Stream, stopping_on_interrupt
+from ..session.stream import Stream, stop_on_interrupt
 from . import row_cache
 
 PROB = "_prob"
@@ -165,7 +165,7 @@ def _ask(session: Session, column: Column, keep: Callable[[int, Filled], None] =
 def _follow(stream: Stream, clock: Clock) -> None:
     """Show how far it is until it ends; raises what went wrong, and KeyboardInterrupt after an interrupt."""
     stream.inbox.rest = A_LITTLE_MORE * clock.interval
-    with stopping_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream) as interrupts:
         try:
             for event in stream.ticks():
                 clock.show(stream.draft, loading=isinstance(event, Loading))

@@ -28,7 +28,7 @@ from ..results.completion import TOKENS, Completion
 from ..session import status
 from ..session.inside import of as inside_of
 from ..session.session import Session
-from ..session.stream import Stream, holding_interrupts
+from ..session.stream import Stream, hold_interrupts
 from . import arguments, new_cell
 from .history import Notebook
 from .raw_cell import Typed
@@ -79,7 +79,7 @@ class CompleteMagics(Magics):
             filled = self._filled(text, settings, chosen)
         if filled is None:
             return
-        with holding_interrupts():
+        with hold_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, settings)
             if behind:
@@ -105,7 +105,7 @@ class CompleteMagics(Magics):
             filled = self._filled(text, settings, chosen)
         if filled is None:
             return
-        with holding_interrupts():
+        with hold_interrupts():
             with _bad_lines():
                 stream = self._begin(text, filled, {**settings, "trace": True})
             done = self._show(stream, replace(showing, names=()))
@@ -120,7 +120,7 @@ class CompleteMagics(Magics):
 
     @no_var_expand
     @line_magic
-    @holding_interrupts()
+    @hold_interrupts()
     def complete_more(self, line: str) -> None:
         """%complete_more [N]
 
@@ -247,7 +247,7 @@ class CompleteMagics(Magics):
         mode = defaults.mode(settings)
         if not any(isinstance(part, Value) for part in filled):
             settings["raw"] |= plain(filled) != text  # braces that were escaped are text now
-            return self.session.stream(compose.checked(plain(filled)), mode=mode, excerpts=excerpts, **settings)
+            return self.session.stream(compose.check(plain(filled)), mode=mode, excerpts=excerpts, **settings)
         return self.session.stream(filled, mode=mode, typed=text or None, excerpts=excerpts, **settings)
 
     def _show(self, stream: Stream, showing: Showing) -> Completion:

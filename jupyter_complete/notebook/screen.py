@@ -16,7 +16,7 @@ from ..render.html import visible
 from ..render.progress import Progress
 from ..results.completion import TOKENS, Completion
 from ..results.draft import Draft
-from ..session.stream import Stream, stopping_on_interrupt
+from ..session.stream import Stream, stop_on_interrupt
 
 A_LITTLE_MORE = 1.02  # than an interval: woken before its end, a screen would wait for another one
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
@@ -47,7 +47,7 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
 
     An interrupt stops the stream; it is not raised.
     """
-    with stopping_on_interrupt(stream):
+    with stop_on_interrupt(stream):
         screen = screen_here(updates_per_second)
         stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
@@ -63,7 +63,7 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
 
 def wait(stream: Stream) -> None:
     """Show only what is waited for (a model being loaded) until the stream ends."""
-    with stopping_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream) as interrupts:
         screen = screen_here(5.0)
         for _ in stream.ticks():
             if not any(stream.draft.texts):

@@ -203,7 +203,7 @@ class Complete(Configurable):
                 yield name, traits[name]
 
     @classmethod
-    def asked(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def drop_unset(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `options` that ask for something: a text, list or choice that is None is left out."""
         traits = cls.class_traits()
         return {
@@ -215,7 +215,7 @@ class Complete(Configurable):
     def checked(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """All settings with `overrides` laid over them; raises BadOption for a name or value that is none."""
         settings = {name: getattr(self, name) for name in self.trait_names() if name not in ("parent", "log", "config")}
-        for name, value in self.asked(overrides).items():
+        for name, value in self.drop_unset(overrides).items():
             if name not in settings:
                 raise BadOption(
                     f"{name} is not an option.", near(name, settings) or f"The options are {', '.join(settings)}."

@@ -46,7 +46,7 @@ from ..results.trace import Trace
 from .known_answers import known
 from .quiz import Guess, Score
 from .session import Session
-from .stream import stopping_on_interrupt
+from .stream import stop_on_interrupt
 
 F = TypeVar("F")
 VECTORS = 40  # tokens of the prompt whose vectors are drawn
@@ -259,7 +259,7 @@ class Inside(Displayed):
                 f"The trace was recorded with other weights than those of {told.name} here.", "Complete the text anew."
             )
         stream = models.examine(resident, question)
-        with stopping_on_interrupt(stream) as interrupts:
+        with stop_on_interrupt(stream) as interrupts:
             stream.wait()
         found = stream.draft.finish.found if stream.draft.finish else None
         if interrupts or found is None:

@@ -99,7 +99,7 @@ class Stream:
 
     def result(self) -> Completion:
         """Wait for the Completion; raises the worker's error. An interrupt stops the request and is raised again."""
-        with stopping_on_interrupt(self) as interrupts:
+        with stop_on_interrupt(self) as interrupts:
             done = self.completion()
         if self.error is not None:
             raise self.error
@@ -133,7 +133,7 @@ class Stream:
 
 
 @contextmanager
-def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
+def stop_on_interrupt(stream: Stream) -> Iterator[list[int]]:
     """Inside the block an interrupt stops `stream` instead of raising; a third one raises KeyboardInterrupt.
 
     A second one is only impatience: it comes within GRACE, and what there is of the text shall still be kept.
@@ -147,8 +147,8 @@ def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
         if len(came) > 2:
             raise KeyboardInterrupt
 
-    with _handling(on_interrupt) as before:
-        if isinstance(before, _Held) and before.came:
+    with _interrupt_handler(on_interrupt) as before:
+        if isinstance(before, _HeldInterrupts) and before.came:
             before.came = 0
             on_interrupt(signal.SIGINT, None)
         try:
@@ -159,19 +159,19 @@ def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
 
 
 @contextmanager
-def holding_interrupts() -> Iterator[None]:
+def hold_interrupts() -> Iterator[None]:
     """Inside the block an interrupt waits for the next `stopping_on_interrupt`; without one it is raised at the end.
 
     So none falls between asking a model and watching its answer, which would leave the request running unwatched.
     """
-    held = _Held()
-    with _handling(held):
+    held = _HeldInterrupts()
+    with _interrupt_handler(held):
         yield
     if held.came:
         raise KeyboardInterrupt
 
 
-class _Held:
+class _HeldInterrupts:
     """Counts interrupts; raises the third, so that nothing can hang for good."""
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class _Held:
 
 
 @contextmanager
-def _handling(handler: Callable[[int, Any], None]) -> Iterator[Any]:
+def _interrupt_handler(handler: Callable[[int, Any], None]) -> Iterator[Any]:
     """`handler` gets the interrupts inside the block, which is told the one before it; None in another thread."""
     if threading.current_thread() is not threading.main_thread():
         yield None

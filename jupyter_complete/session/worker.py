@@ -11,7 +11,7 @@ from ..protocol.errors import CompleteError, WorkerDied
 from ..protocol.events import Event, Finish
 from ..results.draft import Draft
 from .stream import Stream
-from .switch_interval import handover
+from .switch_interval import switch_interval
 
 Job = Callable[[threading.Event], Iterator[Event]]
 
@@ -62,7 +62,7 @@ class Worker:
     def _work(self, job: Job, stream: Stream) -> None:
         terminal: Event | BaseException | None = None
         try:
-            with handover.soon():
+            with switch_interval.shorten():
                 for event in job(stream.stopping):
                     if isinstance(event, Finish):
                         terminal = event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ..session.switch_interval import handover
+from ..session.switch_interval import switch_interval
 
 
 class Aside:
@@ -32,7 +32,7 @@ class Aside:
             thread.join(timeout)
 
     def _run(self) -> None:
-        with handover.soon():  # what is asked next is heard, and what was answered sent, while this computes
+        with switch_interval.shorten():  # what is asked next is heard, and what was answered sent, while this computes
             while (work := self._next()) is not None:
                 work()
 

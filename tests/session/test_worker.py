@@ -17,7 +17,7 @@ from jupyter_complete.protocol.errors import BadPrompt, Stopped, WorkerDied
 from jupyter_complete.protocol.events import Event, Finish, Step, Timing, Token, Usage
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.results.draft import Draft
-from jupyter_complete.session.stream import Stream, holding_interrupts, stopping_on_interrupt
+from jupyter_complete.session.stream import Stream, hold_interrupts, stop_on_interrupt
 from jupyter_complete.session.worker import Worker
 
 
@@ -290,7 +290,7 @@ def interrupt() -> None:
 def test_an_interrupt_stops_the_stream_and_is_not_raised(worker: Worker) -> None:
     stream = worker.submit(until_stopped, draft())
     first_word(stream)
-    with stopping_on_interrupt(stream) as came:
+    with stop_on_interrupt(stream) as came:
         interrupt()
         done = stream.completion()
     assert came == [signal.SIGINT]
@@ -299,7 +299,7 @@ def test_an_interrupt_stops_the_stream_and_is_not_raised(worker: Worker) -> None
 
 def test_a_second_interrupt_loses_nothing_and_a_third_is_raised(worker: Worker) -> None:
     stream = worker.submit(saying(), draft())
-    with stopping_on_interrupt(stream):
+    with stop_on_interrupt(stream):
         interrupt()
         interrupt()
         with pytest.raises(KeyboardInterrupt):
@@ -310,7 +310,7 @@ def test_a_second_interrupt_loses_nothing_and_a_third_is_raised(worker: Worker) 
 def test_the_handler_is_put_back(worker: Worker, handler: signal.Handlers) -> None:
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with stopping_on_interrupt(worker.submit(saying(), draft())):
+        with stop_on_interrupt(worker.submit(saying(), draft())):
             assert signal.getsignal(signal.SIGINT) is not handler
         assert signal.getsignal(signal.SIGINT) == handler
     finally:
@@ -318,10 +318,10 @@ def test_the_handler_is_put_back(worker: Worker, handler: signal.Handlers) -> No
 
 
 def test_an_interrupt_before_the_stream_is_watched_stops_it(worker: Worker) -> None:
-    with holding_interrupts():
+    with hold_interrupts():
         interrupt()
         stream = worker.submit(until_stopped, draft())
-        with stopping_on_interrupt(stream) as came:
+        with stop_on_interrupt(stream) as came:
             done = stream.completion()
     assert came == [signal.SIGINT]
     assert done.finish_reason == "interrupted"
@@ -329,7 +329,7 @@ def test_an_interrupt_before_the_stream_is_watched_stops_it(worker: Worker) -> N
 
 def test_an_interrupt_that_no_stream_answers_is_raised_at_the_end() -> None:
     passed = False
-    with pytest.raises(KeyboardInterrupt), holding_interrupts():
+    with pytest.raises(KeyboardInterrupt), hold_interrupts():
         passed = interrupt() is None
     assert passed
 
@@ -338,7 +338,7 @@ def test_in_another_thread_the_handler_is_left_alone(worker: Worker) -> None:
     handlers = [signal.getsignal(signal.SIGINT)]
 
     def watch() -> None:
-        with stopping_on_interrupt(worker.submit(saying(), draft())):
+        with stop_on_interrupt(worker.submit(saying(), draft())):
             handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=watch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...prompt.compose import settled
+from ...prompt.compose import settle
 from ...protocol.errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ...protocol.events import ModelInfo, Settled
 from ...protocol.phrases import count
@@ -18,11 +18,11 @@ class Entry:
         self._info = info
         self._size = size
 
-    def settled(self, request: Request) -> Settled | None:
+    def settle(self, request: Request) -> Settled | None:
         """A composed prompt for this model; None for one that is sent as it stands. Raises BadOption or BadPrompt."""
         if request.composed is None or request.prompt_ids is not None:
             return None
-        return settled(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
+        return settle(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
 
     def ids(self, request: Request, composed: Settled | None) -> list[int]:
         """The prompt's ids. Raises BadPrompt where there are none, or ids that the model does not know."""
@@ -70,7 +70,7 @@ class Entry:
     def longest(self, request: Request) -> int:
         """Tokens that a request may come to; 0 for one that will not be answered."""
         try:
-            length = len(self.ids(request, self.settled(request)))
+            length = len(self.ids(request, self.settle(request)))
             self.check_window(length, 0, new=1)
         except CompleteError:
             return 0
