@@ -13,7 +13,7 @@ from ..session.resolve import call_options
 from ..session.session import current
 from ..session.stream import hold_interrupts
 from .accessor import register
-from .fill import PROB, Filled, fill
+from .fill import PROB, RowResult, fill
 from .template import Template, prompt, prompt_of
 
 ALONE = {"num": 1, "score": False, "dry_run": False, "inspect": False, "trace": False, "thread": ""}
@@ -97,7 +97,7 @@ def _table(frame: Any) -> Any:
     return table
 
 
-def _columns(into: str, rows: Sequence[Filled], weighed: bool) -> dict[str, list[Any]]:
+def _columns(into: str, rows: Sequence[RowResult], weighed: bool) -> dict[str, list[Any]]:
     """The new columns by name: the values, null where a row failed, the probabilities of choices that were `weighed`,
     and the errors if any row failed."""
     made = {into + kind: [row.values.get(kind) for row in rows] for kind in (("", PROB) if weighed else ("",))}

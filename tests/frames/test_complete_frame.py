@@ -273,7 +273,7 @@ class TestAgain:
         given = frame({name: column * 12 for name, column in ROWS.items()})
         self.interrupted(model, given, after=40, **options)
         (column,) = session.unfinished.values()
-        done = dict(column.filled)
+        done = dict(column.results)
         assert 0 < len(done) < 60
         capsys.readouterr()
         made = values(given.complete(TEMPLATE, into="text", **options), "text")
