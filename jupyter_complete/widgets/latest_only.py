@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..session.switch_interval import switch_interval
 
 
-class Aside:
+class LatestOnly:
     """One thread that does what is asked, in order, and ends where nothing is left to do."""
 
     def __init__(self, name: str) -> None:

@@ -7,13 +7,13 @@ from traitlets import Dict
 
 from ..protocol.questions import Part
 from . import inside_data
-from .inside_view import Looking
+from .inside_view import InsideWidget
 from .view import module, styles
 
-PARTS = ("common", "urgent", "drawn", "looked", "matrices", "added", "layers", "transformer")
+PARTS = ("common", "control_channel", "drawing", "attention", "matrices", "residual", "layers", "transformer")
 
 
-class Transformer(Looking):
+class Transformer(InsideWidget):
     """The model asked about its passes. The panel around it says in the page, by `at`, which step is looked at."""
 
     said = "The Transformer's station of the inside panel."

@@ -91,7 +91,7 @@ def test_another_layer_and_head_are_shown(page: Any) -> None:
     heads = [page.evaluate(TOOK, ["[aria-label='Head']", str(head), ".jci-matrix"]) for head in (4, 1, 7, 2, 8)]
     print(f"another head in numbers: {told(heads)}")
     assert max(median(layers), median(heads)) < 2000
-    page.locator("[data-look=looked]").click()
+    page.locator("[data-look=attention]").click()
     page.locator("[aria-label='Step']").fill("0")
 
 
@@ -158,7 +158,7 @@ def test_drawn_letters_are_as_large_on_a_narrow_page(page: Any, station: str, wi
     )
     if station == "transformer":
         page.locator("[aria-label^=Pin]").first.click()
-        page.locator("[data-look=looked]").click()
+        page.locator("[data-look=attention]").click()
     page.set_viewport_size({"width": 1024, "height": 768})
     assert min(sizes) >= 16
 

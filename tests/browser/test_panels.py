@@ -196,12 +196,12 @@ def test_models_are_loaded_used_and_unloaded_by_mouse(lab: Lab, window: Page) ->
 GROWING = """
 import time
 from types import SimpleNamespace
-from jupyter_complete.widgets.streaming import Growing
-growing = Growing(jc.panel(), [("you", "The mean")])
+from jupyter_complete.widgets.streaming import StreamingView
+growing = StreamingView(jc.panel(), [("you", "The mean")])
 draft = SimpleNamespace(texts=[""], leading=None, prefill=None, loading=None)
 for round in range(25):
     draft.texts = [draft.texts[0] + "words " * 7000]
-    growing.look(draft)
+    growing.update(draft)
     time.sleep(0.11)
 print(len(draft.texts[0]), "told")
 """

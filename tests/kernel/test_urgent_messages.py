@@ -13,9 +13,9 @@ pytestmark = pytest.mark.kernel
 
 LISTEN = """
 import time
-from jupyter_complete.widgets.control_channel import Urgent
+from jupyter_complete.widgets.control_channel import ControlChannel
 came = []
-urgent = Urgent(lambda payload: came.append((payload, time.monotonic())))
+urgent = ControlChannel(lambda payload: came.append((payload, time.monotonic())))
 """
 BEGIN = "came.clear(); began = time.monotonic(); print('begun', flush=True)\n"
 RUNNING = {
@@ -64,7 +64,7 @@ def test_what_comes_twice_is_taken_once(listening: Kernel) -> None:
     again = {"urgent": "again", "payload": 1}
     sent_during(listening, "time.sleep(0.5)", again, again, {"urgent": "another", "payload": 2})
     assert listening.value("[payload for payload, _ in came]") == [1, 2]
-    listening.good("urgent.ordinary(None, {'urgent': 'again', 'payload': 1}, [])")
+    listening.good("urgent.receive_ordinary(None, {'urgent': 'again', 'payload': 1}, [])")
     assert listening.value("len(came)") == 2
 
 
@@ -85,7 +85,7 @@ def test_a_request_that_is_not_ours_is_answered_as_ever(listening: Kernel) -> No
 
 
 def test_a_failing_callback_costs_neither_the_cell_nor_the_next_message(listening: Kernel) -> None:
-    listening.good("failing = Urgent(lambda payload: 1 / 0)")
+    listening.good("failing = ControlChannel(lambda payload: 1 / 0)")
     key = listening.value("failing.key")
     listening.control("comm_info_request", {"target_name": key, "urgent": "fails", "payload": 0})
     sent_during(listening, "time.sleep(0.5)", {"urgent": "after", "payload": 3})
@@ -93,7 +93,7 @@ def test_a_failing_callback_costs_neither_the_cell_nor_the_next_message(listenin
 
 
 def test_a_closed_widget_takes_nothing(listening: Kernel) -> None:
-    listening.good("gone = Urgent(lambda payload: came.append((payload, 0)))\ngone.close()")
+    listening.good("gone = ControlChannel(lambda payload: came.append((payload, 0)))\ngone.close()")
     key = listening.value("gone.key")
     listening.good("came.clear()")
     listening.control("comm_info_request", {"target_name": key, "urgent": "late", "payload": 0})

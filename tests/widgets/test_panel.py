@@ -19,7 +19,7 @@ from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import panel as panels
 from jupyter_complete.widgets import panel_state
 from jupyter_complete.widgets.panel import Panel, open_panel
-from jupyter_complete.widgets.streaming import Growing
+from jupyter_complete.widgets.streaming import StreamingView
 
 
 def ids(one: Completion | None) -> list[int]:
@@ -634,10 +634,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def streamed(page: Page, panel: Panel, clock: Callable[[float], None], tokens: int) -> list[dict[str, Any]]:
     """What a page is told of a text of so many letters, a hundred of them a second."""
-    before, growing, draft = len(page.messages), Growing(panel, (("you", "The mean"),)), Draft()
+    before, growing, draft = len(page.messages), StreamingView(panel, (("you", "The mean"),)), Draft()
     for _ in range(tokens):
         draft.take(Token(0, Step(1, "x"), "x"))
-        growing.look(draft)
+        growing.update(draft)
         clock(0.01)
     return page.messages[before:]
 
@@ -658,19 +658,19 @@ def test_what_a_page_is_told_grows_with_the_text_and_no_faster(
 
 
 def test_what_has_not_grown_is_not_told(page: Page, panel: Panel, clock: Callable[[float], None]) -> None:
-    growing, draft = Growing(panel, ()), Draft()
+    growing, draft = StreamingView(panel, ()), Draft()
     draft.take(Token(0, Step(1, "x"), "x"))
     for _ in range(5):
-        growing.look(draft)
+        growing.update(draft)
         clock(1)
     assert page.kinds == ["text"]
 
 
 def test_what_is_waited_for_is_told_once(page: Page, panel: Panel, clock: Callable[[float], None]) -> None:
-    growing, draft = Growing(panel, ()), Draft()
+    growing, draft = StreamingView(panel, ()), Draft()
     draft.take(Loading("loading tiny"))
     for _ in range(5):
-        growing.look(draft)
+        growing.update(draft)
         clock(1)
     assert [(one["kind"], one["text"]) for one in page.messages] == [("waiting", "loading tiny …")]
 
