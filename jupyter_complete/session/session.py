@@ -64,19 +64,20 @@ class Session:
         self,
         prompt: str | Text,
         mode: Mode = "continue",
-        typed: str | None = None,
+        source: str | None = None,
         excerpts: Sequence[Excerpt] = (),
         **options: Any,
     ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
         or UnknownModel at once; what the model has to say comes with the stream.
 
-        A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
+        `source` is the text as typed where the prompt has values in it; `excerpts` are the cells that may be put ahead
+        of it.
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
         resolved = resolve(self.config, self.tasks, self.namespace, options)
         sampling = self._with_seed(self.config.sampling(resolved.settings))
-        request = self._request(text, resolved, sampling, mode, typed, tuple(excerpts))
+        request = self._request(text, resolved, sampling, mode, source, tuple(excerpts))
         return self._submit(request, Draft(request))
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
@@ -108,7 +109,7 @@ class Session:
         resolved: Resolved,
         sampling: Sampling,
         mode: Mode = "continue",
-        typed: str | None = None,
+        source: str | None = None,
         excerpts: tuple[Excerpt, ...] = (),
     ) -> Request:
         if mode != "continue":
@@ -117,7 +118,7 @@ class Session:
             sampling = replace(sampling, num=1, beams=1, seed=None)
         turns = self.threads.get(resolved.framing.thread, ()) if resolved.framing.thread else ()
         return Request(
-            prompt=prompts.check(plain(text) if typed is None else typed),
+            prompt=prompts.check(plain(text) if source is None else source),
             sampling=sampling,
             framing=resolved.framing,
             composed=compose_prompt(text, resolved, turns, excerpts, self.config),

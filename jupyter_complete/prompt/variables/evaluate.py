@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import BadPrompt
 from ...protocol.phrases import near, shortened
-from .grammar import parsed
-from .limits import APART, FUNCTIONS, Bounded, bounded, finite, too_large
-from .outside import reaches, refused, refused_call
+from .grammar import parse
+from .limits import APART, FUNCTIONS, Bounded, bound, finite, too_large
+from .outside import call_refusal, reaches, refusal
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -36,7 +36,7 @@ class Expression:
 
         self.source = source
         try:
-            tree = nodes.Tuple([parsed(_environment(), source)], "load")  # what is found in a tree is not its root
+            tree = nodes.Tuple([parse(_environment(), source)], "load")  # what is found in a tree is not its root
             self._names, self._excused = _names(tree)
             for name in tree.find_all(nodes.Name):
                 name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
@@ -59,7 +59,7 @@ class Expression:
             if said := reaches(known.get(name)):
                 raise self._not_allowed(said)
         try:
-            context = self._template.new_context({f"the_{name}": bounded(value) for name, value in known.items()})
+            context = self._template.new_context({f"the_{name}": bound(value) for name, value in known.items()})
             for _ in self._template.root_render_func(context):
                 pass
             (value,) = context.vars["value"]
@@ -118,7 +118,7 @@ def _environment() -> SandboxedEnvironment:
                 error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
                 return error
 
-            if told := getattr(type(obj), "told_absent", None):  # the results of cells say more
+            if told := getattr(type(obj), "absence_note", None):  # the results of cells say more
                 hint = told(obj, name)
             super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
 
@@ -136,7 +136,7 @@ def _environment() -> SandboxedEnvironment:
             return _had(obj, argument, super().getitem(obj, argument))
 
         def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
-            if not isinstance(__obj, Absent) and (said := refused_call(__obj, arguments, named)):
+            if not isinstance(__obj, Absent) and (said := call_refusal(__obj, arguments, named)):
                 raise SecurityError(said)
             result = super().call(__context, __obj, *arguments, **named)
             return _had(None, None, result)
@@ -147,7 +147,7 @@ def _environment() -> SandboxedEnvironment:
             return super().call_binop(context, operator, left, right)
 
     def _had(owner: Any, name: Any, value: Any) -> Any:
-        if not isinstance(value, Absent) and (said := refused(owner, name, value)):
+        if not isinstance(value, Absent) and (said := refusal(owner, name, value)):
             raise SecurityError(said)
         return value
 
