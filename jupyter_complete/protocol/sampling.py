@@ -73,7 +73,7 @@ class Sampling:
         return max(COLDEST, self.temperature or 1.0)
 
 
-class Distribution(NamedTuple):
+class Probabilities(NamedTuple):
     """What a draw chooses from: of every id its probability, and the reason why it cannot be drawn (None if it can)."""
 
     probs: list[float]
@@ -94,7 +94,7 @@ def penalise(logits: Sequence[float], seen: Collection[int], penalty: float) -> 
     return [lowered[id] if id in seen else logit for id, logit in enumerate(logits)]
 
 
-def distribution(scores: Sequence[float], sampling: Sampling) -> Distribution:
+def distribution(scores: Sequence[float], sampling: Sampling) -> Probabilities:
     """Steps 2 to 5. A greedy choice has one token: the largest score, of equal scores the lowest id."""
     cuts: list[str | None] = [RULE if score == -math.inf else None for score in scores]
     masses = mass(scores, sampling.divisor)
@@ -107,7 +107,7 @@ def distribution(scores: Sequence[float], sampling: Sampling) -> Distribution:
     for reason, ids in kept:
         cuts = [cut if cut or id in ids else reason for id, cut in enumerate(cuts)]
     masses = [0.0 if cut else mass for cut, mass in zip(cuts, masses, strict=True)]
-    return Distribution([mass / math.fsum(masses) for mass in masses], cuts)
+    return Probabilities([mass / math.fsum(masses) for mass in masses], cuts)
 
 
 def by_score(scores: Sequence[float], ids: Collection[int] | None = None) -> list[int]:

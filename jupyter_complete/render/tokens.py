@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..protocol.events import Candidate, Step
 from ..protocol.phrases import count, shortened
 from ..results.completion import Completion
-from ..results.measures import characters, covered, entropy, joint, own, perplexity
+from ..results.measures import characters, coverage, entropy, joint_logprob, own_candidate, perplexity
 from . import blocks
 from .html import BODY, FRAME, MONO, element, escape, fenced, unmath, visible
 from .tables import aligned
@@ -179,7 +179,7 @@ def _tokens(part: Part) -> Iterator[_Token]:
 
 def _text_of(text: str, step: Step) -> str:
     """`text`, or the name of a control token that has none."""
-    known = own(step)
+    known = own_candidate(step)
     return blocks.token(text or (known.text if known else ""))
 
 
@@ -233,7 +233,7 @@ def _figures(part: Part) -> str:
     known = [step for step in part.steps if step.top]
     if known:
         most = max(len(step.top) for step in known)
-        mass = sum(covered(step) for step in known) / len(known)
+        mass = sum(coverage(step) for step in known) / len(known)
         parts.append(f"{count(most, 'candidate')} cover {mass:.1%} of the probability on average")
     return " · ".join(parts)
 
@@ -265,7 +265,7 @@ def _body(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out:
 
 def _span(token: _Token) -> str:
     """A character's tokens, with all that is known of them to hover over."""
-    logprob, bits = joint(token.group), entropy(token.step)
+    logprob, bits = joint_logprob(token.group), entropy(token.step)
     style = ";".join(_background(logprob) + _underline(bits))
     shown = "↵<br>".join(escape(piece) for piece in token.text.split("↵"))
     styled = f' style="{style}"' if style else ""
@@ -282,7 +282,7 @@ def _title(token: _Token, logprob: float | None) -> str:
     if not step.top:
         return said
     candidates = " · ".join(_candidate(candidate, False) for candidate in step.top[:HINTS])
-    return f"{said}, ≥{entropy(step):.1f} bits; {candidates}; {len(step.top)} cover {covered(step):.1%}"
+    return f"{said}, ≥{entropy(step):.1f} bits; {candidates}; {len(step.top)} cover {coverage(step):.1%}"
 
 
 def _background(logprob: float | None) -> list[str]:

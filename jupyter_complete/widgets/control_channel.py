@@ -2,9 +2,10 @@
 
 A widget's ordinary messages wait for the running cell. ipykernel 6 reads them in the thread that runs it; ipykernel 7.4
 sends them there whenever the widget itself spoke last from there, whichever subshell the front end chose. The control
-channel has a thread of its own in both. So static/control_channel.js sends such a message twice: on the control channel, and as
-an ordinary one for front ends that lend a widget no kernel connection. Here the second to come is dropped by its id.
-Once a page had an answer on the control channel it sends the message there alone, for each is two more that say so.
+channel has a thread of its own in both. So static/control_channel.js sends such a message twice: on the control
+channel, and as an ordinary one for front ends that lend a widget no kernel connection. Here the second to come is
+dropped by its id. Once a page had an answer on the control channel it sends the message there alone, for each is two
+more that say so.
 
 On the control channel it is a comm_info_request about a target that only we know. Front ends and servers do not count
 those as work: with a type of our own they would take the kernel for idle while its cell still runs.

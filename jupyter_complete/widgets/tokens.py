@@ -11,7 +11,7 @@ from ..protocol.events import Candidate, Step
 from ..render import panel
 from ..results.branches import forks, sibling_on_path, siblings
 from ..results.completion import Completion
-from ..results.measures import characters, covered, entropy, own, perplexity
+from ..results.measures import characters, coverage, entropy, own_candidate, perplexity
 from ..session.session import Session, current
 from ..session.stream import Stream
 from .view import View, module, styles
@@ -115,7 +115,7 @@ def _columns(name: str, steps: Sequence[Step], end: Step | None, many: bool) -> 
         "logprobs": [None if step.logprob is None else round(step.logprob, 3) for step in every],
         "ranks": [step.rank for step in every],
         "bits": [None if each is None else round(each, 2) for each in bits],
-        "covered": [round(covered(step), 4) for step in every],
+        "covered": [round(coverage(step), 4) for step in every],
         "groups": [places.start for places in characters(steps)] + [len(steps)] * (end is not None),
         "tops": None if many else [[_candidate(candidate) for candidate in step.top] for step in every],
         "perplexity": None if worth is None else round(worth, 2),
@@ -124,7 +124,7 @@ def _columns(name: str, steps: Sequence[Step], end: Step | None, many: bool) -> 
 
 def _text(step: Step) -> str:
     """A token's text, or the name of one that adds none."""
-    known = own(step)
+    known = own_candidate(step)
     return step.text or (known.text if known else "")
 
 

@@ -18,8 +18,8 @@ from jupyter_complete.engine.kernels import sample
 from jupyter_complete.protocol import sampling as rule
 from jupyter_complete.protocol.sampling import CUTS, MIN_P, RULE, TOP_K, TOP_P, Sampling
 from jupyter_complete.results import replay
-from jupyter_complete.results.fast_replay import Levels
-from jupyter_complete.results.trace import restored
+from jupyter_complete.results.fast_replay import GroupedRow
+from jupyter_complete.results.trace import restore
 
 SEEN = (3, 5, 5, 30, 39)
 DRAWS = (0.0, 0.03, 0.31, 0.5, 0.77, 0.999)
@@ -64,7 +64,7 @@ def by_replay(scores: np.ndarray, sampling: Sampling, at: float) -> int:
 
 
 def by_fast_replay(scores: np.ndarray, sampling: Sampling, at: float) -> int:
-    return Levels(*recorded(scores)).pick(sampling, at, np.unique(SEEN))
+    return GroupedRow(*recorded(scores)).pick(sampling, at, np.unique(SEEN))
 
 
 SAMPLERS = [by_torch, by_kernels, by_replay, by_fast_replay]
@@ -72,13 +72,13 @@ SAMPLERS = [by_torch, by_kernels, by_replay, by_fast_replay]
 
 def recorded(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Logits as a trace has them: all in float16, the largest exactly."""
-    head = replay.ordered(scores, np.arange(len(scores)))[:16]
+    head = replay.order(scores, np.arange(len(scores)))[:16]
     return scores.astype(np.float16), head, scores[head]
 
 
 def row(scores: np.ndarray, sampling: Sampling) -> replay.Row:
     logits, head, exact = recorded(scores)
-    return replay.penalised(replay.Row(restored(logits, head, exact), head), SEEN, sampling.repetition_penalty)
+    return replay.penalise(replay.Row(restore(logits, head, exact), head), SEEN, sampling.repetition_penalty)
 
 
 def lowered(scores: np.ndarray, sampling: Sampling) -> np.ndarray:
