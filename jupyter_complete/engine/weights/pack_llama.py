@@ -12,20 +12,24 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ...protocol.errors import Stopped
 from ...protocol.events import Loading
+from ...protocol.plan import CacheEntry, Reason
 from ...sources import cache
 from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
 from ..kernels.llvm_vectors import ROWS
 from ..kernels.matvec import Matrix
-from .quantize import holds_four_bits, tiles_of
-from .safetensors_file import SafetensorsWriter, mapped
+from .quantize import GROUP, holds_four_bits, tiles_of
+from .safetensors_file import SafetensorsWriter, map_arrays
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 VERSION = 2  # of what is written; a newer one packs again
 FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
@@ -44,27 +48,30 @@ PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
     "down": ["mlp.down_proj.weight"],
 }
 
+GROUP_BYTES = GROUP + 2  # of a group at 8 bits, with its scale
+
+Arrays = dict[str, np.ndarray]
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 Add = Callable[[str, np.ndarray], None]
 
 
-def unsupported(model: Any) -> str:
-    """Why the fused step cannot run this model, whose weights are not looked at; empty when it can."""
+def unsupported(model: PreTrainedModel) -> Reason | None:
+    """Why the compiled step cannot run this model, or None where it can; no weight is read."""
     config = model.config
     if config.model_type not in FAMILY:
-        return f"{config.model_type} is not of the Llama family"
+        return Reason("family", f"{config.model_type} is not of the Llama family")
     if _act(config) not in ACTS:
-        return f"its activation is {_act(config)}"
+        return Reason("activation", f"its activation is {_act(config)}")
     if getattr(config, "quantization_config", None):
-        return "its weights are quantized already"
+        return Reason("quantized", "its weights are quantized already")
     if unknown := [name for name in model.state_dict() if not READ.fullmatch(name)]:
-        return f"it has weights of another kind ({unknown[0]})"
+        return Reason("tensors", f"it has weights of another kind ({unknown[0]})")
     kinds = {rope.get("rope_type", "default") for rope in _ropes(config)}
     if kinds - set(ROPES):
-        return f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}"
+        return Reason("positions", f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}")
     if any(rope.get("partial_rotary_factor", 1.0) != 1.0 for rope in _ropes(config)):
-        return "its positions turn a part of each head only"
-    return ""
+        return Reason("positions", "its positions turn a part of each head only")
+    return None
 
 
 def shape_of(config: Any) -> Shape:
@@ -85,14 +92,31 @@ def shape_of(config: Any) -> Shape:
     )
 
 
-def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, Any]]:
-    """The arrays of the model in `folder`, mapped; packed first if that was not done."""
-    target = place(folder, VERSION)
-    if not target.is_dir():
-        needed = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
-        with cache.filled(target, needed) as part, SafetensorsWriter(part / "model.safetensors") as writer:
+def entry(folder: Path | None, parameters: int) -> CacheEntry:
+    """The packed form of a directory with so many parameters, there or not; no folder before it is converted."""
+    shards = folder.glob("*.safetensors") if folder else ()
+    reserve = sum(path.stat().st_size for path in shards) if folder else 4 * parameters
+    return cache_entry(folder, VERSION, parameters, reserve)
+
+
+def cache_entry(folder: Path | None, version: int | str, parameters: int, reserve: int) -> CacheEntry:
+    """The packed form of a directory in the cache; before it is made, its size is that of 8 bits everywhere."""
+    target = place(folder, version) if folder else None
+    if target is not None and target.is_dir():
+        return CacheEntry(target, True, cache.bytes_in(target), 0)
+    return CacheEntry(target, False, parameters * GROUP_BYTES // GROUP, reserve)
+
+
+def open_pack(packing: CacheEntry, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, Arrays]:
+    """Map the arrays of a packed model; pack it first where the cache does not hold it."""
+    assert packing.path is not None
+    if not packing.exists:
+        with (
+            cache.build(packing.path, packing.reserve) as part,
+            SafetensorsWriter(part / "model.safetensors") as writer,
+        ):
             yield from pack(config, read, stop, writer.add)
-    return mapped(target / "model.safetensors")
+    return map_arrays(packing.path / "model.safetensors")
 
 
 def pack(config: Any, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:

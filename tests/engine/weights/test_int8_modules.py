@@ -17,6 +17,7 @@ from engine_calls import ask, chosen, everyone
 from jupyter_complete.engine import load
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.weights import int8_modules, pack_any, pack_llama, quantize
+from jupyter_complete.protocol.plan import Reason
 from jupyter_complete.sources.catalog import find
 
 OTHERS = ["gpt2", "t5", "bart"]
@@ -146,4 +147,4 @@ def test_weights_that_are_quantized_already_are_left_alone() -> None:
     config.quantization_config = {"quant_method": "awq"}
     other = copy.copy(model)
     other.config = config
-    assert pack_any.unsupported(other) == "its weights are quantized already"
+    assert pack_any.unsupported(other) == Reason("quantized", "its weights are quantized already")
