@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -125,41 +126,44 @@ def check_memory(plan: Plan) -> None:
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Fused]:
     """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
-    from .runners.int8 import Fused
-    from .weights import pack_llama
-
     assert plan.packing is not None
+    with _form_errors():
+        from .runners.int8 import Fused
+        from .weights import pack_llama
     with load.tensors(_folder(plan), plan.name, model) as read:
         arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
     yield Loading("getting the decoding step ready, which is compiled the first time")
-    try:
+    with _form_errors():
         fused = Fused(arrays, model.config)
         fused.prepare()
-    except Exception as error:  # whatever a compiler raises
-        raise FormError(_run_time_reason(error)) from error
     return fused
 
 
 def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
     """Fill `model` with int8 matrices and run it once; raises FormError where it does not run."""
-    from .kernels.thread_team import Team
-    from .machine.cgroup import cores
-    from .runners.int8 import TEAM
-    from .weights import pack_any
-
     assert plan.packing is not None
-    try:
+    with _form_errors():
+        from .kernels.thread_team import Team
+        from .machine.cgroup import cores
+        from .runners.int8 import TEAM
+        from .weights import pack_any
+
         team = Team(min(TEAM, cores()))
-    except Exception as error:  # whatever a compiler raises
-        raise FormError(_run_time_reason(error)) from error
     yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
     yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
-    try:
+    with _form_errors():
         reason = pack_any.warm_up(model)
-    except Exception as error:  # whatever a compiler raises
-        raise FormError(_run_time_reason(error)) from error
     if reason is not None:
         raise FormError(reason)
+
+
+@contextmanager
+def _form_errors() -> Iterator[None]:
+    """Raise FormError for whatever a compiler or a kernel raises inside the block."""
+    try:
+        yield
+    except Exception as error:
+        raise FormError(_run_time_reason(error)) from error
 
 
 def _run_time_reason(error: Exception) -> Reason:

@@ -17,7 +17,7 @@ from ..sources.catalog import Source
 from ..sources.fetch import Place, locate
 from ..sources.headers import directory_parameters, gguf_parameters
 from .machine import memory
-from .weights import gguf, load
+from .weights import gguf, int8_forms, load
 from .weights.load import Loaded, Target
 
 if TYPE_CHECKING:
@@ -141,18 +141,18 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
     if plan.device != "cpu":
         return fall_back(plan, Reason("device", f"int8 runs on a CPU, and this is {plan.device}"))
     try:
-        from .weights import pack_any, pack_llama
+        import numba  # noqa: F401  # the kernels are imported later, because that makes folders in the cache
     except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
         return fall_back(plan, numba_reason(error))
-    if (obstacle := pack_any.unsupported(model)) is not None:
+    if (obstacle := int8_forms.modules_obstacle(model)) is not None:
         return fall_back(plan, obstacle)
     parameters = plan.parameters or 0
-    if (obstacle := pack_llama.unsupported(model)) is not None:
-        packing = pack_any.entry(folder, parameters)
+    if (obstacle := int8_forms.compiled_obstacle(model)) is not None:
+        packing = int8_forms.modules_entry(folder, parameters)
         peak = packing.size if packing.exists else 4 * parameters  # packing reads the model as float32
         plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
         return _measure(plan, packing.size, peak)
-    packing = pack_llama.entry(folder, parameters)
+    packing = int8_forms.compiled_entry(folder, parameters)
     return _measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size)
 
 

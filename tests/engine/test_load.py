@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import struct
 import sys
 from pathlib import Path
 from threading import Event as StopEvent
@@ -15,6 +14,7 @@ import pytest
 import steps
 import tiny
 import torch
+from claims import HUGE, write_claim
 from engine_calls import ask
 from numba.core.errors import LoweringError
 from safetensors.torch import load_file, save_file
@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.machine import memory
+from jupyter_complete.engine.weights import int8_forms, quantize
 from jupyter_complete.engine.weights import load as weights
-from jupyter_complete.engine.weights import pack_any, quantize
 from jupyter_complete.protocol.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
 from jupyter_complete.protocol.plan import Reason
 from jupyter_complete.sources import headers
@@ -34,21 +34,7 @@ def open_now(path: Path, dtype: str = "float32") -> LocalEngine:
     return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
 
 
-def write_claim(folder: Path, elements: int, name: str = "llama") -> Path:
-    """A directory whose sparse weights claim `elements` float32 numbers."""
-    folder = tiny.save(name, folder)
-    path, end = folder / "model.safetensors", 4 * elements
-    entry = {"dtype": "F32", "shape": [elements // 1024, 1024], "data_offsets": [0, end]}
-    header = json.dumps({"model.embed_tokens.weight": entry}).encode()
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        file.truncate(8 + len(header) + end)
-    return folder
-
-
 NEEDS_NUMBA = re.compile(r"jupyter_complete\.engine\.(kernels\.\w+|weights\.pack_\w+|runners\.int8\w*)")
-
-HUGE = 100 * 1024**3  # numbers: 430 GB as float32
 
 
 def test_a_directory_too_large_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -256,7 +242,7 @@ class TestInt8:
         self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tiny.save("llama", tmp_path / "tiny")
-        monkeypatch.setattr(pack_any, "unsupported", lambda model: Reason("matrices", "a reason"))
+        monkeypatch.setattr(int8_forms, "modules_obstacle", lambda model: Reason("matrices", "a reason"))
         free = 3 * headers.directory_parameters(folder)
         monkeypatch.setattr(memory, "free_bytes", lambda device: free)
         info = open_now(folder, "auto").info

@@ -23,29 +23,13 @@ from ..kernels.matvec import MOST
 from ..kernels.thread_team import Team
 from . import load
 from .int8_modules import others, swap, team_of, tiled_modules
-from .pack_llama import cache_entry
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-VERSION = "general 1"  # of what is written; another one packs again
 FILE, PLAN = "model.safetensors", "plan.json"
-
-
-def unsupported(model: PreTrainedModel) -> Reason | None:
-    """Why no matrix of this model can be int8, or None where some can; no weight is read."""
-    if getattr(model.config, "quantization_config", None):
-        return Reason("quantized", "its weights are quantized already")
-    if not tiled_modules(model):
-        return Reason("matrices", "it has no matrix of a kind that is known")
-    return None
-
-
-def entry(folder: Path | None, parameters: int) -> CacheEntry:
-    """The packed form of a directory with so many parameters, there or not; no folder before it is converted."""
-    return cache_entry(folder, VERSION, parameters, reserve=2 * parameters)
 
 
 def fill(
