@@ -54,19 +54,19 @@ def _download(plan: Plan) -> str:
     if plan.download is None:
         return "nothing"
     if plan.download.size is None:
-        return f"{plan.download.source}; the hub is asked for its size at loading"
+        return f"{plan.download.source}; its size is known when the hub is asked"
     return f"{size(plan.download.size)}, {plan.download.source}"
 
 
 def _entries(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.conversion is not None:
-        yield "conversion", _entry(plan.conversion, "float32", "GGUF to float32, once")
+        yield "conversion", _entry(plan.conversion, "float32", "GGUF to float32, once: ")
     if plan.packing is not None:
-        yield "packing", _entry(plan.packing, "int8", "into int8, once, at most")
+        yield "packing", _entry(plan.packing, "int8", "to int8, once: at most ")
 
 
 def _entry(entry: CacheEntry, dtype: str, act: str) -> str:
-    return f"{size(entry.size)} of {dtype}, in the cache" if entry.exists else f"{act}: {size(entry.size)}"
+    return f"{size(entry.size)} of {dtype}, in the cache" if entry.exists else f"{act}{size(entry.size)}"
 
 
 def _memory(plan: Plan) -> str:
