@@ -85,6 +85,7 @@ __all__ = [
 
 DOORS = {
     "engine": "jupyter_complete.engine.load:open_engine",
+    "plan": "jupyter_complete.engine.plan:plan",
     "release": "jupyter_complete.engine.machine.memory:release",
     "view": "jupyter_complete.render.views:view",
     "bundle": "jupyter_complete.render.views:bundle",

@@ -33,7 +33,7 @@ ENGINE = {
     3: ("engine/runners",),
     4: ("engine/decoding",),
     5: ("engine/inside",),
-    6: ("engine/local",),
+    6: ("engine/local", "engine/plan"),
     7: ("engine/load",),
 }
 PROMPT = {

@@ -26,7 +26,7 @@ from .decoding.sampler import Sampler, end_ids, model_rules
 from .inside.answers import Inside
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners.capabilities import chosen_compiled, kind, recordings, stamp, window
+from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
 from .runners.cuda_graph import RecordedRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
@@ -69,7 +69,7 @@ class LocalEngine:
         self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
-        self._kernels = self._threads is not None or chosen_compiled(model)
+        self._kernels = self._threads is not None or uses_compiled_sampler(model)
         self._weights = stamp(model)
         self.info = ModelInfo(
             name=name,
@@ -134,7 +134,7 @@ class LocalEngine:
             with self._threads.awake() if self._threads else nullcontext():
                 yield from events
         except (RuntimeError, MemoryError) as error:
-            failure = memory.exhausted(error, f"generating with {self.info.name}")
+            failure = memory.out_of_memory(error, f"generating with {self.info.name}")
             if failure is None:
                 raise
         finally:

@@ -21,6 +21,7 @@ from ..protocol.errors import BadOption, EmptyPrompt
 from ..protocol.phrases import near
 from ..protocol.prompt_parts import Text, Value, plain
 from ..render import conversation as thread_view
+from ..render import plan as plan_view
 from ..render import tables as models_view
 from ..render import tasks as tasks_view
 from ..render.html import visible
@@ -284,6 +285,13 @@ class CompleteMagics(Magics):
     def _load(self, name: str, settings: dict[str, Any]) -> None:
         wait(self.session.models.load(name, settings["dtype"], settings["device"]))
         self._status(name, settings)
+
+    def _plan(self, name: str, settings: dict[str, Any]) -> None:
+        name, wanted = name or self.session.config.model, (settings["dtype"], settings["device"])
+        plan = self.session.models.plan(name, *wanted)
+        self._table(plan_view.head(plan), plan_view.rows(plan))
+        if said := status.residence(self.session, name, *wanted):
+            print(said)
 
     def _unload(self, name: str, settings: dict[str, Any]) -> None:
         print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))

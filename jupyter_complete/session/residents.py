@@ -10,9 +10,10 @@ from threading import Event as StopEvent
 from typing import Any, cast
 
 from ..protocol.doors import door, is_open
-from ..protocol.engine import Engine, Footprint, Opener
+from ..protocol.engine import Engine, Footprint, Opener, Planner
 from ..protocol.errors import BadOption, NotAModel, UnknownModel
 from ..protocol.events import Event, Loading
+from ..protocol.plan import Plan
 from ..protocol.questions import Question
 from ..protocol.request import Request
 from ..results.draft import Draft
@@ -114,14 +115,28 @@ class Models:
 
     def load(self, name: str, dtype: str, device: str) -> Stream:
         """Get a model ready; another dtype or device than it has now loads it anew."""
+        self._loadable(name, dtype, device)
         held = self.get(name)
-        own = self.find(name).kind == "registered"
-        if own and (dtype, device) != ("auto", "auto") and not (held and _same(held, dtype, device)):
-            raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
-        if held is not None and not _same(held, dtype, device):
+        if held is not None and not matches(held, dtype, device):
             self.unload(name)
         resident = self.resident(name, dtype, device)
         return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Draft())
+
+    def plan(self, name: str, dtype: str, device: str) -> Plan:
+        """What loading `name` would do. It loads no weights, and it fetches and writes nothing.
+
+        Raises the ModelError or BadOption that loading would raise.
+        """
+        source = self._loadable(name, dtype, device)
+        return cast(Planner, door("plan"))(source, dtype, device)
+
+    def _loadable(self, name: str, dtype: str, device: str) -> Source:
+        """The source of `name`; raises BadOption for a dtype or device that the user's own object does not have."""
+        held, source = self.get(name), self.find(name)
+        change = (dtype, device) != ("auto", "auto") and not (held and matches(held, dtype, device))
+        if source.kind == "registered" and change:
+            raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
+        return source
 
     def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
         """Queue a request; the model is loaded first if it is not ready."""
@@ -199,8 +214,8 @@ class Models:
         return Unloaded(name, weights, max(0, before - _resident_bytes()), held)
 
 
-def _same(resident: Resident, dtype: str, device: str) -> bool:
-    """Whether a resident already is what is asked for; "auto" asks for nothing."""
+def matches(resident: Resident, dtype: str, device: str) -> bool:
+    """Whether a resident has this dtype and device already; "auto" matches any."""
     info = resident.engine.info if resident.engine is not None else None
     have = (info.dtype, info.device) if info else (resident.dtype, resident.device)
     return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
-from .residents import Resident, Unloaded
+from .residents import Resident, Unloaded, matches
 from .session import Session
 
 HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
@@ -64,6 +64,16 @@ def note(resident: Resident) -> str:
         return ""
     how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
     return f"{info.name} {how}, which is slower: {info.note}."
+
+
+def residence(session: Session, name: str, dtype: str, device: str) -> str:
+    """What loading would do to a model that is resident already; empty where `name` is not resident."""
+    resident = session.models.get(name)
+    if resident is None or resident.engine is None:
+        return ""
+    info = resident.engine.info
+    effect = "so loading does nothing" if matches(resident, dtype, device) else "and loading unloads that first"
+    return f"{info.name} is resident as {info.dtype} on {info.device}, {effect}."
 
 
 def sources(session: Session) -> list[tuple[str, str, str]]:

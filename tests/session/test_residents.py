@@ -67,6 +67,18 @@ def wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def test_a_plan_makes_nothing_resident_and_knows_registered_names(models: Models, llama: str, own: object) -> None:
+    assert (models.plan(llama, "auto", "cpu").form, models.plan("mine", "auto", "auto").form) == (
+        "compiled",
+        "registered",
+    )
+    assert list(models) == []
+    with pytest.raises(BadOption, match="your own object"):
+        models.plan("mine", "bfloat16", "auto")
+    with pytest.raises(UnknownModel):
+        models.plan("smolm2", "auto", "auto")
+
+
 def test_a_model_is_loaded_once(session: Session, llama: str) -> None:
     session.complete("One", model=llama, max_new_tokens=2)
     first = session.models.get(llama)
