@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event as StopEvent
-from typing import Protocol
+from typing import Any, Protocol
 
 from .events import Event, Loading, ModelInfo
-from .questions import Question
+from .question import Question
 from .request import Request
 
 
@@ -41,7 +41,7 @@ class Engine(Protocol):
         """Answer `request`; `stop` is read at every step. The last event, and only it, is a Finish."""
         ...
 
-    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+    def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Answer a question about the model's inside, with a Finish that holds what was found. Raises BadOption where
         that cannot be seen."""
         ...

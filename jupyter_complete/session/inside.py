@@ -7,48 +7,29 @@ from dataclasses import replace
 from os import PathLike
 from typing import Any, TypeVar, cast
 
+from ..protocol.distribution import Distribution
 from ..protocol.doors import door
 from ..protocol.errors import BadOption
-from ..protocol.findings import (
-    Added,
-    Attention,
-    AttentionRow,
-    Change,
-    Distribution,
-    Embedding,
-    Finding,
-    Futures,
-    Heads,
-    HeadSteps,
-    Lens,
-    Occlusion,
-    Path,
-    State,
-)
-from ..protocol.questions import (
-    AskAdded,
-    AskAttention,
-    AskChange,
-    AskEmbedding,
-    AskFutures,
-    AskHead,
-    AskLens,
-    AskOcclusion,
-    AskPath,
-    AskState,
-    Part,
-    Question,
-    Text,
-)
+from ..protocol.question import AttentionKind, Finding, InputIds, Question
+from ..protocol.questions.added import Added, AskAdded
+from ..protocol.questions.attention import AskAttention, Attention, AttentionRow, Heads
+from ..protocol.questions.change import AskChange, WordChange
+from ..protocol.questions.embedding import AskEmbedding, Embedding
+from ..protocol.questions.futures import AskFutures, Futures
+from ..protocol.questions.head_steps import AskHead, HeadSteps
+from ..protocol.questions.lens import AskLens, Lens
+from ..protocol.questions.occlusion import AskOcclusion, Occlusion
+from ..protocol.questions.path import AskPath, TokenPath
+from ..protocol.questions.state import AskState, LastState
 from ..protocol.views import Displayed, draw, in_kernel
 from ..results.completion import Completion
 from ..results.trace import Trace
-from .known_answers import known
+from .known_answers import known_answer
 from .quiz import Guess, Score
 from .session import Session
 from .stream import stopping_on_interrupt
 
-F = TypeVar("F")
+F = TypeVar("F", bound=Finding)
 VECTORS = 40  # tokens of the prompt whose vectors are drawn
 COLUMNS = 8  # positions of the lens that are drawn
 KEPT = 200  # answers that are kept, the oldest going first
@@ -66,14 +47,14 @@ class Inside(Displayed):
         """Without a session, only what the trace knows already is answered."""
         self.trace, self.completion = trace, completion
         self.session = session
-        self._found: dict[str, Finding] = dict(trace.found)
+        self._found: dict[Question[Any], Finding] = dict(trace.found)
         self.score = Score()
 
     @property
-    def text(self) -> Text:
+    def text(self) -> InputIds:
         """The ids that are looked at: prompt and completion; of an encoder-decoder its text, and the source."""
         ids = (*self.trace.before, *self.trace.ids.tolist())
-        return Text(ids, self.trace.prompt_ids if self.trace.encodes else ())
+        return InputIds(ids, self.trace.prompt_ids if self.trace.encodes else ())
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -84,9 +65,22 @@ class Inside(Displayed):
         """What a step chose from; see Trace.distribution."""
         return self.trace.distribution(step, **knobs)
 
-    def attention(self, layer: int = -1, part: Part = "decoder") -> Attention:
+    def ask(self, question: Question[F]) -> F:
+        """Return the answer to any question of protocol/questions/. The model is asked if the answer is not known.
+
+        Raises BadOption, or an error of the model's.
+        """
+        found = known_answer(self._found, question)
+        if found is None:
+            found = cast(F, self._answered(question))
+            while len(self._found) >= KEPT:
+                del self._found[next(iter(self._found))]
+            self._found[question] = found
+        return found
+
+    def attention(self, layer: int = -1, part: AttentionKind = "decoder") -> Attention:
         """All heads of one layer: who looks at whom. `part` is "encoder" or "cross" of an encoder-decoder's others."""
-        return self._ask(Attention, AskAttention(self.text, layer, part))
+        return self.ask(AskAttention(self.text, layer, part))
 
     def attention_row(
         self,
@@ -94,37 +88,37 @@ class Inside(Displayed):
         layer: int = -1,
         head: Heads = "mean",
         hide_first: bool = False,
-        part: Part = "decoder",
+        part: AttentionKind = "decoder",
     ) -> AttentionRow:
         """What one position takes from those before it: of one head, or the mean or largest of all. The row that chose
         a token is that of the position before it."""
         return self.attention(layer, part).row(position, head, hide_first)
 
-    def head_steps(self, layer: int, head: int, part: Part = "decoder") -> HeadSteps:
+    def head_steps(self, layer: int, head: int, part: AttentionKind = "decoder") -> HeadSteps:
         """One head from queries and keys to its output, every matrix on the way."""
-        return self._ask(HeadSteps, AskHead(self.text, layer, head, part))
+        return self.ask(AskHead(self.text, layer, head, part))
 
     def lens(self, top: int = 5, begin: int = 0, end: int | None = None) -> Lens:
         """The likeliest next tokens after every layer, at every position from `begin` on, up to `end` if given."""
-        return self._ask(Lens, AskLens(self.text, top, begin, end))
+        return self.ask(AskLens(self.text, top, begin, end))
 
     def added(self) -> Added:
         """How much attention and MLP of every layer add to the vector of each position."""
-        return self._ask(Added, AskAdded(self.text))
+        return self.ask(AskAdded(self.text))
 
-    def path(self, tokens: str | int | Sequence[str | int], position: int = -1) -> Path:
+    def path(self, tokens: str | int | Sequence[str | int], position: int = -1) -> TokenPath:
         """Rank and probability of one or several tokens through the layers, as what follows `position`."""
         several = [tokens] if isinstance(tokens, (str, int)) else list(tokens)
-        return self._ask(Path, AskPath(self.text, tuple(map(self._id, several)), position))
+        return self.ask(AskPath(self.text, tuple(map(self._id, several)), position))
 
     def embedding(self, ids: Sequence[int] | None = None) -> Embedding:
         """The vectors that tokens begin as; without `ids`, those of the text."""
-        return self._ask(Embedding, AskEmbedding(tuple(self.text.ids if ids is None else ids)))
+        return self.ask(AskEmbedding(tuple(self.text.ids if ids is None else ids)))
 
-    def state(self, tokens: str | int | Sequence[str | int], position: int = -1) -> State:
+    def state(self, tokens: str | int | Sequence[str | int], position: int = -1) -> LastState:
         """h_i, which the head reads at `position`, and rows of W for some tokens: P(w_i | w_<i) = softmax(W h_i)."""
         several = [tokens] if isinstance(tokens, (str, int)) else list(tokens)
-        return self._ask(State, AskState(self.text, position, tuple(map(self._id, several))))
+        return self.ask(AskState(self.text, position, tuple(map(self._id, several))))
 
     def occlusion(self, position: int, targets: Sequence[int] | None = None) -> Occlusion:
         """How much less, or more, likely tokens are where none may look at `position` (of the source, where there is
@@ -134,18 +128,18 @@ class Inside(Displayed):
         if not self.trace.encodes and targets is None:
             hidden = position % len(self.text.ids) if position < 0 else position
             places = [place for place in places if place > hidden]
-        return self._ask(Occlusion, AskOcclusion(self.text, position, tuple(places)))
+        return self.ask(AskOcclusion(self.text, position, tuple(places)))
 
     def futures(self, step: int = 0, depth: int = 4, cutoff: float = 0.01, most: int = 24) -> Futures:
         """What might have come after the first `step` tokens: all that is at least `cutoff` likely together."""
         if depth < 1 or most < 1 or not 0.0 <= cutoff <= 1.0:
             raise BadOption("A tree of futures needs a depth and a width of 1 at least.", "And a cutoff from 0 to 1.")
-        return self._ask(Futures, AskFutures(self._until(step), depth, cutoff, most))
+        return self.ask(AskFutures(self._until(step), depth, cutoff, most))
 
-    def change(self, position: int, token: str | int, step: int = 0, top: int = 8) -> Change:
+    def change(self, position: int, token: str | int, step: int = 0, top: int = 8) -> WordChange:
         """What the first `step` tokens are followed by, as it was and with another token at `position`: a model that
         looked at the last word alone would not notice."""
-        return self._ask(Change, AskChange(self._until(step), position, self._id(token), top))
+        return self.ask(AskChange(self._until(step), position, self._id(token), top))
 
     def guess(self, step: int, token: str | int) -> Guess:
         """Somebody's guess of what was taken at a step, compared with it, and kept in `score`. Raises BadOption."""
@@ -189,7 +183,7 @@ class Inside(Displayed):
         """A place in the middle of the prompt, and before the last one; 0 where there is none."""
         return (len(self.trace.prompt_ids) - 1) // 2
 
-    def _earlier_word(self) -> Change:
+    def _earlier_word(self) -> WordChange:
         """What another word in the middle of the prompt would have changed: of a decoder the likeliest other one there,
         of an encoder's text the likeliest beginning of the completion."""
         place, ids = self._earlier, self.trace.prompt_ids
@@ -219,7 +213,7 @@ class Inside(Displayed):
             raise NotImplementedError
         door("inside panel")(self)
 
-    def _until(self, step: int) -> Text:
+    def _until(self, step: int) -> InputIds:
         """The text before one of the completion's steps."""
         if not isinstance(step, int) or not 0 <= step <= len(self.trace):
             raise BadOption(f"There is no step {step!r}.", f"Give 0 to {len(self.trace)}.")
@@ -232,17 +226,7 @@ class Inside(Displayed):
             raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self.trace.size - 1:,}.")
         return int(token)
 
-    def _ask(self, kind: type[F], question: Question) -> F:
-        """The answer, asked of the model if it is not known. Raises BadOption or an error of the model's."""
-        found = known(self._found, question)
-        if found is None:
-            found = self._answered(question)
-            while len(self._found) >= KEPT:
-                del self._found[next(iter(self._found))]
-            self._found[repr(question)] = found
-        return cast(F, found)
-
-    def _answered(self, question: Question) -> Finding:
+    def _answered(self, question: Question[Any]) -> Finding:
         told, asked = self.trace.model, self.completion.request if self.completion else None
         name = asked.model if asked else told.name
         here = self.session.models.get(name) if self.session else None

@@ -13,7 +13,7 @@ from ..protocol.doors import door, is_open
 from ..protocol.engine import Engine, Footprint, Opener
 from ..protocol.errors import BadOption, NotAModel, UnknownModel
 from ..protocol.events import Event, Loading
-from ..protocol.questions import Question
+from ..protocol.question import Question
 from ..protocol.request import Request
 from ..results.draft import Draft
 from ..sources import catalog
@@ -145,7 +145,7 @@ class Models:
             stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
         return stream
 
-    def examine(self, resident: Resident, question: Question) -> Stream:
+    def examine(self, resident: Resident, question: Question[Any]) -> Stream:
         """Queue a question about the inside of a model, loaded first if it is not ready; the answer is the draft's
         `finish.found`."""
 
