@@ -113,11 +113,12 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """What `%load_ext jupyter_complete` does."""
     from .frames import accessor
+    from .frames.complete_frame import complete_frame
     from .notebook import magics
     from .session import session
 
     magics.load(shell, session.current())
-    accessor.follow(shell)
+    accessor.follow(shell, complete_frame)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

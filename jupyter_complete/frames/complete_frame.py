@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Unpack
 
 from ..protocol.errors import BadOption, CompleteError
+from ..protocol.options import FrameOptions
 from ..protocol.phrases import count
 from ..session.resolve import given
 from ..session.session import current
@@ -30,7 +31,7 @@ def complete_frame(
     into: str = "completion",
     *,
     cache: bool | str | PathLike[str] | None = False,
-    **options: Any,
+    **options: Unpack[FrameOptions],
 ) -> Any:
     """A new frame like `frame`, of pandas or polars, with the completion of each row's prompt in column `into`.
 
@@ -39,7 +40,7 @@ def complete_frame(
     `options` are those of %%complete; row i has the seed plus i. With `cache` (True, or a file) rows completed before
     are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
     """
-    register()
+    register(complete_frame)
     table = _table(frame)
     own = given(options)
     for name, left_out in ALONE.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from ..prompt import compose as prompts
 from ..prompt.schema import structure_of
@@ -13,17 +13,10 @@ from ..prompt.tasks.registry import Tasks
 from ..prompt.tasks.task import Task, refuse_alone
 from ..protocol.config import Complete
 from ..protocol.errors import BadOption, EmptyPrompt
+from ..protocol.options import ModelName
 from ..protocol.prompt_parts import Composed, Excerpt, Text, Turn, plain
 from ..protocol.request import Framing
 from ..protocol.structure import Choices, Structure
-
-
-@runtime_checkable
-class HasName(Protocol):
-    """A model as Python holds it, jupyter_complete.Model."""
-
-    @property
-    def name(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
             raise BadOption(f"{name} is for cells only.", "Leave it out; the result is the value of this call.")
     if isinstance(model := asked.get("model"), PathLike):
         asked["model"] = fspath(model)
-    elif isinstance(model, HasName):
+    elif isinstance(model, ModelName):
         asked["model"] = model.name
     return asked
 
