@@ -237,7 +237,7 @@ class LocalEngine:
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, recorded=trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""

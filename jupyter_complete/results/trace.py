@@ -17,7 +17,7 @@ import numpy as np
 from ..protocol.config import Complete
 from ..protocol.distribution import Distribution, Weight
 from ..protocol.errors import BadOption, NotATrace
-from ..protocol.events import ModelInfo
+from ..protocol.events import ModelInfo, Recording
 from ..protocol.phrases import count, size
 from ..protocol.question import Finding, Question
 from ..protocol.questions.embedding import Embedding
@@ -33,7 +33,7 @@ SHOWN = 20  # rows of a distribution
 
 
 @dataclass(frozen=True, eq=False)
-class Trace(Displayed):
+class Trace(Displayed, Recording):
     """The steps of one completion with the logits each was chosen from; `replay` and `distribution` need no model.
 
     `before` are the ids that the decoder held ahead of the first step recorded, which is step `first` of the

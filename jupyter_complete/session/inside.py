@@ -248,7 +248,7 @@ class Inside(Displayed):
         found = stream.draft.finish.found if stream.draft.finish else None
         if interrupts or found is None:
             raise KeyboardInterrupt
-        return cast(Finding, found)
+        return found
 
 
 def _answer(ask: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..render.progress import Progress
 from ..results.completion import Completion
-from ..results.draft import Draft
+from ..results.draft import Wait
 from ..session.stream import Stream
 from .view import View
 
@@ -32,7 +32,7 @@ class Growing:
             self.look(stream.draft)
         return stream.completion()
 
-    def look(self, draft: Draft) -> None:
+    def look(self, draft: Wait) -> None:
         now = time.monotonic()
         if now < self._due:
             return
