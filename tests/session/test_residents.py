@@ -248,7 +248,6 @@ def test_after_a_load_that_failed_the_mended_model_loads(session: Session, tmp_p
 def test_stopped_while_loading_nothing_is_resident_and_it_can_be_loaded_again(session: Session, llama: str) -> None:
     stream = session.models.load(llama, "auto", "auto")
     stream.stop()
-    assert stream.draft.texts == []
     for _ in stream.ticks():
         pass
     assert session.complete("The mean", model=llama, max_new_tokens=2).usage.completion_tokens > 0
