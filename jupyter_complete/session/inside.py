@@ -79,7 +79,7 @@ class Inside(Displayed):
         return found
 
     def attention(self, layer: int = -1, part: AttentionKind = "decoder") -> Attention:
-        """Return the attention of all heads of one layer. `part` is "encoder" or "cross" for an encoder-decoder's others."""
+        """Return the attention of all heads of one layer. Of an encoder-decoder `part` may be "encoder" or "cross"."""
         return self.ask(AskAttention(self.text, layer, part))
 
     def attention_row(
@@ -196,7 +196,7 @@ class Inside(Displayed):
     def _earlier_word(self) -> WordChange:
         """Return what another word in the middle of the prompt would have changed.
 
-        The other word is the likeliest one there, or, for an encoder's text, the likeliest first word of the completion.
+        The other word is the likeliest one there; for an encoder's text, the likeliest first word of the completion.
         """
         place, ids = self._earlier, self.trace.prompt_ids
         guesses = self.trace.row(0).head if self.trace.encodes else self.lens(5, place - 1, place).ids[-1, 0]
