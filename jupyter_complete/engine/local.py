@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
-from ..protocol.questions import Question, Text
+from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
 from .decoding import choices
@@ -23,7 +23,8 @@ from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
 from .decoding.loop import Row, prefill, score
 from .decoding.sampler import Sampler, end_ids, model_rules
-from .inside.answers import Inside
+from .inside.answer import answer_question
+from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
 from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
@@ -85,7 +86,7 @@ class LocalEngine:
             kind=kind(model, tokenizer),
         )
         self._entry = Entry(self._vocabulary, self.info, self._size)
-        self._inside = Inside(model, self._vocabulary, name, self._reading, folder if self._threads else None)
+        self._inside = OpenModel(model, self._vocabulary, name, self._reading, folder if self._threads else None)
 
     def footprint(self) -> Footprint:
         weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
@@ -113,15 +114,14 @@ class LocalEngine:
         """Answer many requests; see engine.Engine. Raises OutOfMemory."""
         yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
 
-    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+    def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Answer a question about the inside; see engine.Engine. Raises BadOption, Stopped or OutOfMemory."""
         yield from self._guarded(self._looked(question, stop, time.perf_counter()))
 
-    def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
-        text = getattr(question, "text", None)
-        if text is not None:
-            self._entry.check_window(max(len(text.source), len(text.ids)), 0, new=0)
-        found = yield from self._inside.answer(question, stop)
+    def _looked(self, question: Question[Any], stop: StopEvent, started: float) -> Iterator[Event]:
+        if isinstance(question, TextQuestion):
+            self._entry.check_window(max(len(question.text.source), len(question.text.ids)), 0, new=0)
+        found = yield from answer_question(self._inside, question, stop)
         timing = Timing(total_s=time.perf_counter() - started)
         yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
 
@@ -237,7 +237,7 @@ class LocalEngine:
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, recorded=trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -293,7 +293,7 @@ class LocalEngine:
             return RecordedRunner(self.model, self._recordings, cache), cached
         return CausalRunner(self.model, cache), cached
 
-    def _reading(self, text: Text, stop: StopEvent) -> Runner:
+    def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
         """A runner that holds all of a text but its last id."""
         runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
         for _ in prefill(runner, text.ids, 0, stop):

@@ -24,7 +24,7 @@ from ..render.progress import Progress
 from ..results.completion import Completion
 from ..results.draft import Answers
 from ..session.session import Session
-from ..session.stream import Stream, stop_on_interrupt
+from ..session.stream import Pending, stop_on_interrupt
 from . import row_cache
 
 PROB = "_prob"
@@ -164,7 +164,7 @@ def _complete(
         raise Stopped("The rows were stopped.", "Run it again: it goes on with those that are left.")
 
 
-def _follow(stream: Stream, clock: Clock) -> None:
+def _follow(stream: Pending[Answers], clock: Clock) -> None:
     """Show how far it is until it ends; raises what went wrong, and KeyboardInterrupt after an interrupt."""
     stream.inbox.rest = A_LITTLE_MORE * clock.interval
     with stop_on_interrupt(stream) as interrupts:
@@ -192,7 +192,7 @@ class Clock:
         self._waiting = Progress()
         self._start = time.monotonic()
 
-    def show(self, draft: Answers | Any, loading: bool) -> None:
+    def show(self, draft: Answers, loading: bool) -> None:
         if loading:
             self._start = time.monotonic()
         stage = self._waiting.text(draft, "") if draft.loading is not None and not draft.advance.rows else ""

@@ -27,7 +27,6 @@ from ..render import tasks as tasks_view
 from ..render.html import visible
 from ..results.completion import TOKENS, Completion
 from ..session import status
-from ..session.inside import of as inside_of
 from ..session.session import Session
 from ..session.stream import Stream, hold_interrupts
 from . import arguments, new_cell
@@ -112,7 +111,9 @@ class CompleteMagics(Magics):
             done = self._show(stream, replace(output, names=()))
         if done.trace is None:
             raise UsageError("No token was decoded, so there is nothing to look into.")
-        opened = inside_of(done, self.session)
+        from ..session.inside import of  # imports every kind of question, which %load_ext does not need
+
+        opened = of(done, self.session)
         if hasattr(self.shell, "kernel"):
             display(opened)
         else:

@@ -6,8 +6,9 @@ import codecs
 import math
 from collections.abc import Sequence
 
-from ..protocol.findings import Distribution, Embedding, Weight
+from ..protocol.distribution import Distribution, Weight
 from ..protocol.phrases import count
+from ..protocol.questions.embedding import Embedding
 from ..protocol.sampling import Sampling
 from .blocks import BLOCKS, Block, Cell, bar, number, percent, tabled, token
 

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..protocol.errors import BadOption
-from ..protocol.findings import labelled
+
+
+def text_of(raw: bytes) -> str:
+    """Return a token's bytes as text, or as hexadecimal numbers if they are not whole characters."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"⟨{raw.hex(' ')}⟩"
+
 
 _BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
 
@@ -72,7 +80,7 @@ class Pieces:
 
     def text(self, id: int) -> str:
         """The same as text; its bytes where they are no whole characters."""
-        return labelled(self.bytes(id))
+        return text_of(self.bytes(id))
 
     @property
     def nbytes(self) -> int:

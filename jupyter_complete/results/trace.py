@@ -15,10 +15,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..protocol.config import Complete
+from ..protocol.distribution import Distribution, Weight
 from ..protocol.errors import BadOption, NotATrace
-from ..protocol.events import ModelInfo
-from ..protocol.findings import Distribution, Embedding, Finding, Weight
+from ..protocol.events import ModelInfo, Recording
 from ..protocol.phrases import count, size
+from ..protocol.question import Finding, Question
+from ..protocol.questions.embedding import Embedding
 from ..protocol.sampling import Sampling
 from ..protocol.views import Displayed, draw
 from . import replay, trace_file
@@ -31,7 +33,7 @@ SHOWN = 20  # rows of a distribution
 
 
 @dataclass(frozen=True, eq=False)
-class Trace(Displayed):
+class Trace(Displayed, Recording):
     """The steps of one completion with the logits each was chosen from; `replay` and `distribution` need no model.
 
     `before` are the ids that the decoder held ahead of the first step recorded, which is step `first` of the
@@ -61,7 +63,7 @@ class Trace(Displayed):
     mask_ends: np.ndarray
     mask_keeps: np.ndarray
     pieces: Pieces = field(repr=False)
-    found: Mapping[str, Finding] = field(default_factory=dict, repr=False)  # what a file held beside it, by question
+    found: Mapping[Question[Any], Finding] = field(default_factory=dict, repr=False)  # what was found inside the model
 
     @property
     def seed(self) -> int | None:

@@ -14,13 +14,13 @@ from ..protocol.engine import Engine, Footprint, Opener, Planner
 from ..protocol.errors import BadOption, NotAModel, UnknownModel
 from ..protocol.events import Event, Loading
 from ..protocol.plan import Plan
-from ..protocol.questions import Question
+from ..protocol.question import Question
 from ..protocol.request import Request
-from ..results.draft import Draft
+from ..results.draft import Answers, Draft, Wait
 from ..sources import catalog
 from ..sources.catalog import Source
-from .stream import Stream, loading_only
-from .worker import Worker
+from .stream import Pending, Stream, loading_only
+from .worker import P, Worker
 
 
 @dataclass
@@ -113,14 +113,14 @@ class Models:
             return name
         return catalog.whole_path(name) or name
 
-    def load(self, name: str, dtype: str, device: str) -> Stream:
+    def load(self, name: str, dtype: str, device: str) -> Pending[Wait]:
         """Get a model ready; another dtype or device than it has now loads it anew."""
         self._loadable(name, dtype, device)
         held = self.get(name)
         if held is not None and not matches(held, dtype, device):
             self.unload(name)
         resident = self.resident(name, dtype, device)
-        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Draft())
+        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
 
     def plan(self, name: str, dtype: str, device: str) -> Plan:
         """What loading `name` would do. It loads no weights, and it fetches and writes nothing.
@@ -140,36 +140,30 @@ class Models:
 
     def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
         """Queue a request; the model is loaded first if it is not ready."""
-        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), draft)
+        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), Stream(draft))
 
-    def submit_many(self, resident: Resident, requests: Iterable[tuple[int, Request]], draft: Draft) -> Stream:
+    def submit_many(
+        self, resident: Resident, requests: Iterable[tuple[int, Request]], answers: Answers
+    ) -> Pending[Answers]:
         """Queue many requests that are answered together."""
-        return self._submit(resident, lambda engine, stop: engine.stream_many(requests, stop), draft)
+        return self._submit(resident, lambda engine, stop: engine.stream_many(requests, stop), Pending(answers))
 
-    def _submit(
-        self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], draft: Draft
-    ) -> Stream:
+    def examine(self, resident: Resident, question: Question[Any]) -> Pending[Wait]:
+        """Queue a question about the inside of a model, which is loaded first if it is not ready. The answer is the
+        finish's `found`."""
+        return self._submit(resident, lambda engine, stop: engine.examine(question, stop), Pending(Wait()))
+
+    def _submit(self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], stream: P) -> P:
         def job(stop: StopEvent) -> Iterator[Event]:
             yield from self._ready(resident, stop)
             assert resident.engine is not None
             yield from events(resident.engine, stop)
 
         waits = resident.engine is None and resident.worker.pending > 0
-        stream = resident.worker.submit(job, draft)
+        resident.worker.submit(job, stream)
         if waits:
             stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
         return stream
-
-    def examine(self, resident: Resident, question: Question) -> Stream:
-        """Queue a question about the inside of a model, loaded first if it is not ready; the answer is the draft's
-        `finish.found`."""
-
-        def job(stop: StopEvent) -> Iterator[Event]:
-            yield from self._ready(resident, stop)
-            assert resident.engine is not None
-            yield from resident.engine.examine(question, stop)
-
-        return resident.worker.submit(job, Draft())
 
     def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""

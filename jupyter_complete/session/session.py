@@ -26,7 +26,7 @@ from ..results.completion import Completion
 from ..results.draft import Answers, Done, Draft
 from .residents import Models
 from .resolve import Resolved, compose_prompt, resolve
-from .stream import Stream
+from .stream import Pending, Stream
 
 REMEMBERED = 200  # completions kept in the history
 SEEDS = 2**63  # of which the last is the largest that an option takes
@@ -95,7 +95,7 @@ class Session:
                 made[key] = error
         return made
 
-    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Pending[Answers]:
         """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
         followed. The longest come first: the last ones to run shall be short."""
         longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))

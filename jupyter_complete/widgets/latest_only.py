@@ -28,7 +28,9 @@ class LatestOnly:
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until nothing is left to do."""
-        if (thread := self._thread) is not None:
+        with self._lock:  # a thread that `do` has made is started by then
+            thread = self._thread
+        if thread is not None:
             thread.join(timeout)
 
     def _run(self) -> None:

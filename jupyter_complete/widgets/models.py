@@ -9,9 +9,10 @@ from ..protocol.config import Complete
 from ..protocol.errors import CompleteError
 from ..render import tables as models_view
 from ..render.progress import Progress
+from ..results.draft import Wait
 from ..session import status
 from ..session.session import Session
-from ..session.stream import Stream
+from ..session.stream import Pending
 from .view import View, module, sentence_of, styles
 
 
@@ -26,7 +27,7 @@ class ModelsPanel(View):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._stream: Stream | None = None
+        self._stream: Pending[Wait] | None = None
         self._said = ""
         self.publish()
 
@@ -81,7 +82,7 @@ class ModelsPanel(View):
         self.do_stop()
         super().close()
 
-    def _follow(self, stream: Stream) -> None:
+    def _follow(self, stream: Pending[Wait]) -> None:
         progress = Progress()
         for event in stream.ticks():
             if event is None or stream.draft.loading is event:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..render.progress import Progress
 from ..results.completion import Completion
-from ..results.draft import Draft
+from ..results.draft import Wait
 from ..session.stream import Stream
 from .view import View
 
@@ -32,7 +32,7 @@ class StreamingView:
             self.update(stream.draft)
         return stream.completion()
 
-    def update(self, draft: Draft) -> None:
+    def update(self, draft: Wait) -> None:
         now = time.monotonic()
         if now < self._due:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from traitlets import Dict
 
-from ..protocol.questions import Part
+from ..protocol.question import AttentionKind
 from . import inside_data
 from .inside_view import InsideWidget
 from .view import module, styles
@@ -22,7 +22,7 @@ class Transformer(InsideWidget):
     _css = styles("common", "inside")
     at = Dict().tag(sync=True)
 
-    def do_attention(self, layer: int, position: int, part: Part = "decoder") -> None:
+    def do_attention(self, layer: int, position: int, part: AttentionKind = "decoder") -> None:
         """What every head of a layer takes at one position."""
         self.look(
             "attention",
@@ -30,7 +30,7 @@ class Transformer(InsideWidget):
             lambda inside: inside_data.attention(inside.attention(layer, part), position),
         )
 
-    def do_head(self, layer: int, head: int, position: int, part: Part = "decoder") -> None:
+    def do_head(self, layer: int, head: int, position: int, part: AttentionKind = "decoder") -> None:
         """The matrices of one head."""
         self.look(
             "head",

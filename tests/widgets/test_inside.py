@@ -16,7 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from pages import Page, until
 
 import jupyter_complete as jc
-from jupyter_complete.protocol.findings import Attention
+from jupyter_complete.protocol.questions.attention import Attention
 from jupyter_complete.render import stations
 from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session

@@ -10,11 +10,13 @@ import pytest
 from hostile import TEXTS
 from pages import Page, Wire, before_pass, held_at, until
 
+from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.errors import OutOfMemory
 from jupyter_complete.protocol.events import Loading, Step, Token
+from jupyter_complete.protocol.request import Request
 from jupyter_complete.results.branches import path
 from jupyter_complete.results.completion import Completion
-from jupyter_complete.results.draft import Draft
+from jupyter_complete.results.draft import Draft, Wait
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import panel as panels
 from jupyter_complete.widgets import panel_state
@@ -632,9 +634,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return passing
 
 
+def request() -> Request:
+    config = Complete()
+    return Request(prompt="The mean", sampling=config.sampling(config.checked({})))
+
+
 def streamed(page: Page, panel: Panel, clock: Callable[[float], None], tokens: int) -> list[dict[str, Any]]:
     """What a page is told of a text of so many letters, a hundred of them a second."""
-    before, growing, draft = len(page.messages), StreamingView(panel, (("you", "The mean"),)), Draft()
+    before, growing, draft = len(page.messages), StreamingView(panel, (("you", "The mean"),)), Draft(request())
     for _ in range(tokens):
         draft.take(Token(0, Step(1, "x"), "x"))
         growing.update(draft)
@@ -658,7 +665,7 @@ def test_what_a_page_is_told_grows_with_the_text_and_no_faster(
 
 
 def test_what_has_not_grown_is_not_told(page: Page, panel: Panel, clock: Callable[[float], None]) -> None:
-    growing, draft = StreamingView(panel, ()), Draft()
+    growing, draft = StreamingView(panel, ()), Draft(request())
     draft.take(Token(0, Step(1, "x"), "x"))
     for _ in range(5):
         growing.update(draft)
@@ -667,7 +674,7 @@ def test_what_has_not_grown_is_not_told(page: Page, panel: Panel, clock: Callabl
 
 
 def test_what_is_waited_for_is_told_once(page: Page, panel: Panel, clock: Callable[[float], None]) -> None:
-    growing, draft = StreamingView(panel, ()), Draft()
+    growing, draft = StreamingView(panel, ()), Wait()
     draft.take(Loading("loading tiny"))
     for _ in range(5):
         growing.update(draft)
