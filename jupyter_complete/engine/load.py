@@ -17,7 +17,7 @@ from ..protocol.events import Loading
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from ..sources.headers import directory_parameters, gguf_parameters
-from .local import LocalEngine
+from .local import Details, LocalEngine
 from .machine import memory
 from .runners.capabilities import chosen_compiled
 from .weights import load
@@ -51,7 +51,8 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # what reading and compiling have left over
-    return LocalEngine(model, tokenizer, source.name, *_provenance(place, folder, stated), fused, note, folder)
+    origin, revision, stored = _provenance(place, folder, stated)
+    return LocalEngine(model, tokenizer, source.name, origin, Details(revision, stored, note, folder), fused)
 
 
 def _loaded(
@@ -139,14 +140,14 @@ def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Lo
 
 def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, tuple[Any, str]]:
     """The int8 weights of a model, ready to run; or None, and why they cannot."""
-    from .runners.int8 import Fused
+    from .runners.int8 import Int8Model
     from .weights import pack_llama
 
     with load.tensors(folder, name, model) as read:
         arrays = yield from pack_llama.packed(folder, model.config, read, stop)
     yield Loading("getting the decoding step ready, which is compiled the first time")
     try:
-        fused = Fused(arrays, model.config)
+        fused = Int8Model(arrays, model.config)
         fused.prepare()
     except Exception as error:  # whatever a compiler says
         return None, _not_compiled(error)

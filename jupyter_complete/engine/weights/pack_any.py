@@ -19,7 +19,7 @@ from ...protocol.errors import Stopped
 from ...protocol.events import Loading
 from ...sources import cache
 from ...sources.headers import directory_parameters
-from ..kernels.matvec import MOST
+from ..kernels.sizes import MAX_VECTORS
 from ..kernels.thread_team import Team
 from ..machine import memory
 from . import load
@@ -64,7 +64,7 @@ def prepared(model: Any) -> str:
     """Run each kind of pass once, so that it is compiled; why the model does not work with tiles, or nothing."""
     team = team_of(model)
     assert team is not None
-    for length in (1, MOST + 1):
+    for length in (1, MAX_VECTORS + 1):
         ids = torch.ones(1, length, dtype=torch.int64)
         given = {"decoder_input_ids": ids[:, :1]} if model.config.is_encoder_decoder else {}
         try:
