@@ -14,7 +14,8 @@ from torch import Tensor
 from ...protocol.sampling import CONSTRAINT, CUTS, GREEDY, MIN_P, TOP_K, TOP_P, Sampling
 
 if TYPE_CHECKING:  # they bring numba
-    from ..kernels.sample_row import Asked, Chosen
+    from ..kernels.sample import SamplerSettings
+    from ..kernels.sample_row import Chosen
 
 
 class Weighed(NamedTuple):
@@ -86,9 +87,9 @@ class Sampler:
         weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
 
-    def alone(self, draws: Draws | None) -> Asked | None:
-        """How a runner may choose by itself, where the choice depends on the logits alone; None where it does not."""
-        return self._asked(self._greedy or draws is None) if self._compiled else None
+    def settings(self, draws: Draws | None) -> SamplerSettings | None:
+        """The settings for a runner that chooses tokens itself; None where the choice needs more than the logits."""
+        return self._settings(self._greedy or draws is None) if self._compiled else None
 
     def choice_of(self, chosen: Chosen, greedy: bool) -> Choice:
         """What a kernel has chosen."""
@@ -118,15 +119,15 @@ class Sampler:
 
     def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
         """The choice of engine/kernels/sample.py from logits, a numpy array."""
-        from ..kernels.sample_row import chosen
+        from ..kernels.sample_row import choose_once
 
-        return chosen(logits, self._asked(greedy), at)
+        return choose_once(logits, self._settings(greedy), at)
 
-    def _asked(self, greedy: bool) -> Asked:
-        from ..kernels.sample_row import Asked
+    def _settings(self, greedy: bool) -> SamplerSettings:
+        from ..kernels.sample import SamplerSettings
 
-        asked = self._sampling
-        return Asked(asked.candidates, greedy, asked.divisor, asked.top_k, asked.top_p, asked.min_p)
+        of = self._sampling
+        return SamplerSettings(of.candidates, greedy, of.divisor, of.top_k, of.top_p, of.min_p)
 
     @staticmethod
     def _weighed(
@@ -136,10 +137,10 @@ class Sampler:
         said = [None if id == chosen else GREEDY for id in ids] if greedy else [CUTS[cut] for cut in cuts]
         return tuple(map(Weighed, ids, logprobs, probs, said))
 
-    def take(
+    def force(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
     ) -> Choice:
-        """`token` in the place of the one that would be chosen, of whose draw it makes no use."""
+        """Choose `token` whatever its probability. It uses up one draw, as a chosen token does."""
         weighed = self.weigh(token, logits)
         if self._sampling.beams > 1:
             return weighed

@@ -58,13 +58,13 @@ class Recorder(Sampler):
         self._keep(ids, logits, choice.id, draw, allowed)
         return choice
 
-    def alone(self, draws: Draws | None) -> None:
+    def settings(self, draws: Draws | None) -> None:
         """Nobody else may choose, for the logits are wanted."""
 
-    def take(
+    def force(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
     ) -> Choice:
-        choice = super().take(token, ids, logits, draws, allowed)
+        choice = super().force(token, ids, logits, draws, allowed)
         if not self.left_out:  # the place was measured by what would have been chosen in it
             self._columns["ids"][-1], self._columns["forced"][-1] = token, True
         return choice
