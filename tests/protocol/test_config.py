@@ -180,4 +180,4 @@ def test_config_magic_lists_the_settings(shell: InteractiveShell, capsys: pytest
     shell.run_cell("%config Complete")
     listed = capsys.readouterr().out
     assert "Complete.temperature=<Float>" in listed
-    assert "Flattens" in listed
+    assert "flattens" in listed
