@@ -4,9 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# half of the tests that need no torch, by time
+TEXTS := tests/notebook tests/prompt tests/render
+
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo check quick test heavy fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: help setup demo check quick quick-texts quick-rest test heavy fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -39,10 +42,15 @@ demo: setup
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(MAKE) -j2 types quick
+	$(MAKE) -j2 types quick-texts quick-rest
 
-quick: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch
+quick: quick-texts quick-rest
+
+quick-texts: $(INSTALLED)
+	$(BIN)/python -m pytest -q --no-torch $(TEXTS)
+
+quick-rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q --no-torch -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
 	$(BIN)/python -m pytest

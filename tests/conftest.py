@@ -15,6 +15,7 @@ import echoes
 import ipykernel6
 import pytest
 import torch_use
+from hypothesis import settings
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -41,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.no_torch:
         torch_use.Refuse().install()
+        settings.register_profile("quick", max_examples=10)  # a tenth of what is usual
+        settings.load_profile("quick")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
