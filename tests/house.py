@@ -29,7 +29,7 @@ FLOORS = {
 }
 ENGINE = {
     1: ("engine/kernels", "engine/machine", "engine/text"),
-    2: ("engine/weights",),
+    2: ("engine/echo", "engine/weights"),
     3: ("engine/runners",),
     4: ("engine/decoding",),
     5: ("engine/inside",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event as StopEvent
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .events import Event, Loading, ModelInfo
 from .plan import Plan
@@ -67,3 +67,11 @@ class Opener(Protocol):
     def __call__(
         self, source: object, dtype: str, device: str, stop: StopEvent
     ) -> Generator[Loading, None, Engine]: ...
+
+
+@runtime_checkable
+class OwnEngine(Protocol):
+    """A registered object that makes its engine itself, as engine/echo's does; a transformers model does not."""
+
+    @property
+    def open_engine(self) -> Opener: ...

@@ -10,7 +10,7 @@ from threading import Event as StopEvent
 from typing import Any, cast
 
 from ..protocol.doors import door, is_open
-from ..protocol.engine import Engine, Footprint, Opener, Planner
+from ..protocol.engine import Engine, Footprint, Opener, OwnEngine, Planner
 from ..protocol.errors import BadOption, NotAModel, UnknownModel
 from ..protocol.events import Event, Loading
 from ..protocol.plan import Plan
@@ -86,7 +86,8 @@ class Models:
         """Let `name` mean a model and tokenizer that the user has in memory; raises BadOption or NotAModel."""
         if not (isinstance(name, str) and name.strip()):
             raise BadOption("A model is registered by a name.", "Give a text that is not empty.")
-        if not (hasattr(model, "forward") and hasattr(model, "config") and hasattr(tokenizer, "decode")):
+        able = isinstance(model, OwnEngine) or (hasattr(model, "forward") and hasattr(model, "config"))
+        if not (able and hasattr(tokenizer, "decode")):
             kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
             raise NotAModel(f"register was given {kinds}.", "Give a transformers model and its tokenizer.")
         if self.get(name) is not None:
@@ -169,7 +170,8 @@ class Models:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
         if resident.engine is not None:
             return
-        opener = cast(Opener, door("engine"))
+        own = resident.source.model
+        opener = own.open_engine if isinstance(own, OwnEngine) else cast(Opener, door("engine"))
         try:
             resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
         finally:

@@ -110,7 +110,7 @@ def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
 def test_everything_stands_out_from_what_is_behind_it(page: Any, station: str) -> None:
     page.locator(f"[data-station={station}]").click()
     page.mouse.move(0, 0)
-    page.wait_for_timeout(300)  # what is asked for has come
+    wait_for(lambda: page.get_by_text("asking the model").count() == 0, 10, "what is asked for")
     node = output_of(page, 1).locator(".jci").first.evaluate_handle("node => node")
     found = page.evaluate(CONTRASTS, [node, {".jct-bar": "backgroundColor"}])
     assert len(found) > 20

@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import echoes
 import pytest
+from echoes import before_token
 from hostile import TEXTS
-from pages import Page, Wire, before_pass, held_at, until
+from pages import Page, Wire, held_at, until
 
 from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.errors import OutOfMemory
@@ -101,9 +103,7 @@ def test_a_changed_text_is_completed_as_it_stands(page: Page) -> None:
 
 
 def test_another_model_completes_the_text_anew(page: Page, tiny_session: Session) -> None:
-    import tiny
-
-    tiny_session.models.register("other", *tiny.make("llama"))
+    tiny_session.models.register("other", *echoes.make())
     first = act(page, "complete")
     second = act(page, "complete", changed={"model": "other"})
     assert (second.parent, second.prompt) == (None, f"The mean{first.text}")
@@ -425,7 +425,7 @@ def test_an_error_of_the_model_is_told_and_the_text_kept(page: Page, panel: Pane
     def fail(step: int) -> None:
         raise OutOfMemory("Memory ran out.", "Use a smaller model.")
 
-    with before_pass(model, fail):
+    with before_token(model, fail):
         page.act("complete", page.typed(" is"))
         panel.wait()
     assert page.refusals == ["Memory ran out. Use a smaller model."]
@@ -437,7 +437,7 @@ def test_what_was_written_before_an_error_is_kept(page: Page, panel: Panel, mode
         if step == 6:
             raise RuntimeError("the card is gone")
 
-    with before_pass(model, fail):
+    with before_token(model, fail):
         page.act("complete", changed={"temperature": 0, "max_new_tokens": 40})
         panel.wait()
     assert page.refusals == ["RuntimeError: the card is gone"]

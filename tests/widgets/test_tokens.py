@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import pytest
+from echoes import before_token
 from hostile import TEXTS
-from pages import Page, before_pass, until
+from pages import Page, until
 
 import jupyter_complete as jc
 from jupyter_complete.protocol.config import Complete
@@ -169,7 +170,7 @@ def test_an_error_of_the_model_is_told_behind_what_there_is_of_the_branch(view: 
         if step == 3:
             raise RuntimeError("the card is gone")
 
-    with before_pass(model, fail):
+    with before_token(model, fail):
         page.say("branch", at=1, token=first.tokens[1].top[-1].id)
         until(lambda: page.refusals)
     assert page.refusals == ["RuntimeError: the card is gone"]

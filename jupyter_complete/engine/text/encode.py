@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from ...prompt.compose import settle
 from ...protocol.errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ...protocol.events import ModelInfo, Settled
 from ...protocol.phrases import count
+from ...protocol.prompt_parts import Turn
 from ...protocol.request import Request
-from .tokenizer import Vocabulary
+
+
+class Encoder(Protocol):
+    """Texts to ids, as tokenizer.Vocabulary makes them."""
+
+    def encode(self, text: str) -> list[int]: ...
+    def encode_chat(self, turns: Sequence[Turn]) -> list[int]: ...
+    def count(self, text: str) -> int: ...
+    def only_token(self, text: str) -> int: ...
 
 
 class Entry:
     """Requests on their way into one model, of `size` tokens in its vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary, info: ModelInfo, size: int) -> None:
+    def __init__(self, vocabulary: Encoder, info: ModelInfo, size: int) -> None:
         self._vocabulary = vocabulary
         self._info = info
         self._size = size
