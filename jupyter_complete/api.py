@@ -14,9 +14,9 @@ from .protocol.events import ModelInfo
 from .protocol.options import Dtype, Options
 from .results.completion import Completion
 from .session.residents import Unloaded
-from .session.resolve import given
+from .session.resolve import call_options
 from .session.session import Session, current
-from .session.stream import Stream, holding_interrupts
+from .session.stream import Stream, hold_interrupts
 
 if TYPE_CHECKING:
     from .results.comparison import Comparison
@@ -100,7 +100,7 @@ def register(name: str, model: Any, tokenizer: Any) -> Model:
     return Model(name, session)
 
 
-@holding_interrupts()
+@hold_interrupts()
 def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     """Complete `prompt` and return the Completion.
 
@@ -118,7 +118,7 @@ def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
     return _begun(prompt, options).deltas()
 
 
-@holding_interrupts()
+@hold_interrupts()
 def score(text: str, **options: Unpack[Options]) -> Completion:
     """Measure how likely `text` is. Its `prompt_tokens` hold logprob and rank; `perplexity` summarises them."""
     return _begun(text, {**options, "score": True}).result()
@@ -164,5 +164,5 @@ def task(name: str, template: str, **settings: Any) -> None:
 
 def _begun(prompt: str, options: Options) -> Stream:
     """Submit a prompt to the session, with options as Python gives them."""
-    asked = given(options)
+    asked = call_options(options)
     return current().stream(prompt, mode=current().config.mode(asked), **asked)

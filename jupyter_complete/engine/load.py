@@ -18,7 +18,7 @@ from ..protocol.events import Loading
 from ..protocol.plan import Plan, Reason
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
-from .local import LocalEngine
+from .local import Details, LocalEngine
 from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence
 from .runners.capabilities import uses_compiled_sampler
@@ -28,7 +28,7 @@ from .weights.load import Target
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from .runners.int8 import Fused  # it brings numba, which only int8 needs
+    from .runners.int8 import Int8Model  # it brings numba, which only int8 needs
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 class Loaded(NamedTuple):
     """What a plan came to: the plan that was carried out in the end, and what LocalEngine runs.
 
-    With `fused` weights the model only describes them.
+    With `int8` weights the model only describes them.
     """
 
     plan: Plan
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    fused: Fused | None = None
+    int8: Int8Model | None = None
 
 
 class Provenance(NamedTuple):
@@ -72,12 +72,14 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         if place.kind == "gguf":
             yield from _convert(name, place, target, stop)
         yield Loading(f"loading {name}")
-        plan, model, tokenizer, fused = yield from _load(decide(name, place, target), stop)
+        plan, model, tokenizer, int8 = yield from _load(decide(name, place, target), stop)
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # gives back what reading and compiling left over
     folder = _folder(plan)
-    return LocalEngine(model, tokenizer, name, *_provenance(place, folder), fused, plan.note, folder)
+    provenance = _provenance(place, folder)
+    details = Details(provenance.revision, provenance.quantized, plan.note, folder)
+    return LocalEngine(model, tokenizer, name, provenance.origin, details, int8)
 
 
 def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -96,8 +98,8 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
     if outline is not None and plan.form in ("compiled", "int8 modules"):
         run = _compiled if plan.form == "compiled" else _int8_modules
         try:
-            fused = yield from run(plan, outline.model, stop)
-            return Loaded(plan, outline.model, outline.tokenizer, fused)
+            int8 = yield from run(plan, outline.model, stop)
+            return Loaded(plan, outline.model, outline.tokenizer, int8)
         except FormError as failure:
             plan = fall_back(plan, failure.reason)
             check_memory(plan)
@@ -124,19 +126,19 @@ def check_memory(plan: Plan) -> None:
     raise memory.does_not_fit(name, needed, dtype, plan.device, bytes_of.free)
 
 
-def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Fused]:
+def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
     """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
     assert plan.packing is not None
     with _form_errors():
-        from .runners.int8 import Fused
+        from .runners.int8 import Int8Model
         from .weights import pack_llama
     with load.tensors(_folder(plan), plan.name, model) as read:
         arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
     yield Loading("getting the decoding step ready, which is compiled the first time")
     with _form_errors():
-        fused = Fused(arrays, model.config)
-        fused.prepare()
-    return fused
+        int8 = Int8Model(arrays, model.config)
+        int8.prepare()
+    return int8
 
 
 def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:

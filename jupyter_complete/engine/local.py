@@ -9,12 +9,12 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
-from ..protocol.questions import Question, Text
+from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
 from .decoding import choices
@@ -23,7 +23,8 @@ from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
 from .decoding.loop import Row, prefill, score
 from .decoding.sampler import Sampler, end_ids, model_rules
-from .inside.answers import Inside
+from .inside.answer import answer_question
+from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
 from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
@@ -37,7 +38,19 @@ from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
 
 if TYPE_CHECKING:  # it brings numba, which only int8 needs
-    from .runners.int8 import Fused
+    from .runners.int8 import Int8Model
+
+
+class Details(NamedTuple):
+    """What is known of a model besides its weights: the first three are ModelInfo's."""
+
+    revision: str = ""
+    quantized: str | None = None
+    note: str = ""
+    folder: Path | None = None  # of the weights as they were before they became int8
+
+
+NO_DETAILS = Details()
 
 
 class LocalEngine:
@@ -49,18 +62,14 @@ class LocalEngine:
         tokenizer: Any,
         name: str,
         origin: str,
-        revision: str = "",
-        quantized: str | None = None,
-        fused: Fused | None = None,
-        note: str = "",
-        folder: Path | None = None,
+        details: Details = NO_DETAILS,
+        int8: Int8Model | None = None,
     ) -> None:
-        """With `fused` weights `model` only describes them: its own are empty. `note` is ModelInfo's; `folder` holds
-        the weights as they were before they became int8."""
+        """If `int8` holds the weights, `model` only describes them: its own weights are empty."""
         self.model = model
         self.tokenizer = tokenizer
-        self._fused = fused
-        self._threads = fused or team_of(model)  # of int8 alone; other weights are multiplied by torch's
+        self._int8 = int8
+        self._threads = int8 or team_of(model)  # None where torch multiplies the weights
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
@@ -74,21 +83,23 @@ class LocalEngine:
         self.info = ModelInfo(
             name=name,
             source=origin,
-            revision=revision,
+            revision=details.revision,
             dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
-            device="cpu" if fused else str(model.device),
+            device="cpu" if int8 else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
             window=window(model),
-            quantized=quantized,
+            quantized=details.quantized,
             architecture=type(model).__name__,
-            note=note,
+            note=details.note,
             kind=kind(model, tokenizer),
         )
         self._entry = Entry(self._vocabulary, self.info, self._size)
-        self._inside = Inside(model, self._vocabulary, name, self._reading, folder if self._threads else None)
+        self._inside = OpenModel(
+            model, self._vocabulary, name, self._reading, details.folder if self._threads else None
+        )
 
     def footprint(self) -> Footprint:
-        weights = self._fused.nbytes if self._fused else memory.weight_bytes(self.model)
+        weights = self._int8.nbytes if self._int8 else memory.weight_bytes(self.model)
         recorded = self._recordings.bytes if self._recordings else 0
         weights += self._inside.nbytes
         return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
@@ -113,15 +124,14 @@ class LocalEngine:
         """Answer many requests; see engine.Engine. Raises OutOfMemory."""
         yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
 
-    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+    def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Answer a question about the inside; see engine.Engine. Raises BadOption, Stopped or OutOfMemory."""
         yield from self._guarded(self._looked(question, stop, time.perf_counter()))
 
-    def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
-        text = getattr(question, "text", None)
-        if text is not None:
-            self._entry.check_window(max(len(text.source), len(text.ids)), 0, new=0)
-        found = yield from self._inside.answer(question, stop)
+    def _looked(self, question: Question[Any], stop: StopEvent, started: float) -> Iterator[Event]:
+        if isinstance(question, TextQuestion):
+            self._entry.check_window(max(len(question.text.source), len(question.text.ids)), 0, new=0)
+        found = yield from answer_question(self._inside, question, stop)
         timing = Timing(total_s=time.perf_counter() - started)
         yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
 
@@ -145,7 +155,7 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
-        composed = self._entry.settled(request)
+        composed = self._entry.settle(request)
         if composed is not None:
             yield composed
         prompt = self._entry.ids(request, composed)
@@ -178,17 +188,17 @@ class LocalEngine:
 
     def _rows(self, longest: int) -> Rows | None:
         """Rows of up to so many tokens; None where each request has to be answered by itself."""
-        if self._fused is not None:
-            from .runners.int8_rows import FusedRows
+        if self._int8 is not None:
+            from .runners.int8_rows import Int8Rows
 
-            return FusedRows(self._fused, longest)
+            return Int8Rows(self._int8, longest)
         return PaddedRows(self.model) if not self._encodes and paddable(self.model) else None
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
         if not (together and shares_passes(request)):
             return Answered(key, tuple(self._answer(request, stop, started)))
-        composed = self._entry.settled(request)
+        composed = self._entry.settle(request)
         prompt = self._entry.ids(request, composed)
         self._entry.check_window(len(prompt), 0, new=1)
         grammar, _ = self._constraints.of(request, [])
@@ -237,7 +247,7 @@ class LocalEngine:
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, recorded=trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -280,20 +290,20 @@ class LocalEngine:
 
     def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
         """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
-        if self._fused is not None:
-            cache, cached = self._prefix.take(head)
-            return self._fused.runner(cache, stop), cached
+        if self._int8 is not None:
+            cache, cached = self._prefix.pop(head)
+            return self._int8.runner(cache, stop), cached
         if not takes_cache(self.model):
             return RereadingRunner(self.model), 0
         if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
             self._weights = now
             self._forget()
-        cache, cached = self._prefix.take(head)
+        cache, cached = self._prefix.pop(head)
         if self._recordings is not None:
             return RecordedRunner(self.model, self._recordings, cache), cached
         return CausalRunner(self.model, cache), cached
 
-    def _reading(self, text: Text, stop: StopEvent) -> Runner:
+    def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
         """A runner that holds all of a text but its last id."""
         runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
         for _ in prefill(runner, text.ids, 0, stop):
@@ -302,8 +312,8 @@ class LocalEngine:
 
     def _fresh(self) -> Runner:
         """A runner that holds nothing yet."""
-        if self._fused is not None:
-            return self._fused.runner()
+        if self._int8 is not None:
+            return self._int8.runner()
         if self._recordings is not None:
             return RecordedRunner(self.model, self._recordings)
         return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)

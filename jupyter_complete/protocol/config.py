@@ -11,7 +11,7 @@ from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unico
 from traitlets.config import Config, Configurable
 
 from .errors import BadOption
-from .phrases import near
+from .phrases import near, shortened
 from .request import Framing, Mode
 from .sampling import Sampling
 
@@ -190,7 +190,7 @@ class Complete(Configurable):
             try:
                 self.update_config(Config({type(self).__name__: {name: value}}))
             except (TraitError, ValueError):
-                refused.append(f"Complete.{name} is left at {getattr(self, name)!r}: it cannot be {_brief(value)}.")
+                refused.append(f"Complete.{name} is left at {getattr(self, name)!r}: it cannot be {_in_short(value)}.")
         return refused
 
     @classmethod
@@ -203,7 +203,7 @@ class Complete(Configurable):
                 yield name, traits[name]
 
     @classmethod
-    def asked(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def drop_unset(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `options` that ask for something: a text, list or choice that is None is left out."""
         traits = cls.class_traits()
         return {
@@ -215,7 +215,7 @@ class Complete(Configurable):
     def checked(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """All settings with `overrides` laid over them; raises BadOption for a name or value that is none."""
         settings = {name: getattr(self, name) for name in self.trait_names() if name not in ("parent", "log", "config")}
-        for name, value in self.asked(overrides).items():
+        for name, value in self.drop_unset(overrides).items():
             if name not in settings:
                 raise BadOption(
                     f"{name} is not an option.", near(name, settings) or f"The options are {', '.join(settings)}."
@@ -247,7 +247,7 @@ class Complete(Configurable):
             raise BadOption(f"{_shown(name, trait)} is empty.", "Fill it in, or leave it out.")
         if trait.metadata.get("separated") and isinstance(value, str):  # which a line never gives
             several = [one.strip() for one in value.split(",")] if "," in value else ["yes", "no"]
-            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_brief(several)}.")
+            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_in_short(several)}.")
         if isinstance(trait, List) and isinstance(value, (str, tuple)):
             value = [value] if isinstance(value, str) else list(value)
         if isinstance(trait, Int) and isinstance(value, bool):
@@ -260,19 +260,19 @@ class Complete(Configurable):
 
 def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
     """One sentence: what `trait` accepts, and what it was given."""
-    return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_brief(value)}."
+    return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_in_short(value)}."
 
 
 def _shown(name: str, trait: TraitType[Any, Any]) -> str:
     return f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
 
 
-def _brief(value: Any) -> str:
+def _in_short(value: Any) -> str:
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # Python writes no number of more than 4,300 digits
         text = "a huge number"
-    return text if len(text) <= 60 else text[:59] + "…"
+    return shortened(text)
 
 
 def shown_default(trait: TraitType[Any, Any]) -> str:

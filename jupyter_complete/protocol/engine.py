@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event as StopEvent
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .events import Event, Loading, ModelInfo
 from .plan import Plan
-from .questions import Question
+from .question import Question
 from .request import Request
 
 
@@ -42,7 +42,7 @@ class Engine(Protocol):
         """Answer `request` and read `stop` at every step. The last event, and only the last, is a Finish."""
         ...
 
-    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+    def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Answer a question about the model's inside with a Finish that holds the finding. Raises BadOption where the
         model does not show it."""
         ...
@@ -67,3 +67,11 @@ class Opener(Protocol):
     def __call__(
         self, source: object, dtype: str, device: str, stop: StopEvent
     ) -> Generator[Loading, None, Engine]: ...
+
+
+@runtime_checkable
+class OwnEngine(Protocol):
+    """A registered object that makes its engine itself, as engine/echo's does; a transformers model does not."""
+
+    @property
+    def open_engine(self) -> Opener: ...

@@ -19,6 +19,10 @@ CompleteError
 Each error has a `hint` that says what to do.
 """
 
+from __future__ import annotations
+
+from .phrases import shortened
+
 
 class CompleteError(Exception):
     """Base class of all errors of this package. `message` says what happened, `hint` says what to do."""
@@ -45,8 +49,7 @@ def raised(error: BaseException) -> str:
         said = " ".join(str(error)[:2000].split()).rstrip(".")
     except (Exception, SystemExit):
         said = ""
-    said = said if len(said) <= 200 else said[:199] + "…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return f"{type(error).__name__}: {shortened(said, 200)}" if said else type(error).__name__
 
 
 class BadOption(CompleteError, ValueError): ...

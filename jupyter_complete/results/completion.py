@@ -15,7 +15,7 @@ from ..protocol.events import (
     Usage,
 )
 from ..protocol.options import Options
-from ..protocol.phrases import count, size
+from ..protocol.phrases import count, shortened, size
 from ..protocol.prompt_parts import Turn
 from ..protocol.request import Request
 from ..protocol.sampling import Sampling
@@ -203,8 +203,7 @@ class Completion:
     def __repr__(self) -> str:
         if self.request is not None and self.request.mode != "continue":
             return f"<Completion: {self.measure_line()}>"
-        start = self.text if len(self.text) <= 60 else self.text[:59] + "…"
-        return f"<Completion {start!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
+        return f"<Completion {shortened(self.text)!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the way back to the session and the tree of branches, which do not travel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
-from ..protocol.phrases import count, size
+from ..protocol.phrases import count, shortened, size
 from .residents import Resident, Unloaded, matches
 from .session import Session
 
@@ -24,7 +24,7 @@ _KINDS = {
 def threads(session: Session) -> list[tuple[str, str, str]]:
     """The conversations under THREADS."""
     said = [(name, turns, " ".join(turns[-1].text.split())) for name, turns in session.threads.items()]
-    return [(name, f"{len(turns):,}", last if len(last) <= 60 else last[:59] + "…") for name, turns, last in said]
+    return [(name, f"{len(turns):,}", shortened(last)) for name, turns, last in said]
 
 
 def tasks(session: Session) -> list[tuple[str, str, str]]:

@@ -91,17 +91,17 @@ class Ours:
         others, no text, no events."""
         from jupyter_complete.engine.decoding.sampler import Sampler
 
-        settings = self._session.config.checked({"temperature": 0.0, "candidates": 0, "seed": 1})
-        fused, sampler = self._engine._fused, Sampler(self._session.config.sampling(settings), compiled=True)
+        options = self._session.config.checked({"temperature": 0.0, "candidates": 0, "seed": 1})
+        int8, sampler = self._engine._int8, Sampler(self._session.config.sampling(options), compiled=True)
         chosen = list(ids)
         begun = time.perf_counter()
-        with fused.awake():
-            runner, asked = fused.runner(), sampler.alone(None)
+        with int8.awake():
+            runner, settings = int8.runner(), sampler.settings(None)
             runner.forward([chosen[:-1]])
             start = 0.0
             while len(chosen) < len(ids) + tokens:
                 most = min(runner.ahead, len(ids) + tokens - len(chosen)) if start else 1
-                chosen += [one.place for one in runner.continued(chosen[-1], most, asked, [0.0] * most, ())]
+                chosen += [one.place for one in runner.generate(chosen[-1], settings, [0.0] * most, ())]
                 start = start or time.perf_counter()
             end = time.perf_counter()
         return {"tokens_per_s": (tokens - 1) / (end - start), "seconds": end - begun}
@@ -168,7 +168,7 @@ class Ours:
     def memory(self) -> Answer:
         return {
             "grown_bytes": float(self._grown),
-            "weight_bytes": float(self._engine._fused.nbytes),
+            "weight_bytes": float(self._engine._int8.nbytes),
             "int8_bytes": float(self._engine.info.parameters),
         }
 
@@ -178,7 +178,7 @@ class Ours:
         from jupyter_complete.protocol.request import Request
 
         self._engine._prefix.clear()
-        sampling = self._session._seeded(self._session.config.sampling(self._session.config.checked({})))
+        sampling = self._session._with_seed(self._session.config.sampling(self._session.config.checked({})))
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
         stream = self._session._submit(request, _draft(request))
         events = iter(stream)  # which stops the request when nobody holds it any more
@@ -387,7 +387,7 @@ class Sized:
         return {
             "tokens_per_s": sorted(c.timing.decode_tokens_per_s or 0.0 for c in done[1:])[1],
             "grown_bytes": float(grown),
-            "weight_bytes": float(found.engine._fused.nbytes),
+            "weight_bytes": float(found.engine._int8.nbytes),
         }
 
     def transformers(self, folder: str, tokens: int) -> Answer:

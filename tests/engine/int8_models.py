@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from jupyter_complete.engine.local import LocalEngine
-from jupyter_complete.engine.runners.int8 import Fused
+from jupyter_complete.engine.runners.int8 import Int8Model
 from jupyter_complete.engine.weights import pack_llama, quantize
 
 FAMILY = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"]
@@ -47,18 +47,18 @@ def rounded(name: str) -> Any:
     return model
 
 
-def fused(name: str, threads: int = 2) -> Fused:
+def int8_model(name: str, threads: int = 2) -> Int8Model:
     return packed_of(model_of(name), threads)
 
 
-def packed_of(model: Any, threads: int = 2) -> Fused:
+def packed_of(model: Any, threads: int = 2) -> Int8Model:
     arrays: dict[str, Any] = {}
     steps.result(pack_llama.pack(model.config, model.state_dict().__getitem__, StopEvent(), arrays.__setitem__))
-    return Fused(arrays, model.config, threads)
+    return Int8Model(arrays, model.config, threads)
 
 
 def engines(name: str) -> tuple[LocalEngine, LocalEngine]:
     """One on the compiled step, and transformers' own forward pass of the same weights."""
     tokenizer = tiny.make("llama")[1]
-    mine = LocalEngine(model_of(name), tokenizer, name, "made in the tests", fused=fused(name))
+    mine = LocalEngine(model_of(name), tokenizer, name, "made in the tests", int8=int8_model(name))
     return mine, LocalEngine(rounded(name), tokenizer, name, "made in the tests")

@@ -9,7 +9,7 @@ import tiny
 import torch
 from engine_calls import PROMPT, engine
 from greedy import ARCHITECTURES, generated
-from int8_models import fused
+from int8_models import int8_model
 
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.protocol.errors import BadOption
@@ -217,7 +217,7 @@ class TestSteps:
         own = Session()
         own.models.register("int8", model, tokenizer)
         resident = own.models.resident("int8", "auto", "auto")
-        resident.engine = LocalEngine(model, tokenizer, "int8", "made in the tests", fused=fused("llama"))
+        resident.engine = LocalEngine(model, tokenizer, "int8", "made in the tests", int8=int8_model("llama"))
         done = own.complete(PROMPT, model="int8", **{**SEEDED, "top_k": 5})
         token = second(done, 6)
         branch = done.branch(at=6, token=token)

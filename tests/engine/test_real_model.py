@@ -70,7 +70,7 @@ def test_logprobs_and_ranks_are_those_of_a_full_forward_pass(engine: LocalEngine
     with torch.inference_mode():
         logits = engine.model(input_ids=torch.tensor([[*mine.prompt_ids, *chosen(mine)]])).logits[0]
     raw = torch.log_softmax(logits, dim=-1)[len(mine.prompt_ids) - 1 : -1]
-    for step, row in zip(mine.tokens, raw, strict=False):
+    for step, row in zip(mine.tokens, raw, strict=True):
         assert step.logprob == pytest.approx(float(row[step.id]), abs=1e-4)
         assert abs(step.rank - 1 - int((row > row[step.id]).sum())) <= 1
 
@@ -148,9 +148,9 @@ class TestInt8:
     @pytest.mark.parametrize("chunk", [1, 512], ids=["a token at a time", "as a prompt"])
     def test_its_distributions_are_those_of_float32(self, engine: LocalEngine, packed: LocalEngine, chunk: int) -> None:
         ids = held_text(engine)
-        assert packed._fused is not None
-        runner = packed._fused.runner()
-        with packed._fused.awake():
+        assert packed._int8 is not None
+        runner = packed._int8.runner()
+        with packed._int8.awake():
             parts = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
         assert_near(logits_of(engine.model, ids), torch.cat(parts), ids, kl=0.004, agreed=0.95)
 
@@ -172,10 +172,10 @@ class TestInt8:
     def test_a_passage_quoted_takes_few_passes_and_the_tokens_are_the_same(
         self, packed: LocalEngine, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
     ) -> None:
-        fused, passes = packed._fused, []
-        assert fused is not None
-        step = fused.step
-        monkeypatch.setattr(fused, "step", lambda *given: passes.append(1) or step(*given))
+        int8, passes = packed._int8, []
+        assert int8 is not None
+        step = int8.step
+        monkeypatch.setattr(int8, "step", lambda *given: passes.append(1) or step(*given))
         passage = "The survey reached 1,200 households in spring, and two thirds of those owned their home.\n"
         asked = {**options, "max_new_tokens": 60}
         quoted = ask(packed, passage * 3, **asked)

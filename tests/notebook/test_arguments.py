@@ -269,7 +269,7 @@ PIECES = st.one_of(
 LINES = st.lists(PIECES, max_size=8).map(" ".join) | st.lists(PIECES, max_size=8).map("".join)
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES)
 @example("9" * 5000)
 @example("-N " + "9" * 5000)
@@ -283,14 +283,14 @@ def test_any_line_gives_settings_or_one_sentence(line: str) -> None:
             config.sampling(config.checked(given_))
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES)
 def test_tab_never_fails(line: str) -> None:
     for magic in ("%%complete ", "%complete_model ", "%complete_thread "):
         assert isinstance(arguments.completions(magic + line, KNOWN), list)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 @given(line=LINES.map(lambda line: " ".join(line.splitlines()).replace("?", "")))  # those are IPython's own
 @example(line=CANARY)
 @example(line="-o " + CANARY)

@@ -26,8 +26,9 @@ from jupyter_complete.protocol.errors import (
     UnsafeModel,
 )
 from jupyter_complete.protocol.events import Loading
-from jupyter_complete.results.draft import Draft
+from jupyter_complete.results.draft import Wait
 from jupyter_complete.session.session import Session
+from jupyter_complete.session.stream import Pending
 
 LONG = "word " * 300
 
@@ -699,7 +700,7 @@ class TestPreload:
         name = str(tiny.save("gpt2", tmp_path / "gpt2"))
         resident = session.models.resident(name, "auto", "auto")
         held = threading.Event()
-        resident.worker.submit(lambda stop: iter(lambda: held.wait() and None, None), Draft())
+        resident.worker.submit(lambda stop: iter(lambda: held.wait() and None, None), Pending(Wait()))
         stream = session.stream("The mean", model=name, max_new_tokens=2)
         first = next(iter(stream.ticks()))
         held.set()

@@ -80,8 +80,8 @@ class Seat:
         self.events = [self.composed] if self.composed else []
         self.events.append(Prefill(shared, len(self.prompt), shared))
 
-    def take(self, logits: Tensor) -> bool:
-        """Choose the next token of `logits` [V]; whether the row goes on."""
+    def advance(self, logits: Tensor) -> bool:
+        """Choose the next token from `logits` [V]. Returns whether the row continues."""
         self.held += 1
         choice = self.row.choose(self.sampler, logits)
         whole = self.row.grammar is not None and self.row.grammar.done
@@ -180,7 +180,7 @@ class Batch:
         self._read_tokens += sum(len(ids) for _, ids in chunks)
         self._decoded += len(steps)
         for number, scores in zip(steps, logits, strict=True):
-            if not self._seats[number].take(scores):
+            if not self._seats[number].advance(scores):
                 self._free.append(number)
                 yield self._seats.pop(number).answered(self._stop, self._info)
 

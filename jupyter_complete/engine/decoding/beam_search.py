@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event as StopEvent
+from typing import NamedTuple
 
 import torch
 
@@ -28,19 +29,22 @@ class Beam:
         return [choice.id for choice in self.choices]
 
 
+class Search(NamedTuple):
+    """How many beams to keep, how many tokens a sequence may have, and the ids that end a sequence."""
+
+    beams: int
+    limit: int
+    ends: frozenset[int]
+
+
 def search(
-    runner: Runner,
-    start: Sequence[int],
-    sampler: Sampler,
-    beams: int,
-    limit: int,
-    ends: frozenset[int],
-    stop: StopEvent,
+    runner: Runner, start: Sequence[int], sampler: Sampler, options: Search, stop: StopEvent
 ) -> Iterator[list[Beam]]:
-    """The best finished sequences after `start`, best first, then the open ones: after every step, as far as it is.
+    """Yield, after every step, the best sequences after `start`: the finished ones, best first, then the open ones.
 
     The runner holds all of `start` but its last id.
     """
+    beams, limit, ends = options
     logits = runner.forward([[start[-1]]])
     runner.repeat(beams)
     logits = logits.expand(beams, -1)

@@ -13,10 +13,10 @@ from ...protocol.structure import Choices, ChoiceScore, best, scores
 from ..runners.transformers_pass import Runner
 from ..text.text_stream import TextStream
 from ..text.tokenizer import Vocabulary
-from .beam_search import Beam, search
+from .beam_search import Beam, Search, search
 from .choices import Ids, weigh
 from .grammar import Grammar, matches
-from .loop import Row, decode, decode_alone, take
+from .loop import Row, append_forced, decode, decode_alone
 from .prompt_lookup import Lookup
 from .sampler import Choice, Draws, Sampler
 
@@ -45,7 +45,7 @@ class Answer:
         self._sampling = sampling
         self._forced = forced
         self._grammar = grammar
-        self._taken: list[Choice] = []  # the forced tokens, with what was said of them
+        self._forced_choices: list[Choice] = []  # the forced tokens with their probabilities
         self._drawn = len(prefix) + len(forced)
         self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
         self._counts = [0] * sampling.num
@@ -69,7 +69,7 @@ class Answer:
 
     def add(self, choice: Choice, limit: int, whole: bool = False) -> Token:
         """One more token of the only continuation, of `limit` in all; with it the text may be `whole`."""
-        return self._take(0, choice, self._counts[0] + 1 == limit, whole)
+        return self._add_token(0, choice, self._counts[0] + 1 == limit, whole)
 
     def tokens(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
@@ -77,8 +77,8 @@ class Answer:
         """Every token after `head`, of which the runner holds all ids but the last."""
         ids = list(head)
         if self._forced:
-            given = self._forced[:limit]
-            self._taken = list(take(runner, ids, given, sampler, self.draws(0), stop, self._grammar))
+            row = Row(0, ids, self.draws(0), grammar=self._grammar)
+            self._forced_choices = list(append_forced(runner, row, self._forced[:limit], sampler, stop))
         if self._sampling.beams > 1:
             yield from self._searched(runner, ids, sampler, limit, stop)
         else:
@@ -98,7 +98,7 @@ class Answer:
         self.scores = scores(self._request.structure.texts, logprobs, lengths)
         tokens = weighed[best(self.scores)].tokens
         for place, choice in enumerate(tokens, 1):
-            yield self._take(0, choice, last=place == len(tokens), whole=True)
+            yield self._add_token(0, choice, last=place == len(tokens), whole=True)
 
     def met(self, tails: Sequence[str]) -> tuple[bool, ...]:
         """Of each continuation, ended with its tail, whether it has the form asked for; nothing where none was."""
@@ -132,19 +132,19 @@ class Answer:
         self.held = list(head)
         whole = self._grammar is not None and self._grammar.done
         self._open = "stop" if whole else "length"
-        yield from self._told([Beam((), 0.0)] * self._sampling.num, len(self._taken) == limit, whole)
-        left = limit - len(self._taken)
+        yield from self._told([Beam((), 0.0)] * self._sampling.num, len(self._forced_choices) == limit, whole)
+        left = limit - len(self._forced_choices)
         if left == 0 or whole or self._reasons[0] is not None:  # a forced token ends all of them or none
             return
         rows = [self._row(index, head) for index in range(self._sampling.num)]
         if len(rows) == 1:
-            lookup = Lookup(head) if self._request.lookup and runner.at_once > 1 else None
-            steps = decode_alone(runner, rows[0], sampler, left, stop, self._ends, lookup)
+            rows[0].lookup = Lookup(head) if self._request.lookup and runner.at_once > 1 else None
+            steps = decode_alone(runner, rows[0], sampler, left, stop, self._ends)
         else:
             steps = decode(runner, rows, sampler, left, stop)
         for row, choice in steps:
             whole = row.grammar is not None and row.grammar.done
-            token = self._take(row.index, choice, self._counts[row.index] + 1 == limit, whole)
+            token = self._add_token(row.index, choice, self._counts[row.index] + 1 == limit, whole)
             row.open = self._reasons[row.index] is None
             yield token
         self.held = rows[0].ids
@@ -155,9 +155,9 @@ class Answer:
     def _searched(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
-        found, given = [Beam((), 0.0)] * self._sampling.num, len(self._taken)
-        left = 0 if any(choice.id in self._ends for choice in self._taken) else limit - given
-        steps = search(runner, head, sampler, self._sampling.beams, left, self._ends, stop)
+        found, given = [Beam((), 0.0)] * self._sampling.num, len(self._forced_choices)
+        left = 0 if any(choice.id in self._ends for choice in self._forced_choices) else limit - given
+        steps = search(runner, head, sampler, Search(self._sampling.beams, left, self._ends), stop)
         for length, found in enumerate(steps, 1 + given):
             yield Leading(length, partial(self._anew()._told, found, ended=False))
         yield from self._told(found, ended=not stop.is_set())
@@ -169,17 +169,17 @@ class Answer:
         `whole`."""
         tokens = []
         for index, beam in enumerate(beams[: self._sampling.num]):
-            choices = [*self._taken, *beam.choices]
+            choices = [*self._forced_choices, *beam.choices]
             for place, choice in enumerate(choices, 1):
                 last = place == len(choices)
-                tokens.append(self._take(index, choice, last and ended, last and whole))
+                tokens.append(self._add_token(index, choice, last and ended, last and whole))
                 if self._reasons[index] is not None:
                     break
         return tuple(tokens)
 
     def _anew(self) -> Answer:
         made = Answer(self._vocabulary, self._ends, self._request, self._prompt)
-        made._taken = self._taken
+        made._forced_choices = self._forced_choices
         return made
 
     def _row(self, index: int, head: Sequence[int]) -> Row:
@@ -191,7 +191,7 @@ class Answer:
         seed = self._sampling.seed
         return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
 
-    def _take(self, index: int, choice: Choice, last: bool, whole: bool = False) -> Token:
+    def _add_token(self, index: int, choice: Choice, last: bool, whole: bool = False) -> Token:
         """One more token of continuation `index`, with its text; sets why it ends, if it does.
 
         It is the `last` one, or the text is `whole` with it and has no more to say.

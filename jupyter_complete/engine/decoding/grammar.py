@@ -26,7 +26,7 @@ STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": 
 
 
 class Grammar:
-    """What may follow in one continuation; `take` every token that does. `copy` it for another continuation."""
+    """The tokens that may follow in one continuation: `advance` it by every token, `copy` it for another one."""
 
     def __init__(self, matcher: Any, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
         self._matcher = matcher
@@ -62,8 +62,8 @@ class Grammar:
         """Whether no token goes on from here, and the answer is not whole."""
         return self.done and not self._matcher.is_accepting()
 
-    def take(self, token: int) -> bool:
-        """Go on by a token; whether it was allowed. Control tokens have no text, and change nothing."""
+    def advance(self, token: int) -> bool:
+        """Append a token. Returns whether it was allowed. Control tokens have no text and change nothing."""
         if token in self._ends:
             self._done = True
             return True
@@ -129,14 +129,14 @@ class Constraints:
             self._force(made, token)
         ahead = made.copy()
         while (only := ahead.only) is not None:
-            ahead.take(only)
+            ahead.advance(only)
         if ahead.stuck:
             raise BadOption("This model has no tokens for the form that was asked for.", "Use another model.")
         return made
 
     def _force(self, grammar: Grammar, token: int) -> None:
         """Go on by a token that was not chosen. Raises BadOption where it is not allowed."""
-        if not grammar.take(token):
+        if not grammar.advance(token):
             text = self._vocabulary.token_text(token)
             raise BadOption(f"{text!r} does not fit the form that was asked for here.", "Give another token.")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ..kernels.sizes import MAX_ENDS
 from ..runners.transformers_pass import Halted, Runner
 from .grammar import Grammar
 from .prompt_lookup import Lookup
@@ -17,26 +18,38 @@ from .sampler import Choice, Draws, Sampler
 if TYPE_CHECKING:  # it brings numba
     from ..kernels.sample_row import Chosen
 
-ENDS = 16  # ids that end a text, for which a runner can look
-
 
 @dataclass(slots=True)
 class Row:
-    """One continuation: all ids so far, its draws, what it may say, and whether it goes on. The consumer closes it."""
+    """One continuation: all ids so far, its random draws, and the grammar it must match. The consumer sets `open`.
+
+    `lookup` guesses tokens that may follow, if it is given.
+    """
 
     index: int
     ids: list[int]
     draws: Draws | None
     open: bool = True
     grammar: Grammar | None = None
+    lookup: Lookup | None = None
+
+    @property
+    def allowed(self) -> Tensor | None:
+        """Whether each token may be next, bool [V]; None where every token may."""
+        return self.grammar.allowed if self.grammar else None
+
+    def append(self, token: int) -> None:
+        """Append a token to the ids, and advance grammar and lookup by it."""
+        self.ids.append(token)
+        if self.grammar:
+            self.grammar.advance(token)
+        if self.lookup:
+            self.lookup.append(token)
 
     def choose(self, sampler: Sampler, logits: Tensor) -> Choice:
-        """Its next token, of `logits` [V]."""
-        allowed = self.grammar.allowed if self.grammar else None
-        choice = sampler.choose(self.ids, logits, self.draws, allowed)
-        self.ids.append(choice.id)
-        if self.grammar:
-            self.grammar.take(choice.id)
+        """Choose the next token from `logits` [V], and append it."""
+        choice = sampler.choose(self.ids, logits, self.draws, self.allowed)
+        self.append(choice.id)
         return choice
 
 
@@ -57,27 +70,18 @@ def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> I
         yield done
 
 
-def take(
-    runner: Runner,
-    ids: list[int],
-    forced: Sequence[int],
-    sampler: Sampler,
-    draws: Draws | None,
-    stop: StopEvent,
-    grammar: Grammar | None = None,
+def append_forced(
+    runner: Runner, row: Row, forced: Sequence[int], sampler: Sampler, stop: StopEvent
 ) -> Iterator[Choice]:
-    """Append the `forced` tokens to `ids`, yielding for each what the distributions said of it.
+    """Append the `forced` tokens to a row, yielding each as a Choice with its probabilities.
 
-    The runner holds all of `ids` but the last when it begins, and again when it ends.
+    The runner holds all ids of the row but the last when this begins, and again when it ends.
     """
     for token in forced:
         if stop.is_set():
             return
-        allowed = grammar.allowed if grammar else None
-        choice = sampler.take(token, ids, runner.forward([[ids[-1]]])[0], draws, allowed)
-        ids.append(token)
-        if grammar:
-            grammar.take(token)
+        choice = sampler.force(token, row.ids, runner.forward([[row.ids[-1]]])[0], row.draws, row.allowed)
+        row.append(token)
         yield choice
 
 
@@ -108,33 +112,27 @@ def decode(
 
 
 def decode_alone(
-    runner: Runner,
-    row: Row,
-    sampler: Sampler,
-    limit: int,
-    stop: StopEvent,
-    ends: Collection[int],
-    lookup: Lookup | None = None,
+    runner: Runner, row: Row, sampler: Sampler, limit: int, stop: StopEvent, ends: Collection[int]
 ) -> Iterator[tuple[Row, Choice]]:
-    """The same of one row, several tokens a call of the runner where that is possible.
+    """Choose up to `limit` tokens for one row, yielding each, with several tokens in a pass where that is possible.
 
-    What `lookup` guesses is read along: tokens that are chosen as guessed cost no pass. Without a guess, a runner that
-    can goes on by itself, up to one of `ends`.
+    The pass that chooses a token also reads the tokens that row.lookup guesses after it: guesses that are chosen as
+    well cost no pass of their own. Without a guess, a runner whose `ahead` exceeds 1 generates several tokens, up to an
+    id in `ends`.
     """
-    asked, first = sampler.alone(row.draws) if row.grammar is None and len(ends) <= ENDS else None, True
+    settings, first = sampler.settings(row.draws) if row.grammar is None and len(ends) <= MAX_ENDS else None, True
+    lookup = row.lookup
     while limit > 0 and row.open and not stop.is_set():
         guesses = lookup.guess(min(runner.at_once, limit) - 1, runner.costs) if lookup else []
-        most = 1 if first else min(runner.ahead, limit)  # the first one is waited for
-        if guesses or asked is None or most == 1:
-            choices, ahead = _checked(runner, row, sampler, guesses), 1 + len(guesses)
+        most = 1 if first else min(runner.ahead, limit)  # a person waits for the first token
+        if guesses or settings is None or most == 1:
+            choices, ahead = _check(runner, row, sampler, guesses), 1 + len(guesses)
         else:
-            draws = [0.0] * most if asked.greedy or row.draws is None else [row.draws.next() for _ in range(most)]
-            chosen = runner.continued(row.ids[-1], most, asked, draws, ends)
-            choices, ahead = _noted(row, sampler, chosen, asked.greedy), len(chosen)
+            draws = [0.0] * most if settings.greedy or row.draws is None else [row.draws.next() for _ in range(most)]
+            chosen = runner.generate(row.ids[-1], settings, draws, ends)
+            choices, ahead = _append_chosen(row, sampler, chosen, settings.greedy), len(chosen)
         first = False
         for choice, right in choices:
-            if lookup:
-                lookup.take(choice.id)
             ahead, limit = ahead - 1, limit - 1
             yield row, choice
             if not right or not row.open or stop.is_set():
@@ -142,18 +140,18 @@ def decode_alone(
         runner.forget(ahead)
 
 
-def _checked(runner: Runner, row: Row, sampler: Sampler, guesses: Sequence[int]) -> Iterator[tuple[Choice, bool]]:
-    """The choices after the row's end and each guess, and whether it was guessed right, so that the next is one too."""
+def _check(runner: Runner, row: Row, sampler: Sampler, guesses: Sequence[int]) -> Iterator[tuple[Choice, bool]]:
+    """Yield the choices after the row's end and after each guess, and whether the next guess is the choice."""
     passed = runner.forward([[row.ids[-1], *guesses]], every=True)[0]
     for guess, logits in zip([*guesses, None], passed, strict=True):
         choice = row.choose(sampler, logits)
         yield choice, choice.id == guess
 
 
-def _noted(row: Row, sampler: Sampler, chosen: Sequence[Chosen], greedy: bool) -> Iterator[tuple[Choice, bool]]:
-    """The choices that a runner has made by itself."""
+def _append_chosen(row: Row, sampler: Sampler, chosen: Sequence[Chosen], greedy: bool) -> Iterator[tuple[Choice, bool]]:
+    """Append the tokens that a runner generated, yielding each as a Choice."""
     for one in chosen:
-        row.ids.append(one.place)
+        row.append(one.place)
         yield sampler.choice_of(one, greedy), True
 
 

@@ -25,9 +25,9 @@ class Lookup:
         self._after: dict[tuple[int, int], int] = {}  # where the text went on after a pair, the last time
         self._trust = list(TRUST)
         for token in ids[:-HEARD]:
-            self._append(token)
+            self._add(token)
         for token in ids[-HEARD:]:
-            self.take(token)
+            self.append(token)
 
     def guess(self, most: int, costs: Sequence[float] = COSTS) -> list[int]:
         """Up to `most` tokens that may follow; none where checking them would not pay by what passes cost."""
@@ -37,14 +37,14 @@ class Lookup:
         count, period = worthwhile(self._trust[length], most, costs), len(self._ids) - place
         return [self._ids[place + step % period] for step in range(count)]
 
-    def take(self, token: int) -> None:
-        """The token that did follow."""
+    def append(self, token: int) -> None:
+        """Append the token that followed, and adjust the trust in what was guessed."""
         place, length = self._earlier()
         if length:
             self._trust[length] += RATE * ((self._ids[place] == token) - self._trust[length])
-        self._append(token)
+        self._add(token)
 
-    def _append(self, token: int) -> None:
+    def _add(self, token: int) -> None:
         if len(self._ids) >= SHORTEST:
             self._after[self._ids[-2], self._ids[-1]] = len(self._ids)
         self._ids.append(token)

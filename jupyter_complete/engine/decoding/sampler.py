@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...protocol.sampling import COLDEST, Sampling
+from ...protocol.sampling import CONSTRAINT, CUTS, GREEDY, MIN_P, TOP_K, TOP_P, Sampling
 
 if TYPE_CHECKING:  # they bring numba
-    from ..kernels.sample_row import Asked, Chosen
-
-GREEDY, CONSTRAINT = "greedy", "constraint"
-CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
+    from ..kernels.sample import SamplerSettings
+    from ..kernels.sample_row import Chosen
 
 
 class Weighed(NamedTuple):
@@ -57,7 +55,7 @@ class Draws:
 class Sampler:
     """Chooses tokens as `sampling` says; `rules` are what the model's own generation config demands.
 
-    With `compiled` the choice is that of local/sampling_kernels wherever it depends on the logits alone.
+    With `compiled`, engine/kernels/sample.py chooses wherever the choice depends on the logits alone.
     """
 
     def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None, compiled: bool = False) -> None:
@@ -89,9 +87,9 @@ class Sampler:
         weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
 
-    def alone(self, draws: Draws | None) -> Asked | None:
-        """How a runner may choose by itself, where the choice depends on the logits alone; None where it does not."""
-        return self._asked(self._greedy or draws is None) if self._compiled else None
+    def settings(self, draws: Draws | None) -> SamplerSettings | None:
+        """The settings for a runner that chooses tokens itself; None where the choice needs more than the logits."""
+        return self._settings(self._greedy or draws is None) if self._compiled else None
 
     def choice_of(self, chosen: Chosen, greedy: bool) -> Choice:
         """What a kernel has chosen."""
@@ -120,17 +118,16 @@ class Sampler:
         return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
 
     def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
-        """What local/sampling_kernels says of logits, a numpy array."""
-        from ..kernels.sample_row import chosen
+        """The choice of engine/kernels/sample.py from logits, a numpy array."""
+        from ..kernels.sample_row import choose_once
 
-        return chosen(logits, self._asked(greedy), at)
+        return choose_once(logits, self._settings(greedy), at)
 
-    def _asked(self, greedy: bool) -> Asked:
-        from ..kernels.sample_row import Asked
+    def _settings(self, greedy: bool) -> SamplerSettings:
+        from ..kernels.sample import SamplerSettings
 
-        asked = self._sampling
-        cold = max(COLDEST, asked.temperature)
-        return Asked(asked.candidates, greedy, cold, asked.top_k, asked.top_p, asked.min_p)
+        of = self._sampling
+        return SamplerSettings(of.candidates, greedy, of.divisor, of.top_k, of.top_p, of.min_p)
 
     @staticmethod
     def _weighed(
@@ -140,10 +137,10 @@ class Sampler:
         said = [None if id == chosen else GREEDY for id in ids] if greedy else [CUTS[cut] for cut in cuts]
         return tuple(map(Weighed, ids, logprobs, probs, said))
 
-    def take(
+    def force(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
     ) -> Choice:
-        """`token` in the place of the one that would be chosen, of whose draw it makes no use."""
+        """Choose `token` whatever its probability. It uses up one draw, as a chosen token does."""
         weighed = self.weigh(token, logits)
         if self._sampling.beams > 1:
             return weighed
@@ -211,13 +208,13 @@ def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
 
     chain: list[tuple[str, Any]] = []
     if sampling.temperature != 1.0:
-        chain.append(("temperature", TemperatureLogitsWarper(max(COLDEST, float(sampling.temperature)))))
+        chain.append(("temperature", TemperatureLogitsWarper(float(sampling.divisor))))
     if sampling.top_k > 0:
-        chain.append(("top_k", TopKLogitsWarper(sampling.top_k)))
+        chain.append((TOP_K, TopKLogitsWarper(sampling.top_k)))
     if sampling.top_p < 1.0:
-        chain.append(("top_p", TopP(float(sampling.top_p))))
+        chain.append((TOP_P, TopP(float(sampling.top_p))))
     if sampling.min_p > 0.0:
-        chain.append(("min_p", MinPLogitsWarper(float(sampling.min_p))))
+        chain.append((MIN_P, MinPLogitsWarper(float(sampling.min_p))))
     return chain
 
 
@@ -246,10 +243,11 @@ class TopP:
             if kept < head or head == scores.numel():
                 break
             head = min(8 * head, scores.numel())
-        left = torch.full_like(scores, -torch.inf)
-        at = top.indices[: max(1, kept)]
-        left[at] = scores[at]
-        return left
+        kept = max(1, kept)
+        border = top.values[kept - 1]
+        above = scores > border
+        equal = torch.nonzero(scores == border)[: kept - int(above.sum()), 0]  # topk has no order among equal scores
+        return scores.masked_fill(~above.index_fill(0, equal, True), -torch.inf)
 
 
 def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
@@ -284,7 +282,7 @@ def end_ids(config: Any) -> frozenset[int]:
 
 
 def draw(probs: Tensor, at: float) -> int:
-    """The token whose stretch of the cumulative distribution holds `at` (0 to 1); never one of probability 0."""
+    """The draw of protocol/sampling.py: where the cumulative distribution passes `at` (0 to 1)."""
     cumulative = torch.cumsum(probs.double(), dim=-1)
     token = int(torch.searchsorted(cumulative, at * float(cumulative[-1]), right=True))
-    return token if token < probs.numel() and probs[token] > 0 else int(probs.argmax())
+    return token if token < probs.numel() and probs[token] > 0 else int(torch.nonzero(probs)[-1])

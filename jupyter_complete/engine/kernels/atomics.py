@@ -1,6 +1,6 @@
-"""What threads of one kernel need to meet without the interpreter: counters, a barrier, patience.
+"""Atomic counters, a barrier and patient waiting, for threads that run compiled code without the interpreter.
 
-Every function here is compiled by numba and called from compiled code only; none holds the GIL.
+numba compiles every function here; compiled code alone calls them. None holds the GIL.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 8  # int64 words of one cache line: counters that different threads write stand this far apart
-SPIN = 2000  # looks at a counter before the CPU is offered to others
-PATIENCE = 4000  # offers before a waiting thread sleeps a little
+SPACING = 8  # int64 items of one cache line: the distance between counters that different threads write
+SPINS = 2000  # reads of a counter before a waiting thread yields its core
+YIELDS = 4000  # yields before a waiting thread sleeps between two reads
 
 
 def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -24,7 +24,7 @@ def _pointer(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
 @intrinsic
 def fetch_add(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Add `value` to array[index] of int64 in one piece; what stood there before."""
+    """Add `value` to array[index] (int64) atomically. Returns the item's previous value."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.atomic_rmw("add", _pointer(context, builder, signature, args), args[2], "seq_cst")
@@ -34,7 +34,7 @@ def fetch_add(typing: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def load(typing: Any, array: Any, index: Any) -> Any:
-    """array[index] of int64 as other threads last wrote it."""
+    """Read array[index] (int64) with acquire order: the value that another thread stored last."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.load_atomic(_pointer(context, builder, signature, args), "acquire", 8)
@@ -44,7 +44,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, value: Any) -> Any:
-    """Set array[index] of int64, seen by all threads that look afterwards."""
+    """Write array[index] (int64) with release order: threads that load the item afterwards read `value`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.store_atomic(args[2], _pointer(context, builder, signature, args), "release", 8)
@@ -70,19 +70,19 @@ else:
 
 
 @njit(nogil=True)
-def wait_for(words: Any, index: int, least: int) -> None:
-    """Return once words[index] is at least `least`: spinning at first, then offering the CPU, then asleep."""
-    looks = 0
-    while load(words, index) < least:
-        looks += 1
-        if looks > SPIN + PATIENCE:
+def wait_for(counters: Any, index: int, least: int) -> None:
+    """Return once counters[index] is `least` or more. The thread spins, then yields its core, then sleeps."""
+    reads = 0
+    while load(counters, index) < least:
+        reads += 1
+        if reads > SPINS + YIELDS:
             _nap()
-        elif looks > SPIN:
+        elif reads > SPINS:
             _yield()
 
 
 @njit(nogil=True)
-def meet(words: Any, index: int, team: int) -> None:
-    """A barrier of `team` threads on a counter that only grows."""
-    before = fetch_add(words, index, 1)
-    wait_for(words, index, (before // team + 1) * team)
+def meet(counters: Any, index: int, team: int) -> None:
+    """Wait until all `team` threads have arrived. The counter at `index` counts arrivals and is never reset."""
+    before = fetch_add(counters, index, 1)
+    wait_for(counters, index, (before // team + 1) * team)

@@ -1,5 +1,8 @@
-"""softmax(QKᵀ / √d_k) V, compiled by numba: of a decoding step, whose threads take spans of the cache in turn, and of
-several tokens of a prompt at once.
+"""softmax(QKᵀ / √d_k) V, compiled by numba: `attention` for a decoding step, `attend_piece` for tokens of a prompt.
+
+In a decoding step the threads share spans of the cache among themselves. In a prompt each thread attends from several
+tokens at once. Letters: M tokens, A query heads, G key and value heads (groups), D head size, C positions of a cache
+slot.
 """
 
 from __future__ import annotations
@@ -9,122 +12,170 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .layer_ops import exp, norm, take, tanh
-from .llvm_vectors import FAST, ROWS, stack_aligned
-from .matvec import plain
+from .layer_ops import Norm, exp, normalise, tanh
+from .llvm_vectors import FAST, aligned_stack
+from .matvec import Strided, Vector, multiply_floats
+from .share import claim
+from .sizes import ROWS
 
-SPAN = 256  # cache positions a thread attends to at a time
-AT_ONCE = 4  # query heads that share a pass over keys and values
+SPAN = 256  # cache positions of one work item
+HEADS_AT_ONCE = 4  # query heads that share a pass over keys and values
 
 
 class Heads(NamedTuple):
-    """What is done to the heads of every layer before they meet."""
+    """What is applied to the heads of every layer before attention."""
 
     bias: Any  # float32 [L, (A + 2 G) D], or [0, 0]
-    norms: Any  # float32 [L, 2, D], or [0, 2, D]
+    norms: Any  # float32 [L, 2, D], of queries and keys, or [0, 2, D]
     cos: Any  # float32 [kinds of layers, C, D / 2]
-    sin: Any
+    sin: Any  # float32 [kinds of layers, C, D / 2]
     rope_kind: Any  # int64 [L]
-    window: Any  # int64 [L], 0 where all positions are seen
+    window: Any  # int64 [L], 0 where a layer sees all positions
 
 
 class Tokens(NamedTuple):
     """The M tokens of a pass and their projections."""
 
-    qkv: Any  # float32 [M, (A + 2 G) D], filled up to whole tiles
+    qkv: Any  # float32 [M, (A + 2 G) D], padded to whole tiles
     ids: Any  # int64 [M]
-    slots: Any  # int64 [M], whose cache each belongs to
-    places: Any  # int64 [M], its position there
+    slots: Any  # int64 [M], the cache slot of each token
+    places: Any  # int64 [M], its position in the slot
 
 
-class Room(NamedTuple):
-    """What `attend_many` writes in each of N threads."""
+class CacheArrays(NamedTuple):
+    """The arrays of a KVCache: S slots of C positions, in tiles of sixteen positions or sixteen head dimensions."""
+
+    keys: Any  # float32 [L, S, G, C / 16, D, 16]
+    values: Any  # float32 [L, S, G, D / 16, C, 16]
+
+
+class Pass(NamedTuple):
+    """The tokens of one pass, how many of them are in use, and the cache they read and extend."""
+
+    tokens: Tokens
+    count: int
+    cache: CacheArrays
+
+
+class Layer(NamedTuple):
+    """The attention of layer number `index`; `shape` is decode_step.Shape."""
+
+    heads: Heads
+    shape: Any
+    index: int
+
+
+class SpanScratch(NamedTuple):
+    """What `attention` writes."""
+
+    partials: (
+        Any  # [M, G, C / SPAN + 1, A / G, D + 2]: unscaled sums of values, then largest score, then sum of weights
+    )
+    score: Any  # float32 [A / G, SPAN], of one thread
+
+
+class Span(NamedTuple):
+    """A work item of `attention`: group `g` of token `m` over positions [begin, end), which lie in span `c`."""
+
+    m: int
+    g: int
+    c: int
+    begin: int
+    end: int
+
+
+class Piece(NamedTuple):
+    """Tokens first to first + count - 1 of a pass, at most PIECE_TOKENS, which follow each other in one text."""
+
+    first: int
+    count: int
+
+
+class PieceScratch(NamedTuple):
+    """What `attend_piece` writes, each array for one of N threads."""
 
     score: Any  # float32 [N, 8, SPAN]
-    now: Any  # [N, 8, D + 2], of a span: unscaled sums of values, then largest score, then sum
-    so_far: Any  # the same, of all spans so far
+    now: Any  # [N, 8, D + 2], of one span: unscaled sums of values, then largest score, then sum of weights
+    so_far: Any  # [N, 8, D + 2], of all spans so far
+    mixed: Any  # [N, 8, A D], the result
+
+
+PIECE_TOKENS = 8
 
 
 @njit(**FAST)
-def _turn(v: Any, m: int, at: int, cos: Any, sin: Any, rope: int, place: int) -> None:
-    """Rotate the head [D] at v[m, at..] to its position: pairs are d and d + D / 2."""
-    half = cos.shape[2]
-    first, second = np.uint64(at), np.uint64(at + half)
+def _rotate(head: Any, heads: Any, kind: int, place: int) -> None:
+    """Rotate a head [D] to its position (RoPE); dimensions d and d + D / 2 form a pair."""
+    v, m, half = head.array, head.row, heads.cos.shape[2]
+    first, second = np.uint64(head.first), np.uint64(head.first + half)
     for d in range(half):
         a, b = v[m, first + np.uint64(d)], v[m, second + np.uint64(d)]
-        v[m, first + np.uint64(d)] = a * cos[rope, place, d] - b * sin[rope, place, d]
-        v[m, second + np.uint64(d)] = b * cos[rope, place, d] + a * sin[rope, place, d]
+        v[m, first + np.uint64(d)] = a * heads.cos[kind, place, d] - b * heads.sin[kind, place, d]
+        v[m, second + np.uint64(d)] = b * heads.cos[kind, place, d] + a * heads.sin[kind, place, d]
 
 
 @njit(**FAST)
-def _positioned(
-    heads: Any, size: int, epsilon: float, t: Any, layer: int, m: int, first: int, last: int, kind: int
-) -> None:
-    """Norm, if the model does, and turn heads `first` to `last` of token m's projections; `kind` 0 is q, 1 is k."""
+def _position(layer: Any, tokens: Any, m: int, first: int, last: int, kind: int) -> None:
+    """Normalise heads [first, last) of token m where the model does so, and rotate them. `kind` 0 is q, 1 is k."""
+    heads, size = layer.heads, layer.shape.head_size
     for h in range(first, last):
-        begin = h * size
+        head = Vector(tokens.qkv, m, h * size)
         if heads.norms.shape[0]:
-            norm(t.qkv, m, begin, heads.norms, layer, kind, epsilon, t.qkv, m, begin)
-        _turn(t.qkv, m, begin, heads.cos, heads.sin, heads.rope_kind[layer], t.places[m])
+            normalise(head, Norm(heads.norms, layer.index, layer.shape.epsilon, False), kind, head)
+        _rotate(head, heads, heads.rope_kind[layer.index], tokens.places[m])
 
 
 @njit(**FAST)
-def _remember(t: Any, size: int, layer: int, m: int, g: int, k: int, v: int, keys: Any, values: Any) -> None:
-    """Put token m's key and value of group g, which begin at k and v, into its slot of the cache."""
-    slot, place = t.slots[m], t.places[m]
+def _write_cache(layer: Any, run: Any, m: int, g: int) -> None:
+    """Write token m's key and value of group g into the token's slot of the cache."""
+    size, slot, place = layer.shape.head_size, run.tokens.slots[m], run.tokens.places[m]
+    k = (layer.shape.heads + g) * size
+    v = k + layer.shape.kv_heads * size
     for d in range(size):
-        keys[layer, slot, g, place // ROWS, d, place % ROWS] = t.qkv[m, k + d]
-        values[layer, slot, g, d // ROWS, place, d % ROWS] = t.qkv[m, v + d]
+        run.cache.keys[layer.index, slot, g, place // ROWS, d, place % ROWS] = run.tokens.qkv[m, k + d]
+        run.cache.values[layer.index, slot, g, d // ROWS, place, d % ROWS] = run.tokens.qkv[m, v + d]
 
 
 @njit(**FAST)
-def _biased(bias: Any, layer: int, qkv: Any, m: int, first: int, last: int) -> None:
-    for r in range(first, last):
-        qkv[m, r] += bias[layer, r]
+def _add_bias(layer: Any, qkv: Any, m: int, first: int, last: int) -> None:
+    """Add the bias to heads [first, last) of token m."""
+    size = layer.shape.head_size
+    for r in range(first * size, last * size):
+        qkv[m, r] += layer.heads.bias[layer.index, r]
 
 
 @njit(**FAST)
-def prepare(
-    heads: Any,
-    shape: Any,
-    t: Any,
-    words: Any,
-    turn: int,
-    rank: int,
-    team: int,
-    layer: int,
-    tokens: int,
-    keys: Any,
-    values: Any,
-) -> None:
-    """From projections to queries, and to keys and values in the cache: all tokens and groups, shared out."""
-    total = tokens * shape.kv_heads
-    first, last = take(words, turn, rank, team, total)
+def prepare(layer: Any, run: Any, share: Any, turn: int) -> None:
+    """Turn projections into queries, and into keys and values in the cache: shared by tokens and groups."""
+    groups = layer.shape.kv_heads
+    total = run.count * groups
+    first, last = claim(share, turn, total)
     while first < total:
-        for piece in range(first, last):
-            _prepare(heads, shape, t, layer, piece // shape.kv_heads, piece % shape.kv_heads, keys, values)
-        first, last = take(words, turn, rank, team, total)
+        for item in range(first, last):
+            _prepare_group(layer, run, item // groups, item % groups)
+        first, last = claim(share, turn, total)
 
 
 @njit(**FAST)
-def _prepare(heads: Any, shape: Any, t: Any, layer: int, m: int, g: int, keys: Any, values: Any) -> None:
-    """Group g of token m."""
-    group, size = shape.heads // shape.kv_heads, shape.head_size
+def _prepare_group(layer: Any, run: Any, m: int, g: int) -> None:
+    """Prepare group g of token m."""
+    shape, tokens = layer.shape, run.tokens
+    group = shape.heads // shape.kv_heads
     k = shape.heads + g
     v = k + shape.kv_heads
-    if heads.bias.shape[0]:
-        _biased(heads.bias, layer, t.qkv, m, g * group * size, (g + 1) * group * size)
-        _biased(heads.bias, layer, t.qkv, m, k * size, (k + 1) * size)
-        _biased(heads.bias, layer, t.qkv, m, v * size, (v + 1) * size)
-    _positioned(heads, size, shape.epsilon, t, layer, m, g * group, (g + 1) * group, 0)
-    _positioned(heads, size, shape.epsilon, t, layer, m, k, k + 1, 1)
-    _remember(t, size, layer, m, g, k * size, v * size, keys, values)
+    if layer.heads.bias.shape[0]:
+        _add_bias(layer, tokens.qkv, m, g * group, (g + 1) * group)
+        _add_bias(layer, tokens.qkv, m, k, k + 1)
+        _add_bias(layer, tokens.qkv, m, v, v + 1)
+    _position(layer, tokens, m, g * group, (g + 1) * group, 0)
+    _position(layer, tokens, m, k, k + 1, 1)
+    _write_cache(layer, run, m, g)
 
 
 @njit(**FAST)
 def _soften(score: Any, span: int, scale: float, cap: float) -> tuple[float, float]:
-    """Scores to e**(scaled, capped score - largest) in place; the largest and the sum."""
-    stack_aligned()
+    """Replace each score by e**(score - largest), after scaling and capping. Returns the largest and the sum."""
+    aligned_stack()
     for t in range(span):
         score[t] *= scale
     if cap > 0:
@@ -142,58 +193,50 @@ def _soften(score: Any, span: int, scale: float, cap: float) -> tuple[float, flo
 
 
 @njit(**FAST, inline="always")
-def _attend(
-    shape: Any,
-    t: Any,
-    part: Any,
-    score: Any,
-    layer: int,
-    m: int,
-    g: int,
-    c: int,
-    first: int,
-    last: int,
-    keys: Any,
-    values: Any,
-) -> None:
-    """The query heads of group g over positions first to last of span c: see Scratch.part."""
+def _attend_span(layer: Any, run: Any, span: Any, partials: Any, score: Any) -> None:
+    """Attend from the query heads of one group over one span: see SpanScratch for what is written."""
+    shape, t, keys, values = layer.shape, run.tokens, run.cache.keys, run.cache.values
+    m, g, c, first, last = span
     size, group, slot, begin = shape.head_size, shape.heads // shape.kv_heads, t.slots[m], c * SPAN
     wide, scale, cap = values.shape[3] * ROWS, np.float32(shape.attention_scale), np.float32(shape.attention_cap)
-    of_layer = (layer * keys.shape[1] + slot) * shape.kv_heads + g
-    for i in range(0, group, AT_ONCE):
-        count = min(AT_ONCE, group - i)
-        q = (t.qkv, m * t.qkv.shape[1] + (g * group + i) * size, size)
+    of_layer = (layer.index * keys.shape[1] + slot) * shape.kv_heads + g
+    rows, positions = np.int64(ROWS), np.int64(SPAN)
+    for i in range(0, group, HEADS_AT_ONCE):
+        count = min(HEADS_AT_ONCE, group - i)
+        q = Strided(t.qkv, m * t.qkv.shape[1] + (g * group + i) * size, size)
         for block in range(first // ROWS, (last + ROWS - 1) // ROWS):
-            of_block = (of_layer * keys.shape[3] + block) * size * ROWS
-            plain((keys, of_block, ROWS), size, count, q, (score, i * SPAN + block * ROWS - begin, SPAN))
+            k = Strided(keys, (of_layer * keys.shape[3] + block) * size * ROWS, rows)
+            multiply_floats(k, size, count, q, Strided(score, i * SPAN + block * ROWS - begin, positions))
         for h in range(i, i + count):
             seen = score[h, first - begin : last - begin]
-            part[m, g, c, h, wide], part[m, g, c, h, wide + 1] = _soften(seen, last - first, scale, cap)
-        p = (score, i * SPAN + first - begin, SPAN)
-        y = (((m * part.shape[1] + g) * part.shape[2] + c) * part.shape[3] + i) * part.shape[4]
+            partials[m, g, c, h, wide], partials[m, g, c, h, wide + 1] = _soften(seen, last - first, scale, cap)
+        p = Strided(score, i * SPAN + first - begin, positions)
+        y = (((m * partials.shape[1] + g) * partials.shape[2] + c) * partials.shape[3] + i) * partials.shape[4]
         for d in range(0, wide, ROWS):
             of_tile = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + first) * ROWS
-            plain((values, of_tile, ROWS), last - first, count, p, (part, y + d, part.shape[4]))
+            target = Strided(partials, y + d, partials.shape[4])
+            multiply_floats(Strided(values, of_tile, rows), last - first, count, p, target)
 
 
 @njit(**FAST)
-def gather(shape: Any, part: Any, first: int, place: int, m: int, y: Any) -> None:
-    """Put together what the spans of token m, which sees positions first to place, came to: y[m, A D], all heads."""
-    size, group, wide = shape.head_size, shape.heads // shape.kv_heads, part.shape[4] - 2
-    begin, spans = first // SPAN, place // SPAN + 1
+def gather(layer: Any, run: Any, m: int, partials: Any, y: Any) -> None:
+    """y[m, A D] = the attention of token m, all heads, combined from its spans' partial sums."""
+    shape, place = layer.shape, run.tokens.places[m]
+    size, group, wide = shape.head_size, shape.heads // shape.kv_heads, partials.shape[4] - 2
+    begin, spans = first_seen(layer.heads.window[layer.index], place) // SPAN, place // SPAN + 1
     for h in range(shape.heads):
         g, i = h // group, h % group
         largest = np.float32(-1e30)
         for c in range(begin, spans):
-            largest = max(largest, part[m, g, c, i, wide])
+            largest = max(largest, partials[m, g, c, i, wide])
         total, target = np.float32(0.0), np.uint64(h * size)
         for d in range(size):
             y[m, target + np.uint64(d)] = np.float32(0.0)
         for c in range(begin, spans):
-            factor = exp(part[m, g, c, i, wide] - largest)
-            total += factor * part[m, g, c, i, wide + 1]
+            factor = exp(partials[m, g, c, i, wide] - largest)
+            total += factor * partials[m, g, c, i, wide + 1]
             for d in range(size):
-                y[m, target + np.uint64(d)] += factor * part[m, g, c, i, d]
+                y[m, target + np.uint64(d)] += factor * partials[m, g, c, i, d]
         inverse = np.float32(1.0) / total
         for d in range(size):
             y[m, target + np.uint64(d)] *= inverse
@@ -201,76 +244,54 @@ def gather(shape: Any, part: Any, first: int, place: int, m: int, y: Any) -> Non
 
 @njit(**FAST)
 def first_seen(window: int, place: int) -> int:
+    """The first position that a token at `place` attends to."""
     return max(0, place - window + 1) if window > 0 else 0
 
 
 @njit(**FAST)
-def attention(
-    window: int,
-    shape: Any,
-    t: Any,
-    part: Any,
-    score: Any,
-    words: Any,
-    turn: int,
-    rank: int,
-    team: int,
-    layer: int,
-    tokens: int,
-    keys: Any,
-    values: Any,
-) -> None:
-    """Spans of all tokens and groups, shared out; `score` [A / G, SPAN] is the thread's own."""
+def attention(layer: Any, run: Any, share: Any, turn: int, scratch: Any) -> None:
+    """Attend from all tokens and groups, span by span, shared among the threads; `gather` combines the spans."""
+    places, window = run.tokens.places, layer.heads.window[layer.index]
     spans = 0
-    for m in range(tokens):
-        spans = max(spans, t.places[m] // SPAN + 1)
-    of_token = shape.kv_heads * spans
-    total = tokens * of_token
-    first, last = take(words, turn, rank, team, total)
+    for m in range(run.count):
+        spans = max(spans, places[m] // SPAN + 1)
+    of_token = layer.shape.kv_heads * spans
+    total = run.count * of_token
+    first, last = claim(share, turn, total)
     while first < total:
-        for piece in range(first, last):
-            m, g, c = piece // of_token, piece % of_token // spans, piece % spans
-            begin = max(c * SPAN, first_seen(window, t.places[m]))
-            end = min((c + 1) * SPAN, t.places[m] + 1)
+        for item in range(first, last):
+            m, g, c = item // of_token, item % of_token // spans, item % spans
+            begin = max(c * SPAN, first_seen(window, places[m]))
+            end = min((c + 1) * SPAN, places[m] + 1)
             if end > begin:
-                _attend(shape, t, part, score, layer, m, g, c, begin, end, keys, values)
-        first, last = take(words, turn, rank, team, total)
+                _attend_span(layer, run, Span(m, g, c, begin, end), scratch.partials, scratch.score)
+        first, last = claim(share, turn, total)
 
 
 @njit(**FAST)
-def attend_many(
-    window: int,
-    shape: Any,
-    t: Any,
-    room: Any,
-    rank: int,
-    layer: int,
-    first: int,
-    count: int,
-    keys: Any,
-    values: Any,
-    y: Any,
-) -> None:
-    """y[i, A D] = attention of tokens first to first + count - 1, at most 8, which follow each other in one text."""
-    size, wide, so_far = shape.head_size, values.shape[3] * ROWS, room.so_far[rank]
-    begin = first_seen(window, t.places[first])
+def attend_piece(layer: Any, run: Any, scratch: Any, rank: int, piece: Any) -> None:
+    """scratch.mixed[rank, i] = the attention of token piece.first + i, all heads."""
+    shape, places = layer.shape, run.tokens.places
+    size, wide, so_far, y = shape.head_size, run.cache.values.shape[3] * ROWS, scratch.so_far[rank], scratch.mixed[rank]
+    own = PieceScratch(scratch.score[rank], scratch.now[rank], so_far, y)
+    begin = first_seen(layer.heads.window[layer.index], places[piece.first])
     for h in range(shape.heads):
-        for i in range(count):
+        for i in range(piece.count):
             for d in range(wide + 2):
                 so_far[i, d] = np.float32(0.0)
             so_far[i, wide] = np.float32(-1e30)
-        for c in range(begin // SPAN, t.places[first + count - 1] // SPAN + 1):
-            _attend_span(window, shape, t, room.score[rank], room.now[rank], layer, h, first, count, c, keys, values)
-            _put_together(so_far, room.now[rank], count, wide)
-        for i in range(count):
+        for c in range(begin // SPAN, places[piece.first + piece.count - 1] // SPAN + 1):
+            _attend_piece_span(layer, run, own, piece, h, c)
+            _add_span(so_far, own.now, piece.count, wide)
+        for i in range(piece.count):
             inverse = np.float32(1.0) / so_far[i, wide + 1]
             for d in range(size):
                 y[i, h * size + d] = so_far[i, d] * inverse
 
 
 @njit(**FAST)
-def _put_together(so_far: Any, now: Any, count: int, wide: int) -> None:
-    """Add what a span came to."""
+def _add_span(so_far: Any, now: Any, count: int, wide: int) -> None:
+    """Add a span's sums to those of the spans before it, rescaled to the larger of their largest scores."""
     for i in range(count):
         largest = max(so_far[i, wide], now[i, wide])
         before, after = exp(so_far[i, wide] - largest), exp(now[i, wide] - largest)
@@ -281,30 +302,20 @@ def _put_together(so_far: Any, now: Any, count: int, wide: int) -> None:
 
 
 @njit(**FAST, inline="always")
-def _attend_span(
-    window: int,
-    shape: Any,
-    t: Any,
-    score: Any,
-    now: Any,
-    layer: int,
-    h: int,
-    first: int,
-    count: int,
-    c: int,
-    keys: Any,
-    values: Any,
-) -> None:
-    """Head h of some tokens over span c."""
-    size, wide, begin = shape.head_size, values.shape[3] * ROWS, c * SPAN
+def _attend_piece_span(layer: Any, run: Any, own: Any, piece: Any, h: int, c: int) -> None:
+    """Attend from head h of a piece's tokens over span c; `own` is one thread's part of PieceScratch."""
+    shape, t, keys, values, score, now = layer.shape, run.tokens, run.cache.keys, run.cache.values, own.score, own.now
+    first, count = piece
+    size, wide, begin, window = shape.head_size, values.shape[3] * ROWS, c * SPAN, layer.heads.window[layer.index]
     scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
-    of_layer = (layer * keys.shape[1] + t.slots[first]) * shape.kv_heads + h // (shape.heads // shape.kv_heads)
+    rows, positions = np.int64(ROWS), np.int64(SPAN)
+    of_layer = (layer.index * keys.shape[1] + t.slots[first]) * shape.kv_heads + h // (shape.heads // shape.kv_heads)
     low = max(begin, first_seen(window, t.places[first]))
     high = min(begin + SPAN, t.places[first + count - 1] + 1)
-    q = (t.qkv, first * t.qkv.shape[1] + h * size, t.qkv.shape[1])
+    q = Strided(t.qkv, first * t.qkv.shape[1] + h * size, t.qkv.shape[1])
     for block in range(low // ROWS, (high + ROWS - 1) // ROWS):
-        of_block = (of_layer * keys.shape[3] + block) * size * ROWS
-        plain((keys, of_block, ROWS), size, count, q, (score, block * ROWS - begin, SPAN))
+        k = Strided(keys, (of_layer * keys.shape[3] + block) * size * ROWS, rows)
+        multiply_floats(k, size, count, q, Strided(score, block * ROWS - begin, positions))
     for i in range(count):
         seen = max(low, first_seen(window, t.places[first + i]))
         unseen = max(seen, min(high, t.places[first + i] + 1))
@@ -315,4 +326,7 @@ def _attend_span(
             score[i, place] = np.float32(0.0)
     for d in range(0, wide, ROWS):
         of_tile = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + low) * ROWS
-        plain((values, of_tile, ROWS), high - low, count, (score, low - begin, SPAN), (now, d, now.shape[1]))
+        target = Strided(now, d, now.shape[1])
+        multiply_floats(
+            Strided(values, of_tile, rows), high - low, count, Strided(score, low - begin, positions), target
+        )

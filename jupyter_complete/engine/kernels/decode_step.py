@@ -1,8 +1,8 @@
-"""One decoding step of a Llama-like model as one compiled function, run by a team of threads at once.
+"""One decoding step of a Llama-like model as one compiled function, which a team of threads runs together.
 
-Weights are groups of 4 or 8 bits in tiles (see local/tiles), activations float32. A step takes M tokens, 1 to 8, and
-reads the weights once. The threads share out tiles by counters, so that one that was held up by other work on its core
-gives its share away, and meet six times a layer.
+Weights are groups of 4 or 8 bits in tiles (see matvec.py); activations are float32. A step takes M tokens, 1 to 8, and
+reads the weights once. The threads claim tiles by counters, so that a thread whose core is busy with other work leaves
+its tiles to the others. They meet six times in each layer.
 
 Shapes: L layers, H hidden size, A query heads, G key and value heads, D head size, I inner size, V vocabulary,
 C positions of a cache slot, S slots, T threads.
@@ -16,22 +16,24 @@ import numpy as np
 from numba import njit
 
 from .atomics import fetch_add, load, store, wait_for
-from .attention import Heads, Tokens, attention, first_seen, gather, prepare
+from .attention import Heads, Layer, Pass, SpanScratch, Tokens, attention, gather, prepare
 from .disk_cache import compiled
-from .layer_ops import GO, TOKENS, add, gate, norm, part, project, round_off_all, take, tanh
-from .llvm_vectors import FAST, ROWS
-from .matvec import row_of, times
-from .round_vectors import Rounded
-from .sample_row import ENDS, Row, choose_into
+from .layer_ops import Norm, add_branch, cap_logits, gate, normalise, project, round_few
+from .llvm_vectors import FAST
+from .matvec import Vector, multiply_few, of_layer, row_of
+from .round_vectors import Rounded, Vectors
+from .sample_row import SampleRow, choose_into
+from .share import GO, TOKENS, barrier, claim
+from .sizes import MAX_ENDS, ROWS
 
 
 class Weights(NamedTuple):
-    """What a step reads. `norms` are those before attention, after it, before the MLP, after it."""
+    """The weights of a model. `norms` are those before attention, after it, before the MLP and after it."""
 
     embed: Any  # Matrix [V, H]
     qkv: Any  # Matrix [L, (A + 2 G) D, H]
     out: Any  # Matrix [L, H, A D]
-    gate_up: Any  # Matrix [L, 2 I, H], a tile of gate rows and one of up rows in turn
+    gate_up: Any  # Matrix [L, 2 I, H], in which tiles of gate rows and of up rows alternate
     down: Any  # Matrix [L, H, I]
     head: Any  # Matrix [V, H]
     norms: Any  # float32 [L, 4, H]
@@ -47,144 +49,144 @@ class Shape(NamedTuple):
     head_size: int
     epsilon: float
     attention_scale: float
-    attention_cap: float  # 0 where there is none, as for all caps
-    logit_cap: float
+    attention_cap: float  # 0: no cap
+    logit_cap: float  # 0: no cap
     embed_factor: float
     gelu: bool
-    sandwich: bool  # whether attention and MLP are normed behind as well
+    sandwich: bool  # whether the outputs of attention and MLP are normalised, too
+
+
+class Model(NamedTuple):
+    """A model as the compiled functions read it."""
+
+    weights: Weights
+    shape: Shape
 
 
 class Scratch(NamedTuple):
-    """What a step writes, for M tokens and T threads. Vectors that tiles read or write are filled up: to 32, to 16."""
+    """What a step writes, for M tokens and T threads. Vectors that tiles read are padded to 32, others to 16."""
 
-    words: Any  # int64: where the threads meet, and the counters of shared-out work
-    x: Any  # float32 [T, 8, H], the residual stream: every thread has its own, and all are equal
+    x: Any  # float32 [T, 8, H], the residual stream: every thread has its own copy, and all are equal
     tokens: Tokens
-    part: Any  # [8, G, C / SPAN + 1, A / G, D + 2]: unscaled sums of values, then largest score, then sum
-    branch: Any  # [8, H], what attention or the MLP adds
+    partials: Any  # [8, G, C / SPAN + 1, A / G, D + 2]: see attention.SpanScratch
+    branch: Any  # [8, H], the output of attention or of the MLP
     inner: Any  # [8, I]
     logits: Any  # [8, V]
-    local: Any  # [T, 8, max(H, A D)]
+    local: Any  # [T, 8, max(H, A D)], the input of the next matrix
     row: Any  # [T, H]
     score: Any  # [T, A / G, SPAN]
-    both: Any  # [T, 8, 32], a tile of gate and one of up
-    rounded: Rounded  # vectors of the widest: 8 for each thread
-    next: Row
+    both: Any  # [T, 8, 32], a tile of gate and a tile of up
+    rounded: Rounded  # 8 vectors of the widest matrix for each thread
+    next: SampleRow
 
 
 @njit(**FAST)
-def _begin(s: Any, rank: int, team: int) -> int:
-    """The first group of a thread's own rounded vectors."""
-    return s.rounded.scale.shape[0] // team * rank
+def _own_vectors(s: Any, share: Any, count: int) -> Any:
+    """A thread's own room for `count` rounded vectors."""
+    return Vectors(s.rounded, s.rounded.scale.shape[0] // share.team * share.rank, count)
 
 
 @njit(**FAST, inline="always")
-def _gated(w: Any, shape: Any, s: Any, layer: int, turn: int, rank: int, team: int, tokens: int, x: Any) -> None:
-    """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
-    both, begin = s.both[rank], _begin(s, rank, team)
-    round_off_all(x, tokens, w.gate_up, s.rounded, begin)
-    pairs = w.gate_up.tiles // 2
-    first, last = take(s.words, turn, rank, team, pairs)
+def _gate_up(model: Any, s: Any, share: Any, turn: int, layer: int, count: int) -> None:
+    """inner = activate(gate) · up, from s.local: a tile of gate rows and the tile of their up rows are neighbours."""
+    matrix, both, vectors = of_layer(model.weights.gate_up, layer), s.both[share.rank], _own_vectors(s, share, count)
+    round_few(s.local[share.rank], matrix, vectors)
+    pairs, zero = matrix.tiles // 2, np.int64(0)
+    first, last = claim(share, turn, pairs)
     while first < pairs:
         for pair in range(first, last):
             for up in range(2):
-                times(w.gate_up, layer, 2 * pair + up, s.rounded, begin, tokens, both, up * ROWS)
-            for m in range(tokens):
-                gate(both, m, shape.gelu, s.inner, m, pair * ROWS)
-        first, last = take(s.words, turn, rank, team, pairs)
+                multiply_few(matrix, 2 * pair + up, vectors, Vector(both, zero, up * ROWS))
+            for m in range(count):
+                gate(both, m, model.shape.gelu, Vector(s.inner, m, pair * ROWS))
+        first, last = claim(share, turn, pairs)
 
 
 @njit(**FAST, inline="always")
-def _layer(w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
-    x, local, words, begin = s.x[rank], s.local[rank], s.words, _begin(s, rank, team)
-    window = w.heads.window[layer]
-    for m in range(tokens):
-        norm(x, m, 0, w.norms, layer, 0, shape.epsilon, local, m, 0)
-    project(words, 0, rank, team, w.qkv, layer, local, tokens, s.rounded, begin, s.tokens.qkv)
-    part(words, 0, rank, team)
-    prepare(w.heads, shape, s.tokens, words, 1, rank, team, layer, tokens, keys, values)
-    part(words, 1, rank, team)
-    attention(window, shape, s.tokens, s.part, s.score[rank], words, 2, rank, team, layer, tokens, keys, values)
-    part(words, 2, rank, team)
-    for m in range(tokens):
-        place = s.tokens.places[m]
-        gather(shape, s.part, first_seen(window, place), place, m, local)
-    project(words, 0, rank, team, w.out, layer, local, tokens, s.rounded, begin, s.branch)
-    part(words, 0, rank, team)
-    for m in range(tokens):
-        add(w.norms, shape, s.branch, m, layer, 1, s.row, rank, x)
-        norm(x, m, 0, w.norms, layer, 2, shape.epsilon, local, m, 0)
-    _gated(w, shape, s, layer, 1, rank, team, tokens, local)
-    part(words, 1, rank, team)
-    project(words, 2, rank, team, w.down, layer, s.inner, tokens, s.rounded, begin, s.branch)
-    part(words, 2, rank, team)
-    for m in range(tokens):
-        add(w.norms, shape, s.branch, m, layer, 3, s.row, rank, x)
+def _layer(model: Any, s: Any, run: Any, share: Any, layer: int) -> None:
+    """One layer: x += attention(norm(x)), x += MLP(norm(x))."""
+    w, shape, count, zero = model.weights, model.shape, run.count, np.int64(0)
+    x, local, vectors = s.x[share.rank], s.local[share.rank], _own_vectors(s, share, run.count)
+    heads, norm = Layer(w.heads, shape, layer), Norm(w.norms, layer, shape.epsilon, shape.sandwich)
+    room = Vector(s.row, share.rank, zero)
+    for m in range(count):
+        normalise(Vector(x, m, zero), norm, 0, Vector(local, m, zero))
+    project(share, 0, of_layer(w.qkv, layer), local, vectors, s.tokens.qkv)
+    barrier(share, 0)
+    prepare(heads, run, share, 1)
+    barrier(share, 1)
+    attention(heads, run, share, 2, SpanScratch(s.partials, s.score[share.rank]))
+    barrier(share, 2)
+    for m in range(count):
+        gather(heads, run, m, s.partials, local)
+    project(share, 0, of_layer(w.out, layer), local, vectors, s.branch)
+    barrier(share, 0)
+    for m in range(count):
+        add_branch(x, m, s.branch, norm, 1, room)
+        normalise(Vector(x, m, zero), norm, 2, Vector(local, m, zero))
+    _gate_up(model, s, share, 1, layer, count)
+    barrier(share, 1)
+    project(share, 2, of_layer(w.down, layer), s.inner, vectors, s.branch)
+    barrier(share, 2)
+    for m in range(count):
+        add_branch(x, m, s.branch, norm, 3, room)
 
 
 @njit(**FAST, inline="always")
-def _step(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, keys: Any, values: Any) -> None:
-    """One thread's part of a step: logits [tokens, V] of the ids at their places, whose keys and values are remembered.
+def _step(model: Any, s: Any, cache: Any, share: Any, count: int) -> None:
+    """One thread's share of a step: logits [count, V] of s.tokens, whose keys and values are written to the cache.
 
-    `keys` are float32 [L, S, G, C / 16, D, 16], tiles of positions; `values` [L, S, G, D / 16, C, 16]. The counters in
-    s.words are 0 when a step begins, and when it has ended.
+    The work counters are 0 when a step begins, and when it has ended.
     """
-    x, local = s.x[rank], s.local[rank]
-    for m in range(tokens):
+    w, shape, x, local, zero = model.weights, model.shape, s.x[share.rank], s.local[share.rank], np.int64(0)
+    run = Pass(s.tokens, count, cache)
+    for m in range(count):
         row_of(w.embed, s.tokens.ids[m], np.float32(shape.embed_factor), x[m])
-    layers = w.norms.shape[0]
-    for layer in range(layers):
-        _layer(w, shape, s, layer, rank, team, tokens, keys, values)
-    for m in range(tokens):
-        norm(x, m, 0, w.last_norm, 0, 0, shape.epsilon, local, m, 0)
-    begin, zero = _begin(s, rank, team), np.int64(0)
-    project(s.words, 1, rank, team, w.head, zero, local, tokens, s.rounded, begin, s.logits)  # not 2, nor 0: see part
-    part(s.words, 1, rank, team)
-    if rank == 0 and shape.logit_cap > 0:
-        cap = np.float32(shape.logit_cap)
-        for m in range(tokens):
-            for r in range(s.logits.shape[1]):
-                s.logits[m, r] = tanh(s.logits[m, r] / cap) * cap
+    for layer in range(w.norms.shape[0]):
+        _layer(model, s, run, share, layer)
+    norm = Norm(w.last_norm, zero, shape.epsilon, shape.sandwich)
+    for m in range(count):
+        normalise(Vector(x, m, zero), norm, 0, Vector(local, m, zero))
+    # Turn 1, since the last layer's last region was turn 2 and the next step's first region is turn 0.
+    project(share, 1, w.head, local, _own_vectors(s, share, count), s.logits)
+    barrier(share, 1)
+    if share.rank == 0 and shape.logit_cap > 0:
+        for m in range(count):
+            cap_logits(s.logits, m, np.float32(shape.logit_cap))
 
 
 @njit(**FAST)
-def _choose(s: Any, turn: int) -> bool:
-    """Choose the token after a step of one, which the next step is of; whether it ends the text."""
-    choose_into(s.next, turn, s.logits)
-    chosen, ended = s.next.ints[turn, 0], False
+def _choose(s: Any, line: int) -> bool:
+    """Choose the token that follows, as the next step's input. Returns whether the token ends the text."""
+    choose_into(s.next, line, s.logits)
+    chosen, ended = s.next.ints[line, 0], False
     s.tokens.ids[0] = chosen
     s.tokens.places[0] += 1
-    for one in range(ENDS):
+    for one in range(MAX_ENDS):
         ended |= s.next.ends[one] == chosen
     return ended
 
 
 @compiled(**FAST)
-def run(w: Any, shape: Any, s: Any, rank: int, team: int, number: int, tokens: int, keys: Any, values: Any) -> int:
-    """As rank 0, call for a step of `tokens` and take part in it; or, where `number` is not 0, for up to so many steps
-    of one, each of the token chosen after the one before. Returns how many were taken.
+def run(model: Any, s: Any, cache: Any, share: Any, number: int, count: int) -> int:
+    """Run steps, as one thread of a team. Returns the number of steps for rank 0, and 0 for other ranks.
 
-    As another, take part in every step after the one of that `number`, until one of 0 tokens is called.
+    Rank 0 starts one step of `count` tokens if `number` is 0. Otherwise it starts up to `number` steps of one token,
+    each with the token chosen after the step before, and ends after an end of text. Other ranks take part in every
+    step after step `number`, until `dismiss`. `cache` is CacheArrays.
     """
-    if rank == 0:
-        for turn in range(max(number, 1)):
-            store(s.words, TOKENS, tokens)
-            fetch_add(s.words, GO, 1)
-            _step(w, shape, s, rank, team, tokens, keys, values)
-            if number != 0 and _choose(s, turn):
-                return turn + 1
+    if share.rank == 0:
+        for line in range(max(number, 1)):
+            store(share.counters, TOKENS, count)
+            fetch_add(share.counters, GO, 1)
+            _step(model, s, cache, share, count)
+            if number != 0 and _choose(s, line):
+                return line + 1
         return max(number, 1)
     while True:
         number += 1
-        wait_for(s.words, GO, number)
-        called = load(s.words, TOKENS)
+        wait_for(share.counters, GO, number)
+        called = load(share.counters, TOKENS)
         if called == 0:
             return 0
-        _step(w, shape, s, rank, team, called, keys, values)
-
-
-@compiled(**FAST)
-def dismiss(s: Any) -> None:
-    """Let the threads in `run` go."""
-    store(s.words, TOKENS, 0)
-    fetch_add(s.words, GO, 1)
+        _step(model, s, cache, share, called)

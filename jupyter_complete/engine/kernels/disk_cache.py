@@ -1,6 +1,7 @@
-"""Compiled functions that are kept on disk, apart for every state of this room's code.
+"""A disk cache of compiled functions, whose key is the text of every file in kernels/ and nothing else.
 
-numba itself looks only at the file of a kept function for changes, not at those of the functions it calls.
+numba's own cache key is the time stamp and size of the file a function stands in: it misses changes in the functions
+that a function calls, and it compiles again when a file is touched without a change.
 """
 
 from __future__ import annotations
@@ -24,37 +25,48 @@ _LOCK = threading.Lock()
 
 
 def compiled(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
-    """numba's njit, whose machine code is kept for the next process."""
+    """numba's njit, with its machine code on disk for the next process."""
 
-    def decorated(function: Callable[..., Any]) -> Any:
-        with _kept():
-            return njit(cache=True, **flags)(function)
+    def decorate(function: Callable[..., Any]) -> Any:
+        with _own_folder():
+            dispatcher = njit(cache=True, **flags)(function)
+        _ignore_time_stamp(dispatcher)
+        return dispatcher
 
-    return decorated
+    return decorate
 
 
 def compiled_now(signature: Any, function: Callable[..., Any], **flags: Any) -> Any:
-    """numba's cfunc, kept likewise; it is compiled outside the block, for that takes seconds."""
-    with _kept():
+    """numba's cfunc, with its machine code on disk. Compiling takes seconds, so it happens without the lock."""
+    with _own_folder():
         made = CFunc(function, normalize_signature(signature), locals={}, options=flags)
         made.enable_caching()
+    _ignore_time_stamp(made)
     made.compile()
     return made
 
 
 @contextmanager
-def _kept() -> Iterator[None]:
-    """Functions that are decorated inside the block are kept in a place of their own; numba's setting is for all."""
+def _own_folder() -> Iterator[None]:
+    """Functions decorated inside the block are cached in this key's folder. numba's setting is global, hence a lock."""
     with _LOCK:
         before = config.CACHE_DIR
-        config.CACHE_DIR = str((Path(before) if before else root() / "compiled") / _digest())
+        config.CACHE_DIR = str((Path(before) if before else root() / "compiled") / key())
         try:
             yield
         finally:
             config.CACHE_DIR = before
 
 
+def _ignore_time_stamp(function: Any) -> None:
+    """Have a cached function accept entries whatever its file's time stamp is: the folder's name is the key."""
+    file = getattr(function._cache, "_cache_file", None)
+    if file is not None:  # numba's own attribute; without it a touched file is compiled again, and no harm is done
+        file._source_stamp = key()
+
+
 @cache
-def _digest() -> str:
+def key() -> str:
+    """The hash of every file in this folder."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]

@@ -1,8 +1,9 @@
-"""Sums of products of whole numbers: words of a tile times a word of a vector, by what the processor has for it.
+"""Dot products of small integers: the words of a tile times a word of a vector, by the processor's best instruction.
 
-A word of 32 bits holds two columns of 16 bits where weights have 8 bits, and four of 8 bits where they have 4. Those
-weights are 0 to 15 and the vector's numbers at most 127, so that the sums of a group fit into 16 bits: of sixteen
-columns each, for two stand side by side in a word, 16 · 15 · 127 = 30480 is the largest.
+A word has 32 bits. It holds two columns of 16 bits where weights have 8 bits, and four columns of 8 bits where weights
+have 4. In the second case weights are 0 to 15 and the vector's numbers at most 127 in magnitude, so a group's partial
+sums fit into 16 bits: each of the two numbers of 16 bits in a word sums sixteen columns, at most
+16 · 15 · 127 = 30,480.
 """
 
 from __future__ import annotations
@@ -11,64 +12,65 @@ from typing import Any, NamedTuple
 
 from llvmlite import ir
 
-from .llvm_vectors import CAN, HALF_WORDS, LINE, NOTHING, ROWS, WORD, WORDS, function_of
+from .llvm_vectors import CACHE_LINE, FEATURES, HALF_WORDS, WORD, WORDS, ZERO_WORDS, function_of
+from .sizes import ROWS
 
-OF_BIT = 2  # words of a vector's group for each bit of a weight
+WORDS_PER_BIT = 2  # words of a vector's group, for each bit of a weight
 _SHORT, _BYTE = ir.IntType(16), ir.IntType(8)
 _ONES = ir.Constant(WORDS, [0x00010001] * ROWS)
 
 
-class Way(NamedTuple):
-    """An instruction that multiplies bytes, and adds what belongs together to one number of `kind`."""
+class Instruction(NamedTuple):
+    """An instruction that multiplies bytes and adds neighbouring products into numbers of type `kind`."""
 
-    feature: str  # of a processor that has it
+    feature: str  # of the processors that have it
     name: str
-    size: int  # bytes of a register
+    size: int  # bytes of its registers
     kind: Any
 
 
-WAYS = (  # the best first
-    Way("+avx512vnni", "llvm.x86.avx512.vpdpbusd.512", 64, WORD),
-    Way("+avxvnni", "llvm.x86.avx512.vpdpbusd.256", 32, WORD),
-    Way("+avx512bw", "llvm.x86.avx512.pmaddubs.w.512", 64, _SHORT),
-    Way("+avx2", "llvm.x86.avx2.pmadd.ub.sw", 32, _SHORT),
-    Way("+ssse3", "llvm.x86.ssse3.pmadd.ub.sw.128", 16, _SHORT),
+INSTRUCTIONS = (  # the fastest first
+    Instruction("+avx512vnni", "llvm.x86.avx512.vpdpbusd.512", 64, WORD),
+    Instruction("+avxvnni", "llvm.x86.avx512.vpdpbusd.256", 32, WORD),
+    Instruction("+avx512bw", "llvm.x86.avx512.pmaddubs.w.512", 64, _SHORT),
+    Instruction("+avx2", "llvm.x86.avx2.pmadd.ub.sw", 32, _SHORT),
+    Instruction("+ssse3", "llvm.x86.ssse3.pmadd.ub.sw.128", 16, _SHORT),
 )
-OURS = next((way for way in WAYS if way.feature in CAN), None)  # None where LLVM shall find one
+BEST = next((one for one in INSTRUCTIONS if one.feature in FEATURES), None)  # None: LLVM chooses instructions itself
 
 
-def nothing(bits: int, way: Way | None = OURS) -> Any:
-    """What a sum begins with, for weights of so many bits."""
-    short = bits == 4 and (way is None or way.kind == _SHORT)
-    return ir.Constant(HALF_WORDS, [0] * 2 * ROWS) if short else NOTHING
+def zero(bits: int, instruction: Instruction | None = BEST) -> Any:
+    """The start value of a sum, for weights of `bits` bits."""
+    short = bits == 4 and (instruction is None or instruction.kind == _SHORT)
+    return ir.Constant(HALF_WORDS, [0] * 2 * ROWS) if short else ZERO_WORDS
 
 
-def dot(builder: Any, total: Any, w: Any, x: Any, bits: int, way: Way | None = OURS) -> Any:
-    """total + the products of what the words of w and x hold."""
+def dot(builder: Any, total: Any, w: Any, x: Any, bits: int, instruction: Instruction | None = BEST) -> Any:
+    """Add to `total` the products of the columns in w's words and in x's words."""
     if bits == 8:
-        return _dot_of_halves(builder, total, w, x)
-    if way is None:
-        return builder.add(total, builder.add(*(_products(builder, w, x, high) for high in (False, True))))
-    if way.kind == WORD:
-        return _by(builder, way, WORD, total, w, x)
-    return builder.add(total, _by(builder, way, _BYTE, w, x))
+        return _dot_shorts(builder, total, w, x)
+    if instruction is None:
+        return builder.add(total, builder.add(*(_multiply_bytes(builder, w, x, high) for high in (False, True))))
+    if instruction.kind == WORD:
+        return _call(builder, instruction, WORD, total, w, x)
+    return builder.add(total, _call(builder, instruction, _BYTE, w, x))
 
 
-def whole(builder: Any, total: Any) -> Any:
-    """A sum as sixteen words."""
-    return total if total.type == WORDS else _dot_of_halves(builder, NOTHING, builder.bitcast(total, WORDS), _ONES)
+def as_words(builder: Any, total: Any) -> Any:
+    """Convert a finished sum to sixteen words."""
+    return total if total.type == WORDS else _dot_shorts(builder, ZERO_WORDS, builder.bitcast(total, WORDS), _ONES)
 
 
-def _dot_of_halves(builder: Any, total: Any, w: Any, x: Any) -> Any:
-    """One instruction where a processor has it, which LLVM knows."""
+def _dot_shorts(builder: Any, total: Any, w: Any, x: Any) -> Any:
+    """Add the products of numbers of 16 bits. LLVM turns this into one instruction where a processor has it."""
     wide = ir.VectorType(WORD, 2 * ROWS)
     product = builder.mul(*(builder.sext(builder.bitcast(one, HALF_WORDS), wide) for one in (w, x)), flags=["nsw"])
-    even, odd = (_picked(builder, product, range(part, 2 * ROWS, 2)) for part in range(2))
+    even, odd = (_pick(builder, product, range(first, 2 * ROWS, 2)) for first in range(2))
     return builder.add(builder.add(even, odd), total)
 
 
-def _products(builder: Any, w: Any, x: Any, high: bool) -> Any:
-    """Of every second byte, in 16 bits each; those of w are below 128."""
+def _multiply_bytes(builder: Any, w: Any, x: Any, high: bool) -> Any:
+    """Products of every second byte, as numbers of 16 bits. The bytes of w are below 128."""
     by = ir.Constant(HALF_WORDS, [8] * 2 * ROWS)
     w, x = (builder.bitcast(one, HALF_WORDS) for one in (w, x))
     if high:
@@ -77,23 +79,26 @@ def _products(builder: Any, w: Any, x: Any, high: bool) -> Any:
     return builder.mul(low, builder.ashr(builder.shl(x, by), by))
 
 
-def _by(builder: Any, way: Way, item: Any, *values: Any) -> Any:
-    """Sixteen words each, as items of some kind, through an instruction for as many registers as they fill."""
-    bits, count = way.size * 8, LINE // way.size
-    kind, given = ir.VectorType(way.kind, bits // way.kind.width), ir.VectorType(item, bits // item.width)
-    call = function_of(builder, ir.FunctionType(kind, [given] * len(values)), way.name)
-    items = [builder.bitcast(one, ir.VectorType(item, count * given.count)) for one in values]
-    made = []
+def _call(builder: Any, instruction: Instruction, item: Any, *values: Any) -> Any:
+    """Apply an instruction to vectors of sixteen words, as items of type `item`, one register's width at a time."""
+    bits, count = instruction.size * 8, CACHE_LINE // instruction.size
+    kind, part = (
+        ir.VectorType(instruction.kind, bits // instruction.kind.width),
+        ir.VectorType(item, bits // item.width),
+    )
+    function = function_of(builder, ir.FunctionType(kind, [part] * len(values)), instruction.name)
+    items = [builder.bitcast(one, ir.VectorType(item, count * part.count)) for one in values]
+    results = []
     for piece in range(count):
-        places = range(piece * given.count, (piece + 1) * given.count)
-        made.append(builder.call(call, [_picked(builder, one, places) for one in items]))
-    while len(made) > 1:
-        pairs = zip(made[::2], made[1::2], strict=True)
-        made = [_picked(builder, one, range(2 * one.type.count), other) for one, other in pairs]
-    return made[0]
+        places = range(piece * part.count, (piece + 1) * part.count)
+        results.append(builder.call(function, [_pick(builder, one, places) for one in items]))
+    while len(results) > 1:
+        pairs = zip(results[::2], results[1::2], strict=True)
+        results = [_pick(builder, one, range(2 * one.type.count), other) for one, other in pairs]
+    return results[0]
 
 
-def _picked(builder: Any, value: Any, places: Any, behind: Any = None) -> Any:
-    """The items at some places of a vector, or of two."""
+def _pick(builder: Any, value: Any, places: Any, second: Any = None) -> Any:
+    """Items at `places` of a vector, or of two vectors counted one after the other."""
     mask = ir.Constant(ir.VectorType(WORD, len(places)), list(places))
-    return builder.shuffle_vector(value, behind or ir.Constant(value.type, ir.Undefined), mask)
+    return builder.shuffle_vector(value, second or ir.Constant(value.type, ir.Undefined), mask)

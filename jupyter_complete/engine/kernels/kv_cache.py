@@ -1,4 +1,4 @@
-"""The KV cache of the compiled step: keys and values where its loops read them in memory's order."""
+"""The KV cache of the compiled step: keys and values in the order in which its loops read them."""
 
 from __future__ import annotations
 
@@ -7,70 +7,76 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .attention import SPAN
-from .llvm_vectors import ROWS
+from .attention import SPAN, CacheArrays
+from .sizes import ROWS
 
-FIRST = 256  # positions a new cache has room for
+FIRST_POSITIONS = 256  # positions of a new cache
 
 
-class Slots:
-    """Keys and values of S texts of equal length, float32: see local/step. C is doubled when it is full."""
+class KVCache:
+    """Keys and values of S texts of equal length, each in a slot: see CacheArrays. A full cache doubles its positions.
 
-    layers = ()  # nothing here that forgets: any prefix can be gone back to
+    Methods with a counterpart in transformers' DynamicCache behave like it.
+    """
+
+    layers = ()  # no layer that loses positions: the cache can be cropped to any prefix
 
     def __init__(self, layers: int, kv_heads: int, head_size: int, slots: int = 1) -> None:
         self.length = 0
-        self.keys = np.zeros((layers, slots, kv_heads, FIRST // ROWS, head_size, ROWS), np.float32)
-        self.values = np.zeros((layers, slots, kv_heads, filled(head_size) // ROWS, FIRST, ROWS), np.float32)
+        keys = np.zeros((layers, slots, kv_heads, FIRST_POSITIONS // ROWS, head_size, ROWS), np.float32)
+        values = np.zeros((layers, slots, kv_heads, pad(head_size) // ROWS, FIRST_POSITIONS, ROWS), np.float32)
+        self.arrays = CacheArrays(keys, values)
 
     @property
     def room(self) -> int:
-        return self.values.shape[4]
+        """Positions that a slot has room for."""
+        return int(self.arrays.values.shape[4])
 
     @property
     def nbytes(self) -> int:
-        return int(self.keys.nbytes + self.values.nbytes)
+        return int(self.arrays.keys.nbytes + self.arrays.values.nbytes)
 
     def get_seq_length(self) -> int:
         return self.length
 
     def crop(self, tokens: int) -> None:
-        """Take the last -tokens out, as DynamicCache does."""
+        """Remove the last -tokens positions; `tokens` is negative, as DynamicCache has it."""
         self.length += tokens
 
-    def fork(self, tokens: int) -> Slots:
-        """A copy of the first tokens."""
+    def fork(self, tokens: int) -> KVCache:
+        """Return a copy of the first `tokens` positions."""
         room = -(-max(tokens, 1) // SPAN) * SPAN
         made = copy.copy(self)
         made.length = tokens
-        made.keys = self.keys[:, :, :, : room // ROWS].copy()
-        made.values = self.values[:, :, :, :, :room].copy()
+        keys, values = self.arrays
+        made.arrays = CacheArrays(keys[:, :, :, : room // ROWS].copy(), values[:, :, :, :, :room].copy())
         return made
 
-    def begin(self, slot: int, other: Slots, tokens: int) -> None:
-        """Have a slot hold the first tokens of a cache of one text."""
-        keys, values = -(-tokens // ROWS), tokens
-        self.keys[:, slot, :, :keys] = other.keys[:, 0, :, :keys]
-        self.values[:, slot, :, :, :values] = other.values[:, 0, :, :, :values]
+    def begin(self, slot: int, other: KVCache, tokens: int) -> None:
+        """Copy the first `tokens` positions of a cache of one text into a slot."""
+        blocks = -(-tokens // ROWS)
+        self.arrays.keys[:, slot, :, :blocks] = other.arrays.keys[:, 0, :, :blocks]
+        self.arrays.values[:, slot, :, :, :tokens] = other.arrays.values[:, 0, :, :, :tokens]
 
     def reserve(self, positions: int) -> None:
-        """Make room for `positions` in all."""
+        """Make room for `positions` positions in all."""
         if positions > self.room:
-            grown = -(-max(positions, 2 * self.room) // SPAN) * SPAN - self.room
-            self.keys, self.values = _longer(self.keys, 3, grown // ROWS), _longer(self.values, 4, grown)
+            more = -(-max(positions, 2 * self.room) // SPAN) * SPAN - self.room
+            keys, values = self.arrays
+            self.arrays = CacheArrays(_extend(keys, 3, more // ROWS), _extend(values, 4, more))
 
     def select(self, rows: Sequence[int]) -> None:
-        self.keys, self.values = self.keys[:, list(rows)], self.values[:, list(rows)]
-        self.keys, self.values = np.ascontiguousarray(self.keys), np.ascontiguousarray(self.values)
+        """Keep the slots `rows` only, in that order; a slot may occur more than once."""
+        self.arrays = CacheArrays(*(np.ascontiguousarray(array[:, list(rows)]) for array in self.arrays))
 
 
-def filled(size: int) -> int:
-    """A size filled up to whole tiles."""
+def pad(size: int) -> int:
+    """Round a size up to whole tiles."""
     return -(-size // ROWS) * ROWS
 
 
-def _longer(array: np.ndarray, axis: int, more: int) -> np.ndarray:
-    """With `more` zeros at the end of an axis, which take memory once they are written over."""
+def _extend(array: np.ndarray, axis: int, more: int) -> np.ndarray:
+    """Append `more` zeros along an axis. The zeros take no memory until they are overwritten."""
     made = np.zeros([size + more * (one == axis) for one, size in enumerate(array.shape)], array.dtype)
     made[(slice(None),) * axis + (slice(array.shape[axis]),)] = array
     return made

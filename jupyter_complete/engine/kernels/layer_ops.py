@@ -1,32 +1,43 @@
-"""The arithmetic of a decoding step, compiled by numba: norms, activations, matrices shared out among threads.
+"""The arithmetic of a transformer layer, compiled by numba: norms, activations, and matrices shared among threads.
 
-Slicing an array inside a loop would count references, which threads contend for: the hot loops only index, by unsigned
-numbers where an offset is added, for places that might be counted from an array's end do not become vector code.
+Slicing an array inside a loop would count references, which threads contend for, so hot loops only index. An index
+with an added offset is unsigned, because LLVM does not vectorise indices that might count from an array's end.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from .atomics import LINE, fetch_add, load, meet, store
-from .llvm_vectors import FAST, ROWS, stack_aligned
-from .matmat import BATCH, multiply, unpack
-from .matvec import times
-from .round_vectors import round_off
+from .llvm_vectors import FAST, aligned_stack
+from .matmat import BATCH, multiply_batch, unpack
+from .matvec import Vector, multiply_few
+from .round_vectors import Lane, round_vector
+from .share import claim
+from .sizes import ROWS
 
-PIECE = 24  # whole batches of vectors: threads that round off to the same one would wait for each other's cache lines
-MET, GO, TOKENS, WORK = 0, LINE, 2 * LINE, 3 * LINE  # places in a team's words; from WORK on the counters of work
-COUNTERS = 3  # of each thread: regions take them in turn, so that one is free to be set back while the next is used
-PARTS = 32  # parts that a thread's stretch of a region is taken in, at most
+# Vectors that a thread rounds at a time: whole batches, because threads that round vectors of one batch would wait for
+# each other's cache lines.
+ROUNDED_AT_ONCE = 24
+
+
+class Norm(NamedTuple):
+    """The RMS norms of one layer."""
+
+    weights: Any  # float32 [L, kinds, H]
+    layer: Any  # int
+    epsilon: float
+    sandwich: bool  # whether a branch is normalised before it is added, too
 
 
 @intrinsic
 def _as_float(typing: Any, bits: Any) -> Any:
+    """The float32 that has these bits."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.bitcast(args[0], context.get_value_type(types.float32))
 
@@ -35,7 +46,7 @@ def _as_float(typing: Any, bits: Any) -> Any:
 
 @njit(**FAST, inline="always")
 def exp(x: float) -> float:
-    """e**x in float32, to 2 units in the last place; written out so that a loop of it becomes vector code."""
+    """e**x in float32, to 2 units in the last place (Cephes' expf). It is written out so that loops of it vectorise."""
     x = min(max(x, np.float32(-87.0)), np.float32(88.0))
     n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     f = x - n * np.float32(0.693359375) - n * np.float32(-2.12194440e-4)
@@ -51,13 +62,14 @@ def exp(x: float) -> float:
 
 @njit(**FAST, inline="always")
 def tanh(x: float) -> float:
+    """The hyperbolic tangent in float32, by exp."""
     e = exp(np.float32(2.0) * min(max(x, np.float32(-15.0)), np.float32(15.0)))
     return (e - np.float32(1.0)) / (e + np.float32(1.0))
 
 
 @njit(**FAST, inline="always")
-def act(a: float, gelu: bool) -> float:
-    """SiLU, or GELU in its tanh form."""
+def activate(a: float, gelu: bool) -> float:
+    """The activation of a gate: GELU in its tanh form, or SiLU."""
     if gelu:
         t = tanh(np.float32(0.7978845608) * (a + np.float32(0.044715) * a * a * a))
         return np.float32(0.5) * a * (np.float32(1.0) + t)
@@ -65,142 +77,106 @@ def act(a: float, gelu: bool) -> float:
 
 
 @njit(**FAST)
-def norm(x: Any, m: int, at: int, weights: Any, layer: int, kind: int, epsilon: float, y: Any, n: int, to: int) -> None:
-    """y[n, to..] = x[m, at..] / sqrt(mean(x²) + ε) · weights[layer, kind]."""
-    size, begin, target = weights.shape[2], np.uint64(at), np.uint64(to)
-    total = np.float32(0.0)
-    for k in range(size):
-        total += x[m, begin + np.uint64(k)] * x[m, begin + np.uint64(k)]
-    factor = np.float32(1.0 / math.sqrt(total / size + epsilon))
-    for k in range(size):
-        y[n, target + np.uint64(k)] = x[m, begin + np.uint64(k)] * factor * weights[layer, kind, k]
+def cap_logits(logits: Any, row: int, cap: float) -> None:
+    """logits[row] = tanh(logits[row] / cap) · cap: the soft cap of Gemma 2."""
+    for r in range(logits.shape[1]):
+        logits[row, r] = tanh(logits[row, r] / cap) * cap
 
 
 @njit(**FAST)
-def add(norms: Any, shape: Any, branch: Any, m: int, layer: int, kind: int, row: Any, rank: int, x: Any) -> None:
-    """x[m] += branch[m], normed first where the model does that; row[rank] is room for it."""
-    if shape.sandwich:
-        norm(branch, m, 0, norms, layer, kind, shape.epsilon, row, rank, 0)
+def normalise(x: Any, norm: Any, kind: int, y: Any) -> None:
+    """y = x / sqrt(mean(x²) + ε) · norm.weights[layer, kind], for Vectors x and y: the RMS norm."""
+    size, begin, target = norm.weights.shape[2], np.uint64(x.first), np.uint64(y.first)
+    total = np.float32(0.0)
+    for k in range(size):
+        total += x.array[x.row, begin + np.uint64(k)] * x.array[x.row, begin + np.uint64(k)]
+    factor = np.float32(1.0 / math.sqrt(total / size + norm.epsilon))
+    for k in range(size):
+        normed = x.array[x.row, begin + np.uint64(k)] * factor * norm.weights[norm.layer, kind, k]
+        y.array[y.row, target + np.uint64(k)] = normed
+
+
+@njit(**FAST)
+def add_branch(x: Any, m: int, branch: Any, norm: Any, kind: int, room: Any) -> None:
+    """x[m] += branch[m]; in a sandwich model the branch is normalised first, in the Vector `room`."""
+    if norm.sandwich:
+        normalise(Vector(branch, m, np.int64(0)), norm, kind, room)
         for k in range(x.shape[1]):
-            x[m, k] += row[rank, k]
+            x[m, k] += room.array[room.row, k]
     else:
         for k in range(x.shape[1]):
             x[m, k] += branch[m, k]
 
 
 @njit(**FAST)
-def gate(both: Any, m: int, gelu: bool, inner: Any, row: int, at: int) -> None:
-    """inner[row, at..] = act(gate) · up, of which both[m] holds one behind the other."""
-    stack_aligned()
-    up, target = both.shape[1] // 2, np.uint64(at)  # a number that the compiler does not know becomes vector code
+def gate(both: Any, m: int, gelu: bool, inner: Any) -> None:
+    """inner = activate(gate) · up, for a Vector `inner`; both[m] holds the gate and behind it the up projection."""
+    aligned_stack()
+    # The loop vectorises because its length is unknown to the compiler.
+    up, row, target = both.shape[1] // 2, inner.row, np.uint64(inner.first)
     for r in range(up):
-        inner[row, target + np.uint64(r)] = act(both[m, r], gelu) * both[m, up + r]
+        inner.array[row, target + np.uint64(r)] = activate(both[m, r], gelu) * both[m, up + r]
 
 
 @njit(**FAST)
-def take(words: Any, turn: int, rank: int, team: int, total: int) -> tuple[int, int]:
-    """The next pieces of a region of so many: of the thread's own stretch, then of others'; past the end at the end.
+def round_few(x: Any, matrix: Any, vectors: Any) -> None:
+    """Round x [vectors.count, K] for multiply_few, one vector behind the other."""
+    zero, one = np.int64(0), np.int64(1)
+    for m in range(vectors.count):
+        round_vector(x, m, matrix, vectors.rounded, Lane(vectors.first + m * matrix.groups, one, zero))
 
-    Its own come in their order, so that memory is read in its order, and are counted where no other thread writes
-    before it is done with its own. `turn` says which of the counters serves the region.
+
+@njit(**FAST)
+def project(share: Any, turn: int, matrix: Any, x: Any, vectors: Any, y: Any) -> None:
+    """y [M, R] = x [M, K] times all rows of a matrix, shared among the threads.
+
+    Each thread rounds x for itself, into its own `vectors`.
     """
-    for step in range(team):
-        whose = (rank + step) % team
-        begin, end = whose * total // team, (whose + 1) * total // team
-        counter = WORK + (COUNTERS * whose + turn) * LINE
-        if begin + load(words, counter) < end:
-            size = max((end - begin) // PARTS, 1)
-            first = begin + fetch_add(words, counter, size)
-            if first < end:
-                return first, min(first + size, end)
-    return total, total
-
-
-@njit(**FAST)
-def part(words: Any, turn: int, rank: int, team: int) -> None:
-    """Meet at the end of a region, and set the counter back that served it; the next region takes another one."""
-    if team > 1:  # one thread alone must not move the count of those that meet
-        meet(words, MET, team)
-    store(words, WORK + (COUNTERS * rank + turn) * LINE, 0)
-
-
-@njit(**FAST)
-def round_off_all(x: Any, tokens: int, matrix: Any, r: Any, begin: int) -> None:
-    """The vectors x [tokens, K] for `times`, from group `begin` on."""
-    for m in range(tokens):
-        round_off(x, m, matrix.groups, matrix.bits, r, begin + m * matrix.groups, 1, 0)
-
-
-@njit(**FAST)
-def project(
-    words: Any,
-    turn: int,
-    rank: int,
-    team: int,
-    matrix: Any,
-    layer: int,
-    x: Any,
-    tokens: int,
-    r: Any,
-    begin: int,
-    y: Any,
-) -> None:
-    """All rows of a matrix times x, shared out among the threads; each rounds x off for itself, from `begin` on."""
-    round_off_all(x, tokens, matrix, r, begin)
-    first, last = take(words, turn, rank, team, matrix.tiles)
+    round_few(x, matrix, vectors)
+    zero = np.int64(0)
+    first, last = claim(share, turn, matrix.tiles)
     while first < matrix.tiles:
         for tile in range(first, last):
-            times(matrix, layer, tile, r, begin, tokens, y, tile * ROWS)
-        first, last = take(words, turn, rank, team, matrix.tiles)
+            multiply_few(matrix, tile, vectors, Vector(y, zero, tile * ROWS))
+        first, last = claim(share, turn, matrix.tiles)
 
 
 @njit(**FAST)
-def round_many(words: Any, turn: int, rank: int, team: int, x: Any, matrix: Any, vectors: Any, tokens: int) -> None:
-    pieces = (tokens + PIECE - 1) // PIECE
-    first, last = take(words, turn, rank, team, pieces)
-    while first < pieces:
-        for m in range(first * PIECE, min(last * PIECE, tokens)):
-            round_in_batch(x, m, matrix, vectors, m)
-        first, last = take(words, turn, rank, team, pieces)
+def round_many(share: Any, turn: int, x: Any, matrix: Any, rounded: Any, count: int) -> None:
+    """Round x [count, K] for project_many, shared among the threads."""
+    blocks = (count + ROUNDED_AT_ONCE - 1) // ROUNDED_AT_ONCE
+    first, last = claim(share, turn, blocks)
+    while first < blocks:
+        for m in range(first * ROUNDED_AT_ONCE, min(last * ROUNDED_AT_ONCE, count)):
+            round_in_batch(x, m, matrix, rounded, m)
+        first, last = claim(share, turn, blocks)
 
 
 @njit(**FAST)
-def round_in_batch(x: Any, row: int, matrix: Any, r: Any, m: int) -> None:
-    """Have a row of x as vector m of those that a matrix is multiplied with."""
-    first = m // BATCH * BATCH * matrix.groups
-    round_off(x, row, matrix.groups, matrix.bits, r, first, BATCH, m % BATCH)
+def round_in_batch(x: Any, row: int, matrix: Any, rounded: Any, m: int) -> None:
+    """Round x[row] as vector m of those that project_many multiplies: vector m % BATCH of its batch."""
+    lanes = np.int64(BATCH)
+    round_vector(x, row, matrix, rounded, Lane(m // BATCH * BATCH * matrix.groups, lanes, m % BATCH))
 
 
 @njit(**FAST)
-def project_many(
-    words: Any,
-    turn: int,
-    rank: int,
-    team: int,
-    tiles: Any,
-    vectors: Any,
-    matrix: Any,
-    layer: int,
-    tokens: int,
-    y: Any,
-) -> None:
-    """y = the rounded vectors times a matrix, two tiles at a time."""
+def project_many(share: Any, turn: int, matrix: Any, vectors: Any, unpacked: Any, y: Any) -> None:
+    """y [M, R] = `vectors`, rounded in batches, times all rows of a matrix: shared among the threads, by two tiles."""
     pairs = (matrix.tiles + 1) // 2
-    first, last = take(words, turn, rank, team, pairs)
+    first, last = claim(share, turn, pairs)
     while first < pairs:
         for pair in range(first, last):
-            _pair_of_tiles(rank, tiles, vectors, matrix, layer, pair, tokens, y)
-        first, last = take(words, turn, rank, team, pairs)
+            _multiply_pair(share.rank, matrix, pair, vectors, unpacked, y)
+        first, last = claim(share, turn, pairs)
 
 
 @njit(**FAST)
-def _pair_of_tiles(
-    rank: int, tiles: Any, vectors: Any, matrix: Any, layer: int, pair: int, tokens: int, y: Any
-) -> None:
+def _multiply_pair(rank: int, matrix: Any, pair: int, vectors: Any, unpacked: Any, y: Any) -> None:
+    """Multiply tiles 2 · pair and 2 · pair + 1, unpacked into this thread's two slots."""
     count = min(2, matrix.tiles - 2 * pair)
     for one in range(count):
-        unpack(matrix, layer, 2 * pair + one, tiles, 2 * rank + one)
-    for batch in range((tokens + BATCH - 1) // BATCH):
+        unpack(matrix, 2 * pair + one, unpacked, 2 * rank + one)
+    for batch in range((vectors.count + BATCH - 1) // BATCH):
         for one in range(count):
-            at = ROWS * (2 * pair + one)
-            multiply(tiles, 2 * rank + one, matrix.groups, matrix.bits, vectors, batch, y, batch * BATCH, at)
+            target = Vector(y, batch * BATCH, ROWS * (2 * pair + one))
+            multiply_batch(matrix, unpacked, 2 * rank + one, vectors.rounded, batch, target)

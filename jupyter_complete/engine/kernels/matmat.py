@@ -1,4 +1,7 @@
-"""A matrix in tiles times many vectors at once, as reading a prompt needs it: see local/rounding for the vectors."""
+"""A matrix in tiles times many vectors at once, which reading a prompt needs. See round_vectors.py for the vectors.
+
+A tile is unpacked once, and then multiplied with batch after batch of vectors.
+"""
 
 from __future__ import annotations
 
@@ -7,170 +10,126 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from . import symbols
-from .dot import OF_BIT, dot, nothing, whole
-from .llvm_vectors import (
-    FAST,
-    FLOATS,
-    INDEX,
-    MANY,
-    ROWS,
-    WORDS,
-    ZERO,
-    aligned,
-    each,
-    everywhere,
-    fma,
-    load,
-    store,
-    zeros,
-)
-from .matvec import TileReader
-from .round_vectors import BITS, WIDEST
-from .symbols import Kernel, at
+from .dot import WORDS_PER_BIT
+from .llvm_vectors import AVX512, FAST, FLOATS, INDEX, WORDS, align_stack, load, pointers, store, zeros
+from .matvec import TILE, Sums, TileReader, first_item
+from .round_vectors import GROUP_WORDS, each_width
+from .sizes import ROWS
+from .symbols import Kernel, at, emitter
 
-# vectors that share a pass over a tile: as many as there are registers for their sums
-BATCH, AT_ONCE = (12, 4) if MANY else (6, 2)  # and words of columns in a turn of the loop
+# BATCH vectors share a pass over a tile, as many as there are registers for their sums; UNROLL columns are one turn.
+BATCH, UNROLL = (12, 4) if AVX512 else (6, 2)
 
 
 class Unpacked(NamedTuple):
-    """Tiles of one matrix with their columns as vectors have them, a row for each."""
+    """Tiles of one matrix with their columns as vectors store them: one row of each array for each tile."""
 
-    words: Any  # int32 [tiles, G · 16 · 16], or half of that at 4 bits
+    words: Any  # int32 [tiles, G · 16 · 16], of which 4 bits use half
     scale: Any  # float32 [tiles, G · 16]
-    low: Any
+    low: Any  # float32 [tiles, G · 16]
 
 
-def unpacked(tiles: int, groups: int) -> Unpacked:
-    """Room for so many tiles of at most so many groups."""
-    words = zeros(tiles, groups * WIDEST * ROWS, dtype=np.int32)
+def unpacked_for(tiles: int, groups: int) -> Unpacked:
+    """Return room for `tiles` tiles of at most `groups` groups."""
+    words = zeros(tiles, groups * GROUP_WORDS * ROWS, dtype=np.int32)
     return Unpacked(words, zeros(tiles, groups * ROWS), zeros(tiles, groups * ROWS))
 
 
 @njit(**FAST)
-def unpack(matrix: Any, layer: int, tile: int, u: Any, one: int) -> None:
-    """Have a tile as row `one` of the unpacked."""
-    first = (layer * matrix.tiles + tile) * matrix.groups * ROWS
+def unpack(matrix: Any, tile: int, unpacked: Any, slot: int) -> None:
+    """Unpack a tile into row `slot` of `unpacked`."""
+    first = first_item(matrix, tile)
     _unpack_linked(
         at(matrix.words, first * matrix.bits),
         at(matrix.scale, first),
         at(matrix.low, first if matrix.bits == 4 else 0),
         matrix.groups,
         matrix.bits,
-        at(u.words, one * u.words.shape[1]),
-        at(u.scale, one * u.scale.shape[1]),
-        at(u.low, one * u.low.shape[1]),
+        at(unpacked.words, slot * unpacked.words.shape[1]),
+        at(unpacked.scale, slot * unpacked.scale.shape[1]),
+        at(unpacked.low, slot * unpacked.low.shape[1]),
     )
 
 
 @njit(**FAST)
-def multiply(u: Any, one: int, groups: int, bits: int, r: Any, batch: int, y: Any, row: int, place: int) -> None:
-    """y[row + i, place..place + 15] = the unpacked tile's rows times vector i of a batch."""
-    first = batch * groups * BATCH
-    _multiply_linked(
-        groups,
-        bits,
-        at(u.words, one * u.words.shape[1]),
-        at(u.scale, one * u.scale.shape[1]),
-        at(u.low, one * u.low.shape[1]),
-        at(r.words, first * OF_BIT * bits),
-        at(r.scale, first),
-        at(r.sums, first),
-        at(y, row * y.shape[1] + place),
-        y.shape[1],
+def multiply_batch(matrix: Any, unpacked: Any, slot: int, rounded: Any, batch: int, y: Any) -> None:
+    """y.array[y.row + i, y.first..] = the sixteen rows of unpacked tile `slot` times vector i of a batch.
+
+    The tile is one of `matrix`.
+    """
+    first = batch * matrix.groups * BATCH
+    _multiply_batch_linked(
+        matrix.groups,
+        matrix.bits,
+        at(unpacked.words, slot * unpacked.words.shape[1]),
+        at(unpacked.scale, slot * unpacked.scale.shape[1]),
+        at(unpacked.low, slot * unpacked.low.shape[1]),
+        at(rounded.words, first * WORDS_PER_BIT * matrix.bits),
+        at(rounded.scale, first),
+        at(rounded.sums, first),
+        at(y.array, y.row * y.array.shape[1] + y.first),
+        y.array.shape[1],
     )
 
 
-def _emit_products(builder: Any, groups: Any, bits: int, tile: list[Any], vectors: list[list[Any]]) -> None:
-    """y = Σ_g d · d_x · Σ_k q · q_x, and + m · Σ_k x̂ at 4 bits; `tile` and `vectors` are pointers."""
+def _emit_tile(builder: Any, groups: Any, bits: int, tile: list[Any], vectors: list[list[Any]]) -> None:
+    """Multiply an unpacked tile; `tile` and `vectors` are pointers to words, scales and lows, or sums, and results."""
     words, scales, lows = tile
     xs, x_scales, x_sums, ys = vectors
-    totals = [cgutils.alloca_once_value(builder, ZERO) for _ in ys]
-    dots, of_group = [cgutils.alloca_once_value(builder, nothing(bits)) for _ in ys], OF_BIT * bits
+    sums, of_group = Sums(builder, bits, len(ys)), WORDS_PER_BIT * bits
     with cgutils.for_range(builder, groups) as loop:
-        for one in dots:
-            builder.store(nothing(bits), one)
+        sums.begin_group()
         begin = builder.mul(loop.index, INDEX(of_group))
-        with cgutils.for_range(builder, INDEX(of_group // AT_ONCE)) as turn:
-            for one_of in range(AT_ONCE):
-                p = builder.add(begin, builder.add(builder.mul(turn.index, INDEX(AT_ONCE)), INDEX(one_of)))
+        with cgutils.for_range(builder, INDEX(of_group // UNROLL)) as turn:
+            for part in range(UNROLL):
+                p = builder.add(begin, builder.add(builder.mul(turn.index, INDEX(UNROLL)), INDEX(part)))
                 w = load(builder, builder.gep(words, [builder.mul(p, INDEX(ROWS))]), WORDS)
                 place = builder.mul(p, INDEX(BATCH))
-                for x, one in zip(xs, dots, strict=True):
-                    word = everywhere(builder, builder.gep(x, [place]))
-                    builder.store(dot(builder, builder.load(one), w, word, bits), one)
-        of_rows = builder.mul(loop.index, INDEX(ROWS))
-        scale, begin = load(builder, builder.gep(scales, [of_rows]), FLOATS), builder.mul(loop.index, INDEX(BATCH))
-        least = load(builder, builder.gep(lows, [of_rows]), FLOATS) if bits == 4 else None
-        for total, one, x_scale, x_sum in zip(totals, dots, x_scales, x_sums, strict=True):
-            factor = everywhere(builder, builder.gep(x_scale, [begin]))
-            value = builder.fmul(builder.sitofp(whole(builder, builder.load(one)), FLOATS), factor)
-            value = fma(builder, value, scale, builder.load(total))
-            if least is not None:
-                value = fma(builder, least, everywhere(builder, builder.gep(x_sum, [begin])), value)
-            builder.store(value, total)
-    for total, y in zip(totals, ys, strict=True):
-        store(builder, builder.load(total), y)
+                for vector, x in enumerate(xs):
+                    sums.add(vector, w, builder.gep(x, [place]))
+        rows = builder.mul(loop.index, INDEX(ROWS))
+        scale, begin = load(builder, builder.gep(scales, [rows]), FLOATS), builder.mul(loop.index, INDEX(BATCH))
+        low = load(builder, builder.gep(lows, [rows]), FLOATS) if bits == 4 else None
+        sums.end_group(scale, low, x_scales, x_sums, begin)
+    sums.write(ys)
 
 
-@intrinsic
-def _products(
-    typing: Any,
-    groups: Any,
-    bits: Any,
-    words: Any,
-    scale: Any,
-    low: Any,
-    x: Any,
-    x_scale: Any,
-    x_sums: Any,
-    y: Any,
-    y_step: Any,
-) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        aligned(builder)
-        groups, bits, words, scale, low, *vectors, y, y_step = args
-        each_of = [each(builder, first, INDEX(1), BATCH) for first in vectors]
-        for width in BITS:
-            with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                tile, ys = [words, scale, low], each(builder, y, y_step, BATCH)
-                _emit_products(builder, groups, width, tile, [*each_of, ys])
-        return context.get_dummy_value()
-
-    return types.void(*_MULTIPLY), generate
+@emitter
+def _emit_batch(builder: Any, *args: Any) -> None:
+    """Multiply by the loop for the tile's bits; the arguments are those of _multiply_batch."""
+    align_stack(builder)
+    groups, bits, words, scale, low, *vectors, y, y_step = args
+    of_vectors = [pointers(builder, first, INDEX(1), BATCH) for first in vectors]
+    for width in each_width(builder, bits):
+        ys = pointers(builder, y, y_step, BATCH)
+        _emit_tile(builder, groups, width, [words, scale, low], [*of_vectors, ys])
 
 
-@intrinsic
-def _as_columns(
-    typing: Any, words: Any, scale: Any, low: Any, groups: Any, bits: Any, columns: Any, scales: Any, lows: Any
-) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        words, scale, low, groups, bits, columns, scales, lows = args
-        for width in BITS:
-            with builder.if_then(builder.icmp_signed("==", bits, INDEX(width))):
-                tile = TileReader(builder, words, scale, low, width)
-                with cgutils.for_range(builder, groups) as loop:
-                    place = builder.mul(loop.index, INDEX(ROWS))
-                    store(builder, tile.scale(loop.index), builder.gep(scales, [place]))
-                    if width == 4:
-                        store(builder, tile.low(loop.index), builder.gep(lows, [place]))
-                    first = builder.gep(columns, [builder.mul(place, INDEX(OF_BIT * width))])
-                    of_group = tile.words(loop.index)
-                    each_of = (one for word in range(width) for one in tile.columns(of_group, INDEX(word)))
-                    for at_word, one in enumerate(each_of):
-                        store(builder, one, builder.gep(first, [INDEX(at_word * ROWS)]))
-        return context.get_dummy_value()
-
-    return types.void(*_UNPACK), generate
+@emitter
+def _emit_unpack(builder: Any, *args: Any) -> None:
+    """Unpack a tile, group by group; the arguments are those of _unpack."""
+    words, scale, low, groups, bits, columns, scales, lows = args
+    for width in each_width(builder, bits):
+        tile = TileReader(builder, words, scale, low, width)
+        with cgutils.for_range(builder, groups) as loop:
+            place = builder.mul(loop.index, INDEX(ROWS))
+            store(builder, tile.scale(loop.index), builder.gep(scales, [place]))
+            if width == 4:
+                store(builder, tile.low(loop.index), builder.gep(lows, [place]))
+            first = builder.gep(columns, [builder.mul(place, INDEX(WORDS_PER_BIT * width))])
+            of_group = tile.words(loop.index)
+            halves = (half for word in range(width) for half in tile.columns(of_group, INDEX(word)))
+            for index, half in enumerate(halves):
+                store(builder, half, builder.gep(first, [INDEX(index * ROWS)]))
 
 
 def _unpack(words: Any, scale: Any, low: Any, groups: int, bits: int, columns: Any, scales: Any, lows: Any) -> None:
-    _as_columns(words, scale, low, groups, bits, columns, scales, lows)
+    _emit_unpack((words, scale, low, groups, bits, columns, scales, lows))
 
 
-def _multiply(
+def _multiply_batch(
     groups: int,
     bits: int,
     words: Any,
@@ -182,11 +141,10 @@ def _multiply(
     y: Any,
     y_step: int,
 ) -> None:
-    _products(groups, bits, words, scale, low, x, x_scale, x_sums, y, y_step)
+    _emit_batch((groups, bits, words, scale, low, x, x_scale, x_sums, y, y_step))
 
 
-_ROOM = (symbols.INTS, symbols.FLOATS, symbols.FLOATS)
-_UNPACK = (symbols.INTS, symbols.SHORTS, symbols.SHORTS, types.intp, types.intp, *_ROOM)
-_MULTIPLY = (types.intp, types.intp, *_ROOM, *_ROOM, symbols.FLOATS, types.intp)
-KERNELS = (Kernel(_unpack, *_UNPACK), Kernel(_multiply, *_MULTIPLY))
-_unpack_linked, _multiply_linked = (kernel.symbol for kernel in KERNELS)
+_FLOAT_TILE = (symbols.INTS, symbols.FLOATS, symbols.FLOATS)
+_BATCH = (types.intp, types.intp, *_FLOAT_TILE, *_FLOAT_TILE, symbols.FLOATS, types.intp)
+KERNELS = (Kernel(_unpack, *TILE, *_FLOAT_TILE), Kernel(_multiply_batch, *_BATCH))
+_unpack_linked, _multiply_batch_linked = (kernel.symbol for kernel in KERNELS)

@@ -1,8 +1,7 @@
-"""The pass over many tokens as one compiled function, run by a team of threads at once: of a prompt, or of several
-texts.
+"""A pass over many tokens as one compiled function, which a team of threads runs together: a prompt, or several texts.
 
-It computes what a step does (see local/step, whose letters are used here), with every matrix read once for all T
-tokens. The threads share out tiles and tokens by counters.
+It computes what a decoding step computes (see decode_step.py, whose letters are used here), and reads every matrix once
+for all T tokens. The threads claim tiles and tokens by counters.
 """
 
 from __future__ import annotations
@@ -12,209 +11,214 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .atomics import LINE, load, store
-from .attention import SPAN, Room, Tokens, attend_many, prepare
+from .atomics import load, store
+from .attention import PIECE_TOKENS, SPAN, Layer, Pass, Piece, PieceScratch, Tokens, attend_piece, prepare
 from .disk_cache import compiled
 from .layer_ops import (
-    COUNTERS,
-    GO,
-    PIECE,
-    WORK,
-    add,
+    ROUNDED_AT_ONCE,
+    Norm,
+    add_branch,
+    cap_logits,
     gate,
-    norm,
-    part,
+    normalise,
     project_many,
     round_in_batch,
     round_many,
-    take,
-    tanh,
 )
-from .llvm_vectors import FAST, ROWS, zeros
-from .matmat import BATCH, Unpacked, multiply, unpack, unpacked
-from .matvec import row_of
-from .round_vectors import GROUP, Rounded, rounded
+from .llvm_vectors import FAST, zeros
+from .matmat import BATCH, Unpacked, multiply_batch, unpack, unpacked_for
+from .matvec import Vector, of_layer, row_of
+from .round_vectors import Rounded, Vectors, rounded_for
+from .share import GO, barrier, claim
+from .sizes import GROUP, ROWS
 
-LAST = 2  # the counter of a layer's last region
-ENDED = GO  # the place that says so: no steps are called for here
-AT_ONCE = 8  # tokens that share a pass over keys and values
+LAST_TURN = 2  # the work counter of a layer's last region
+HALTED = GO  # the counter that is 1 once a pass was halted: nothing else uses it here
 
 
 class Page(NamedTuple):
-    """What the pass writes, for T tokens filled up to whole batches, and N threads."""
+    """What a pass writes, for T tokens padded to whole batches, and N threads."""
 
-    words: Any  # int64: where the threads meet, and the counters of shared-out work
     tokens: Tokens
-    firsts: Any  # int64 [T + 1], where each piece begins: tokens that attend together, at most 8 in a row of one text
+    firsts: Any  # int64 [T + 1], where each attention.Piece begins
     x: Any  # float32 [T, H], the residual stream
-    branch: Any  # [T, H], what attention or the MLP adds
+    branch: Any  # [T, H], the output of attention or of the MLP
     inner: Any  # [T, I]
-    row: Any  # [N, H], filled up to whole groups, as the next
-    mixed: Any  # [N, 8, A D]
-    room: Room
-    both: Any  # [N, BATCH, 32], a tile of gate and one of up
-    rounded: Rounded  # which every matrix reads
-    tiles: Unpacked  # two for every thread
+    row: Any  # [N, H], padded to whole groups
+    attention: PieceScratch
+    both: Any  # [N, BATCH, 32], a tile of gate and a tile of up
+    rounded: Rounded  # the input of the next matrix
+    unpacked: Unpacked  # two tiles for each thread
+
+
+class Job(NamedTuple):
+    """The tokens of a pass, the number of pieces they attend in, and the logits to compute: of the last `outputs`."""
+
+    batch: Pass
+    pieces: int
+    outputs: int
+    logits: Any  # float32 [outputs padded to whole batches, V]
 
 
 @njit(**FAST, inline="always")
-def _gated(w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: int, tokens: int) -> None:
-    """inner = act(gate) · up: a tile of gate rows and the tile of their up rows follow each other."""
-    pairs = w.gate_up.tiles // 2
-    first, last = take(s.words, turn, rank, team, pairs)
+def _vectors(page: Any, count: int) -> Any:
+    """The first `count` rounded vectors."""
+    return Vectors(page.rounded, np.int64(0), count)
+
+
+@njit(**FAST, inline="always")
+def _gate_up(model: Any, page: Any, share: Any, turn: int, layer: int, count: int) -> None:
+    """inner = activate(gate) · up: a tile of gate rows and the tile of their up rows are neighbours."""
+    matrix = of_layer(model.weights.gate_up, layer)
+    pairs = matrix.tiles // 2
+    first, last = claim(share, turn, pairs)
     while first < pairs:
         for pair in range(first, last):
-            _gated_pair(w.gate_up, shape.gelu, s, rank, layer, pair, tokens)
-        first, last = take(s.words, turn, rank, team, pairs)
+            _gate_up_pair(matrix, model.shape.gelu, page, share.rank, pair, count)
+        first, last = claim(share, turn, pairs)
 
 
 @njit(**FAST, inline="always")
-def _gated_pair(matrix: Any, gelu: bool, s: Any, rank: int, layer: int, pair: int, tokens: int) -> None:
-    both = s.both[rank]
+def _gate_up_pair(matrix: Any, gelu: bool, page: Any, rank: int, pair: int, count: int) -> None:
+    """inner[:, 16 · pair..] for all tokens."""
+    both, zero = page.both[rank], np.int64(0)
     for up in range(2):
-        unpack(matrix, layer, 2 * pair + up, s.tiles, 2 * rank + up)
-    for batch in range((tokens + BATCH - 1) // BATCH):
+        unpack(matrix, 2 * pair + up, page.unpacked, 2 * rank + up)
+    for batch in range((count + BATCH - 1) // BATCH):
         for up in range(2):
-            multiply(s.tiles, 2 * rank + up, matrix.groups, matrix.bits, s.rounded, batch, both, 0, ROWS * up)
+            multiply_batch(matrix, page.unpacked, 2 * rank + up, page.rounded, batch, Vector(both, zero, ROWS * up))
         for m in range(BATCH):
-            gate(both, m, gelu, s.inner, batch * BATCH + m, pair * ROWS)
+            gate(both, m, gelu, Vector(page.inner, batch * BATCH + m, pair * ROWS))
 
 
 @njit(**FAST, inline="always")
-def _normed(w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: int, kind: int, tokens: int) -> None:
-    """x, with what was added last, normed and rounded: before attention where `kind` is 0, before the MLP where 2."""
-    pieces = (tokens + PIECE - 1) // PIECE
-    first, last = take(s.words, turn, rank, team, pieces)
-    while first < pieces:
-        for m in range(first * PIECE, min(last * PIECE, tokens)):
+def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind: int) -> None:
+    """Complete x with the branch computed last, and round its norm for the next matrix.
+
+    `kind` is 0 before attention and 2 before the MLP, and the region's turn. Before attention of layer 0, x is the
+    embedding.
+    """
+    w, zero, count, turn = model.weights, np.int64(0), job.batch.count, kind
+    room, before = Vector(page.row, share.rank, zero), Norm(norm.weights, norm.layer - 1, norm.epsilon, norm.sandwich)
+    blocks = (count + ROUNDED_AT_ONCE - 1) // ROUNDED_AT_ONCE
+    first, last = claim(share, turn, blocks)
+    while first < blocks:
+        for m in range(first * ROUNDED_AT_ONCE, min(last * ROUNDED_AT_ONCE, count)):
             if kind > 0:
-                add(w.norms, shape, s.branch, m, layer, 1, s.row, rank, s.x)
-            elif layer == 0:
-                row_of(w.embed, s.tokens.ids[m], np.float32(shape.embed_factor), s.x[m])
+                add_branch(page.x, m, page.branch, norm, 1, room)
+            elif norm.layer == 0:
+                row_of(w.embed, page.tokens.ids[m], np.float32(model.shape.embed_factor), page.x[m])
             else:
-                add(w.norms, shape, s.branch, m, layer - 1, 3, s.row, rank, s.x)
-            norm(s.x, m, 0, w.norms, layer, kind, shape.epsilon, s.row, rank, 0)
-            round_in_batch(s.row, rank, w.gate_up if kind > 0 else w.qkv, s.rounded, m)
-        first, last = take(s.words, turn, rank, team, pieces)
+                add_branch(page.x, m, page.branch, before, 3, room)
+            normalise(Vector(page.x, m, zero), norm, kind, room)
+            round_in_batch(page.row, share.rank, w.gate_up if kind > 0 else w.qkv, page.rounded, m)
+        first, last = claim(share, turn, blocks)
 
 
 @njit(**FAST, inline="always")
-def _attended(
-    w: Any, shape: Any, s: Any, turn: int, rank: int, team: int, layer: int, pieces: int, keys: Any, values: Any
-) -> None:
-    """Attention of all tokens, some at a time, rounded for the matrix behind it."""
-    mixed, window = s.mixed[rank], w.heads.window[layer]
-    piece, last = take(s.words, turn, rank, team, pieces)
-    while piece < pieces:
-        for place in range(piece, last):
-            first = s.firsts[pieces - 1 - place]  # those that see most come first: what others take is less and less
-            count = s.firsts[pieces - place] - first
-            attend_many(window, shape, s.tokens, s.room, rank, layer, first, count, keys, values, mixed)
-            for m in range(count):
-                round_in_batch(mixed, m, w.out, s.rounded, first + m)
-        piece, last = take(s.words, turn, rank, team, pieces)
+def _attend(model: Any, page: Any, job: Any, share: Any, turn: int, layer: int) -> None:
+    """Attend from all tokens, a piece at a time, and round the results for the next matrix."""
+    mixed, heads, pieces = page.attention.mixed[share.rank], Layer(model.weights.heads, model.shape, layer), job.pieces
+    first, last = claim(share, turn, pieces)
+    while first < pieces:
+        for item in range(first, last):
+            # Pieces that see most positions come first, so that the work left to claim becomes smaller and smaller.
+            begin = page.firsts[pieces - 1 - item]
+            piece = Piece(begin, page.firsts[pieces - item] - begin)
+            attend_piece(heads, job.batch, page.attention, share.rank, piece)
+            for m in range(piece.count):
+                round_in_batch(mixed, m, model.weights.out, page.rounded, piece.first + m)
+        first, last = claim(share, turn, pieces)
 
 
 @njit(**FAST, inline="always")
-def _layer(
-    w: Any, shape: Any, s: Any, layer: int, rank: int, team: int, tokens: int, pieces: int, keys: Any, values: Any
-) -> None:
-    """A layer but for the end of its last region, where the next one or the head begins."""
-    words = s.words
-    _normed(w, shape, s, 0, rank, team, layer, 0, tokens)
-    part(words, 0, rank, team)
-    project_many(words, 1, rank, team, s.tiles, s.rounded, w.qkv, layer, tokens, s.tokens.qkv)
-    part(words, 1, rank, team)
-    prepare(w.heads, shape, s.tokens, words, 2, rank, team, layer, tokens, keys, values)
-    part(words, 2, rank, team)
-    _attended(w, shape, s, 0, rank, team, layer, pieces, keys, values)
-    part(words, 0, rank, team)
-    project_many(words, 1, rank, team, s.tiles, s.rounded, w.out, layer, tokens, s.branch)
-    part(words, 1, rank, team)
-    _normed(w, shape, s, 2, rank, team, layer, 2, tokens)
-    part(words, 2, rank, team)
-    _gated(w, shape, s, 0, rank, team, layer, tokens)
-    part(words, 0, rank, team)
-    round_many(words, 1, rank, team, s.inner, w.down, s.rounded, tokens)
-    part(words, 1, rank, team)
-    project_many(words, LAST, rank, team, s.tiles, s.rounded, w.down, layer, tokens, s.branch)
+def _layer(model: Any, page: Any, job: Any, share: Any, layer: int) -> None:
+    """One layer without the barrier of its last region, which begins the next layer or the head."""
+    w, shape, count = model.weights, model.shape, job.batch.count
+    norm, vectors = Norm(w.norms, layer, shape.epsilon, shape.sandwich), _vectors(page, count)
+    _normalise_rows(model, page, job, share, norm, 0)
+    barrier(share, 0)
+    project_many(share, 1, of_layer(w.qkv, layer), vectors, page.unpacked, page.tokens.qkv)
+    barrier(share, 1)
+    prepare(Layer(w.heads, shape, layer), job.batch, share, 2)
+    barrier(share, 2)
+    _attend(model, page, job, share, 0, layer)
+    barrier(share, 0)
+    project_many(share, 1, of_layer(w.out, layer), vectors, page.unpacked, page.branch)
+    barrier(share, 1)
+    _normalise_rows(model, page, job, share, norm, 2)
+    barrier(share, 2)
+    _gate_up(model, page, share, 0, layer, count)
+    barrier(share, 0)
+    round_many(share, 1, page.inner, w.down, page.rounded, count)
+    barrier(share, 1)
+    project_many(share, LAST_TURN, of_layer(w.down, layer), vectors, page.unpacked, page.branch)
 
 
 @njit(**FAST, inline="always")
-def _head(w: Any, shape: Any, s: Any, rank: int, team: int, tokens: int, count: int, logits: Any) -> None:
-    """Logits of the last `count` tokens."""
-    layers, row, begin = w.norms.shape[0], s.row, tokens - count
-    first, last = take(s.words, 0, rank, team, count)
+def _head(model: Any, page: Any, job: Any, share: Any) -> None:
+    """The logits of the last job.outputs tokens."""
+    w, shape, zero, count = model.weights, model.shape, np.int64(0), job.outputs
+    room, begin = Vector(page.row, share.rank, zero), job.batch.count - count
+    norm = Norm(w.norms, w.norms.shape[0] - 1, shape.epsilon, shape.sandwich)
+    last_norm = Norm(w.last_norm, zero, shape.epsilon, shape.sandwich)
+    first, last = claim(share, 0, count)
     while first < count:
         for m in range(first, last):
-            add(w.norms, shape, s.branch, begin + m, layers - 1, 3, row, rank, s.x)
-            norm(s.x, begin + m, 0, w.last_norm, 0, 0, shape.epsilon, row, rank, 0)
-            round_in_batch(row, rank, w.head, s.rounded, m)
-        first, last = take(s.words, 0, rank, team, count)
-    part(s.words, 0, rank, team)
-    project_many(s.words, 1, rank, team, s.tiles, s.rounded, w.head, np.int64(0), count, logits)
-    part(s.words, 1, rank, team)
-    for m in range(rank, count if shape.logit_cap > 0 else 0, team):
-        cap = np.float32(shape.logit_cap)
-        for r in range(logits.shape[1]):
-            logits[m, r] = tanh(logits[m, r] / cap) * cap
+            add_branch(page.x, begin + m, page.branch, norm, 3, room)
+            normalise(Vector(page.x, begin + m, zero), last_norm, 0, room)
+            round_in_batch(page.row, share.rank, w.head, page.rounded, m)
+        first, last = claim(share, 0, count)
+    barrier(share, 0)
+    project_many(share, 1, w.head, _vectors(page, count), page.unpacked, job.logits)
+    barrier(share, 1)
+    for m in range(share.rank, count if shape.logit_cap > 0 else 0, share.team):
+        cap_logits(job.logits, m, np.float32(shape.logit_cap))
 
 
 @compiled(**FAST)
-def read(
-    w: Any,
-    shape: Any,
-    s: Any,
-    rank: int,
-    team: int,
-    first: int,
-    last: int,
-    tokens: int,
-    pieces: int,
-    keys: Any,
-    values: Any,
-    count: int,
-    logits: Any,
-) -> None:
-    """One thread's part of layers first to last of a pass; behind the last of all, logits of the last `count` tokens.
+def read(model: Any, page: Any, job: Any, share: Any, first: int, last: int) -> None:
+    """Run layers [first, last) of a pass, as one thread of a team; behind the last layer of all, compute the logits.
 
-    Rank 0 may go layer by layer, the others take part in all of them; where `first` is `last` it ends the pass before
-    its next layer. The tokens, of so many `pieces`, stand at their places and are remembered in their slots of the
-    cache (see step). `logits` are float32 [count filled up to batches, V].
+    Rank 0 may call this layer by layer, while the other ranks run all layers in one call. If `first` equals `last`,
+    rank 0 halts the pass before its next layer (see HALTED). Keys and values of the tokens are written to the cache.
     """
-    if first == last:  # a function of its own for this would be loaded while somebody waits for the stop
-        store(s.words, ENDED, 1)
-        part(s.words, LAST, rank, team)
+    if first == last:  # in this function, because another one would be loaded while a person waits for the stop
+        store(share.counters, HALTED, 1)
+        barrier(share, LAST_TURN)
         return
     for layer in range(first, last):
-        part(s.words, LAST, rank, team)
-        if load(s.words, ENDED):
+        barrier(share, LAST_TURN)
+        if load(share.counters, HALTED):
             return
-        _layer(w, shape, s, layer, rank, team, tokens, pieces, keys, values)
-    if last == w.norms.shape[0]:
-        part(s.words, LAST, rank, team)
-        _head(w, shape, s, rank, team, tokens, count, logits)
-        part(s.words, LAST, rank, team)
+        _layer(model, page, job, share, layer)
+    if last == model.weights.norms.shape[0]:
+        barrier(share, LAST_TURN)
+        _head(model, page, job, share)
+        barrier(share, LAST_TURN)
 
 
-def page(w: Any, shape: Any, tokens: int, team: int) -> Page:
-    """Room for a pass over so many tokens."""
-    hidden, size = w.last_norm.shape[2], shape.head_size
-    filled = -(-tokens // BATCH) * BATCH
+def page_for(model: Any, tokens: int, team: int) -> Page:
+    """Return room for a pass over `tokens` tokens by `team` threads."""
+    w, size = model.weights, model.shape.head_size
+    padded = -(-tokens // BATCH) * BATCH
     groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
     wide = -(-size // ROWS) * ROWS + 2
-    numbers = (zeros(filled, dtype=np.int64) for _ in range(3))
+    numbers = (zeros(padded, dtype=np.int64) for _ in range(3))
     return Page(
-        words=np.zeros(WORK + COUNTERS * team * LINE, np.int64),
-        tokens=Tokens(zeros(filled + 1, ROWS * w.qkv.tiles), *numbers),  # see tiles.plain, which may read one more
-        firsts=zeros(filled + 1, dtype=np.int64),
-        x=zeros(filled, hidden),
-        branch=zeros(filled, ROWS * w.out.tiles),
-        inner=zeros(filled, GROUP * w.down.groups),
+        tokens=Tokens(zeros(padded + 1, ROWS * w.qkv.tiles), *numbers),  # multiply_floats may read one row more
+        firsts=zeros(padded + 1, dtype=np.int64),
+        x=zeros(padded, w.last_norm.shape[2]),
+        branch=zeros(padded, ROWS * w.out.tiles),
+        inner=zeros(padded, GROUP * w.down.groups),
         row=zeros(team, GROUP * w.qkv.groups),
-        mixed=zeros(team, AT_ONCE, GROUP * w.out.groups),
-        room=Room(zeros(team, AT_ONCE, SPAN), *(zeros(team, AT_ONCE, wide) for _ in range(2))),
+        attention=PieceScratch(
+            score=zeros(team, PIECE_TOKENS, SPAN),
+            now=zeros(team, PIECE_TOKENS, wide),
+            so_far=zeros(team, PIECE_TOKENS, wide),
+            mixed=zeros(team, PIECE_TOKENS, GROUP * w.out.groups),
+        ),
         both=zeros(team, BATCH, 2 * ROWS),
-        rounded=rounded(filled * groups),
-        tiles=unpacked(2 * team, groups),
+        rounded=rounded_for(padded * groups),
+        unpacked=unpacked_for(2 * team, groups),
     )

@@ -1,7 +1,7 @@
-"""Kernels that are compiled by themselves and called by their symbols.
+"""Kernels that are compiled once each, and called by other compiled code through a symbol.
 
-numba compiles what a function calls again within the function, and so on upwards; a kernel of thousands of vector
-instructions would be compiled six times until it is part of a step.
+numba compiles a called function again inside each caller. A kernel of thousands of vector instructions would be
+compiled six times before it is part of a decoding step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from llvmlite import binding
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .disk_cache import compiled_now
@@ -22,29 +23,48 @@ INTS, SHORTS, FLOATS, WIDE_INTS, DOUBLES = (
 
 
 class Kernel:
-    """A function of pointers and numbers; `symbol` is how compiled code calls it, once it is linked. One that is not
-    `flat` makes arrays."""
+    """A compiled function of pointers and numbers. Once it is linked, compiled code calls it as `symbol`.
 
-    def __init__(self, function: Callable[..., None], *kinds: Any, flat: bool = True) -> None:
+    Pass `allocates=True` for a function that makes arrays.
+    """
+
+    def __init__(self, function: Callable[..., None], *kinds: Any, allocates: bool = False) -> None:
         self._function = function
         self._signature = types.void(*kinds)
-        self._flags: dict[str, Any] = FAST if flat else {"nogil": True, "error_model": "numpy"}
+        self._flags: dict[str, Any] = {"nogil": True, "error_model": "numpy"} if allocates else FAST
         self._name = f"jupyter_complete{function.__name__}"
         self.symbol = types.ExternalFunction(self._name, self._signature)
 
     def link(self) -> None:
-        """Compile it, or load it from numba's cache, before anything that calls it is compiled or loaded."""
+        """Compile the kernel, or load it from the disk cache, and register its symbol.
+
+        Link a kernel before code that calls it is compiled or loaded.
+        """
         if not binding.address_of_symbol(self._name):
             compiled = compiled_now(self._signature, self._function, **self._flags)
             binding.add_symbol(self._name, compiled.address)
-            self._kept = compiled
+            self._compiled = compiled  # keeps the machine code alive
 
 
 @intrinsic
 def at(typing: Any, array: Any, place: Any) -> Any:
-    """Where item `place` of a contiguous array is."""
+    """Pointer to item `place` of a contiguous array, counted flat."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return pointer_to(context, builder, signature.args[0], args[0], args[1])
 
     return types.CPointer(array.dtype)(array, types.intp), generate
+
+
+def emitter(emit: Callable[..., None]) -> Any:
+    """An intrinsic of one tuple, whose items `emit` receives after the builder; it appends instructions."""
+
+    @intrinsic(prefer_literal=False)
+    def emitted(typing: Any, items: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            emit(builder, *cgutils.unpack_tuple(builder, args[0]))
+            return context.get_dummy_value()
+
+        return types.void(items), generate
+
+    return emitted

@@ -1,6 +1,6 @@
-"""Threads that share out one matrix times a few vectors, for forward passes that are transformers' own.
+"""A team of threads that multiplies one matrix with vectors, for forward passes that are transformers' own.
 
-Between two matrices torch has the cores: the threads wait in compiled code, spinning at first and then asleep.
+Between two products torch uses the cores: the threads wait in compiled code, spinning at first and then asleep.
 """
 
 from __future__ import annotations
@@ -18,184 +18,185 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from . import matmat, matvec, round_vectors
-from .atomics import LINE, fetch_add, load, store, wait_for
+from .atomics import fetch_add, load, store, wait_for
 from .disk_cache import compiled
-from .layer_ops import COUNTERS, GO, TOKENS, WORK, part, project, project_many, round_many
-from .llvm_vectors import FAST, ROWS
-from .matmat import BATCH
-from .matvec import MOST, Matrix, row_of
-from .round_vectors import GROUP, rounded
+from .layer_ops import project, project_many, round_many
+from .llvm_vectors import FAST
+from .matmat import BATCH, unpacked_for
+from .matvec import Matrix, row_of
+from .round_vectors import Vectors, rounded_for
+from .share import GO, TOKENS, Share, barrier, counters_for, dismiss
+from .sizes import GROUP, MAX_VECTORS, ROWS
 
-FREE: Any = {**FAST, "_nrt": True}  # arrays that are made of an address need it
+VIEWS: Any = {**FAST, "_nrt": True}  # functions that make arrays of addresses need numba's runtime
 
-# a job's numbers: addresses of a matrix's arrays, its sizes, how many vectors, the addresses and widths of x and y
-_WORDS, _SCALE, _LOW, _TILES, _GROUPS, _BITS, _COUNT, _X, _X_WIDTH, _Y, _Y_WIDTH, _SIZE = range(12)
+# The numbers of a job: addresses of a matrix's arrays and its sizes, the number of vectors, addresses and widths of x
+# and y.
+_WORDS, _SCALE, _LOW, _TILES, _GROUPS, _BITS, _COUNT, _X, _X_WIDTH, _Y, _Y_WIDTH, _NUMBERS = range(12)
 
 
 @intrinsic
-def _at(typing: Any, address: Any) -> Any:
+def _pointer(typing: Any, address: Any) -> Any:
+    """An address, an int64, as a pointer."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), generate
 
 
-@njit(**FREE)
+@njit(**VIEWS)
 def _matrix(job: Any) -> Any:
+    """The matrix of a job."""
     count, groups, bits = job[_TILES], job[_GROUPS], job[_BITS]
     lows = count if bits == 4 else 0
     return Matrix(
-        carray(_at(job[_WORDS]), (1, count, groups * bits, ROWS), np.int32),
-        carray(_at(job[_SCALE]), (1, count, groups, ROWS), np.int16),
-        carray(_at(job[_LOW]), (1, lows, groups, ROWS), np.int16),
+        carray(_pointer(job[_WORDS]), (1, count, groups * bits, ROWS), np.int32),
+        carray(_pointer(job[_SCALE]), (1, count, groups, ROWS), np.int16),
+        carray(_pointer(job[_LOW]), (1, lows, groups, ROWS), np.int16),
         count,
         groups,
         bits,
+        np.int64(0),
     )
 
 
-@njit(**FREE)
-def _part(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: int) -> None:
-    """One thread's part of a job; one after the other they take another counter."""
+@njit(**VIEWS)
+def _work(share: Any, job: Any, rounded: Any, unpacked: Any, number: int) -> None:
+    """Do one thread's share of a job. Consecutive jobs, by `number`, use different turns."""
     count, matrix, turn = job[_COUNT], _matrix(job), number % 2
-    filled = max(MOST, (count + BATCH - 1) // BATCH * BATCH)
-    x = carray(_at(job[_X]), (filled, job[_X_WIDTH]), np.float32)
-    y = carray(_at(job[_Y]), (filled, job[_Y_WIDTH]), np.float32)
-    if count <= MOST:
-        begin = rank * MOST * matrix.groups
-        project(words, turn, rank, team, matrix, np.int64(0), x, count, r, begin, y)
-        part(words, turn, rank, team)
+    padded = max(MAX_VECTORS, (count + BATCH - 1) // BATCH * BATCH)
+    x = carray(_pointer(job[_X]), (padded, job[_X_WIDTH]), np.float32)
+    y = carray(_pointer(job[_Y]), (padded, job[_Y_WIDTH]), np.float32)
+    if count <= MAX_VECTORS:
+        project(share, turn, matrix, x, Vectors(rounded, share.rank * MAX_VECTORS * matrix.groups, count), y)
+        barrier(share, turn)
     else:
-        round_many(words, turn, rank, team, x, matrix, r, count)
-        part(words, turn, rank, team)
-        project_many(words, 2, rank, team, u, r, matrix, np.int64(0), count, y)
-        part(words, 2, rank, team)
+        round_many(share, turn, x, matrix, rounded, count)
+        barrier(share, turn)
+        project_many(share, 2, matrix, Vectors(rounded, np.int64(0), count), unpacked, y)
+        barrier(share, 2)
 
 
-@compiled(**FREE)
-def _call(words: Any, job: Any, r: Any, u: Any, team: int) -> None:
-    """Have the team do a job, and take part in it."""
-    number = load(words, GO)
-    if team > 1:
-        store(words, TOKENS, job[_COUNT])
-        number = fetch_add(words, GO, 1) + 1
-    _part(words, job, r, u, 0, team, number)
+@compiled(**VIEWS)
+def _call(share: Any, job: Any, rounded: Any, unpacked: Any) -> None:
+    """As rank 0, call the team for a job and take part in it."""
+    number = load(share.counters, GO)
+    if share.team > 1:
+        store(share.counters, TOKENS, job[_COUNT])
+        number = fetch_add(share.counters, GO, 1) + 1
+    _work(share, job, rounded, unpacked, number)
 
 
-@compiled(**FREE)
-def _serve(words: Any, job: Any, r: Any, u: Any, rank: int, team: int, number: int) -> None:
-    """Take part in every job after the one of that `number`, until one of no vectors is called."""
+@compiled(**VIEWS)
+def _serve(share: Any, job: Any, rounded: Any, unpacked: Any, number: int) -> None:
+    """As another rank, take part in every job after job `number`, until `dismiss`."""
     while True:
         number += 1
-        wait_for(words, GO, number)
-        if load(words, TOKENS) == 0:
+        wait_for(share.counters, GO, number)
+        if load(share.counters, TOKENS) == 0:
             return
-        _part(words, job, r, u, rank, team, number)
+        _work(share, job, rounded, unpacked, number)
 
 
-@compiled(**FREE)
-def _dismiss(words: Any) -> None:
-    store(words, TOKENS, 0)
-    fetch_add(words, GO, 1)
-
-
-@compiled(**FREE)
-def _rows_of(job: Any, rows: Any, y: Any) -> None:
+@compiled(**VIEWS)
+def _read_rows(job: Any, rows: Any, y: Any) -> None:
+    """y[i] = row rows[i] of the job's matrix."""
     matrix = _matrix(job)
     for place in range(rows.shape[0]):
         row_of(matrix, rows[place], np.float32(1.0), y[place])
 
 
 class Team:
-    """Multiplies the tiles of one model's matrices. Any thread may call it; the one that is `awake` has helpers."""
+    """The threads that multiply a model's matrices. Any thread may call it; the one that is `awake` has helpers."""
 
     def __init__(self, size: int) -> None:
         for kernel in (*round_vectors.KERNELS, *matvec.KERNELS, *matmat.KERNELS):
             kernel.link()
         self.size = size
-        self._words = np.zeros(WORK + COUNTERS * size * LINE, np.int64)
-        self._job = np.zeros(_SIZE, np.int64)
-        self._rounded, self._tiles = rounded(0), matmat.unpacked(0, 0)
+        self._counters = counters_for(size)
+        self._job = np.zeros(_NUMBERS, np.int64)
+        self._rounded, self._unpacked = rounded_for(0), unpacked_for(0, 0)
         self._lock = threading.Lock()
         self._awake: int | None = None
         self._helpers: list[threading.Thread] = []
 
-    def __deepcopy__(self, memo: Any) -> Team:
+    def __deepcopy__(self, memo: dict[int, object]) -> Team:
         return self  # a copy of the model is multiplied by the same threads
 
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """Inside the block this thread has helpers, from its first product on; afterwards they are gone."""
+        """Inside the block the calling thread has helpers, from its first product on. They end with the block."""
         self._awake = threading.get_ident()
         try:
             yield
         finally:
             self._awake = None
             with self._lock:
-                self._let_go()
+                self._dismiss()
 
-    def times(self, words: Tensor, scale: Tensor, low: Tensor, x: Tensor) -> Tensor:
-        """x [M, K] times the rows of a matrix: [M, 16 tiles], all of them float32.
+    def multiply(self, words: Tensor, scale: Tensor, low: Tensor, x: Tensor) -> Tensor:
+        """Multiply x [M, K] with the rows of a matrix: float32 [M, 16 · tiles].
 
-        `words`, `scale` and `low` are those of tiles.Matrix without layers.
+        `words`, `scale` and `low` are the arrays of a matvec.Matrix without the dimension of layers.
         """
         with self._lock:
-            self._name(words, scale, low)
+            self._set_matrix(words, scale, low)
             return self._product(x, words.shape[0], scale.shape[1])
 
     def rows_of(self, words: Tensor, scale: Tensor, low: Tensor, rows: Tensor, columns: int) -> Tensor:
-        """Some rows of a matrix, given by int64 `rows` [M]: float32 [M, columns]."""
+        """Return the rows of a matrix whose numbers are int64 `rows` [M]: float32 [M, columns]."""
         y = torch.empty(len(rows), columns)
         with self._lock:
-            self._name(words, scale, low)
-            _rows_of(self._job, rows.contiguous().numpy(), y.numpy())
+            self._set_matrix(words, scale, low)
+            _read_rows(self._job, rows.contiguous().numpy(), y.numpy())
         return y
 
-    def _name(self, words: Tensor, scale: Tensor, low: Tensor) -> None:
-        """Make a matrix the one that the next job is about."""
+    def _set_matrix(self, words: Tensor, scale: Tensor, low: Tensor) -> None:
+        """Make a matrix the next job's."""
         addresses = words.data_ptr(), scale.data_ptr(), low.data_ptr()
         self._job[:_COUNT] = (*addresses, words.shape[0], scale.shape[1], words.shape[1] // scale.shape[1])
 
-    def _product(self, x: Tensor, count: int, groups: int) -> Tensor:
-        vectors = len(x)
-        if not vectors:  # a job of none is how helpers are let go
-            return torch.empty(0, ROWS * count)
-        most = MOST if vectors <= MOST else BATCH
-        filled = -(-vectors // most) * most  # the kernels read and write so many
-        if filled > vectors or x.shape[1] % GROUP:
-            x = torch.nn.functional.pad(x, (0, -x.shape[1] % GROUP, 0, filled - vectors))
-        x, y = x.contiguous(), torch.empty(filled, ROWS * count)
-        self._make_room(max(self.size * MOST, filled) * groups, groups)
-        self._job[_COUNT:] = vectors, x.data_ptr(), x.shape[1], y.data_ptr(), y.shape[1]
-        team = self._called()
-        _call(self._words, self._job, self._rounded, self._tiles, team)
-        return y[:vectors]
+    def _product(self, x: Tensor, tiles: int, groups: int) -> Tensor:
+        count = len(x)
+        if not count:  # a job of 0 vectors would dismiss the helpers
+            return torch.empty(0, ROWS * tiles)
+        multiple = MAX_VECTORS if count <= MAX_VECTORS else BATCH
+        padded = -(-count // multiple) * multiple  # the rows that the kernels read and write
+        if padded > count or x.shape[1] % GROUP:
+            x = torch.nn.functional.pad(x, (0, -x.shape[1] % GROUP, 0, padded - count))
+        x, y = x.contiguous(), torch.empty(padded, ROWS * tiles)
+        self._make_room(max(self.size * MAX_VECTORS, padded) * groups, groups)
+        self._job[_COUNT:] = count, x.data_ptr(), x.shape[1], y.data_ptr(), y.shape[1]
+        _call(Share(self._counters, 0, self._team()), self._job, self._rounded, self._unpacked)
+        return y[:count]
 
     def _make_room(self, places: int, groups: int) -> None:
-        """For rounded vectors of so many groups in all, and for tiles of so many."""
+        """Make room for `places` rounded groups in all, and for unpacked tiles of `groups` groups."""
         if len(self._rounded.scale) < places:
-            self._let_go()
-            self._rounded = rounded(places)
-        if self._tiles.scale.shape[1] < groups * ROWS:
-            self._let_go()
-            self._tiles = matmat.unpacked(2 * self.size, groups)
+            self._dismiss()
+            self._rounded = rounded_for(places)
+        if self._unpacked.scale.shape[1] < groups * ROWS:
+            self._dismiss()
+            self._unpacked = unpacked_for(2 * self.size, groups)
 
-    def _called(self) -> int:
-        """How many threads take part in the next job: all when this one is awake, else it alone."""
+    def _team(self) -> int:
+        """How many threads take part in the next job: all if the calling thread is awake, otherwise it alone."""
         if self.size == 1 or self._awake != threading.get_ident():
             return 1
         if not self._helpers:
-            done = int(self._words[GO])
+            done = int(self._counters[GO])
             for rank in range(1, self.size):
-                given = (self._words, self._job, self._rounded, self._tiles, rank, self.size, done)
-                helper = threading.Thread(target=_serve, args=given, daemon=True, name=f"rows {rank}")
+                share = Share(self._counters, rank, self.size)
+                args = (share, self._job, self._rounded, self._unpacked, done)
+                helper = threading.Thread(target=_serve, args=args, daemon=True, name=f"rows {rank}")
                 helper.start()
                 self._helpers.append(helper)
         return self.size
 
-    def _let_go(self) -> None:
+    def _dismiss(self) -> None:
         if self._helpers:
-            _dismiss(self._words)
+            dismiss(self._counters)
             for helper in self._helpers:
                 helper.join()
             self._helpers = []

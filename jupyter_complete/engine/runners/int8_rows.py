@@ -1,4 +1,4 @@
-"""Rows of different lengths by the compiled pass: what is read of prompts and a token of every row, in one go."""
+"""Rows of different lengths on the compiled prefill pass: parts of prompts and a token of every row in one pass."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..kernels.attention import SPAN
-from ..kernels.kv_cache import Slots
+from ..kernels.kv_cache import KVCache
 from ..kernels.matmat import BATCH
-from .int8 import Fused
+from .int8 import Int8Model, Text
 
-SEATS = 24  # whole batches: those behind the first find every tile unpacked already
+MAX_SEATS = 24  # whole batches: every batch after the first reuses unpacked tiles
 BUDGET = 2**30  # bytes of the rows' cache
 
 
-class FusedRows:
-    """See batch.Rows. `longest` is the number of tokens that a row may come to."""
+class Int8Rows:
+    """Rows (see batch.Rows) of an Int8Model. `longest` is the number of tokens that a row may grow to."""
 
     lanes = BATCH
 
-    def __init__(self, fused: Fused, longest: int) -> None:
-        one = fused.slots(1)
-        a_row = one.nbytes // one.room * -(-longest // SPAN) * SPAN
-        self.seats = max(1, min(SEATS, BUDGET // a_row))
-        self._fused = fused
-        self._cache = fused.slots(self.seats)
+    def __init__(self, model: Int8Model, longest: int) -> None:
+        one = model.cache(1)
+        row_bytes = one.nbytes // one.room * -(-longest // SPAN) * SPAN
+        self.seats = max(1, min(MAX_SEATS, BUDGET // row_bytes))
+        self._model = model
+        self._cache = model.cache(self.seats)
         self._lengths = [0] * self.seats
-        self._shared: Slots | None = None
+        self._shared: KVCache | None = None
 
-    def share(self, cache: Slots, tokens: int) -> int:
+    def share(self, cache: KVCache, tokens: int) -> int:
         self._shared = cache
         return tokens
 
@@ -41,8 +41,8 @@ class FusedRows:
 
     def forward(self, chunks: Sequence[tuple[int, Sequence[int]]], steps: Sequence[tuple[int, int]]) -> Tensor:
         parts = [*chunks, *((seat, [token]) for seat, token in steps)]
-        texts = [(ids, seat, self._lengths[seat]) for seat, ids in parts]
+        texts = [Text(ids, seat, self._lengths[seat]) for seat, ids in parts]
         for seat, ids in parts:
             self._lengths[seat] += len(ids)
         self._cache.reserve(max(self._lengths))
-        return self._fused.read(texts, self._cache, len(steps))
+        return self._model.read(texts, self._cache, len(steps))

@@ -19,7 +19,7 @@ class PrefixCache:
         self._budget = budget
         self._kept: list[tuple[list[int], Any]] = []
 
-    def take(self, ids: Sequence[int]) -> tuple[Any, int]:
+    def pop(self, ids: Sequence[int]) -> tuple[Any, int]:
         """A cache of what is shared with `ids`, less the last id, and the length of that; (None, 0) where nothing is.
 
         The cache is the caller's from then on. One that holds much more is copied and stays.

@@ -1,4 +1,4 @@
-"""Forward passes that remember: ids in, the logits after the last of them out. They know no text and no threads.
+"""Forward passes with a KV cache: ids in, logits out. A runner handles neither text nor threads.
 
 Shapes: B rows, T tokens a row, V tokens in the vocabulary.
 """
@@ -12,32 +12,40 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:  # it brings numba
-    from ..kernels.sample_row import Asked, Chosen
+from ..kernels.sizes import MAX_VECTORS
 
-MOST = 8  # tokens of a pass
-COST = 0.2  # of one more token in a pass, where a pass for one costs 1, until it was measured
-CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads at once
+if TYPE_CHECKING:  # heavy imports
+    from transformers import Cache, PreTrainedModel
 
+    from ..kernels.sample import SamplerSettings
+    from ..kernels.sample_row import Chosen
 
-def costs_of(extra: float, widths: Sequence[int] = range(1, MOST + 1)) -> list[float]:
-    """What a pass for as many tokens as the place says costs, where one for one costs 1, and one more `extra`; passes
-    are for one of the `widths`, others as dear as the next larger."""
-    return [0.0, *(1 + extra * (next(one for one in widths if one >= m) - 1) for m in range(1, MOST + 1))]
+EXTRA_COST = 0.2  # of a further token in a pass, where a pass for one token costs 1, until it was measured
+CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads in one pass
 
 
-COSTS = costs_of(COST)
+def costs_of(extra: float, widths: Sequence[int] = range(1, MAX_VECTORS + 1)) -> list[float]:
+    """Return the relative cost of a forward pass by token count: `costs[m]`, with `costs[1] == 1`.
+
+    Each further token costs `extra`. Passes are compiled for the counts in `widths`; any other count costs as much as
+    the next larger width.
+    """
+    return [0.0, *(1 + extra * (next(one for one in widths if one >= m) - 1) for m in range(1, MAX_VECTORS + 1))]
+
+
+COSTS = costs_of(EXTRA_COST)
 
 
 class Halted(Exception):
-    """A pass that was ended by the stop event; the runner holds what it held before."""
+    """The stop event ended a pass. The runner's cache is as it was before the pass."""
 
 
 class Runner(Protocol):
     """A batch of rows of equal length, extended token by token.
 
-    `at_once` tokens of a row come to the same logits, to the bit, as one after the other; `chunk` tokens of a prompt
-    are read between two looks at the stop event. One whose `ahead` is more than 1 chooses so many tokens by itself.
+    Up to `at_once` tokens of a row give the same logits in one pass as one by one, to the bit. `chunk` tokens of a
+    prompt are read between two checks of the stop event. A runner whose `ahead` exceeds 1 can `generate` so many tokens
+    in one call.
     """
 
     cache: Any
@@ -50,44 +58,46 @@ class Runner(Protocol):
 
     @property
     def costs(self) -> Sequence[float]:
-        """What a pass for so many tokens costs, where a pass for one costs 1."""
+        """The relative cost of a pass by token count: see costs_of."""
         return COSTS
 
-    def continued(
-        self, token: int, most: int, asked: Asked, draws: Sequence[float], ends: Collection[int]
+    def generate(
+        self, token: int, settings: SamplerSettings, draws: Sequence[float], ends: Collection[int]
     ) -> list[Chosen]:
-        """Append `token` and what is chosen after it, up to `most` tokens, or one of `ends`; the last one is not
-        appended. Nothing calls it where `ahead` is 1."""
+        """Append `token`, and choose up to `len(draws)` tokens after it; an id in `ends` is the last one.
+
+        The last chosen token is not appended. Only a runner whose `ahead` exceeds 1 is called so.
+        """
         return []
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
-        """Append `ids` [B, T]; the logits after the last one [B, V], or after `every` one [B, T, V], on the CPU.
+        """Append `ids` [B, T]. Returns the logits after the last id [B, V], or after `every` id [B, T, V], on the CPU.
 
-        They stand until the next call.
+        The next call may overwrite them.
         """
         ...
 
     def expect(self, tokens: int) -> None:
-        """So many more come, in parts: room for them is better made once."""
+        """Make room for so many tokens, which will come in several calls."""
         return
 
     def repeat(self, rows: int) -> None:
-        """One row becomes `rows` equal ones."""
+        """Copy the only row, so that there are `rows` equal rows."""
         ...
 
     def select(self, rows: Sequence[int]) -> None:
-        """Go on with these rows only; a row may be named more than once."""
+        """Keep these rows only, in this order; a row may occur more than once."""
         ...
 
     def forget(self, tokens: int) -> None:
-        """Take the last tokens back; nothing calls it where `at_once` is 1."""
+        """Remove the last tokens of every row. Only a runner whose `at_once` exceeds 1 is called so."""
         return
 
 
 class CausalRunner(Runner):
-    """A decoder-only model with a KV cache."""
+    """A decoder-only transformers model with a KV cache."""
 
-    def __init__(self, model: Any, cache: Any = None) -> None:
+    def __init__(self, model: PreTrainedModel, cache: Cache | None = None) -> None:
         from transformers import DynamicCache
 
         self._model = model
@@ -111,11 +121,11 @@ class CausalRunner(Runner):
 
 
 class RereadingRunner(Runner):
-    """A model without a cache of that kind: it reads everything again at each token. Slow, and right."""
+    """A model without transformers' KV cache. It reads all tokens again for each new token: slow, but correct."""
 
     cache = None
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
         self._rows: list[list[int]] = []
 
@@ -134,10 +144,10 @@ class RereadingRunner(Runner):
 
 
 class EncoderDecoderRunner(Runner):
-    """A model that reads the prompt with its encoder once and decodes from a start token."""
+    """A model whose encoder reads the prompt once, and whose decoder begins with a start token."""
 
     @torch.inference_mode()
-    def __init__(self, model: Any, prompt: Sequence[int]) -> None:
+    def __init__(self, model: PreTrainedModel, prompt: Sequence[int]) -> None:
         from transformers import DynamicCache, EncoderDecoderCache
 
         self._model = model
@@ -160,23 +170,23 @@ class EncoderDecoderRunner(Runner):
 
     def repeat(self, rows: int) -> None:
         self.cache.batch_repeat_interleave(rows)
-        self._pick([0] * rows)
+        self._select_encoded([0] * rows)
 
     def select(self, rows: Sequence[int]) -> None:
         self.cache.batch_select_indices(torch.tensor(rows, device=self._model.device))
-        self._pick(rows)
+        self._select_encoded(rows)
 
-    def _pick(self, rows: Sequence[int]) -> None:
+    def _select_encoded(self, rows: Sequence[int]) -> None:
         at = torch.tensor(rows, device=self._model.device)
         self._mask = self._mask[at]
         self._encoded.last_hidden_state = self._encoded.last_hidden_state[at]
 
 
 def on_cpu(logits: Tensor) -> Tensor:
-    """Logits where they are chosen from: one copy, instead of a wait for the card at each thing asked of them."""
+    """Copy logits to the CPU once, since reading them on a graphics card waits for the card at each access."""
     return logits if logits.device.type == "cpu" else logits.float().cpu()
 
 
-def takes_cache(model: Any) -> bool:
-    """Whether the model's forward pass takes the cache object of transformers."""
+def takes_cache(model: PreTrainedModel) -> bool:
+    """Whether the model's forward pass accepts transformers' Cache."""
     return "past_key_values" in inspect.signature(model.forward).parameters

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...protocol.plan import CacheEntry, Reason
 from ...sources import cache
+from ..kernels.sizes import GROUP
 from .int8_modules import tiled_modules
-from .quantize import GROUP
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel

@@ -48,7 +48,7 @@ class TiledLinear(Tiled):
 
     def forward(self, x: Tensor) -> Tensor:
         flat = x.detach().reshape(-1, self.columns).float()
-        y = self.team.times(self.words, self.scale, self.low, flat)[:, : self.rows]
+        y = self.team.multiply(self.words, self.scale, self.low, flat)[:, : self.rows]
         if self.bias is not None:
             y = y + self.bias
         return y.reshape(*x.shape[:-1], self.rows).to(x.dtype)

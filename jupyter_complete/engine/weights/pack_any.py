@@ -19,7 +19,7 @@ from ...protocol.errors import Stopped
 from ...protocol.events import Loading
 from ...protocol.plan import CacheEntry, Reason
 from ...sources import cache
-from ..kernels.matvec import MOST
+from ..kernels.sizes import MAX_VECTORS
 from ..kernels.thread_team import Team
 from . import load
 from .int8_modules import others, swap, team_of, tiled_modules
@@ -57,7 +57,7 @@ def warm_up(model: PreTrainedModel) -> Reason | None:
     """Run each kind of pass once, so that it is compiled; return why the model does not work with tiles, or None."""
     team = team_of(model)
     assert team is not None
-    for length in (1, MOST + 1):
+    for length in (1, MAX_VECTORS + 1):
         ids = torch.ones(1, length, dtype=torch.int64)
         given = {"decoder_input_ids": ids[:, :1]} if model.config.is_encoder_decoder else {}
         try:

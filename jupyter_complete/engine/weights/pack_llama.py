@@ -19,8 +19,8 @@ from ...protocol.plan import CacheEntry
 from ...sources import cache
 from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
-from ..kernels.llvm_vectors import ROWS
 from ..kernels.matvec import Matrix
+from ..kernels.sizes import ROWS
 from .int8_forms import ACTIVATIONS, activation, ropes
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
@@ -107,7 +107,7 @@ def _alike(read: Read, each: Sequence[Sequence[str]], stop: StopEvent) -> Genera
 
 
 def weights_of(arrays: dict[str, Any], config: Any) -> Weights:
-    """What a step reads; the tables of positions are empty yet (see turns)."""
+    """What a step reads; the tables of positions are empty yet (see rope_table)."""
     layers, size = config.num_hidden_layers, _head_size(config)
     empty = np.zeros((0, 0, size // 2), np.float32)
     kinds = sorted(set(_kinds(config)))
@@ -133,7 +133,7 @@ def _matrix(arrays: dict[str, Any], name: str) -> Matrix:
     return Matrix(words, scale, low, tiles, groups, words.shape[2] // groups)
 
 
-def turns(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
+def rope_table(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
     """cos and sin of every position, float32 [kinds of layers, positions, D / 2], by transformers' own rule."""
     rotary = _rotary(config)
     tables = []

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-GROUP, ROWS = 32, 16  # as in kernels/matvec, which imports numba and is not imported for two numbers
+from ..kernels.sizes import GROUP, ROWS
+
 BLOCK = 1 << 23  # numbers that are packed at a time
 
 

@@ -12,7 +12,7 @@ import tiny
 import torch
 from engine_calls import PROMPT, ask, chosen, engine, everyone, sampling
 
-from jupyter_complete.engine.decoding.beam_search import search
+from jupyter_complete.engine.decoding.beam_search import Search, search
 from jupyter_complete.engine.decoding.sampler import Sampler
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners.transformers_pass import CausalRunner
@@ -86,7 +86,7 @@ class TestAnswer:
         raw = torch.log_softmax(logits, dim=-1)[len(mine.prompt_ids) - 1 : -1]
         told = [step.logprob for step in mine.tokens]
         assert told == pytest.approx(
-            [float(row[step.id]) for row, step in zip(raw, mine.tokens, strict=False)], abs=1e-4
+            [float(row[step.id]) for row, step in zip(raw, mine.tokens, strict=True)], abs=1e-4
         )
 
     def test_a_stop_string_cuts_each_text(self) -> None:
@@ -106,7 +106,8 @@ class TestAnswer:
         stop = StopEvent()
         stop.set()
         runner = CausalRunner(model)
-        (found,) = search(runner, tokenizer("The")["input_ids"][-1:], Sampler(sampling(beams=4)), 4, 20, ends, stop)
+        start, sampler = tokenizer("The")["input_ids"][-1:], Sampler(sampling(beams=4))
+        (found,) = search(runner, start, sampler, Search(4, 20, ends), stop)
         assert len(found) >= 4
         assert [len(beam.ids) for beam in found[:4]] == [1] * 4
 

@@ -292,7 +292,7 @@ class TestGrammar:
         first = one._constraints.begin(Regex("yes|no"))
         second = first.copy()
         y, n = one._vocabulary.only_token("y"), one._vocabulary.only_token("n")
-        assert first.take(y)
+        assert first.advance(y)
         assert bool(second.allowed[n])
         assert not bool(first.allowed[n])
 
@@ -307,7 +307,7 @@ class TestGrammar:
         seen = []
         for letter in "abab":
             seen.append(bool(grammar.allowed[end]))
-            grammar.take(one._vocabulary.only_token(letter))
+            grammar.advance(one._vocabulary.only_token(letter))
         assert seen == [True, False, True, False]
 
     def test_tells_the_vocabulary_once(self, monkeypatch: pytest.MonkeyPatch) -> None:

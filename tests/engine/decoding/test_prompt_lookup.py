@@ -32,7 +32,7 @@ def test_the_latest_place_counts() -> None:
 def test_a_loop_is_guessed_beyond_its_own_end() -> None:
     lookup = Lookup([1, 2, 3] * 3)
     for token in [1, 2, 3] * 10:
-        lookup.take(token)
+        lookup.append(token)
     assert lookup.guess(7) == [1, 2, 3, 1, 2, 3, 1]
 
 
@@ -40,13 +40,13 @@ def test_guesses_that_fail_are_given_up_and_taken_up_again_when_they_would_have_
     lookup = Lookup([1, 2] * 10)
     for other in range(1000, 1040):  # each time the pair (1, 2) comes, something else follows
         for token in (1, 2, other):
-            lookup.take(token)
-    lookup.take(1)
-    lookup.take(2)
+            lookup.append(token)
+    lookup.append(1)
+    lookup.append(2)
     assert lookup.guess(7) == []
     for _ in range(30):
         for token in (5, 1, 2):
-            lookup.take(token)
+            lookup.append(token)
     assert lookup.guess(7) != []
 
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from jupyter_complete.engine.kernels import matmat, matvec, round_vectors
+from jupyter_complete.engine.kernels.matvec import Vector
+from jupyter_complete.engine.kernels.round_vectors import Lane, Vectors
 from jupyter_complete.engine.weights import quantize
 from jupyter_complete.engine.weights.quantize import Groups
 
@@ -66,11 +68,11 @@ def test_a_product_is_that_of_the_values(bits: int, tokens: int) -> None:
     groups = grouped(weights(bits), bits)
     one = matrix(groups)
     x = np.random.default_rng(1).standard_normal((8, 32 * one.groups)).astype(np.float32)
-    r, y = round_vectors.rounded(8 * one.groups), np.zeros((8, 16 * one.tiles), np.float32)
+    r, y = round_vectors.rounded_for(8 * one.groups), np.zeros((8, 16 * one.tiles), np.float32)
     for m in range(tokens):
-        round_vectors.round_off(x, m, one.groups, bits, r, m * one.groups, 1, 0)
+        round_vectors.round_vector(x, m, one, r, Lane(m * one.groups, 1, 0))
     for tile in range(one.tiles):
-        matvec.times(one, 0, tile, r, 0, tokens, y, 16 * tile)
+        matvec.multiply_few(one, tile, Vectors(r, 0, tokens), Vector(y, 0, 16 * tile))
     assert near(y[:tokens, :ROWS], x[:tokens], groups)
 
 
@@ -79,10 +81,10 @@ def test_a_group_of_the_smallest_numbers_is_nothing(bits: int) -> None:
     one = matrix(groups)
     x = np.full((1, 32 * one.groups), 1e-38, np.float32)
     x[0, :32] = 1.0
-    r, y = round_vectors.rounded(8 * one.groups), np.zeros((8, 16 * one.tiles), np.float32)
-    round_vectors.round_off(x, 0, one.groups, bits, r, 0, 1, 0)
+    r, y = round_vectors.rounded_for(8 * one.groups), np.zeros((8, 16 * one.tiles), np.float32)
+    round_vectors.round_vector(x, 0, one, r, Lane(0, 1, 0))
     for tile in range(one.tiles):
-        matvec.times(one, 0, tile, r, 0, 1, y, 16 * tile)
+        matvec.multiply_few(one, tile, Vectors(r, 0, 1), Vector(y, 0, 16 * tile))
     assert near(y[:1, :ROWS], np.where(x == 1, x, np.float32(0)), groups)
 
 
@@ -92,17 +94,17 @@ def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: 
     one, vectors = matrix(groups), 2 * matmat.BATCH
     x = np.random.default_rng(2).standard_normal((vectors, columns)).astype(np.float32)
     x[3], x[4, 5] = 0, 1e4
-    r, unpacked = round_vectors.rounded(vectors * one.groups), matmat.unpacked(1, one.groups)
+    r, unpacked = round_vectors.rounded_for(vectors * one.groups), matmat.unpacked_for(1, one.groups)
     y = np.zeros((vectors, 16 * one.tiles), np.float32)
     for vector in range(vectors):
         batch, lane = divmod(vector, matmat.BATCH)
         first = batch * matmat.BATCH * one.groups
-        round_vectors.round_off(x, vector, one.groups, bits, r, first, matmat.BATCH, lane)
+        round_vectors.round_vector(x, vector, one, r, Lane(first, matmat.BATCH, lane))
     for tile in range(one.tiles):
-        matmat.unpack(one, 0, tile, unpacked, 0)
+        matmat.unpack(one, tile, unpacked, 0)
         for batch in range(2):
-            at = batch * matmat.BATCH
-            matmat.multiply(unpacked, 0, one.groups, one.bits, r, batch, y, at, 16 * tile)
+            target = Vector(y, batch * matmat.BATCH, 16 * tile)
+            matmat.multiply_batch(one, unpacked, 0, r, batch, target)
     assert near(y[:, :ROWS], x, groups)
     assert not y[3].any()
 

@@ -10,10 +10,10 @@ import pytest
 import tiny
 import torch
 from engine_calls import PROMPT, ask, chosen, everyone, sampling
-from int8_models import FAMILY, engines, few, fused, packed_of, rounded
+from int8_models import FAMILY, engines, few, int8_model, packed_of, rounded
 
-from jupyter_complete.engine.runners import int8 as fused_module
-from jupyter_complete.engine.runners.int8 import Fused
+from jupyter_complete.engine.runners import int8 as int8_module
+from jupyter_complete.engine.runners.int8 import Int8Model
 from jupyter_complete.engine.runners.transformers_pass import Halted
 from jupyter_complete.engine.weights import int8_forms
 from jupyter_complete.protocol.events import Token
@@ -35,7 +35,7 @@ def test_logits_are_those_of_transformers(name: str, chunk: int) -> None:
     ids = [(7 * n + n // 3) % 380 for n in range(300 if name == "llama" else 100)]
     with torch.inference_mode():
         own = rounded(name)(input_ids=torch.tensor([ids])).logits[0]
-    one = fused(name)
+    one = int8_model(name)
     runner = one.runner()
     with one.awake():
         mine = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
@@ -64,7 +64,7 @@ def test_matrices_of_four_and_eight_bits_stand_beside_each_other(ending: Any) ->
 def test_the_number_of_threads_changes_no_bit(name: str, threads: int) -> None:
     logits = []
     for team in (threads, 2):
-        one = fused(name, team)
+        one = int8_model(name, team)
         runner = one.runner()
         with one.awake():
             logits.append([runner.forward([[token]]).clone() for token in range(5, 40)])
@@ -126,7 +126,7 @@ class Later(StopEvent):
 
 @pytest.mark.parametrize("layers", [0, 1])
 def test_a_stop_ends_a_long_pass_between_two_layers_and_what_was_held_stays(layers: int) -> None:
-    one, stop = fused("llama"), Later()
+    one, stop = int8_model("llama"), Later()
     ids = [(7 * n + n // 3) % 380 for n in range(100)]
     with one.awake():
         whole, halted = one.runner(), one.runner(stop=stop)
@@ -181,7 +181,7 @@ def test_the_family_is_supported(name: str) -> None:
 
 @pytest.mark.parametrize(("single", "several"), [(0.04, 0.08), (0.004, 0.008)], ids=["slow", "quick"])
 def test_what_one_more_token_costs_is_learnt(single: float, several: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = fused("llama")
+    one = int8_model("llama")
     before, now = list(one.costs), 0.0
     runner = one.runner()
     took = {1: single, 8: several}
@@ -192,7 +192,7 @@ def test_what_one_more_token_costs_is_learnt(single: float, several: float, monk
         now += took[length] / 2
         return now
 
-    monkeypatch.setattr(fused_module, "time", SimpleNamespace(perf_counter=clock))
+    monkeypatch.setattr(int8_module, "time", SimpleNamespace(perf_counter=clock))
     with one.awake():
         for _ in range(60):
             for length in took:
@@ -212,16 +212,16 @@ class TestGuesses:
         self, name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         mine, _ = engines(name)
-        together, step = [], Fused.step
+        together, step = [], Int8Model.step
 
-        def counted(self: Fused, tokens_at: Any, cache: Any) -> torch.Tensor:
+        def counted(self: Int8Model, tokens_at: Any, cache: Any) -> torch.Tensor:
             together.append(len(tokens_at))
             return step(self, tokens_at, cache)
 
         for prompt in (PROMPT, self.REPEATED):
             asked = {**options, "max_new_tokens": 60}
             without = ask(mine, prompt, lookup=False, **asked)
-            monkeypatch.setattr(Fused, "step", counted)
+            monkeypatch.setattr(Int8Model, "step", counted)
             with_guesses = ask(mine, prompt, lookup=True, **asked)
             monkeypatch.undo()
             assert with_guesses.tokens == without.tokens
@@ -229,7 +229,7 @@ class TestGuesses:
 
     def test_several_tokens_come_to_the_same_logits_to_the_bit(self, name: str) -> None:
         ids = [(7 * n + n // 3) % 380 for n in range(40)]
-        one = fused(name)
+        one = int8_model(name)
         logits = []
         with one.awake():
             for chunk in (1, 2, 3, 5, 8):
@@ -274,7 +274,7 @@ class TestAhead:
         """Eight in a row, and one at a time."""
         found = []
         for seconds in (1e9, 0.0):
-            monkeypatch.setattr(fused_module, "TOLD", seconds)
+            monkeypatch.setattr(int8_module, "RUN_SECONDS", seconds)
             found.append(ask(engines(name)[0], **{"max_new_tokens": 60, "lookup": False, **options}))
         return found[0], found[1]
 
@@ -305,7 +305,7 @@ class TestAhead:
         stop = (whole.text[20:23],)
         ahead, single = self.both(monkeypatch, "llama", temperature=0, stop=stop)
         assert (ahead.text, ahead.finish_reason, ahead.tokens) == (single.text, "stop", single.tokens)
-        monkeypatch.setattr(fused_module, "TOLD", 1e9)
+        monkeypatch.setattr(int8_module, "RUN_SECONDS", 1e9)
         mine = engines("llama")[0]
         first = ask(mine, temperature=0, stop=stop, lookup=False)
         ids = (*first.prompt_ids, *chosen(first), 7)
@@ -316,7 +316,7 @@ class TestAhead:
     def test_an_end_of_text_is_the_last_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         _, whole = self.both(monkeypatch, "llama", temperature=0)
         for seconds in (1e9, 0.0):
-            monkeypatch.setattr(fused_module, "TOLD", seconds)
+            monkeypatch.setattr(int8_module, "RUN_SECONDS", seconds)
             mine = engines("llama")[0]
             mine._ends = frozenset({chosen(whole)[13], 399})
             ended = ask(mine, temperature=0, lookup=False)
@@ -325,7 +325,7 @@ class TestAhead:
             assert ended.finish_reason == "stop"
 
     def test_a_stop_is_heard_between_two_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fused_module, "TOLD", 1e9)
+        monkeypatch.setattr(int8_module, "RUN_SECONDS", 1e9)
         mine, stop = engines("llama")[0], StopEvent()
         request = Request(prompt=PROMPT, sampling=sampling(temperature=0, max_new_tokens=200), lookup=False)
         came = 0

@@ -121,30 +121,30 @@ class TestPrefixCache:
     def test_the_cache_is_the_takers(self) -> None:
         kept = PrefixCache()
         kept.keep([1, 2, 3], filled("llama", [1, 2, 3]))
-        assert kept.take([1, 2, 3, 4])[1] == 3
-        assert kept.take([1, 2, 3, 4]) == (None, 0)
+        assert kept.pop([1, 2, 3, 4])[1] == 3
+        assert kept.pop([1, 2, 3, 4]) == (None, 0)
         assert (kept.tokens, kept.bytes) == (0, 0)
 
     def test_at_least_the_last_token_is_left_to_read(self) -> None:
         kept = PrefixCache()
         kept.keep([1, 2, 3], filled("llama", [1, 2, 3]))
-        cache, shared = kept.take([1, 2, 3])
+        cache, shared = kept.pop([1, 2, 3])
         assert (shared, cache.get_seq_length()) == (2, 2)
 
     @pytest.mark.parametrize("ids", [[9], [9, 2, 3], [1]])
     def test_nothing_shared_serves_nothing(self, ids: list[int]) -> None:
         kept = PrefixCache()
         kept.keep([1, 2, 3], filled("llama", [1, 2, 3]))
-        assert kept.take(ids) == (None, 0)
+        assert kept.pop(ids) == (None, 0)
 
     @pytest.mark.parametrize("shared", [1, 20, 70])
     def test_a_long_text_stays_when_another_shares_its_beginning(self, shared: int) -> None:
         ids = [n % 300 for n in range(150)]
         kept = PrefixCache()
         kept.keep(ids, filled("llama", ids))
-        cache, length = kept.take([*ids[:shared], 301, 302])
+        cache, length = kept.pop([*ids[:shared], 301, 302])
         assert (length, cache.get_seq_length()) == (shared, shared)
-        assert kept.take(ids)[1] == len(ids) - 1
+        assert kept.pop(ids)[1] == len(ids) - 1
 
     def test_a_text_takes_the_place_of_its_own_beginning(self) -> None:
         kept = PrefixCache()
@@ -157,15 +157,15 @@ class TestPrefixCache:
         kept = PrefixCache(budget=2 * cache_bytes(caches[0]))
         kept.keep([1, 2, 3], caches[0])
         kept.keep([7, 2, 3], caches[1])
-        kept.keep([1, 2, 3], kept.take([1, 2, 3, 4])[0])
+        kept.keep([1, 2, 3], kept.pop([1, 2, 3, 4])[0])
         kept.keep([9, 2, 3], caches[2])
-        assert [kept.take([first, 2, 3, 4])[1] for first in (1, 7, 9)] == [3, 0, 3]
+        assert [kept.pop([first, 2, 3, 4])[1] for first in (1, 7, 9)] == [3, 0, 3]
 
     def test_the_newest_stays_however_small_the_budget(self) -> None:
         kept = PrefixCache(budget=1)
         for first in (1, 7):
             kept.keep([first, 2], filled("llama", [first, 2]))
-        assert kept.take([7, 2, 3])[1] == 2
+        assert kept.pop([7, 2, 3])[1] == 2
 
     @pytest.mark.parametrize(
         ("one", "other", "length"), [([], [1], 0), ([1, 2], [1, 2, 3], 2), ([1, 2, 3], [1, 5, 3], 1), ([1], [1], 1)]

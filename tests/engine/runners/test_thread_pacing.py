@@ -14,7 +14,7 @@ def steps(pace: Pace, seconds: float, count: int, tokens: int = 1) -> list[int]:
     said = []
     for _ in range(count):
         said.append(pace.threads)
-        pace.took(seconds, tokens)
+        pace.record(seconds, tokens)
     return said
 
 
@@ -39,7 +39,7 @@ def test_slow_steps_in_a_row_halve_the_threads() -> None:
 def test_steps_that_were_timed_together_are_one_look() -> None:
     pace = Pace(2)
     steps(pace, 0.004, 10)
-    pace.took(0.02, 1, steps=8)
+    pace.record(0.02, 1, steps=8)
     assert pace.threads == 2
 
 
@@ -49,7 +49,7 @@ def test_all_threads_are_tried_again_after_as_many_steps_whoever_timed_them() ->
     steps(pace, 0.02, SURE)
     for _ in range(TRIED // 4):
         assert pace.threads == 1
-        pace.took(0.005, 1, steps=4)
+        pace.record(0.005, 1, steps=4)
     assert pace.threads == 2
 
 
@@ -65,7 +65,7 @@ def test_all_threads_are_tried_again_and_ever_more_seldom() -> None:
     said = []
     for _ in range(3000):
         said.append(pace.threads)
-        pace.took(0.02 if pace.threads == 2 else 0.005, 1)
+        pace.record(0.02 if pace.threads == 2 else 0.005, 1)
     tries = [place for place in range(1, len(said)) if said[place - 1 : place + 1] == [1, 2]]
     gaps = [after - before for before, after in itertools.pairwise(tries)]
     assert gaps == sorted(gaps)

@@ -4,7 +4,7 @@ const MODES = [["watch", "watch"], ["choose", "you choose"], ["quiz", "quiz: wha
 const SPEEDS = [["2000", "slow"], ["1000", "1 a second"], ["400", "fast"]];
 
 // `wishes` are go(step), mode(name), choose(step, token), guess(step, token), sibling(at, step).
-function coursePart(wishes, begun) {
+function playerPart(wishes, begun) {
   const text = make("div", { className: "jci-course", role: "group", "aria-label": "The text so far" });
   const range = make("input", { type: "range", min: 0, step: 1, "aria-label": "Step", oninput: () => wishes.go(Number(range.value)) });
   const speed = make("select", { "aria-label": "Speed" }, ...SPEEDS.map(([value, name]) => make("option", { value }, name)));

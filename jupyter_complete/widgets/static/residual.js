@@ -1,6 +1,6 @@
 // What every layer adds to the vector of one position: by attention, then by its MLP.
 
-function addedPart() {
+function residualPart() {
   const root = div("jci-added");
 
   function draw(found, word) {

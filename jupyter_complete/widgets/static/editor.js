@@ -2,7 +2,7 @@
 
 const STEPS = 200; // that can be gone back; what the kernel was told of is one step of its own
 
-function paperPart(onchange) {
+function editorPart(onchange) {
   const copy = make("div", { className: "jcp-copy", "aria-hidden": "true" });
   const field = make("textarea", {
     className: "jcp-field", "aria-label": "Prompt and completion", spellcheck: false,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from ..protocol.findings import Futures
-from .blocks import HUE, Block, percent, token
-from .html import MONO, element, escape, unmath
+from ...protocol.questions.futures import Futures
+from ..blocks import HUE, Block, percent, token
+from ..html import MONO, element, escape, unmath
 
 WIDE, HIGH = 190, 420  # pixels of a depth, and of probability 1 where nothing is stretched
 LETTER = 16
 LEAST = 20  # pixels that a node needs to be named
 
 
-def futures(found: Futures) -> Block:
+def blocks(found: Futures) -> list[Block]:
     """The tree in SVG, and again as indented text with the same numbers."""
     lines = [
         f"{percent(float(found.rests[0]))} is cut off at the first token (dashed): ways less likely than "
@@ -21,7 +21,7 @@ def futures(found: Futures) -> Block:
     text = "\n".join([*_tree(found, -1, 0), *lines])
     html = _picture(found) + "".join(element("div", "", unmath(escape(line))) for line in lines)
     listed = element("pre", f"font-size:16px;{MONO}", unmath(escape("\n".join(_tree(found, -1, 0)))))
-    return Block("What might come next", text, f"{html}<details><summary>as text</summary>{listed}</details>")
+    return [Block("What might come next", text, f"{html}<details><summary>as text</summary>{listed}</details>")]
 
 
 def _tree(found: Futures, node: int, depth: int) -> list[str]:

@@ -3,7 +3,7 @@
 const CAPTION = "Attention says where a head looks; by itself it does not say why a token was chosen. Click a word to hide it from the model and see what that changes.";
 
 // `picked` is told of a head that is locked, `hide` of a token that shall be hidden.
-function lookedPart(picked, hide, again) {
+function attentionPart(picked, hide, again) {
   const heads = make("div", { className: "jci-heads", role: "group", "aria-label": "Heads" });
   const text = make("div", { className: "jci-text", role: "group", "aria-label": "The text that is looked at" });
   const sink = make("input", { type: "checkbox", onchange: () => paint() });

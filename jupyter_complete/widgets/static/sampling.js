@@ -2,7 +2,7 @@
 
 const RANGES = { temperature: [0, 2, 0.05], top_k: [0, 100, 1], top_p: [0, 1, 0.01], min_p: [0, 0.5, 0.005], repetition_penalty: [0.8, 2, 0.01] };
 
-function weighingPart(controls, moved, go) {
+function samplingPart(controls, moved, go) {
   const fields = new Map(), sliders = div("jci-sliders"), table = div("jci-scroll"), bar = div("jci-draw"), picks = div("jci-picks"), said = div("jci-quiet");
   const changed = make("p", { className: "jci-said", role: "status" });
   let recorded = {}, weighed = null, chosen = null, closing = "";

@@ -1,11 +1,11 @@
-// Send a message that the kernel takes at once, while a cell runs too: see urgent.py.
+// Send a message that the kernel takes at once, while a cell runs too: see control_channel.py.
 //
 // On the control channel where the front end lends a widget its kernel connection, and as an ordinary message too until
 // the kernel has answered on that channel: Python takes whichever comes first.
 
 const answered = new WeakSet();
 
-function urgent(model, payload) {
+function sendUrgent(model, payload) {
   const unique = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
   const content = { urgent: unique(), payload }, known = answered.has(model);
   const key = model.get("_urgent");
