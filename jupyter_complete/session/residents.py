@@ -1,4 +1,4 @@
-"""The resident models of a kernel: loaded once, kept, unloaded. Owns the weights; opens engines by name only."""
+"""The resident models of a kernel: plan, load, keep and unload them. Engines are opened by name only."""
 
 from __future__ import annotations
 

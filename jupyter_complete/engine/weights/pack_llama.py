@@ -1,6 +1,6 @@
-"""A Llama-like model as groups of 8 or 4 bits in tiles: written once into the cache, mapped from there.
+"""Pack a Llama-like model into tiles of 8 or 4 bits once, and map them from the cache afterwards.
 
-A matrix is kept at 4 bits where its weights are no more than that, as those of a Q4_0 or Q4_1 file: exactly so.
+A matrix is packed at 4 bits where 4 bits hold its weights exactly, as for a Q4_0 or Q4_1 file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Add = Callable[[str, np.ndarray], None]
 
 
 def shape_of(config: Any) -> Shape:
-    """The numbers of a step, by transformers' meaning of the config."""
+    """Read the numbers of a decoding step from the config, as transformers interprets it."""
     gemma, size = config.model_type in GEMMA, _head_size(config)
     scalar = getattr(config, "query_pre_attn_scalar", None)
     return Shape(
@@ -69,8 +69,10 @@ def open_pack(packing: CacheEntry, config: Any, read: Read, stop: StopEvent) -> 
 
 
 def pack(config: Any, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
-    """Arrays by the names of Weights, each to `add` as it is made; those of a Matrix as name.words, name.scale and
-    name.low."""
+    """Make the arrays of Weights and hand each to `add` by its name; a Matrix has name.words, name.scale, name.low.
+
+    Raises Stopped.
+    """
     layers, done = [f"model.layers.{layer}." for layer in range(config.num_hidden_layers)], 0
     whole = {"embed": ["model.embed_tokens.weight"]} | (
         {} if config.tie_word_embeddings else {"head": ["lm_head.weight"]}
