@@ -87,7 +87,6 @@ UNTESTED = {
     "protocol/phrases": "notebook/test_screen.py: counts and sizes in the lines that users read",
     "protocol/prompt_parts": "prompt/test_compose.py: the parts are composed there",
     "protocol/questions": "engine/inside/test_answers.py: each is answered",
-    "protocol/sampling": "protocol/test_config.py: settings that exclude each other",
     "protocol/views": "render/test_findings.py: a value displays itself",
     "render/blocks": "render/test_findings.py: every view of the inside is made of blocks",
     "render/comparison": "engine/test_branching.py: two completions side by side",
