@@ -4,12 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# half of the tests that need no torch, by time
+TEXTS := tests/notebook tests/prompt tests/render
+
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo test heavy fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: help setup demo check quick quick-texts quick-rest test heavy fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
+	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
 	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
@@ -34,6 +38,19 @@ setup: $(INSTALLED)
 
 demo: setup
 	@$(BIN)/jupyter-complete demo
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(MAKE) -j2 types quick-texts quick-rest
+
+quick: quick-texts quick-rest
+
+quick-texts: $(INSTALLED)
+	$(BIN)/python -m pytest -q --no-torch $(TEXTS)
+
+quick-rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q --no-torch -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
 	$(BIN)/python -m pytest

@@ -85,6 +85,7 @@ __all__ = [
 
 DOORS = {
     "engine": "jupyter_complete.engine.load:open_engine",
+    "plan": "jupyter_complete.engine.plan:plan",
     "release": "jupyter_complete.engine.machine.memory:release",
     "view": "jupyter_complete.render.views:view",
     "bundle": "jupyter_complete.render.views:bundle",
@@ -113,11 +114,12 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """What `%load_ext jupyter_complete` does."""
     from .frames import accessor
+    from .frames.complete_frame import complete_frame
     from .notebook import magics
     from .session import session
 
     magics.load(shell, session.current())
-    accessor.follow(shell)
+    accessor.follow(shell, complete_frame)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

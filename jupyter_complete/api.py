@@ -1,21 +1,22 @@
-"""The Python face: what `import jupyter_complete as jc` offers, on the kernel's session."""
+"""The Python verbs: what `import jupyter_complete as jc` offers, on the session of this kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from .notebook.screen import wait
 from .protocol.engine import Engine
 from .protocol.errors import BadOption
 from .protocol.events import ModelInfo
+from .protocol.options import Dtype, Options
 from .results.completion import Completion
 from .session.residents import Unloaded
-from .session.resolve import given
+from .session.resolve import call_options
 from .session.session import Session, current
-from .session.stream import Stream, holding_interrupts
+from .session.stream import Stream, hold_interrupts
 
 if TYPE_CHECKING:
     from .results.comparison import Comparison
@@ -25,21 +26,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A resident model by name, with the verbs that concern it."""
+    """A resident model, with the verbs of this module for this model only."""
 
     name: str
     session: Session = field(repr=False)
 
     @property
     def info(self) -> ModelInfo | None:
-        """Which weights these are; None when they are not loaded (any more)."""
+        """The weights that are loaded; None if the model is not resident."""
         return self._engine.info if self._engine else None
 
     @property
     def model(self) -> Any:
-        """The transformers model itself, to look into; while a variable holds it, unload cannot free it.
+        """The transformers model itself. While a variable refers to it, `unload` cannot free its memory.
 
-        Raises BadOption for int8 weights that only the compiled step can read.
+        Raises BadOption for int8 weights, which only the compiled step can read.
         """
         model: Any = self._engine.model if self._engine else None
         if model is not None and model.device.type == "meta":  # its weights are elsewhere
@@ -59,25 +60,31 @@ class Model:
         resident = self.session.models.get(self.name)
         return resident.engine if resident else None
 
-    def complete(self, prompt: str, **options: Any) -> Completion:
-        return complete(prompt, model=self.name, **options)
+    def complete(self, prompt: str, **options: Unpack[Options]) -> Completion:
+        """Complete `prompt` with this model; see jupyter_complete.complete."""
+        return complete(prompt, **self._own(options))
 
-    def stream(self, prompt: str, **options: Any) -> Iterator[str]:
-        return stream(prompt, model=self.name, **options)
+    def stream(self, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+        """Stream the completion of `prompt`; see jupyter_complete.stream."""
+        return stream(prompt, **self._own(options))
 
-    def score(self, text: str, **options: Any) -> Completion:
-        return score(text, model=self.name, **options)
+    def score(self, text: str, **options: Unpack[Options]) -> Completion:
+        """Score `text` with this model; see jupyter_complete.score."""
+        return score(text, **self._own(options))
+
+    def _own(self, options: Options) -> Options:
+        return {**options, "model": self.name}
 
     def unload(self) -> Unloaded:
-        """Give the memory back; tells who still holds it."""
+        """Unload the model. The result says how much memory was freed and who still refers to the model."""
         return self.session.models.unload(self.name, self.session.namespace)
 
 
-def load(name: str | PathLike[str] = "", dtype: str = "auto", device: str = "auto") -> Model:
-    """Make a model resident (the default one without a name) and wait until it is ready.
+def load(name: str | PathLike[str] = "", dtype: Dtype = "auto", device: str = "auto") -> Model:
+    """Load a model and wait until it is ready. Without a name, load the default model.
 
-    `name` is a catalogued name, a directory, a .gguf file or a hub id, `dtype` one of auto, float32, bfloat16, float16.
-    Raises a ModelError that says what to do.
+    `name` is a name of the catalogue, a directory, a .gguf file or a hub id. `dtype` is auto, float32, bfloat16,
+    float16 or int8; auto chooses by device. Raises a ModelError that says what to do.
     """
     session = current()
     settings = session.config.checked({"dtype": dtype, "device": device})
@@ -87,69 +94,75 @@ def load(name: str | PathLike[str] = "", dtype: str = "auto", device: str = "aut
 
 
 def register(name: str, model: Any, tokenizer: Any) -> Model:
-    """Let `name` mean a transformers model and tokenizer that are in memory already."""
+    """Make `name` stand for a transformers model and tokenizer that are in memory already."""
     session = current()
     session.models.register(name, model, tokenizer)
     return Model(name, session)
 
 
-@holding_interrupts()
-def complete(prompt: str, **options: Any) -> Completion:
-    """The completion of `prompt`. Options are those of %%complete, by their long names with underscores.
+@hold_interrupts()
+def complete(prompt: str, **options: Unpack[Options]) -> Completion:
+    """Complete `prompt` and return the Completion.
 
-    An interrupt raises KeyboardInterrupt; the partial completion is `last()`.
+    The options are those of %%complete, by their long names with underscores (`max_new_tokens`). An interrupt raises
+    KeyboardInterrupt; `last()` then returns the partial completion.
     """
     return _begun(prompt, options).result()
 
 
-def stream(prompt: str, **options: Any) -> Iterator[str]:
-    """The completion's text as it comes; the pieces join to `last().text`. Leaving the loop stops the model."""
+def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
+    """Yield the text of the completion as it is generated. The pieces join to `last().text`.
+
+    The options are those of `complete`. Leaving the loop stops the model.
+    """
     return _begun(prompt, options).deltas()
 
 
-@holding_interrupts()
-def score(text: str, **options: Any) -> Completion:
-    """How likely `text` is: its `prompt_tokens` carry logprob and rank, `perplexity` sums them up."""
+@hold_interrupts()
+def score(text: str, **options: Unpack[Options]) -> Completion:
+    """Measure how likely `text` is. Its `prompt_tokens` hold logprob and rank; `perplexity` summarises them."""
     return _begun(text, {**options, "score": True}).result()
 
 
-def inside(what: str | Completion | Trace, **options: Any) -> Inside:
-    """A completion opened up: of a prompt, which is completed with these options; of a completion with a trace; or of a
-    trace, which answers what was asked before it was saved, and more where its model is resident.
+def inside(what: str | Completion | Trace, **options: Unpack[Options]) -> Inside:
+    """Open the inside view of a prompt, a completion or a trace.
 
-    Raises BadOption for a completion without a trace.
+    A prompt is completed first, with these options and a trace. A trace that was read from a file gives the answers
+    that were saved with it, and further answers if its model is resident. Raises BadOption for a completion without a
+    trace.
     """
     from .results.trace import Trace
     from .session.inside import Inside, of
 
     if isinstance(what, Trace):
         return Inside(what, current())
-    return of(what if isinstance(what, Completion) else complete(what, **{**options, "trace": True}), current())
+    traced: Options = {**options, "trace": True}
+    return of(what if isinstance(what, Completion) else complete(what, **traced), current())
 
 
-def compare(first: str, second: str, **options: Any) -> Comparison:
-    """Two texts scored by one model, side by side: which is likelier, and at which words."""
+def compare(first: str, second: str, **options: Unpack[Options]) -> Comparison:
+    """Score two texts with one model and show them side by side: which is more likely, and at which words."""
     from .results.comparison import Comparison
 
     return Comparison(score(first, **options), score(second, **options))
 
 
 def last() -> Completion | None:
-    """The newest completion of this kernel."""
+    """Return the newest completion of this kernel; None before the first one."""
     return current().last
 
 
 def task(name: str, template: str, **settings: Any) -> None:
-    """Let `--task NAME` mean a template of your own, in this kernel; it may take the name of another.
+    """Add a task of your own to this kernel, for `--task NAME`. It may replace a task of the same name.
 
-    In `template`, {{ text }} stands for the cell's text and {{ to }}, {{ from }}, {{ question }} for these options; it
-    may have a section a kind of model, as a task's file does. `settings` are its `description`, options of sampling
-    (temperature, stop, …) and what stands for a placeholder whose option is not given. Raises BadOption.
+    In `template`, {{ text }} stands for the text of the cell, and {{ to }}, {{ from }} and {{ question }} for these
+    options. It may have one section for each kind of model, as the file of a task does. `settings` are a
+    `description`, sampling options (temperature, stop, …) and defaults for placeholders. Raises BadOption.
     """
     current().tasks.add(name, template, **settings)
 
 
-def _begun(prompt: str, options: dict[str, Any]) -> Stream:
-    """The stream that these options ask for."""
-    asked = given(options)
+def _begun(prompt: str, options: Options) -> Stream:
+    """Submit a prompt to the session, with options as Python gives them."""
+    asked = call_options(options)
     return current().stream(prompt, mode=current().config.mode(asked), **asked)

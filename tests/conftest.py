@@ -1,4 +1,4 @@
-"""What the tests share: a cache of their own, the real model once, tiny random models, an IPython shell."""
+"""What the tests share: a cache of their own, the real model once, an IPython shell with an echo model, --no-torch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import atexit
 import gc
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import echoes
 import ipykernel6
 import pytest
-import tiny
+import torch_use
+from hypothesis import settings
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from jupyter_complete.engine.echo import EchoModel
 from jupyter_complete.session import session as session_module
 from jupyter_complete.session.session import Session
 
@@ -28,10 +32,41 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jupyter_complete-compiled"))
 
 
+WITH_TORCH = ("kernel", "model", "browser")  # marks of tests that have a model elsewhere than in their file
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-torch", action="store_true", help="run the tests that need no torch; any import of it fails")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.no_torch:
+        torch_use.Refuse().install()
+        settings.register_profile("quick", max_examples=10)  # a tenth of what is usual
+        settings.load_profile("quick")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    tests = collection_path.suffix == ".py" and collection_path.name.startswith("test_")
+    return True if config.option.no_torch and tests and torch_use.needs_torch(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs torch, and leave it out where there is none."""
+    for item in items:
+        if torch_use.needs_torch(item.path) or any(item.get_closest_marker(mark) for mark in WITH_TORCH):
+            item.add_marker("torch")
+    if config.option.no_torch:
+        left_out = [item for item in items if item.get_closest_marker("torch")]
+        items[:] = [item for item in items if not item.get_closest_marker("torch")]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
-def imported() -> None:
-    """All that a model needs is imported, and left out when garbage is collected, as each unloading has it."""
-    tiny.make("qwen2")
+def imported(pytestconfig: pytest.Config) -> None:
+    """What a model needs is imported where a test needs it, and left out when an unloading collects garbage."""
+    if "tiny" in sys.modules and not pytestconfig.option.no_torch:
+        sys.modules["tiny"].make("qwen2")
     gc.collect()
     gc.freeze()
 
@@ -80,13 +115,22 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shell(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    """IPython's shell in this process, the extension loaded, a tiny model called "tiny" the default of its session."""
+def echo(session: Session) -> EchoModel:
+    """An echo model called "tiny", the default of the session."""
+    model, tokenizer = echoes.make()
+    session.models.register("tiny", model, tokenizer)
+    session.config.model = "tiny"
+    return model
+
+
+@pytest.fixture
+def shell(
+    session: Session, echo: EchoModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InteractiveShell]:
+    """IPython's shell in this process, the extension loaded, the echo model the default of its session."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"colors": "nocolor"}})
     shell = InteractiveShell.instance(config=config)
-    session.models.register("tiny", *tiny.make("qwen2"))
-    session.config.model = "tiny"
     shell.run_line_magic("load_ext", "jupyter_complete")
     yield shell
     InteractiveShell.clear_instance()

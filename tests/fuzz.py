@@ -444,7 +444,7 @@ class Fuzzing:
         except Asked as asked:
             if asked.request.composed is None:
                 return "request"
-            compose.settled(asked.request.composed, kind, "tiny", lambda text: len(text) // 4 + 1)
+            compose.settle(asked.request.composed, kind, "tiny", lambda text: len(text) // 4 + 1)
             return "request with values"
         return "nothing to do"
 

@@ -29,11 +29,11 @@ FLOORS = {
 }
 ENGINE = {
     1: ("engine/kernels", "engine/machine", "engine/text"),
-    2: ("engine/weights",),
+    2: ("engine/echo", "engine/weights"),
     3: ("engine/runners",),
     4: ("engine/decoding",),
     5: ("engine/inside",),
-    6: ("engine/local",),
+    6: ("engine/local", "engine/plan"),
     7: ("engine/load",),
 }
 PROMPT = {
@@ -79,12 +79,16 @@ def nodes(module: str) -> Iterator[ast.AST]:
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """Modules of ours that a module imports, wherever in it the import stands; what the table of doors names, too."""
+    """Modules of ours that a module imports, wherever in it the import stands; what the table of doors names, and what
+    `members` finds in a folder, too."""
     found = set(doors().values()) if module == DOORS_FILE else set()
     for node in nodes(module):
         if isinstance(node, ast.ImportFrom) and node.level:
             folder = PACKAGE.joinpath(*module.split("/")).parents[node.level - 1]
             found |= {_named(folder, node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "members":
+            folder = f"{module.rpartition('/')[0]}/{ast.literal_eval(node.args[1])}/"
+            found |= {other for other in modules() if other.startswith(folder)}
     return frozenset(found - {module})
 
 

@@ -6,9 +6,9 @@ import ast
 import json
 import subprocess
 import sys
-from importlib import import_module
 
 import house
+import layout
 import pytest
 from traitlets import Bool
 
@@ -105,12 +105,18 @@ def test_what_is_imported_by_name_stands_in_the_table_of_doors() -> None:
 def test_every_door_is_opened_and_leads_somewhere() -> None:
     opened = {name for module in house.modules() for name in house.opened(module)}
     assert opened == set(house.doors())
-    assert not [where for where in jupyter_complete.DOORS.values() if not callable(behind(where))]
+    assert not [name for name, module in house.doors().items() if behind(name) not in defined(module)]
 
 
-def behind(where: str) -> object:
-    module, _, attribute = where.partition(":")
-    return getattr(import_module(module), attribute)
+def behind(name: str) -> str:
+    """The function or class that a door opens."""
+    return jupyter_complete.DOORS[name].partition(":")[2]
+
+
+def defined(module: str) -> set[str]:
+    """Names of the functions and classes of a module."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    return {node.name for node in house.tree(module).body if isinstance(node, kinds)}
 
 
 def test_the_house_stays_small() -> None:
@@ -122,6 +128,40 @@ def test_functions_and_files_stay_short() -> None:
     sizes = house.sizes()
     assert sizes.p90 <= 20
     assert sizes.biggest[0] <= 400, sizes.biggest
+
+
+def test_functions_have_six_parameters_or_fewer_but_for_nine() -> None:
+    assert len(house.sizes().many) < 10, "\n".join(house.sizes().many)
+
+
+def test_parameters_have_types_that_say_something() -> None:
+    assert house.sizes().any_share < 0.08
+
+
+def test_late_doors_are_eight() -> None:
+    assert len(house.doors()) == 8
+
+
+def test_every_module_has_a_test_file_of_its_name_or_a_reason() -> None:
+    files = layout.test_files()
+    without = {one for one in house.modules() if layout.has_code(one) and layout.test_of(one) not in files}
+    assert without == set(layout.UNTESTED), "UNTESTED in tests/layout.py says otherwise"
+
+
+def test_every_test_file_has_a_module_of_its_name_or_a_reason() -> None:
+    of_a_room = [one for one in layout.test_files() if one.split("/")[0] not in layout.OWN_ROOMS]
+    without = {one for one in of_a_room if layout.module_of(one) not in house.modules()}
+    assert without == set(layout.OF_NO_MODULE), "OF_NO_MODULE in tests/layout.py says otherwise"
+
+
+def test_where_a_module_is_tested_there_is_a_test_file() -> None:
+    named = {one: where.partition(": ") for one, where in layout.UNTESTED.items()}
+    assert all(file in layout.test_files() and reason for file, _, reason in named.values())
+
+
+def test_every_room_of_tests_is_a_room_of_the_package_or_one_of_its_own() -> None:
+    rooms = {one.split("/")[0] for one in layout.test_files() if "/" in one}
+    assert rooms <= {house.room(module) for module in house.modules()} | set(layout.OWN_ROOMS)
 
 
 @pytest.mark.parametrize("library", ROOMS)

@@ -1,4 +1,4 @@
-"""`jupyter complete`: demo, fetch, models, doctor."""
+"""`jupyter complete`: demo, fetch, models, plan, doctor."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from .. import __version__
+from ..protocol.config import MODEL, Complete
 from ..protocol.errors import CompleteError
 from ..session.session import current
 
@@ -22,12 +23,17 @@ def main(argv: list[str] | None = None) -> int:
     fetch = commands.add_parser("fetch", help="fetch and convert a model, so that it loads at once")
     fetch.add_argument("name", nargs="?", default="smollm2")
     commands.add_parser("models", help="list the models that can be given by name")
+    plan = commands.add_parser("plan", help="show what loading a model would do, without loading or fetching anything")
+    plan.add_argument("name", nargs="?", help="the model; without it, the default")
+    for name, trait in Complete.flagged(MODEL):
+        plan.add_argument(*trait.metadata["flag"], dest=name, metavar=trait.metadata["metavar"], help=trait.help)
     commands.add_parser("doctor", help="show versions, memory and cache, and check that a completion works")
     options = parser.parse_args(argv)
     run: dict[str, Callable[[argparse.Namespace], None]] = {
         "demo": _demo,
         "fetch": _fetch,
         "models": _models,
+        "plan": _plan,
         "doctor": _doctor,
     }
     try:
@@ -61,6 +67,17 @@ def _models(options: argparse.Namespace) -> None:
     from ..sources.catalog import CATALOG
 
     print(table_plain(("name", "what"), [(source.name, source.about) for source in CATALOG.values()]))
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from ..render.plan import head, rows
+    from ..render.tables import table_plain
+
+    session = current()
+    asked = {name: value for name, _ in Complete.flagged(MODEL) if (value := getattr(options, name)) is not None}
+    settings = session.config.checked(asked)
+    plan = session.models.plan(options.name or session.config.model, settings["dtype"], settings["device"])
+    print(table_plain(head(plan), rows(plan)))
 
 
 def _doctor(options: argparse.Namespace) -> None:

@@ -1,168 +1,204 @@
-"""From a Source to a LocalEngine: fetch, convert, check, load, telling the progress."""
+"""From a Source to a LocalEngine: fetch, decide a Plan, convert, load by the plan, and report progress."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from ..protocol.errors import BadOption, Stopped, raised
+from ..protocol.errors import Stopped, raised
 from ..protocol.events import Loading
+from ..protocol.plan import Plan, Reason
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
-from ..sources.headers import directory_parameters, gguf_parameters
 from .local import Details, LocalEngine
 from .machine import memory
-from .runners.capabilities import chosen_compiled
-from .weights import load
-from .weights.gguf import STATED, convert, converted
+from .plan import Decision, decide, fall_back, numba_reason, one_sentence
+from .runners.capabilities import uses_compiled_sampler
+from .weights import gguf, load
+from .weights.load import Target
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from .runners.int8 import Int8Model  # it brings numba, which only int8 needs
 
 log = logging.getLogger(__name__)
 
 
+class Loaded(NamedTuple):
+    """What a plan came to: the plan that was carried out in the end, and what LocalEngine runs.
+
+    With `int8` weights the model only describes them.
+    """
+
+    plan: Plan
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    int8: Int8Model | None = None
+
+
+class Provenance(NamedTuple):
+    """Where weights come from, which they are (a commit or a digest), and their type in a GGUF file."""
+
+    origin: str
+    revision: str
+    quantized: str | None
+
+
+class FormError(Exception):
+    """A form of a model fails at run time."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.text)
+        self.reason = reason
+
+
 def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, LocalEngine]:
-    """Fetch, convert and load what `source` names; raises a ModelError, or Stopped between two steps."""
+    """Fetch, convert and load what `source` names; raises a ModelError, BadOption, OutOfMemory or Stopped."""
+    name = source.name
     if source.kind == "registered":
-        return LocalEngine(source.model, source.tokenizer, source.name, "this kernel")
+        return LocalEngine(source.model, source.tokenizer, name, "this kernel")
+    target = load.choose(dtype, device)
     place = yield from obtain(source, stop)
-    chosen, where = load.choose(dtype, device)
-    stated: dict[str, str] = {}
-    folder = place.path
-    if place.kind == "gguf":
-        if not converted(place.path).is_dir():
-            memory.check_fit(source.name, gguf_parameters(place.path), chosen, where)
-        folder = yield from convert(place.path, source.name, stop)
-        stated = json.loads((folder / STATED).read_text())
-    yield Loading(f"loading {source.name}")
-    load.check(folder, source.name)
-    try:
-        asked = dtype == "int8"
-        model, tokenizer, fused, note = yield from _loaded(folder, source.name, chosen, where, asked, stop)
-    except (RuntimeError, MemoryError) as error:
-        raise memory.exhausted(error, f"loading {source.name}") or load.unreadable(
-            source.name, Exception(str(error))
-        ) from None
+    with one_sentence(name):
+        if place.kind == "gguf":
+            yield from _convert(name, place, target, stop)
+        yield Loading(f"loading {name}")
+        plan, model, tokenizer, int8 = yield from _load(decide(name, place, target), stop)
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
-    memory.trim()  # what reading and compiling have left over
-    origin, revision, stored = _provenance(place, folder, stated)
-    return LocalEngine(model, tokenizer, source.name, origin, Details(revision, stored, note, folder), fused)
+    memory.trim()  # gives back what reading and compiling left over
+    folder = _folder(plan)
+    provenance = _provenance(place, folder)
+    details = Details(provenance.revision, provenance.quantized, plan.note, folder)
+    return LocalEngine(model, tokenizer, name, provenance.origin, details, int8)
 
 
-def _loaded(
-    folder: Path, name: str, dtype: torch.dtype, device: str, asked: bool, stop: StopEvent
-) -> Generator[Loading, None, tuple[Any, Any, Any, str]]:
-    """Model, tokenizer, the weights of the compiled step where it can run, and why it cannot.
+def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Generator[Loading, None, None]:
+    """Convert a GGUF file that has no conversion in the cache, unless the plan says that the model does not fit."""
+    if gguf.place(place.path).is_dir():
+        return
+    decision = decide(name, place, target)
+    check_memory(decision.plan)
+    yield from gguf.convert(place.path, name, stop, decision.head)
 
-    Where `dtype` is int8 and the model has no int8 form, it is float32, or bfloat16 where that does not fit; raises
-    BadOption where int8 was `asked` for.
-    """
-    if dtype is not torch.int8:
-        model, tokenizer = load.load(folder, name, dtype, device)
-        if chosen_compiled(model):
-            from .kernels import sample_row
 
-            yield Loading("getting the choice of tokens ready, which is compiled the first time")
-            sample_row.prepare()
-        return model, tokenizer, None, ""
-    memory.check_fit(name, directory_parameters(folder), dtype, device)
-    model, tokenizer = load.describe(folder, name)
-    why = _no_int8(model, device)
-    if not why:
+def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loaded]:
+    """Carry a plan out; where its form fails at run time, carry out the plan that follows."""
+    plan, outline = decision.plan, decision.outline
+    check_memory(plan)
+    if outline is not None and plan.form in ("compiled", "int8 modules"):
+        run = _compiled if plan.form == "compiled" else _int8_modules
+        try:
+            int8 = yield from run(plan, outline.model, stop)
+            return Loaded(plan, outline.model, outline.tokenizer, int8)
+        except FormError as failure:
+            plan = fall_back(plan, failure.reason)
+            check_memory(plan)
+    if plan.reasons:
+        yield Loading(f"loading {plan.name} without int8: {plan.reasons[0].text}")
+    model, tokenizer = load.read(_folder(plan), plan.name, getattr(torch, plan.dtype), plan.device)
+    if uses_compiled_sampler(model):
+        from .kernels import sample_row
+
+        yield Loading("getting the choice of tokens ready, which is compiled the first time")
+        sample_row.prepare()
+    return Loaded(plan, model, tokenizer)
+
+
+def check_memory(plan: Plan) -> None:
+    """Raise DoesNotFit, with the numbers, where the plan says that memory is too small."""
+    bytes_of = plan.memory
+    if bytes_of is None or bytes_of.fits:
+        return
+    name, dtype = plan.name, getattr(torch, plan.dtype)
+    if plan.form == "int8 modules" and memory.fits(bytes_of.resident, bytes_of.free):
+        name, dtype = f"Packing {name} once", torch.float32
+    needed = bytes_of.peak if dtype is torch.float32 else bytes_of.resident
+    raise memory.does_not_fit(name, needed, dtype, plan.device, bytes_of.free)
+
+
+def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
+    """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
+    assert plan.packing is not None
+    with _form_errors():
+        from .runners.int8 import Int8Model
         from .weights import pack_llama
-
-        slower = pack_llama.unsupported(model)
-        if slower:
-            fused, why = None, (yield from _tiled(folder, name, model, stop))
-        else:
-            fused, why = yield from _packed(folder, name, model, stop)
-        if not why:
-            return model, tokenizer, fused, slower
-    if asked:
-        raise BadOption(f"{name} has no int8 form here: {why}.", "Use --dtype auto.")
-    yield Loading(f"loading {name} without int8: {why}")
-    if not memory.fits(4 * directory_parameters(folder), memory.free_bytes(device)):
-        return *load.load(folder, name, torch.bfloat16, device), None, f"{why}; as float32 it does not fit"
-    return *load.load(folder, name, torch.float32, device), None, why
+    with load.tensors(_folder(plan), plan.name, model) as read:
+        arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
+    yield Loading("getting the decoding step ready, which is compiled the first time")
+    with _form_errors():
+        int8 = Int8Model(arrays, model.config)
+        int8.prepare()
+    return int8
 
 
-def _no_int8(model: Any, device: str) -> str:
-    """Why a model has no int8 form on this device of this machine; empty where it has one."""
-    if device != "cpu":
-        return f"int8 runs on a CPU, and this is {device}"
+def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
+    """Fill `model` with int8 matrices and run it once; raises FormError where it does not run."""
+    assert plan.packing is not None
+    with _form_errors():
+        from .kernels.thread_team import Team
+        from .machine.cgroup import cores
+        from .runners.int8 import TEAM
+        from .weights import pack_any
+
+        team = Team(min(TEAM, cores()))
+    yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+    yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
+    with _form_errors():
+        reason = pack_any.warm_up(model)
+    if reason is not None:
+        raise FormError(reason)
+
+
+@contextmanager
+def _form_errors() -> Iterator[None]:
+    """Raise FormError for whatever a compiler or a kernel raises inside the block."""
     try:
-        from .weights import pack_any, pack_llama  # noqa: F401
-    except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
-        return _without_numba(error)
-    return pack_any.unsupported(model)
+        yield
+    except Exception as error:
+        raise FormError(_run_time_reason(error)) from error
 
 
-def _without_numba(error: Exception) -> str:
-    """That numba fails, and what is lost by it."""
-    said = " ".join(str(error).split())[:100]
-    return f"numba does not work here ({said}), which makes a CPU ten times as fast, in a third of the memory"
-
-
-def _not_compiled(error: Exception) -> str:
-    """Why the kernels could not be got ready; raises `error` where it is memory that ran out."""
-    if memory.exhausted(error, "compiling"):
+def _run_time_reason(error: Exception) -> Reason:
+    """The reason that an error of the kernels stands for; raises `error` itself where memory ran out."""
+    if memory.out_of_memory(error, "compiling"):
         raise error
     log.info("int8 fails", exc_info=error)
     if type(error).__module__.partition(".")[0] in ("numba", "llvmlite"):
-        return _without_numba(error)
-    return f"int8 fails here ({raised(error)})"
+        return numba_reason(error)
+    return Reason("kernels", f"int8 fails here ({raised(error)})")
 
 
-def _tiled(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, str]:
-    """Fill a model that the compiled step does not know with int8 matrices; why it cannot be run so, or nothing."""
-    from .kernels.thread_team import Team
-    from .machine.cgroup import cores
-    from .runners.int8 import TEAM
-    from .weights import pack_any
-
-    try:
-        team = Team(min(TEAM, cores()))
-    except Exception as error:  # whatever a compiler says
-        return _not_compiled(error)
-    yield from pack_any.fill(model, folder, name, team, stop)
-    yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
-    try:
-        return pack_any.prepared(model)
-    except Exception as error:
-        return _not_compiled(error)
+def _folder(plan: Plan) -> Path:
+    """The transformers directory that a plan reads: of the files, or of their conversion."""
+    folder = plan.conversion.path if plan.conversion is not None else plan.path
+    assert folder is not None
+    return folder
 
 
-def _packed(folder: Path, name: str, model: Any, stop: StopEvent) -> Generator[Loading, None, tuple[Any, str]]:
-    """The int8 weights of a model, ready to run; or None, and why they cannot."""
-    from .runners.int8 import Int8Model
-    from .weights import pack_llama
-
-    with load.tensors(folder, name, model) as read:
-        arrays = yield from pack_llama.packed(folder, model.config, read, stop)
-    yield Loading("getting the decoding step ready, which is compiled the first time")
-    try:
-        fused = Int8Model(arrays, model.config)
-        fused.prepare()
-    except Exception as error:  # whatever a compiler says
-        return None, _not_compiled(error)
-    return fused, ""
+def _provenance(place: Place, folder: Path) -> Provenance:
+    """The provenance of a directory or of the GGUF file that it was converted from."""
+    if place.kind == "gguf":
+        about: dict[str, Any] = json.loads((folder / gguf.PROVENANCE).read_text())
+        stored = about.get("stored_as")
+        return Provenance(place.origin, about["sha256"], None if stored in (None, "F32") else stored)
+    return Provenance(place.origin, place.revision or _digest(folder), None)
 
 
-def _provenance(place: Place, folder: Path, stated: dict[str, str]) -> tuple[str, str, str | None]:
-    """Origin, revision (a commit or a sha256) and what the weights were stored as."""
-    revision = stated.get("sha256") or place.revision
-    if not revision:  # a directory: what its config and weights' headers say, which is cheap to read
-        digest = hashlib.sha256()
-        for path in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
-            digest.update(path.name.encode() + str(path.stat().st_size).encode())
-            with path.open("rb") as file:
-                digest.update(file.read(1 << 16))
-        revision = "files:" + digest.hexdigest()[:16]
-    stored = stated.get("stored_as")
-    return place.origin, revision, None if stored in (None, "F32") else stored
+def _digest(folder: Path) -> str:
+    """A digest of a directory's config and of the heads of its weights, which are quick to read."""
+    digest = hashlib.sha256()
+    for path in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
+        digest.update(path.name.encode() + str(path.stat().st_size).encode())
+        with path.open("rb") as file:
+            digest.update(file.read(1 << 16))
+    return "files:" + digest.hexdigest()[:16]

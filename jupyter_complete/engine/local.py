@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
-from ..protocol.questions import Question, Text
+from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
 from .decoding import choices
@@ -23,10 +23,11 @@ from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
 from .decoding.loop import Row, prefill, score
 from .decoding.sampler import Sampler, end_ids, model_rules
-from .inside.answers import Inside
+from .inside.answer import answer_question
+from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners.capabilities import chosen_compiled, kind, recordings, stamp, window
+from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
 from .runners.cuda_graph import RecordedRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
@@ -77,7 +78,7 @@ class LocalEngine:
         self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
-        self._kernels = self._threads is not None or chosen_compiled(model)
+        self._kernels = self._threads is not None or uses_compiled_sampler(model)
         self._weights = stamp(model)
         self.info = ModelInfo(
             name=name,
@@ -93,7 +94,9 @@ class LocalEngine:
             kind=kind(model, tokenizer),
         )
         self._entry = Entry(self._vocabulary, self.info, self._size)
-        self._inside = Inside(model, self._vocabulary, name, self._reading, details.folder if self._threads else None)
+        self._inside = OpenModel(
+            model, self._vocabulary, name, self._reading, details.folder if self._threads else None
+        )
 
     def footprint(self) -> Footprint:
         weights = self._int8.nbytes if self._int8 else memory.weight_bytes(self.model)
@@ -121,15 +124,14 @@ class LocalEngine:
         """Answer many requests; see engine.Engine. Raises OutOfMemory."""
         yield from self._guarded(self._answer_many(requests, stop, time.perf_counter()))
 
-    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
+    def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Answer a question about the inside; see engine.Engine. Raises BadOption, Stopped or OutOfMemory."""
         yield from self._guarded(self._looked(question, stop, time.perf_counter()))
 
-    def _looked(self, question: Question, stop: StopEvent, started: float) -> Iterator[Event]:
-        text = getattr(question, "text", None)
-        if text is not None:
-            self._entry.check_window(max(len(text.source), len(text.ids)), 0, new=0)
-        found = yield from self._inside.answer(question, stop)
+    def _looked(self, question: Question[Any], stop: StopEvent, started: float) -> Iterator[Event]:
+        if isinstance(question, TextQuestion):
+            self._entry.check_window(max(len(question.text.source), len(question.text.ids)), 0, new=0)
+        found = yield from answer_question(self._inside, question, stop)
         timing = Timing(total_s=time.perf_counter() - started)
         yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
 
@@ -142,7 +144,7 @@ class LocalEngine:
             with self._threads.awake() if self._threads else nullcontext():
                 yield from events
         except (RuntimeError, MemoryError) as error:
-            failure = memory.exhausted(error, f"generating with {self.info.name}")
+            failure = memory.out_of_memory(error, f"generating with {self.info.name}")
             if failure is None:
                 raise
         finally:
@@ -153,7 +155,7 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
-        composed = self._entry.settled(request)
+        composed = self._entry.settle(request)
         if composed is not None:
             yield composed
         prompt = self._entry.ids(request, composed)
@@ -196,7 +198,7 @@ class LocalEngine:
         started = time.perf_counter()
         if not (together and shares_passes(request)):
             return Answered(key, tuple(self._answer(request, stop, started)))
-        composed = self._entry.settled(request)
+        composed = self._entry.settle(request)
         prompt = self._entry.ids(request, composed)
         self._entry.check_window(len(prompt), 0, new=1)
         grammar, _ = self._constraints.of(request, [])
@@ -245,7 +247,7 @@ class LocalEngine:
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, trace)
+        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, recorded=trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -301,7 +303,7 @@ class LocalEngine:
             return RecordedRunner(self.model, self._recordings, cache), cached
         return CausalRunner(self.model, cache), cached
 
-    def _reading(self, text: Text, stop: StopEvent) -> Runner:
+    def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
         """A runner that holds all of a text but its last id."""
         runner = EncoderDecoderRunner(self.model, text.source) if self._encodes else self._fresh()
         for _ in prefill(runner, text.ids, 0, stop):

@@ -7,6 +7,7 @@ have it. complete_frame works on any frame without it, and registers it too.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,47 +16,60 @@ if TYPE_CHECKING:
 
 NAME = "complete"
 LIBRARIES = ("pandas", "polars")
+LOOK = "jupyter_complete.frames.accessor.look"  # by which an extension that is loaded again finds its own
 EVENTS = ("pre_run_cell", "post_run_cell")  # a library may come with a line of a startup file, or with a cell
 
 
-class Completer:
-    """`df.complete("Summarise: {{ text }}", into="summary")`: a new frame, see jupyter_complete.complete_frame."""
-
-    def __init__(self, frame: Any) -> None:
-        self._frame = frame
-
-    def __call__(self, template: Any, into: str = "completion", **options: Any) -> Any:
-        from .complete_frame import complete_frame
-
-        return complete_frame(self._frame, template, into, **options)
+Verb = Callable[..., Any]  # complete_frame
 
 
-def register(*event: object) -> None:
-    """Give the verb to the frames of each library that is imported and has no `complete` of its own."""
+def register(verb: Verb) -> None:
+    """Give `verb` to the frames of each library that is imported and has no `complete` of its own."""
     for name in LIBRARIES:
         if (library := sys.modules.get(name)) is not None:
-            _give(library)
+            _give(library, verb)
 
 
-def follow(shell: InteractiveShell) -> None:
-    """Register now, and around every cell from now on."""
-    register()
+def follow(shell: InteractiveShell, verb: Verb) -> None:
+    """Register `verb` now, and around every cell from now on, until `forget`."""
+    forget(shell)
+
+    def look(*event: object) -> None:
+        register(verb)
+
+    look.__qualname__ = LOOK
+    look()
     for event in EVENTS:
-        shell.events.register(event, register)
+        shell.events.register(event, look)
 
 
 def forget(shell: InteractiveShell) -> None:
     """Stop looking; frames keep the verb they have."""
     for event in EVENTS:
-        if register in shell.events.callbacks[event]:
-            shell.events.unregister(event, register)
+        for look in [each for each in shell.events.callbacks[event] if getattr(each, "__qualname__", "") == LOOK]:
+            shell.events.unregister(event, look)
 
 
-def _give(library: ModuleType) -> None:
+def _give(library: ModuleType, verb: Verb) -> None:
     frame = getattr(library, "DataFrame", None)
     if frame is None or hasattr(frame, NAME):  # half imported, or somebody else's
         return
     if library.__name__ == "pandas":
-        library.api.extensions.register_dataframe_accessor(NAME)(Completer)
+        library.api.extensions.register_dataframe_accessor(NAME)(_completer(verb))
     else:
-        library.api.register_dataframe_namespace(NAME)(Completer)
+        library.api.register_dataframe_namespace(NAME)(_completer(verb))
+
+
+def _completer(verb: Verb) -> type:
+    """The class that pandas and polars make for each frame whose `complete` is asked for."""
+
+    class Completer:
+        """`df.complete("Summarise: {{ text }}", into="summary")`: a new frame, see jupyter_complete.complete_frame."""
+
+        def __init__(self, frame: Any) -> None:
+            self._frame = frame
+
+        def __call__(self, template: Any, into: str = "completion", **options: Any) -> Any:
+            return verb(self._frame, template, into, **options)
+
+    return Completer

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, Unpack
 
 from ..protocol.errors import BadOption, CompleteError
+from ..protocol.options import FrameOptions
 from ..protocol.phrases import count
-from ..session.resolve import given
+from ..session.resolve import call_options
 from ..session.session import current
-from ..session.stream import holding_interrupts
+from ..session.stream import hold_interrupts
 from .accessor import register
-from .fill import PROB, Filled, fill
+from .fill import PROB, RowResult, fill
 from .template import Template, prompt, prompt_of
 
 ALONE = {"num": 1, "score": False, "dry_run": False, "inspect": False, "trace": False, "thread": ""}
@@ -30,7 +31,7 @@ def complete_frame(
     into: str = "completion",
     *,
     cache: bool | str | PathLike[str] | None = False,
-    **options: Any,
+    **options: Unpack[FrameOptions],
 ) -> Any:
     """A new frame like `frame`, of pandas or polars, with the completion of each row's prompt in column `into`.
 
@@ -39,16 +40,16 @@ def complete_frame(
     `options` are those of %%complete; row i has the seed plus i. With `cache` (True, or a file) rows completed before
     are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
     """
-    register()
+    register(complete_frame)
     table = _table(frame)
-    own = given(options)
+    own = call_options(options)
     for name, left_out in ALONE.items():
         if own.get(name, left_out) not in (left_out, None):
             raise BadOption(f"{name} is for single completions.", "Leave it out: each row gets one continuation.")
     if not isinstance(into, str) or not into:
         raise BadOption("into must be a column's name.", 'Give a text, such as into="summary".')
     texts = prompts(table, template)  # which an interrupt may end, for a function may take long
-    with holding_interrupts():
+    with hold_interrupts():
         rows = fill(current(), texts, {**SETTINGS, **own}, cache)
     made = _columns(into, rows, weighed=own.get("choices") is not None)
     return _with_columns(_without_earlier(table, into), made).to_native()
@@ -96,7 +97,7 @@ def _table(frame: Any) -> Any:
     return table
 
 
-def _columns(into: str, rows: Sequence[Filled], weighed: bool) -> dict[str, list[Any]]:
+def _columns(into: str, rows: Sequence[RowResult], weighed: bool) -> dict[str, list[Any]]:
     """The new columns by name: the values, null where a row failed, the probabilities of choices that were `weighed`,
     and the errors if any row failed."""
     made = {into + kind: [row.values.get(kind) for row in rows] for kind in (("", PROB) if weighed else ("",))}

@@ -16,6 +16,7 @@ from ..notebook.screen import A_LITTLE_MORE, wait
 from ..notebook.status_line import line_here
 from ..protocol.errors import CompleteError, Stopped
 from ..protocol.events import Loading, ModelInfo
+from ..protocol.phrases import shortened
 from ..protocol.request import Request
 from ..protocol.structure import JsonSchema
 from ..render import progress as view
@@ -23,7 +24,7 @@ from ..render.progress import Progress
 from ..results.completion import Completion
 from ..results.draft import Answers
 from ..session.session import Session
-from ..session.stream import Stream, stopping_on_interrupt
+from ..session.stream import Pending, stop_on_interrupt
 from . import row_cache
 
 PROB = "_prob"
@@ -31,7 +32,7 @@ REMEMBERED = 4  # columns half filled that are kept for a call that goes on with
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class RowResult:
     """A row's values, by what is added to the column's name, or why it has none."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -39,36 +40,36 @@ class Filled:
 
 
 @dataclass(slots=True)
-class Column:
+class ColumnRun:
     """What is asked for each row, and what has come of it so far."""
 
     requests: dict[int, Request]
-    filled: dict[int, Filled]
+    results: dict[int, RowResult]
     refused: int = 0  # rows whose prompt is none
 
     @property
     def left(self) -> dict[int, Request]:
-        return {key: request for key, request in self.requests.items() if key not in self.filled}
+        return {key: request for key, request in self.requests.items() if key not in self.results}
 
     @property
     def failed(self) -> int:
-        return sum(bool(row.error) for row in self.filled.values())
+        return sum(bool(row.error) for row in self.results.values())
 
 
-def filled(completion: Completion) -> Filled:
+def row_result(completion: Completion) -> RowResult:
     """What a completion gives its row: plain values, by what is added to the column's name.
 
     Choices have the probability of the one that was taken beside it, JSON is what was read, and a form that was not met
     is the row's error.
     """
     if completion.met is False:
-        shown = completion.text if len(completion.text) <= 60 else completion.text[:59] + "…"
-        return Filled(error=f"{completion.unmet[:1].upper()}{completion.unmet[1:]}: {shown!r}.")
+        unmet = completion.unmet
+        return RowResult(error=f"{unmet[:1].upper()}{unmet[1:]}: {shortened(completion.text)!r}.")
     if completion.choices:
         taken = next(choice for choice in completion.choices if choice.text == completion.value)
-        return Filled({"": taken.text, PROB: taken.prob_normalised})
+        return RowResult({"": taken.text, PROB: taken.prob_normalised})
     form = completion.request.structure if completion.request else None
-    return Filled({"": json.loads(completion.text) if isinstance(form, JsonSchema) else completion.text})
+    return RowResult({"": json.loads(completion.text) if isinstance(form, JsonSchema) else completion.text})
 
 
 def fill(
@@ -76,7 +77,7 @@ def fill(
     texts: Sequence[str | CompleteError],
     options: Mapping[str, Any],
     cache: bool | str | PathLike[str] | None = False,
-) -> list[Filled]:
+) -> list[RowResult]:
     """The values of each row, whose prompt, or what is wrong with it, is in `texts`; a line tells the progress.
 
     What was done before an interrupt or an error stays in `session` for the next call with the same texts and options.
@@ -86,7 +87,7 @@ def fill(
     if path is not None and options.get("seed", session.config.seed) is None:
         options = {**options, "seed": 0}  # one drawn anew in every call would find nothing again
     name = _name(session, texts, options)
-    column = session.unfinished.pop(name, None) or _begun(session, texts, options)
+    column = session.unfinished.pop(name, None) or _start(session, texts, options)
     try:
         _run(session, column, path)
     except BaseException:
@@ -94,7 +95,7 @@ def fill(
         for oldest in list(session.unfinished)[:-REMEMBERED]:
             del session.unfinished[oldest]
         raise
-    return [column.filled[key] for key in range(len(texts))]
+    return [column.results[key] for key in range(len(texts))]
 
 
 def _name(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> str:
@@ -103,31 +104,31 @@ def _name(session: Session, texts: Sequence[str | CompleteError], options: Mappi
     return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _begun(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> Column:
+def _start(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> ColumnRun:
     asked = {key: text for key, text in enumerate(texts) if isinstance(text, str)}
     made = session.requests(asked, **options)
     refused = {key: one for key, one in (*enumerate(texts), *made.items()) if isinstance(one, CompleteError)}
-    return Column(
+    return ColumnRun(
         {key: one for key, one in made.items() if isinstance(one, Request)},
-        {key: Filled(error=str(error)) for key, error in refused.items()},
+        {key: RowResult(error=str(error)) for key, error in refused.items()},
         len(refused),
     )
 
 
-def _run(session: Session, column: Column, path: Path | None) -> None:
+def _run(session: Session, column: ColumnRun, path: Path | None) -> None:
     """Fill what is left of a column, from the file at `path` where that has it."""
     if path is None or not column.left:
-        _ask(session, column)
+        _complete(session, column)
         return
-    model = _loaded(session, next(iter(column.left.values())).model)
+    model = _load(session, next(iter(column.left.values())).model)
     keys = {key: row_cache.key_of(request, model) for key, request in column.left.items()}
-    with closing(row_cache.Results(path)) as file:
+    with closing(row_cache.RowCache(path)) as file:
         found = file.find(keys.values())
-        column.filled |= {key: Filled(found[told]) for key, told in keys.items() if told in found}
-        _ask(session, column, lambda key, row: file.keep(keys[key], row.values))
+        column.results |= {key: RowResult(found[told]) for key, told in keys.items() if told in found}
+        _complete(session, column, lambda key, row: file.keep(keys[key], row.values))
 
 
-def _loaded(session: Session, name: str) -> ModelInfo:
+def _load(session: Session, name: str) -> ModelInfo:
     """Which weights answer to a name; they are loaded first where they are not."""
     resident = session.models.get(name)
     if resident is None or resident.engine is None:
@@ -138,18 +139,20 @@ def _loaded(session: Session, name: str) -> ModelInfo:
     return resident.engine.info
 
 
-def _ask(session: Session, column: Column, keep: Callable[[int, Filled], None] = lambda key, row: None) -> None:
+def _complete(
+    session: Session, column: ColumnRun, keep: Callable[[int, RowResult], None] = lambda key, row: None
+) -> None:
     """Have the model answer what is left; `keep` gets each row that comes out well."""
     clock = Clock(session.config.updates_per_second, column)
 
     def done(key: int, came: Completion | CompleteError) -> None:
         if isinstance(came, CompleteError):
-            column.filled[key] = Filled(error=str(came))
+            column.results[key] = RowResult(error=str(came))
             return
-        column.filled[key] = filled(came)
+        column.results[key] = row_result(came)
         clock.tokens += came.usage.completion_tokens
-        if not column.filled[key].error:
-            keep(key, column.filled[key])
+        if not column.results[key].error:
+            keep(key, column.results[key])
 
     stream = session.stream_many(column.left, done) if column.left else None
     try:
@@ -161,10 +164,10 @@ def _ask(session: Session, column: Column, keep: Callable[[int, Filled], None] =
         raise Stopped("The rows were stopped.", "Run it again: it goes on with those that are left.")
 
 
-def _follow(stream: Stream, clock: Clock) -> None:
+def _follow(stream: Pending[Answers], clock: Clock) -> None:
     """Show how far it is until it ends; raises what went wrong, and KeyboardInterrupt after an interrupt."""
     stream.inbox.rest = A_LITTLE_MORE * clock.interval
-    with stopping_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream) as interrupts:
         try:
             for event in stream.ticks():
                 clock.show(stream.draft, loading=isinstance(event, Loading))
@@ -179,19 +182,19 @@ def _follow(stream: Stream, clock: Clock) -> None:
 class Clock:
     """The line that tells how far a column is, and since when."""
 
-    def __init__(self, updates_per_second: float, column: Column) -> None:
+    def __init__(self, updates_per_second: float, column: ColumnRun) -> None:
         self.interval = 1 / updates_per_second
         self.tokens = 0
         self._column = column
-        self._first = len(column.filled)
-        self._rows = len(column.requests.keys() | column.filled.keys())
+        self._first = len(column.results)
+        self._rows = len(column.requests.keys() | column.results.keys())
         self._line = line_here(updates_per_second)
         self._waiting = Progress()
-        self._begun = time.monotonic()
+        self._start = time.monotonic()
 
-    def show(self, draft: Answers | Any, loading: bool) -> None:
+    def show(self, draft: Answers, loading: bool) -> None:
         if loading:
-            self._begun = time.monotonic()
+            self._start = time.monotonic()
         stage = self._waiting.text(draft, "") if draft.loading is not None and not draft.advance.rows else ""
         self._line.show(view.line(self._view(max(self.tokens, draft.advance.decoded), stage=stage)))
 
@@ -201,11 +204,11 @@ class Clock:
     def _view(self, tokens: int, **more: Any) -> view.ProgressView:
         return view.ProgressView(
             rows=self._rows,
-            done=len(self._column.filled),
+            done=len(self._column.results),
             failed=self._column.failed,
             before=self._first - self._column.refused,
-            finished=len(self._column.filled) - self._first,
+            finished=len(self._column.results) - self._first,
             tokens=tokens,
-            seconds=time.monotonic() - self._begun,
+            seconds=time.monotonic() - self._start,
             **more,
         )

@@ -49,7 +49,7 @@ def key_of(request: Request, model: ModelInfo) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Results:
+class RowCache:
     """A file of results by key, each a mapping of plain values; close it to have all of them written."""
 
     def __init__(self, path: Path) -> None:

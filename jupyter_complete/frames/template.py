@@ -25,7 +25,7 @@ class Template:
     def __init__(self, text: str, columns: Sequence[Any]) -> None:
         self._parts: list[tuple[str, str]] = []  # texts, each with the name that follows it, or ""
         place = 0
-        for one in braces.found(text):
+        for one in braces.find(text):
             if one.escaped:
                 self._parts += [(text[place : one.start], ""), (text[one.start + 1 : one.end], "")]
             elif _is_text(one.inner, columns):

@@ -18,7 +18,7 @@ from ..protocol.config import COMPLETE, MODEL, THREAD, Complete, shown_default
 from ..protocol.errors import BadOption
 from ..protocol.phrases import near
 
-WORDS = ("use", "load", "list", "status", "unload")
+WORDS = ("use", "load", "plan", "list", "status", "unload")
 _BLANKS = " \t\r\n"
 # quoted as a whole, or after an equals sign, or in parts beside commas; any other word is what is typed up to a blank
 _WORD = re.compile(
@@ -100,11 +100,12 @@ LINE = Parser(
 MODELS = Parser(
     "%complete_model",
     MODEL,
-    "The resident models. Words: use NAME (make it the default), load NAME, list, status, unload NAME.",
+    "The resident models. Words: use NAME (make it the default), load NAME, plan [NAME] (what loading it would do: "
+    "nothing is loaded or fetched), list, status, unload NAME.",
 )
 THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: its turns; without a name, all of them.")
 THREADS.usage = "complete_thread [NAME] [--drop]"
-MODELS.usage = "complete_model [use|load|list|status|unload] [NAME] [--dtype TYPE] [--device DEVICE]"
+MODELS.usage = "complete_model [use|load|plan|list|status|unload] [NAME] [--dtype TYPE] [--device DEVICE]"
 
 
 def cell_settings(line: str) -> dict[str, Any]:
@@ -182,7 +183,7 @@ def completions(before: str, known: Mapping[str, Iterable[str]]) -> list[str]:
     if values is None and parser is THREADS and len(words) == 1 and not token.startswith("-"):
         values = known.get("threads", ())
     if values is None and parser is MODELS and not token.startswith("-"):
-        named = known.get("models", ()) if len(words) == 2 and previous in ("use", "load", "unload") else ()
+        named = known.get("models", ()) if len(words) == 2 and previous in ("use", "load", "plan", "unload") else ()
         values = WORDS if len(words) == 1 else named
     if values is None:
         values = parser.flags() if token.startswith("-") else ()

@@ -25,7 +25,7 @@ from .arguments import cell_settings
 def as_code(one: Completion, settings: Complete) -> str:
     """A `%%complete` cell, or lines of Python, whose result has the same tokens where `settings` are in force."""
     root, *rest = path(one)
-    options = dict(changed(root, settings))
+    options = dict(changed_options(root, settings))
     if not (rest or _one_of_beams(root)) and (cell := _cell(root.typed, options)):
         return cell
     text, given_options = _in_python(root, options)
@@ -48,7 +48,7 @@ def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:
     return " ".join(["%%complete", line] if line else ["%%complete"]) + "\n" + prompt
 
 
-def changed(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
+def changed_options(one: Completion, settings: Complete) -> Iterator[tuple[str, Any]]:
     """Every option of a completion's cell that is not as in `settings`, by its name."""
     request, params = one.request, _params(one)
     beneath = request.beneath if request else {}

@@ -28,18 +28,18 @@ _ABSENT = {
 class Cells(list[str]):
     """The cells as typed, by their numbers."""
 
-    def told_absent(self, number: object) -> str:
+    def absence_note(self, number: object) -> str:
         return f"cell {str(number)[:20]} has not run"
 
 
 class Results(dict[int, Any]):
     """What cells returned, by their numbers."""
 
-    def told_absent(self, number: object) -> str:
+    def absence_note(self, number: object) -> str:
         return f"cell {str(number)[:20]} has no result"
 
 
-class Notebook:
+class History:
     """Follows the cells that run in `shell`, from `watch` to `leave`."""
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -50,11 +50,11 @@ class Notebook:
 
     def watch(self) -> None:
         """Begin to remember the exceptions of cells that fail."""
-        self._shell.events.register("post_run_cell", self._see)
+        self._shell.events.register("post_run_cell", self._record_error)
 
     def leave(self) -> None:
         """Follow no more."""
-        self._shell.events.unregister("post_run_cell", self._see)
+        self._shell.events.unregister("post_run_cell", self._record_error)
 
     def names(self) -> Mapping[str, Any]:
         """The variables of the notebook, `In` with the cells as typed, `Out` with what they returned, and `err`, the
@@ -74,21 +74,21 @@ class Notebook:
         newest = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         return newest if newest is not None and _of_the_user(newest) else self._error
 
-    def filled(self, text: str, raw: bool, error: bool) -> Text:
+    def fill(self, text: str, raw: bool, error: bool) -> Text:
         """`text` with its values, unless it is to stay `raw`, and with `error` the last exception ahead of it.
 
         Raises BadPrompt; says of braces that look like a variable and are none what would make them one.
         """
         names = self.names()
-        filled: Text = (text,) if raw else variables.filled(text, names, _ABSENT)
+        with_values: Text = (text,) if raw else variables.fill(text, names, _ABSENT)
         if not raw and (typed := variables.without_blanks(text, names)):
             print(f"{{{{{typed}}}}} goes as typed; {{{{ {typed} }}}}, with blanks, is the variable.")
         if not error:
-            return filled
+            return with_values
         if self.error is None:
             raise BadPrompt(_NO_ERROR, "Leave out --error.")
         last = Value("err", describe(self.error, "The last error"))
-        return (last, "\n\n", *filled) if text else (last,)
+        return (last, "\n\n", *with_values) if text else (last,)
 
     def question(self, text: str, raw: bool, most: int) -> str:
         """A question with its values, each in its fullest form of at most `most` characters; says what one leaves
@@ -96,7 +96,7 @@ class Notebook:
         if raw:
             return text
         pieces = []
-        for part in variables.filled(text, self.names(), _ABSENT):
+        for part in variables.fill(text, self.names(), _ABSENT):
             if isinstance(part, Value):
                 form = next((form for form in part.forms if len(form.text) <= most), part.forms[-1])
                 if form.left_out:
@@ -106,7 +106,7 @@ class Notebook:
                 pieces.append(part)
         return "".join(pieces)
 
-    def completed(self, number: int, text: str) -> None:
+    def record_completion(self, number: int, text: str) -> None:
         """Remember `text`, a prompt and its completion, as what a cell has to say; not what it only goes on from."""
         begun = [cell for cell, earlier in self._completed.items() if text.startswith(earlier)]
         for cell in begun:
@@ -144,16 +144,16 @@ class Notebook:
         recorded = getattr(history, "outputs", {})  # since IPython 9
         printed = [one.bundle.get("stream", ()) for one in recorded.get(number, ()) if one.output_type == "out_stream"]
         if text := "".join(map(str, (part for stream in printed for part in stream))).strip("\n"):
-            yield _shortened(text)
+            yield _excerpt(text)
         if number in history.output_hist_reprs:
-            yield _shortened(str(history.output_hist_reprs[number]).strip("\n"))
+            yield _excerpt(str(history.output_hist_reprs[number]).strip("\n"))
         elif number in history.output_hist:
-            yield _shortened(_repr(history.output_hist[number]))
+            yield _excerpt(_repr(history.output_hist[number]))
         failed = getattr(history, "exceptions", {}).get(number)
         if failed:
-            yield _shortened(f"{failed.get('ename', 'Error')}: {failed.get('evalue', '')}")
+            yield _excerpt(f"{failed.get('ename', 'Error')}: {failed.get('evalue', '')}")
 
-    def _see(self, result: Any) -> None:
+    def _record_error(self, result: Any) -> None:
         error = result.error_in_exec or result.error_before_exec
         if error is not None and _of_the_user(error):
             self._error = error
@@ -170,7 +170,7 @@ def _repr(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _shortened(text: str) -> str:
+def _excerpt(text: str) -> str:
     """An output as it is, or the beginning and the end of a long one, which says what is missing."""
     if len(text) <= _SHOWN:
         return text

@@ -21,17 +21,17 @@ from ..protocol.errors import BadOption, EmptyPrompt
 from ..protocol.phrases import near
 from ..protocol.prompt_parts import Text, Value, plain
 from ..render import conversation as thread_view
+from ..render import plan as plan_view
 from ..render import tables as models_view
 from ..render import tasks as tasks_view
 from ..render.html import visible
 from ..results.completion import TOKENS, Completion
 from ..session import status
-from ..session.inside import of as inside_of
 from ..session.session import Session
-from ..session.stream import Stream, holding_interrupts
+from ..session.stream import Stream, hold_interrupts
 from . import arguments, new_cell
-from .history import Notebook
-from .raw_cell import Typed
+from .history import History
+from .raw_cell import RawCell
 from .screen import paint, wait
 
 # what is in a room above this one, and needs a library that only panels need
@@ -39,7 +39,7 @@ _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results an
 
 
 @dataclass(frozen=True, slots=True)
-class Showing:
+class OutputOptions:
     """How a completion is shown: bound to `names`, after its prompt (`echo`), in a form, written into a new cell;
     `number` is that of the cell that asked for it."""
 
@@ -58,34 +58,34 @@ class CompleteMagics(Magics):
         super().__init__(shell)
         self.shell: InteractiveShell = shell
         self.session = session
-        self.typed = Typed(shell)
-        self.notebook = Notebook(shell)
-        self._shown: tuple[Completion | None, Showing] = (None, Showing())  # the last text, and how it was shown
+        self.raw_cell = RawCell(shell)
+        self.history = History(shell)
+        self._last_output: tuple[Completion | None, OutputOptions] = (None, OutputOptions())
 
     @no_var_expand
     @line_cell_magic
     def complete(self, line: str, cell: str | None = None) -> None:
-        with _bad_lines():
+        with _usage_errors():
             if cell is None:
                 settings, text = arguments.line_settings(line)
             else:
-                settings, text = arguments.cell_settings(line), self.typed.body("complete", line, cell)
+                settings, text = arguments.cell_settings(line), self.raw_cell.body("complete", line, cell)
             behind = settings.pop("background", False)
             if behind and not hasattr(self.shell, "kernel"):
                 raise UsageError("--background is for notebooks; leave it out here.")
-            behind = behind and new_cell.attended(self.shell)  # else the text would come when the notebook is written
+            behind = behind and new_cell.has_reader(self.shell)  # else the text would come when the notebook is written
             chosen = self.session.config.checked(settings)
-            showing = self._showing(settings, behind)
-            filled = self._filled(text, settings, chosen)
-        if filled is None:
+            output = self._output_options(settings, behind)
+            prompt = self._fill(text, settings, chosen)
+        if prompt is None:
             return
-        with holding_interrupts():
-            with _bad_lines():
-                stream = self._begin(text, filled, settings)
+        with hold_interrupts():
+            with _usage_errors():
+                stream = self._stream(text, prompt, settings)
             if behind:
-                door("background")(stream, showing.echo, showing.form, lambda done: self._keep(showing, done))
+                door("background")(stream, output.echo, output.form, lambda done: self._bind(output, done))
             else:
-                self._show(stream, showing)
+                self._show(stream, output)
 
     @no_var_expand
     @cell_magic
@@ -95,32 +95,34 @@ class CompleteMagics(Magics):
         Complete the cell's text and show how that came about: tokens, attention, every layer's guess, the distribution
         and the draw. Options are those of %%complete; -o binds the Inside, which answers more (jc.inside).
         """
-        with _bad_lines():
-            settings, text = arguments.cell_settings(line), self.typed.body("complete_inside", line, cell)
+        with _usage_errors():
+            settings, text = arguments.cell_settings(line), self.raw_cell.body("complete_inside", line, cell)
             for name in ("background", "cell", "score", "dry_run"):
                 if settings.pop(name, False):
                     raise UsageError(f"%%complete_inside takes no --{name.replace('_', '-')}.")
             chosen = self.session.config.checked(settings)
-            showing = self._showing(settings, behind=False)
-            filled = self._filled(text, settings, chosen)
-        if filled is None:
+            output = self._output_options(settings, behind=False)
+            prompt = self._fill(text, settings, chosen)
+        if prompt is None:
             return
-        with holding_interrupts():
-            with _bad_lines():
-                stream = self._begin(text, filled, {**settings, "trace": True})
-            done = self._show(stream, replace(showing, names=()))
+        with hold_interrupts():
+            with _usage_errors():
+                stream = self._stream(text, prompt, {**settings, "trace": True})
+            done = self._show(stream, replace(output, names=()))
         if done.trace is None:
             raise UsageError("No token was decoded, so there is nothing to look into.")
-        opened = inside_of(done, self.session)
+        from ..session.inside import of  # imports every kind of question, which %load_ext does not need
+
+        opened = of(done, self.session)
         if hasattr(self.shell, "kernel"):
             display(opened)
         else:
             print(opened.view())
-        self.shell.user_ns.update(dict.fromkeys(showing.names, opened))
+        self.shell.user_ns.update(dict.fromkeys(output.names, opened))
 
     @no_var_expand
     @line_magic
-    @holding_interrupts()
+    @hold_interrupts()
     def complete_more(self, line: str) -> None:
         """%complete_more [N]
 
@@ -135,21 +137,21 @@ class CompleteMagics(Magics):
                 f"The last completion has {1 + len(last.alternatives)} continuations; "
                 "continue one of them from Python, as c.more(20) or c.alternatives[0].more(20)."
             )
-        with _bad_lines():
+        with _usage_errors():
             words = line.split()
             if len(words) > 1 or (words and not re.fullmatch(r"[0-9]{1,18}", words[0])):
                 raise UsageError(f"%complete_more takes a number of tokens, not {line.strip()[:60]!r}.")
             number = int(words[0]) if words else self.session.config.max_new_tokens
             stream = self.session.more(last, max_new_tokens=number)
         names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
-        shown, how = self._shown
-        how = how if shown is last else Showing(form=self.session.config.format)
-        self._show(stream, replace(how, names=tuple(names), cell=False, number=self.notebook.now))
+        shown, how = self._last_output
+        how = how if shown is last else OutputOptions(form=self.session.config.format)
+        self._show(stream, replace(how, names=tuple(names), cell=False, number=self.history.now))
 
     @no_var_expand
     @line_magic
     def complete_thread(self, line: str) -> None:
-        with _bad_lines():
+        with _usage_errors():
             name, settings = arguments.thread_settings(line)
         threads = self.session.threads
         if not name and settings:
@@ -179,7 +181,7 @@ class CompleteMagics(Magics):
         name, *others = line.split() or [""]
         if others:
             raise UsageError(f"%complete_tasks takes one name, not {line.strip()[:60]!r}.")
-        with _bad_lines():
+        with _usage_errors():
             if name:
                 self._tell(tasks_view.bundle(self.session.tasks.find(name)))
                 return
@@ -202,7 +204,7 @@ class CompleteMagics(Magics):
     @no_var_expand
     @line_magic
     def complete_model(self, line: str) -> None:
-        with _bad_lines():
+        with _usage_errors():
             word, name, settings = arguments.model_settings(line)
             if word in ("use", "load", "unload") and not name:
                 raise UsageError(f"%complete_model {word} needs a name; %complete_model list shows them.")
@@ -213,7 +215,7 @@ class CompleteMagics(Magics):
                 return
             getattr(self, f"_{word}")(name, self.session.config.checked(settings))
 
-    def _showing(self, settings: dict[str, Any], behind: bool) -> Showing:
+    def _output_options(self, settings: dict[str, Any], behind: bool) -> OutputOptions:
         """Take out of `settings` what says where a completion is shown and bound; raises UsageError."""
         defaults = self.session.config
         out = arguments.out_name(settings.pop("out", defaults.out))
@@ -225,55 +227,55 @@ class CompleteMagics(Magics):
         if cell and (behind or settings.get("num", defaults.num) > 1):
             raise UsageError("--cell writes one completion when it is done; leave out --background and -n.")
         form = TOKENS if settings.get("inspect") else form
-        return Showing((out,) if out else (), echo, form, cell, self.notebook.now)
+        return OutputOptions((out,) if out else (), echo, form, cell, self.history.now)
 
-    def _filled(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any]) -> Text | None:
+    def _fill(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any]) -> Text | None:
         """The text with its values, and theirs in the question of `settings`; None, which is told, where an interrupt
         ended an expression that takes long."""
         try:
             if settings.get("question"):
                 most = 4 * self.session.config.value_tokens  # for a model's tokens are counted later
-                settings["question"] = self.notebook.question(settings["question"], chosen["raw"], most)
-            return self.notebook.filled(text, chosen["raw"], chosen["error"])
+                settings["question"] = self.history.question(settings["question"], chosen["raw"], most)
+            return self.history.fill(text, chosen["raw"], chosen["error"])
         except KeyboardInterrupt:
             print("Interrupted before the prompt was whole; the model was not asked.")
             return None
 
-    def _begin(self, text: str, filled: Text, settings: dict[str, Any]) -> Stream:
+    def _stream(self, text: str, prompt: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""
         defaults = self.session.config
         settings = {"context": defaults.context, "raw": defaults.raw, **settings}
-        excerpts = self.notebook.excerpts(settings["context"])
+        excerpts = self.history.excerpts(settings["context"])
         mode = defaults.mode(settings)
-        if not any(isinstance(part, Value) for part in filled):
-            settings["raw"] |= plain(filled) != text  # braces that were escaped are text now
-            return self.session.stream(compose.checked(plain(filled)), mode=mode, excerpts=excerpts, **settings)
-        return self.session.stream(filled, mode=mode, typed=text or None, excerpts=excerpts, **settings)
+        if not any(isinstance(part, Value) for part in prompt):
+            settings["raw"] |= plain(prompt) != text  # braces that were escaped are text now
+            return self.session.stream(compose.check(plain(prompt)), mode=mode, excerpts=excerpts, **settings)
+        return self.session.stream(prompt, mode=mode, source=text or None, excerpts=excerpts, **settings)
 
-    def _show(self, stream: Stream, showing: Showing) -> Completion:
+    def _show(self, stream: Stream, output: OutputOptions) -> Completion:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
-        done: Completion = paint(stream, showing.echo, showing.form, self.session.config.updates_per_second)
+        done: Completion = paint(stream, output.echo, output.form, self.session.config.updates_per_second)
         if stream.error is None or done.text:
-            self._keep(showing, done)
+            self._bind(output, done)
             if done is self.session.last_continued:
-                self._shown = (done, showing)
-            if showing.cell:
-                self._write(done, showing)
+                self._last_output = (done, output)
+            if output.cell:
+                self._write(done, output)
         if stream.error is not None:
             raise stream.error
         return done
 
-    def _keep(self, showing: Showing, done: Completion) -> None:
+    def _bind(self, output: OutputOptions, done: Completion) -> None:
         """Bind a completion, and remember it as what its cell has to say."""
-        self.shell.user_ns.update(dict.fromkeys(showing.names, done))
+        self.shell.user_ns.update(dict.fromkeys(output.names, done))
         framing = done.request.framing if done.request else None
         apart = framing is not None and bool(framing.chat or framing.thread or framing.task)
-        self.notebook.completed(showing.number, done.prompt[done.ahead :] + "\n\n" * apart + done.text)
+        self.history.record_completion(output.number, done.prompt[done.ahead :] + "\n\n" * apart + done.text)
 
-    def _write(self, done: Completion, showing: Showing) -> None:
+    def _write(self, done: Completion, output: OutputOptions) -> None:
         """The completion into a new cell, with its own text ahead of it where that was echoed."""
-        before = done.prompt[done.ahead :] if showing.echo else ""
-        if done.text.strip() and not new_cell.write(self.shell, before + done.text, showing.form):
+        before = done.prompt[done.ahead :] if output.echo else ""
+        if done.text.strip() and not new_cell.write(self.shell, before + done.text, output.form):
             print(new_cell.NOWHERE)
 
     def _use(self, name: str, settings: dict[str, Any]) -> None:
@@ -284,6 +286,13 @@ class CompleteMagics(Magics):
     def _load(self, name: str, settings: dict[str, Any]) -> None:
         wait(self.session.models.load(name, settings["dtype"], settings["device"]))
         self._status(name, settings)
+
+    def _plan(self, name: str, settings: dict[str, Any]) -> None:
+        name, wanted = name or self.session.config.model, (settings["dtype"], settings["device"])
+        plan = self.session.models.plan(name, *wanted)
+        self._table(plan_view.head(plan), plan_view.rows(plan))
+        if said := status.residence(self.session, name, *wanted):
+            print(said)
 
     def _unload(self, name: str, settings: dict[str, Any]) -> None:
         print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))
@@ -318,7 +327,7 @@ CompleteMagics.complete_model.__doc__ = arguments.MODELS.format_help()
 
 
 @contextmanager
-def _bad_lines() -> Iterator[None]:
+def _usage_errors() -> Iterator[None]:
     """A value out of bounds or an empty prompt is a bad line: one sentence."""
     try:
         yield
@@ -339,8 +348,8 @@ def load(shell: InteractiveShell, session: Session) -> None:
         session.preload()
     session.config.observe(lambda change: session.preload() if change["new"] else None, "preload")
     magics = CompleteMagics(shell, session)
-    magics.typed.watch()
-    magics.notebook.watch()
+    magics.raw_cell.watch()
+    magics.history.watch()
     shell.register_magics(magics)
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(_matcher(session))
@@ -349,11 +358,11 @@ def load(shell: InteractiveShell, session: Session) -> None:
 def unload(shell: InteractiveShell) -> None:
     """Take all of it out again; resident models stay."""
     for magics in shell.magics_manager.magics.values():
-        for name in [name for name, function in magics.items() if _ours(getattr(function, "__self__", None))]:
+        for name in [name for name, function in magics.items() if _is_ours(getattr(function, "__self__", None))]:
             del magics[name]
     if (ours := shell.magics_manager.registry.pop(CompleteMagics.__name__, None)) is not None:
-        ours.typed.leave()
-        ours.notebook.leave()
+        ours.raw_cell.leave()
+        ours.history.leave()
     shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
     if shell.Completer is not None:
         kept = [
@@ -362,7 +371,7 @@ def unload(shell: InteractiveShell) -> None:
         shell.Completer.custom_matchers[:] = kept
 
 
-def _ours(owner: object) -> bool:
+def _is_ours(owner: object) -> bool:
     return type(owner).__name__ == CompleteMagics.__name__
 
 

@@ -25,13 +25,13 @@ def source(text: str, form: str) -> str:
 
 def write(shell: InteractiveShell, text: str, form: str) -> bool:
     """Ask the front end for a new cell; False where it is known to take none."""
-    if not attended(shell):
+    if not has_reader(shell):
         return False
     shell.set_next_input(source(text, form), replace=False)
     return True
 
 
-def attended(shell: Any) -> bool:
+def has_reader(shell: Any) -> bool:
     """Whether somebody sees what comes after a cell; a front end that cannot ask (nbclient, nbconvert) has nobody."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:

@@ -9,7 +9,7 @@ from IPython.core.inputtransformer2 import EscapedCommand
 from IPython.core.interactiveshell import InteractiveShell
 
 
-class Typed:
+class RawCell:
     """The cell that runs, as typed. IPython dedents it, empties blank lines and strips prompt signs before a magic."""
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -18,13 +18,13 @@ class Typed:
 
     def watch(self) -> None:
         """Begin to follow the cells that run, and to read %complete lines that end in a question mark."""
-        self._shell.events.register("pre_run_cell", self._see)
-        self._shell.input_transformer_manager.token_transformers.insert(0, AskedLine)
+        self._shell.events.register("pre_run_cell", self._record)
+        self._shell.input_transformer_manager.token_transformers.insert(0, QuestionLine)
 
     def leave(self) -> None:
         """Follow no more."""
-        self._shell.events.unregister("pre_run_cell", self._see)
-        kept = [one for one in self._shell.input_transformer_manager.token_transformers if one is not AskedLine]
+        self._shell.events.unregister("pre_run_cell", self._record)
+        kept = [one for one in self._shell.input_transformer_manager.token_transformers if one is not QuestionLine]
         self._shell.input_transformer_manager.token_transformers[:] = kept
 
     def body(self, magic: str, line: str, cell: str) -> str:
@@ -40,17 +40,17 @@ class Typed:
         at_terminal = hasattr(self._shell, "prompt_for_code")
         return body.removesuffix("\n") if at_terminal or not body.strip("\n") else body
 
-    def _see(self, info: Any) -> None:
+    def _record(self, info: Any) -> None:
         self._raw = info.raw_cell or ""
 
 
-class AskedLine(EscapedCommand):
+class QuestionLine(EscapedCommand):
     """A %complete line that ends in a question mark; IPython would look its last word up instead."""
 
     priority = 4  # before that of a question mark, 5
 
     @classmethod
-    def find(cls, tokens_by_line: Any) -> AskedLine | None:
+    def find(cls, tokens_by_line: Any) -> QuestionLine | None:
         """The first such line; `%complete?` itself asks for the manual."""
         for line in tokens_by_line:
             tokens = [token for token in line if token.type not in (tokenize.INDENT, tokenize.DEDENT)]

@@ -9,14 +9,14 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..render import choices as choices_view
 from ..render.html import visible
 from ..render.progress import Progress
 from ..results.completion import TOKENS, Completion
-from ..results.draft import Draft
-from ..session.stream import Stream, stopping_on_interrupt
+from ..results.draft import Wait
+from ..session.stream import Pending, Stream, stop_on_interrupt
 
 A_LITTLE_MORE = 1.02  # than an interval: woken before its end, a screen would wait for another one
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
@@ -29,7 +29,7 @@ WAITING, GROWING, CHANGING = "waiting", "growing", "changing"
 class Screen(Protocol):
     """Where a stream is seen."""
 
-    def live(self, draft: Draft, before: str) -> None:
+    def live(self, draft: Wait, before: str) -> None:
         """Show what there is so far; called often."""
         ...
 
@@ -47,7 +47,7 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
 
     An interrupt stops the stream; it is not raised.
     """
-    with stopping_on_interrupt(stream):
+    with stop_on_interrupt(stream):
         screen = screen_here(updates_per_second)
         stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
@@ -61,9 +61,9 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
     return done
 
 
-def wait(stream: Stream) -> None:
+def wait(stream: Pending[Any]) -> None:
     """Show only what is waited for (a model being loaded) until the stream ends."""
-    with stopping_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream) as interrupts:
         screen = screen_here(5.0)
         for _ in stream.ticks():
             if not any(stream.draft.texts):
@@ -98,7 +98,7 @@ class CellScreen:
         self._due = 0.0
         self._progress = Progress()
 
-    def live(self, draft: Draft, before: str) -> None:
+    def live(self, draft: Wait, before: str) -> None:
         now = time.monotonic()
         if now < self._due:
             return
@@ -126,7 +126,7 @@ class CellScreen:
         display(dict(bundle), raw=True, metadata=dict(metadata or {}), display_id=self._id, update=seen_before)
 
 
-def _state(draft: Draft) -> str:
+def _state(draft: Wait) -> str:
     """Whether the text shown is waiting for the model, only grows, or changes in several places."""
     if not any(draft.texts):
         return WAITING
@@ -136,7 +136,7 @@ def _state(draft: Draft) -> str:
 class CapturedScreen:
     """Output that is being captured: only the final one."""
 
-    def live(self, draft: Draft, before: str) -> None: ...
+    def live(self, draft: Wait, before: str) -> None: ...
 
     def final(self, done: Completion, before: str, form: str) -> None:
         from IPython.display import display
@@ -157,9 +157,9 @@ class TerminalScreen:
         self._rewrites = sys.stderr.isatty()
         self._waiting = Progress()
 
-    def live(self, draft: Draft, before: str) -> None:
-        text = draft.texts[0]
-        if len(draft.texts) == 1 and len(text) > self._printed:
+    def live(self, draft: Wait, before: str) -> None:
+        text = draft.texts[0] if len(draft.texts) == 1 else ""
+        if len(text) > self._printed:
             self._begin(before)
             print(visible(text[self._printed :]), end="", flush=True)
             self._printed = len(text)

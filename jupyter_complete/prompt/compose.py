@@ -19,7 +19,7 @@ _NAMES = {
 }
 
 
-def checked(text: str) -> str:
+def check(text: str) -> str:
     """`text` itself; raises EmptyPrompt when it is empty, BadPrompt when it is none."""
     if not isinstance(text, str):
         raise BadPrompt(f"A prompt is text, and this is of type {type(text).__name__}.", "Give a str.")
@@ -40,7 +40,7 @@ def as_message(text: Text, turns: Sequence[Turn] = ()) -> dict[Kind, Wording]:
     return {"instruct": Wording(text, tuple(turns), as_message=True)}
 
 
-def settled(composed: Composed, kind: Kind, model: str, count: Callable[[str], int]) -> Settled:
+def settle(composed: Composed, kind: Kind, model: str, count: Callable[[str], int]) -> Settled:
     """The text for a model of this kind, whose tokens `count` counts. Raises BadOption where it has no wording."""
     wording = composed.wordings.get(kind)
     if wording is None:
@@ -59,7 +59,7 @@ def settled(composed: Composed, kind: Kind, model: str, count: Callable[[str], i
     ahead, told = _ahead(composed.excerpts, composed.context_tokens, count)
     text = ahead + "".join(parts)
     turns = (*wording.turns, Turn("user", text)) if wording.as_message else ()
-    return Settled(checked(text), turns, tuple(told + notes), len(ahead))
+    return Settled(check(text), turns, tuple(told + notes), len(ahead))
 
 
 def _fitting(value: Value, most: int, count: Callable[[str], int]) -> tuple[str, str]:

@@ -69,14 +69,14 @@ def _of_file(path: Path, given: str) -> JsonSchema:
     try:
         return _of_json(path.read_text(encoding="utf-8"), given)
     except (OSError, UnicodeDecodeError) as error:
-        raise BadOption(f"{given} cannot be read as a schema: {_brief(error)}.", HINT) from None
+        raise BadOption(f"{given} cannot be read as a schema: {_reason(error)}.", HINT) from None
 
 
 def _of_json(text: str, given: str) -> JsonSchema:
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadOption(f"The schema is no JSON: {_brief(error)}.", "Check its quotes, commas and braces.") from None
+        raise BadOption(f"The schema is no JSON: {_reason(error)}.", "Check its quotes, commas and braces.") from None
     return _of_object(schema, given)
 
 
@@ -93,7 +93,7 @@ def _of_object(value: Any, given: str = "") -> JsonSchema:
             text = json.dumps(schema_types.schema_of(value), ensure_ascii=False)
             return JsonSchema(text, given or text, partial(_read, value))
     except Exception as error:  # whatever a class of the user's raises when it is asked for its schema
-        raise BadOption(f"There is no JSON schema of {given or _name(value)}: {_brief(error)}.", HINT) from None
+        raise BadOption(f"There is no JSON schema of {given or _name(value)}: {_reason(error)}.", HINT) from None
     raise BadOption(f"{given or _name(value)} is of type {type(value).__name__}, which is no schema.", HINT)
 
 
@@ -105,5 +105,5 @@ def _name(value: Any) -> str:
     return str(getattr(value, "__name__", None) or "what was given")
 
 
-def _brief(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

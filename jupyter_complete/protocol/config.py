@@ -11,7 +11,7 @@ from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unico
 from traitlets.config import Config, Configurable
 
 from .errors import BadOption
-from .phrases import near
+from .phrases import near, shortened
 from .request import Framing, Mode
 from .sampling import Sampling
 
@@ -27,128 +27,151 @@ class Complete(Configurable):
     `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
     knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
     are taken as they are typed, and a list's one text is read at its commas where it is `separated`. Options that are
-    `filled` are refused where they are given empty.
+    `filled` are refused where they are given empty. `single` options are those of one completion, which a frame's rows
+    cannot have; `python` settings may be given in a call too.
     """
 
     model = Unicode(
-        "smollm2", help="Model: a name, a directory, a .gguf file or a hub id (org/name, org/name@revision)."
+        "smollm2", help="Model to use: a name, a directory, a .gguf file or a hub id (org/name, org/name@revision)."
     ).tag(config=True, flag=("-m", "--model"), metavar="NAME", known="models")
-    out = Unicode("", help="Bind the Completion to this variable.").tag(
+    out = Unicode("", help="Assign the Completion to this variable.").tag(
         flag=("-o", "--out"), metavar="NAME", cell_only=True
     )
-    num = Int(1, min=1, max=64, help="Number of continuations.").tag(config=True, flag=("-n", "--num"), metavar="INT")
-    max_new_tokens = Int(100, min=1, help="Most tokens to add.").tag(
+    num = Int(1, min=1, max=64, help="Number of completions.").tag(
+        config=True, flag=("-n", "--num"), single=True, metavar="INT"
+    )
+    max_new_tokens = Int(100, min=1, help="Maximum number of tokens to generate.").tag(
         config=True, flag=("-N", "--max-new-tokens"), metavar="INT"
     )
     temperature = Float(
-        0.7, min=0.0, max=100.0, help="Flattens (above 1) or sharpens (below 1) the distribution; 0 is greedy."
+        0.7,
+        min=0.0,
+        max=100.0,
+        help="Above 1 flattens the distribution, below 1 sharpens it; 0 always picks the most likely token.",
     ).tag(config=True, flag=("-t", "--temperature"), metavar="FLOAT")
     top_p = Float(
-        0.95, min=0.0, max=1.0, help="Keep the likeliest tokens that together have this probability; 1 keeps all."
+        0.95,
+        min=0.0,
+        max=1.0,
+        help="Sample from the most likely tokens that together have this probability; 1 keeps all tokens.",
     ).tag(config=True, flag=("--top-p",), metavar="FLOAT")
-    top_k = Int(0, min=0, help="Keep this many of the likeliest tokens; 0 keeps all.").tag(
+    top_k = Int(0, min=0, help="Sample from this many of the most likely tokens; 0 keeps all tokens.").tag(
         config=True, flag=("--top-k",), metavar="INT"
     )
     min_p = Float(
-        0.0, min=0.0, max=1.0, help="Cut tokens less likely than this share of the likeliest one; 0 cuts none."
+        0.0, min=0.0, max=1.0, help="Drop tokens less likely than this share of the most likely token; 0 drops none."
     ).tag(config=True, flag=("--min-p",), metavar="FLOAT")
     repetition_penalty = Float(
-        1.0, min=0.01, max=100.0, help="Above 1 makes tokens already in the text less likely."
+        1.0, min=0.01, max=100.0, help="Above 1, tokens that are already in the text become less likely."
     ).tag(config=True, flag=("--repetition-penalty",), metavar="FLOAT")
-    stop = List(Unicode(), help=r"End before this text; may be given again. \n and \t mean newline and tab.").tag(
-        config=True, flag=("--stop",), metavar="TEXT"
-    )
+    stop = List(
+        Unicode(), help=r"Stop before this text. Can be given several times. \n and \t mean newline and tab."
+    ).tag(config=True, flag=("--stop",), metavar="TEXT")
     seed = Int(
-        None, allow_none=True, min=0, max=2**63 - 1, help="Seed of the draws; without one it is drawn and reported."
+        None,
+        allow_none=True,
+        min=0,
+        max=2**63 - 1,
+        help="Random seed. Without it, a seed is drawn and shown in the footer.",
     ).tag(config=True, flag=("--seed",), metavar="INT")
-    beams = Int(1, min=1, max=64, help="Beam search with this many beams instead of sampling.").tag(
+    beams = Int(1, min=1, max=64, help="Use beam search with this many beams instead of sampling.").tag(
         config=True, flag=("--beams",), metavar="INT"
     )
     echo = Bool(False, help="Show the prompt before the completion.").tag(config=True, flag=("--echo",), cell_only=True)
     chat = Bool(
-        False, help="Put the text as a user's message to an instruct model, by the model's own chat template."
+        False, help="Send the text as a user message, with the model's own chat template. Needs an instruct model."
     ).tag(config=True, flag=("--chat",))
     thread = Unicode(
-        "", help="The same as the next message of the conversation of this name, whose turns are kept."
-    ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True)
-    task = Unicode("", help="Put the text by a named prompt: summarize, translate, qa, … (%complete_tasks).").tag(
+        "",
+        help="Send the text as the next message of the named conversation, after its earlier messages.",
+    ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True, single=True)
+    task = Unicode("", help="Use a prompt template: summarize, translate, qa, … (%complete_tasks lists them).").tag(
         flag=("--task",), metavar="NAME", known="tasks"
     )
-    to = Unicode("", help="Language to write in, of tasks that ask for it.").tag(flag=("--to",), metavar="LANG")
-    from_ = Unicode("", help="Language the text is in, of tasks that ask for it.").tag(flag=("--from",), metavar="LANG")
-    question = Unicode("", help="Question about the text, of tasks that ask for it.").tag(
+    to = Unicode("", help="Language to write in, for tasks that need one.").tag(flag=("--to",), metavar="LANG")
+    from_ = Unicode("", help="Language of the text, for tasks that need one.").tag(flag=("--from",), metavar="LANG")
+    question = Unicode("", help="Question about the text, for tasks that need one.").tag(
         flag=("--question",), metavar="TEXT"
     )
     length = Enum(
-        ("", "short", "medium", "long"), "", help="How long a task's text should be: short, medium or long."
+        ("", "short", "medium", "long"), "", help="Length of the answer to a task: short, medium or long."
     ).tag(flag=("--length",), metavar="SIZE")
     context = Int(
-        0, min=0, max=1000, help="Put so many cells before this one, source and text outputs, ahead of the text."
+        0, min=0, max=1000, help="Put this many earlier cells (source and text outputs) before the text."
     ).tag(config=True, flag=("--context",), metavar="INT", cell_only=True)
-    raw = Bool(False, help="Leave {{ … }} in the text as it is, instead of putting in what it says.").tag(
+    raw = Bool(False, help="Keep {{ … }} in the text as it is, without evaluating it.").tag(
         config=True, flag=("--raw",), cell_only=True
     )
-    error = Bool(False, help="Take the last error and its traceback for the text, or put them ahead of it.").tag(
-        flag=("--error",), cell_only=True
-    )
+    error = Bool(
+        False, help="Put the last error and its traceback before the text; without text, use them as the text."
+    ).tag(flag=("--error",), cell_only=True)
     format = Enum(
-        ("text", "markdown", "code"), "text", help="How the finished completion is shown: text, markdown or code."
+        ("text", "markdown", "code"), "text", help="Display the finished completion as text, markdown or code."
     ).tag(config=True, flag=("--format",), metavar="FORM", cell_only=True)
-    dry_run = Bool(False, help="Show the prompt, its tokens and what fits; generate nothing.").tag(flag=("--dry-run",))
-    score = Bool(False, help="Measure how likely the given text is, token by token, instead of continuing it.").tag(
-        flag=("--score",)
+    dry_run = Bool(False, help="Show the prompt, its tokens and the room left in the window. Generate nothing.").tag(
+        flag=("--dry-run",), single=True
+    )
+    score = Bool(False, help="Measure how likely the given text is, token by token. Generate nothing.").tag(
+        flag=("--score",), single=True
     )
     inspect = Bool(
-        False, help="Measure the prompt's tokens too, and show every token: probability, rank, what else was weighed."
-    ).tag(flag=("--inspect",))
-    trace = Bool(False, help="Record the logits of every step, to replay and to look inside: c.trace.").tag(
-        config=True, flag=("--trace",)
+        False, help="Show every token of prompt and completion with its probability, its rank and the other candidates."
+    ).tag(flag=("--inspect",), single=True)
+    trace = Bool(False, help="Record the logits of every step in c.trace, for replay and for the inside view.").tag(
+        config=True, flag=("--trace",), single=True
     )
-    choices = List(
-        Unicode(), help="Pick one of these, by the probability of each; given once, it is read at its commas."
-    ).tag(flag=("--choices",), metavar="A,B,C", separated=True, filled=True)
-    regex = Unicode("", help="Let the text match this regular expression, from its beginning to its end.").tag(
+    choices = List(Unicode(), help="Pick the most likely of these texts. One value is split at its commas.").tag(
+        flag=("--choices",), metavar="A,B,C", separated=True, filled=True
+    )
+    regex = Unicode("", help="Generate text that matches this regular expression as a whole.").tag(
         flag=("--regex",), metavar="REGEX", verbatim=True, filled=True
     )
     json = Anything(
         None,
-        help="Let the text be JSON of a schema: its text, its file, or a variable (dict, dataclass, pydantic model).",
+        help="Generate JSON that follows a schema: its text, a file, or a variable (dict, dataclass, pydantic model).",
     ).tag(flag=("--json",), metavar="SCHEMA", verbatim=True, filled=True)
-    cell = Bool(False, help="Write the completion into a new cell below, which is not run.").tag(
+    cell = Bool(False, help="Write the completion into a new cell below, without running it.").tag(
         flag=("--cell",), cell_only=True
     )
-    background = Bool(False, help="Go on at once; the text is written under the cell meanwhile, with a Stop.").tag(
-        flag=("--background",), cell_only=True
-    )
+    background = Bool(
+        False, help="Return at once and write the text under the cell in the background, with a Stop button."
+    ).tag(flag=("--background",), cell_only=True)
 
     dtype = Enum(
         ("auto", "float32", "bfloat16", "float16", "int8"),
         "auto",
-        help="Type of the weights in memory; auto picks by device, int8 is the fastest on a CPU.",
+        help="Type of the weights in memory. auto chooses by device; int8 is the fastest on a CPU.",
     ).tag(config=True, flag=("--dtype",), of=MODEL, metavar="TYPE")
-    device = Unicode("auto", help="Device of the weights: auto, cpu, cuda, cuda:1, mps.").tag(
+    device = Unicode("auto", help="Device for the weights: auto, cpu, cuda, cuda:1 or mps.").tag(
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
-    drop = Bool(False, help="Forget the conversation.").tag(flag=("--drop",), of=THREAD)
-    tasks_folder = Unicode("", help="Folder of your own tasks, a Markdown file each.").tag(config=True)
-    value_tokens = Int(400, min=10, help="Most tokens of a value's text form, where it has a briefer one.").tag(
+    drop = Bool(False, help="Delete the conversation.").tag(flag=("--drop",), of=THREAD)
+    tasks_folder = Unicode("", help="Folder with your own tasks, one Markdown file each.").tag(config=True)
+    value_tokens = Int(
+        400,
+        min=10,
+        help="Maximum number of tokens for the text of a value; a longer text takes a shorter form.",
+    ).tag(config=True)
+    context_tokens = Int(1500, min=10, help="Maximum number of tokens for the cells that --context adds.").tag(
         config=True
     )
-    context_tokens = Int(1500, min=10, help="Most tokens of the cells that --context puts ahead.").tag(config=True)
-    candidates = Int(8, min=0, max=100, help="Top candidates recorded at every step.").tag(config=True)
+    candidates = Int(8, min=0, max=100, help="Number of candidates recorded at every step.").tag(
+        config=True, python=True
+    )
     trace_bytes = Int(
-        100_000_000, min=1_000_000, help="Most bytes of a trace; steps beyond that are decoded and not recorded."
+        100_000_000, min=1_000_000, help="Maximum size of a trace in bytes. Later steps are decoded but not recorded."
+    ).tag(config=True, python=True)
+    updates_per_second = Float(
+        10.0, min=0.5, max=10.0, help="Maximum number of repaints of a streaming cell per second."
     ).tag(config=True)
-    updates_per_second = Float(10.0, min=0.5, max=10.0, help="Most repaints of a streaming cell in a second.").tag(
+
+    preload = Bool(False, help="Load the default model in the background as soon as the extension is loaded.").tag(
         config=True
     )
-
-    preload = Bool(
-        False, help="Get the default model ready in the background, once the extension is loaded and this is set."
-    ).tag(config=True)
     lookup = Bool(
-        True, help="Guess tokens where the text repeats itself and check several at once: the same text, sooner."
-    ).tag(config=True)
+        True,
+        help="Guess tokens where the text repeats itself and check several at once: the same text, sooner.",
+    ).tag(config=True, python=True)
 
     @validate("temperature", "top_p", "min_p", "repetition_penalty", "updates_per_second")
     def _is_a_number(self, proposal: Any) -> float:
@@ -167,7 +190,7 @@ class Complete(Configurable):
             try:
                 self.update_config(Config({type(self).__name__: {name: value}}))
             except (TraitError, ValueError):
-                refused.append(f"Complete.{name} is left at {getattr(self, name)!r}: it cannot be {_brief(value)}.")
+                refused.append(f"Complete.{name} is left at {getattr(self, name)!r}: it cannot be {_in_short(value)}.")
         return refused
 
     @classmethod
@@ -180,7 +203,7 @@ class Complete(Configurable):
                 yield name, traits[name]
 
     @classmethod
-    def asked(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+    def drop_unset(cls, options: Mapping[str, Any]) -> dict[str, Any]:
         """Those of `options` that ask for something: a text, list or choice that is None is left out."""
         traits = cls.class_traits()
         return {
@@ -192,7 +215,7 @@ class Complete(Configurable):
     def checked(self, overrides: Mapping[str, Any]) -> dict[str, Any]:
         """All settings with `overrides` laid over them; raises BadOption for a name or value that is none."""
         settings = {name: getattr(self, name) for name in self.trait_names() if name not in ("parent", "log", "config")}
-        for name, value in self.asked(overrides).items():
+        for name, value in self.drop_unset(overrides).items():
             if name not in settings:
                 raise BadOption(
                     f"{name} is not an option.", near(name, settings) or f"The options are {', '.join(settings)}."
@@ -224,7 +247,7 @@ class Complete(Configurable):
             raise BadOption(f"{_shown(name, trait)} is empty.", "Fill it in, or leave it out.")
         if trait.metadata.get("separated") and isinstance(value, str):  # which a line never gives
             several = [one.strip() for one in value.split(",")] if "," in value else ["yes", "no"]
-            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_brief(several)}.")
+            raise BadOption(f"{_shown(name, trait)} is a list, not one text.", f"As in {name}={_in_short(several)}.")
         if isinstance(trait, List) and isinstance(value, (str, tuple)):
             value = [value] if isinstance(value, str) else list(value)
         if isinstance(trait, Int) and isinstance(value, bool):
@@ -237,19 +260,19 @@ class Complete(Configurable):
 
 def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
     """One sentence: what `trait` accepts, and what it was given."""
-    return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_brief(value)}."
+    return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_in_short(value)}."
 
 
 def _shown(name: str, trait: TraitType[Any, Any]) -> str:
     return f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
 
 
-def _brief(value: Any) -> str:
+def _in_short(value: Any) -> str:
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # Python writes no number of more than 4,300 digits
         text = "a huge number"
-    return text if len(text) <= 60 else text[:59] + "…"
+    return shortened(text)
 
 
 def shown_default(trait: TraitType[Any, Any]) -> str:

@@ -1,20 +1,21 @@
-"""The contract of whatever completes a text. Only `stream` generates; everything else describes."""
+"""The contract of every engine that completes text. Only `stream` and `stream_many` generate."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event as StopEvent
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from .events import Event, Loading, ModelInfo
-from .questions import Question
+from .plan import Plan
+from .question import Question
 from .request import Request
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What an engine holds, measured: bytes of weights, bytes and tokens of KV cache."""
+    """What an engine holds, as measured: bytes of weights, bytes and tokens of its KV cache."""
 
     weight_bytes: int
     cache_bytes: int
@@ -22,41 +23,55 @@ class Footprint:
 
 
 class Engine(Protocol):
-    """A model that is ready. One thread calls it, one request at a time."""
+    """A model that is ready. One thread calls it, with one request at a time."""
 
     @property
     def info(self) -> ModelInfo: ...
 
     @property
     def model(self) -> object:
-        """What holds the weights, to tell who else holds it."""
+        """The object that holds the weights. Its other references are reported when it is unloaded."""
         ...
 
     @property
     def tokenizer(self) -> object:
-        """What turns text to ids and back; None for a remote engine."""
+        """The tokenizer; None for a remote engine."""
         ...
 
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
-        """Answer `request`; `stop` is read at every step. The last event, and only it, is a Finish."""
+        """Answer `request` and read `stop` at every step. The last event, and only the last, is a Finish."""
         ...
 
-    def examine(self, question: Question, stop: StopEvent) -> Iterator[Event]:
-        """Answer a question about the model's inside, with a Finish that holds what was found. Raises BadOption where
-        that cannot be seen."""
+    def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
+        """Answer a question about the model's inside with a Finish that holds the finding. Raises BadOption where the
+        model does not show it."""
         ...
 
     def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
-        """Answer many requests, each known by its key, as fast as they can be together: an Answered for each, as it is
-        done. `stop` is read at every step; those that are not done then get none. The last event is a Finish."""
+        """Answer many requests together, with an Answered for each key as soon as it is done. `stop` is read at every
+        step; a request that is not done by then gets no Answered. The last event is a Finish."""
         ...
 
     def footprint(self) -> Footprint: ...
 
 
+class Planner(Protocol):
+    """Decides how a source would be loaded. It loads no weights, and it fetches and writes nothing."""
+
+    def __call__(self, source: object, dtype: str, device: str) -> Plan: ...
+
+
 class Opener(Protocol):
-    """Makes an Engine of a source, yielding Loading on the way; raises Stopped once `stop` is set."""
+    """Makes an Engine of a source by such a plan, and yields Loading on the way; raises Stopped once `stop` is set."""
 
     def __call__(
         self, source: object, dtype: str, device: str, stop: StopEvent
     ) -> Generator[Loading, None, Engine]: ...
+
+
+@runtime_checkable
+class OwnEngine(Protocol):
+    """A registered object that makes its engine itself, as engine/echo's does; a transformers model does not."""
+
+    @property
+    def open_engine(self) -> Opener: ...

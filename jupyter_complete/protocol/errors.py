@@ -1,27 +1,31 @@
-"""Every error of ours, in one tree; a notebook shows each as two lines.
+"""All errors of this package, in one tree. A notebook shows each error as two lines.
 
 CompleteError
-  BadOption            an option's value is outside its bounds
+  BadOption            an option has a value that is not accepted
   BadPrompt
-    EmptyPrompt        nothing to complete
+    EmptyPrompt        the prompt has no text
     PromptTooLong      the prompt does not fit the model's window
   ModelError
-    UnknownModel       no source knows the name
-    NotAModel          the path holds no model that can be read
+    UnknownModel       no source has a model of this name
+    NotAModel          the path does not contain a readable model
     UnsafeModel        pickled weights, or a model that wants to run its own code
     FetchFailed        the download failed, was cut short, or has the wrong sha256
-    DoesNotFit         memory or disk is too small, told before the weights are read
-  NotATrace            the file holds no trace that can be read
+    DoesNotFit         memory or disk is too small, which is checked before weights are read
+  NotATrace            the file does not contain a readable trace
   OutOfMemory          memory ran out while loading or generating
   Stopped              the work was stopped before there was a result
   WorkerDied           the model's thread ended without an answer
 
-Each carries a `hint`: what to do about it.
+Each error has a `hint` that says what to do.
 """
+
+from __future__ import annotations
+
+from .phrases import shortened
 
 
 class CompleteError(Exception):
-    """The base of all errors of this package: `message` says what happened, `hint` what to do."""
+    """Base class of all errors of this package. `message` says what happened, `hint` says what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -40,13 +44,12 @@ class CompleteError(Exception):
 
 
 def raised(error: BaseException) -> str:
-    """What an error of somebody else's is and says, in a few words: `KeyError: 'text'`. It need not be able to say."""
+    """Describe an error of another library in a few words: `KeyError: 'text'`. Its own str() may fail."""
     try:
         said = " ".join(str(error)[:2000].split()).rstrip(".")
     except (Exception, SystemExit):
         said = ""
-    said = said if len(said) <= 200 else said[:199] + "…"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return f"{type(error).__name__}: {shortened(said, 200)}" if said else type(error).__name__
 
 
 class BadOption(CompleteError, ValueError): ...

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from .errors import CompleteError
 from .prompt_parts import Kind, Turn
+from .question import Finding
 from .structure import ChoiceScore
 
 Reason = Literal["stop", "length", "interrupted", "error"]
@@ -136,12 +137,19 @@ class ModelInfo:
     kind: Kind = "base"
 
 
+class Recording:
+    """What each token of a continuation was chosen from. Its one subclass is results.trace.Trace."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The one terminal event: why each continuation ended, and text still held back when it did.
 
-    `found` is what was recorded beside the text (a trace.Trace) or asked for in its place (one of findings).
-    `met` tells of each whether it has the form that was asked for, `choices` how likely each choice was.
+    `recorded` is the recording beside the text, if the request asked for a trace. `found` answers a question about the
+    inside, where there is no text. `met` says of each continuation whether it has the form that was asked for, and
+    `choices` how likely each choice was.
     """
 
     reasons: tuple[Reason, ...]
@@ -153,7 +161,8 @@ class Finish:
     prompt_steps: tuple[Step, ...] = ()
     met: tuple[bool, ...] = ()
     choices: tuple[ChoiceScore, ...] = ()
-    found: object = None
+    recorded: Recording | None = None
+    found: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)

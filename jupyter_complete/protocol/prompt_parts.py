@@ -1,6 +1,6 @@
 """A prompt before a model has seen it: what the model is decides its wording, its tokenizer which form of a value fits.
 
-Plain values. `prompt.settled` makes the text of them, in the engine, where the model is known.
+Plain values. `prompt.compose.settle` makes the text of them, in the engine, where the model is known.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is asked of a model: a frozen value, complete in itself. Bounds and defaults live in config.py."""
+"""What a model is asked to do: one frozen value. Bounds and defaults are in config.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Mode = Literal["continue", "score", "preview"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """How a text is put to the model, as it was asked for: the names and values of options."""
+    """The options that say how a text is put to the model: as a chat message, by a task, after earlier cells."""
 
     chat: bool = False
     thread: str = ""
@@ -32,15 +32,22 @@ class Framing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request: a prompt and how to go on from it.
+    """One request to a model: a prompt and how to continue it.
 
-    `composed`, when given, is what `prompt`, the text as typed, is put to the model as, and `framing` how that was
-    asked for, `beneath` the options that its task sets where no other was asked for. `model` is the name it was asked
-    of; `prompt_ids`, when given, is used as it is instead of encoding `prompt`; `prefix` holds ids already decoded
-    after the prompt, from which the continuation goes on, and `forced` the tokens it begins with instead of choosing:
-    ids, or texts of one token each. `mode` "score" measures the prompt's own tokens, "preview" only encodes it;
-    `inspect` measures them and continues. `lookup` allows guesses at tokens that repeat the text; `structure` is the
-    form that the text shall have, `trace` how many bytes may be used to record what every token was chosen from.
+    prompt      the text as typed
+    sampling    how tokens are chosen
+    framing     how the text is put to the model, as the options say
+    composed    the prompt that still has to be settled by the engine; None if `prompt` is sent as it is
+    beneath     options that the task sets; options of the user take precedence
+    mode        "continue", "score" (measure the tokens of the prompt) or "preview" (encode the prompt only)
+    model       the name of the model
+    prompt_ids  token ids to use instead of encoding `prompt`
+    prefix      ids that were decoded after the prompt earlier; the continuation begins behind them
+    forced      the first tokens of the continuation, which are given: ids, or texts of one token each
+    inspect     measure the tokens of the prompt too
+    lookup      allow guesses at tokens where the text repeats itself
+    structure   the form of the text: choices, a regex or a JSON schema
+    trace       maximum number of bytes for a trace; 0 records none
     """
 
     prompt: str

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .html import BODY, MONO, element, escape, fenced, unmath, visible
+from .tables import aligned
 
 ROOM = "font-size:16px;line-height:1.5;max-width:70em"
 HEAD = "font-size:18px;font-weight:bold;margin:1em 0 .3em"
@@ -73,7 +74,8 @@ def tabled(title: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]]
     """A table with sentences below it."""
     cells = [[Cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     lines = "".join(element("div", "", unmath(escape(line))) for line in said)
-    return Block(title, "\n".join([aligned(head, cells), *said]), _table(head, cells) + lines)
+    plain = aligned([head, *([visible(cell.text) for cell in row] for row in cells)], _numbers(head, cells))
+    return Block(title, "\n".join([plain, *said]), _table(head, cells) + lines)
 
 
 def said(title: str, lines: Sequence[str], html: str = "") -> Block:
@@ -81,26 +83,16 @@ def said(title: str, lines: Sequence[str], html: str = "") -> Block:
     return Block(title, "\n".join(lines), html or element("div", BODY, unmath(escape("\n".join(lines)))))
 
 
-def aligned(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Columns of plain text."""
-    texts = [list(head), *([visible(cell.text) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in texts) for column in range(len(head))]
-    right = [bool(rows) and rows[0][column].number for column in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if side else cell.ljust(width)
-            for cell, width, side in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in texts
-    )
-
-
 def painted(share: float) -> str:
     """The background for a share of 1."""
     if share < 0.005:
         return ""
-    alpha = round(255 * STRONGEST * min(1.0, share))
-    return f"background:#{''.join(f'{part:02x}' for part in HUE)}{alpha:02x}"
+    return background(round(255 * STRONGEST * min(1.0, share)))
+
+
+def background(alpha: int) -> str:
+    """A style: the hue with an alpha of 0 to 255."""
+    return f"background:#{''.join(f'{part:02x}' for part in (*HUE, alpha))}"
 
 
 def percent(share: float) -> str:
@@ -123,11 +115,14 @@ def token(text: str) -> str:
     return visible(text).replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "·"
 
 
+def _numbers(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[bool]:
+    """Which columns are of numbers, as their first row has it."""
+    return [bool(rows) and rows[0][column].number for column in range(len(head))]
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    numbers = [bool(rows) and rows[0][column].number for column in range(len(head))]
-    top = "".join(
-        element("th", NUMBER if side else WORD, unmath(escape(name))) for name, side in zip(head, numbers, strict=True)
-    )
+    sides = zip(head, _numbers(head, rows), strict=True)
+    top = "".join(element("th", NUMBER if side else WORD, unmath(escape(name))) for name, side in sides)
     body = "".join(element("tr", "", "".join(map(_cell, row))) for row in rows)
     table = element("table", "border-collapse:collapse", element("tr", "", top) + body)
     return element("div", "overflow-x:auto", table)

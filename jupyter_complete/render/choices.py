@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..protocol.phrases import shortened
 from ..protocol.structure import ChoiceScore
-from .html import bar, element
+from .blocks import bar
+from .html import element
 from .tables import Row, table_html, table_plain
 
 HEAD = ("choice", "per token", "raw", "logprob", "tokens")
@@ -24,16 +26,11 @@ def _rows(choices: Sequence[ChoiceScore]) -> list[Row]:
     ordered = sorted(choices, key=lambda choice: -choice.prob_normalised)
     return [
         (
-            _brief(choice.text),
-            f"{bar(choice.prob_normalised)} {choice.prob_normalised:.1%}",
+            shortened(choice.text.replace("\n", "↵").replace("\t", "⇥"), WIDEST),
+            f"{bar(choice.prob_normalised, 8)} {choice.prob_normalised:.1%}",
             f"{choice.prob_raw:.1%}",
             f"{choice.logprob:.2f}",
             str(choice.tokens),
         )
         for choice in ordered
     ]
-
-
-def _brief(text: str) -> str:
-    shown = text.replace("\n", "↵").replace("\t", "⇥")
-    return shown if len(shown) <= WIDEST else shown[: WIDEST - 1] + "…"

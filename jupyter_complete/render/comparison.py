@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from ..protocol.events import Step
 from ..results.comparison import Comparison
-from ..results.measures import joint, perplexity
+from ..results.measures import joint_logprob, perplexity
 from .blocks import Block, Cell, InsideView, bar, number, percent, tabled, token
 
 MOST_BITS = 16.0  # of surprise, at which a background is strongest
@@ -26,7 +26,7 @@ def compare(texts: tuple[str, str], scored: tuple[Sequence[Step], Sequence[Step]
     rows = [[*_cells(one), *_cells(other)] for one, other in zip_longest(*scored)]
     head = ["A", "P", "bits", "", "B", "P", "bits", ""]
     lines = [_summary(name, text, steps) for name, text, steps in zip("AB", texts, scored, strict=True)]
-    one, other = (joint(steps[1:]) for steps in scored)
+    one, other = (joint_logprob(steps[1:]) for steps in scored)
     if one is not None and other is not None:
         likelier, by = ("A", one - other) if one >= other else ("B", other - one)
         lines.append(f"{likelier} is e^{by:.2f} times as likely as the other, its first token taken as given.")
@@ -44,6 +44,6 @@ def _cells(step: Step | None) -> list[Cell | str]:
 
 
 def _summary(name: str, text: str, steps: Sequence[Step]) -> str:
-    worth, total = perplexity(steps), joint(steps[1:])
+    worth, total = perplexity(steps), joint_logprob(steps[1:])
     numbers = "" if worth is None or total is None else f": perplexity {worth:,.2f}, log P {total:.2f}"
     return f"{name}{numbers}: {text}"

@@ -15,8 +15,6 @@ _INVISIBLE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-_BAR = "▏▎▍▌▋▊▉█"
-
 # numbers begin with a digit: JupyterLab strips an opacity or alpha of .7 from a notebook that is not trusted
 QUIET = "font-size:85%;opacity:0.7"
 MUTED = "opacity:0.6"
@@ -55,13 +53,6 @@ def element(tag: str, style: str, inner: str) -> str:
 def numbered(blocks: Sequence[str]) -> str:
     """One block as it is; several with their numbers."""
     return blocks[0] if len(blocks) == 1 else "\n\n".join(f"({n}) {block}" for n, block in enumerate(blocks, 1))
-
-
-def bar(share: float, width: int = 8) -> str:
-    """A share (0 to 1) as a bar of so many characters."""
-    eighths = round(share * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + (_BAR[rest - 1] if rest else "")).ljust(width)
 
 
 def _sign(match: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..protocol.events import Loading, Prefill
 from ..protocol.phrases import count, size
-from ..results.draft import Draft
+from ..results.draft import Draft, Wait
 from .html import QUIET, element, escape, numbered, visible
 
 SHORT = 128  # prompt tokens that are read at once, with no progress to tell
@@ -79,12 +79,13 @@ class Progress:
         self._since = 0.0
         self._from = 0
 
-    def text(self, draft: Draft, before: str) -> str:
+    def text(self, draft: Wait, before: str) -> str:
+        """The texts so far with `before` ahead of each, or the line of what is waited for."""
         if any(draft.texts):
             return numbered([visible(before + text) for text in draft.texts])
-        if draft.leading is not None:
+        if isinstance(draft, Draft) and draft.leading is not None:
             return visible(before) + f"searching: {count(draft.leading.length, 'token')}"
-        if draft.prefill is not None:
+        if isinstance(draft, Draft) and draft.prefill is not None:
             return visible(before) + self._reading(draft.prefill)
         return self._loading(draft.loading) if draft.loading is not None else ""
 

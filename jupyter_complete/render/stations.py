@@ -6,9 +6,10 @@ import codecs
 import math
 from collections.abc import Sequence
 
-from ..protocol.findings import Distribution, Embedding, Weight
+from ..protocol.distribution import Distribution, Weight
 from ..protocol.phrases import count
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.questions.embedding import Embedding
+from ..protocol.sampling import Sampling
 from .blocks import BLOCKS, Block, Cell, bar, number, percent, tabled, token
 
 Piece = tuple[int, bytes]  # a token: its id, and the bytes it stands for
@@ -71,7 +72,7 @@ def penalised(row: Weight, asked: Sampling) -> bool:
     """Whether the repetition penalty changed the token's logit."""
     if asked.repetition_penalty == 1.0 or not math.isfinite(row.scaled):
         return False
-    return not math.isclose(row.scaled * max(COLDEST, asked.temperature or 1.0), row.logit, rel_tol=1e-5)
+    return not math.isclose(row.scaled * asked.divisor, row.logit, rel_tol=1e-5)
 
 
 def postprocess(pieces: Sequence[Piece], special: frozenset[int] = frozenset()) -> Block:

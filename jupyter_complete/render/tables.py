@@ -11,10 +11,18 @@ Row = Sequence[str]
 
 def table_plain(head: Row, rows: Sequence[Row]) -> str:
     """Columns aligned with spaces, for a terminal and text/plain."""
-    lines = [head, *rows]
-    widths = [max(len(visible(line[column])) for line in lines) for column in range(len(head))]
+    return aligned([[visible(cell) for cell in line] for line in (head, *rows)])
+
+
+def aligned(lines: Sequence[Row], right: Sequence[bool] = ()) -> str:
+    """Lines of cells, the head among them, as columns of plain text; those that are `right` end at the same place."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = right or [False] * len(widths)
     return "\n".join(
-        "  ".join(visible(cell).ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        "  ".join(
+            cell.rjust(width) if side else cell.ljust(width)
+            for cell, width, side in zip(line, widths, sides, strict=True)
+        ).rstrip()
         for line in lines
     )
 

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..protocol.events import Candidate, Step
-from ..protocol.phrases import count
+from ..protocol.phrases import count, shortened
 from ..results.completion import Completion
-from ..results.measures import characters, covered, entropy, joint, own, perplexity
-from .html import BODY, FRAME, MONO, bar, element, escape, fenced, unmath, visible
+from ..results.measures import characters, coverage, entropy, joint_logprob, own_candidate, perplexity
+from . import blocks
+from .html import BODY, FRAME, MONO, element, escape, fenced, unmath, visible
+from .tables import aligned
 
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
 
-HUE = "#e87800"  # of a background, which is transparent enough to read a theme's own text on
 POWERS, STEPS, STRONGEST = 4, 8, 0x80  # powers of ten below 1 at which it is strongest, the steps to there, its alpha
 LARGE = "font-size:16px"  # to be read from the back of a room, whatever a front end has for tables and code
 SAID = f"{LARGE};opacity:0.7"
@@ -91,7 +92,7 @@ def bundle(steps: Sequence[Step], footer: str, text: str = "") -> Mapping[str, s
 def to_plain(steps: Sequence[Step], footer: str, text: str = "") -> str:
     scored = any(step.logprob is not None for step in steps)
     head = ("token", "id", "probability", "logprob", "rank") if scored else ("token", "id")
-    table = _aligned([head, *_rows(steps, scored)])
+    table = aligned([head, *_rows(steps, scored)])
     return "\n".join([*([visible(text), ""] if text else ()), table, "", f"[{visible(footer)}]"])
 
 
@@ -111,7 +112,7 @@ def view_plain(view: TokensView) -> str:
         gap = ("…", f"{left_out:,} left out", *[""] * (len(_head(part)) - 2))
         rows = [_view_cells(part, token) for token in first]
         rows += [gap] * (left_out > 0) + [_view_cells(part, token) for token in last]
-        blocks += [f"{part.name}: {visible(part.text)}", _aligned([_head(part), *rows])]
+        blocks += [f"{part.name}: {visible(part.text)}", aligned([_head(part), *rows])]
     lines = [*(visible(line) for line in _lines(view)), f"[{visible(view.footer)}]"]
     return "\n\n".join([*blocks, "\n".join(lines)])
 
@@ -124,11 +125,6 @@ def view_html(view: TokensView) -> str:
     return element("div", f"{FRAME};{LARGE}", "".join([*bodies, _legend(), *lines, *tables]))
 
 
-def token_text(text: str) -> str:
-    """A token's text with its whitespace visible."""
-    return visible(text).replace(" ", "␣").replace("\n", "↵").replace("\t", "⇥") or "·"
-
-
 def _rows(steps: Sequence[Step], scored: bool) -> list[tuple[str, ...]]:
     """The cells of every token, or of the first and last ones with how many lie between."""
     left_out = len(steps) - FIRST - LAST
@@ -139,7 +135,7 @@ def _rows(steps: Sequence[Step], scored: bool) -> list[tuple[str, ...]]:
 
 
 def _cells(step: Step, scored: bool) -> tuple[str, ...]:
-    cells = (token_text(step.text), str(step.id))
+    cells = (blocks.token(step.text), str(step.id))
     return (*cells, *_numbers(step)) if scored else cells
 
 
@@ -148,12 +144,7 @@ def _numbers(step: Step) -> tuple[str, ...]:
     if step.logprob is None:
         return ("", "", "")
     share = math.exp(step.logprob)
-    return (f"{bar(share)} {share:.2%}", f"{step.logprob:.3f}", f"{step.rank:,}")
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return (f"{blocks.bar(share, 8)} {share:.2%}", f"{step.logprob:.3f}", f"{step.rank:,}")
 
 
 def _row(tag: str, cells: Sequence[str]) -> str:
@@ -188,8 +179,8 @@ def _tokens(part: Part) -> Iterator[_Token]:
 
 def _text_of(text: str, step: Step) -> str:
     """`text`, or the name of a control token that has none."""
-    known = own(step)
-    return token_text(text or (known.text if known else ""))
+    known = own_candidate(step)
+    return blocks.token(text or (known.text if known else ""))
 
 
 def _shown(parts: Sequence[Part]) -> Iterator[tuple[list[_Token], list[_Token], int]]:
@@ -220,7 +211,7 @@ def _view_cells(part: Part, token: _Token) -> tuple[str, ...]:
 def _candidate(one: Candidate, sampled: bool) -> str:
     """Its text, its raw probability, and what sampling made of it."""
     after = f"→{one.cut or _percent(one.prob)}" if sampled else ""
-    return f"{_brief(token_text(one.text))} {_percent(math.exp(one.logprob))}{after}"
+    return f"{shortened(blocks.token(one.text), WIDEST)} {_percent(math.exp(one.logprob))}{after}"
 
 
 def _percent(share: float) -> str:
@@ -228,10 +219,6 @@ def _percent(share: float) -> str:
     if 0.0 < share < 0.0001:
         return "<0.01"
     return f"{100 * share:.{0 if share >= 0.0995 else 1 if share >= 0.00995 else 2}f}"
-
-
-def _brief(shown: str) -> str:
-    return shown if len(shown) <= WIDEST else shown[: WIDEST - 1] + "…"
 
 
 def _lines(view: TokensView) -> list[str]:
@@ -246,7 +233,7 @@ def _figures(part: Part) -> str:
     known = [step for step in part.steps if step.top]
     if known:
         most = max(len(step.top) for step in known)
-        mass = sum(covered(step) for step in known) / len(known)
+        mass = sum(coverage(step) for step in known) / len(known)
         parts.append(f"{count(most, 'candidate')} cover {mass:.1%} of the probability on average")
     return " · ".join(parts)
 
@@ -262,9 +249,9 @@ def _least_likely(parts: Sequence[Part]) -> list[str]:
 def _place(part: Part, token: _Token) -> str:
     before = "".join(step.text for step in part.steps[: token.at])
     cut = "…" if len(before) > WIDEST else ""
-    after = f", after {cut}{token_text(before[-WIDEST:])}" if before else ""
+    after = f", after {cut}{blocks.token(before[-WIDEST:])}" if before else ""
     share = _percent(math.exp(token.step.logprob or 0.0))
-    return f"{_brief(token.label)} {share} % ({part.name} {token.at}{after})"
+    return f"{shortened(token.label, WIDEST)} {share} % ({part.name} {token.at}{after})"
 
 
 def _body(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out: int) -> str:
@@ -278,7 +265,7 @@ def _body(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out:
 
 def _span(token: _Token) -> str:
     """A character's tokens, with all that is known of them to hover over."""
-    logprob, bits = joint(token.group), entropy(token.step)
+    logprob, bits = joint_logprob(token.group), entropy(token.step)
     style = ";".join(_background(logprob) + _underline(bits))
     shown = "↵<br>".join(escape(piece) for piece in token.text.split("↵"))
     styled = f' style="{style}"' if style else ""
@@ -295,13 +282,13 @@ def _title(token: _Token, logprob: float | None) -> str:
     if not step.top:
         return said
     candidates = " · ".join(_candidate(candidate, False) for candidate in step.top[:HINTS])
-    return f"{said}, ≥{entropy(step):.1f} bits; {candidates}; {len(step.top)} cover {covered(step):.1%}"
+    return f"{said}, ≥{entropy(step):.1f} bits; {candidates}; {len(step.top)} cover {coverage(step):.1%}"
 
 
 def _background(logprob: float | None) -> list[str]:
     """By powers of ten: nothing where a token was certain."""
     level = 0 if logprob is None else min(STEPS, round(-logprob / math.log(10) * STEPS / POWERS))
-    return [f"background:{HUE}{STRONGEST * level // STEPS:02x}"] if level else []
+    return [blocks.background(STRONGEST * level // STEPS)] if level else []
 
 
 def _underline(bits: float | None) -> list[str]:

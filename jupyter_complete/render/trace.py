@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..protocol.findings import AttentionRow, Embedding, Finding
+from ..protocol.questions.embedding import Embedding
+from ..protocol.views import Displayed
 from ..results.trace import Trace
-from . import findings, stations
+from . import stations
 from .blocks import Block, InsideView, said
+from .finding import finding_view
 
 
 def trace_view(
     trace: Trace,
     steps: Sequence[int] = (0,),
     vectors: Embedding | None = None,
-    found: Sequence[tuple[str, Finding | AttentionRow | str]] = (),
+    found: Sequence[tuple[str, Displayed | str]] = (),
 ) -> InsideView:
     """The stations of a completion with the distributions of some `steps`, and behind the first station the blocks
     of what was `found` inside the model: a finding, or the sentence why there is none."""
@@ -34,5 +36,5 @@ def _pieces(trace: Trace, ids: Sequence[int]) -> list[stations.Piece]:
     return [(id, trace.pieces.bytes(id)) for id in ids]
 
 
-def _inside(title: str, found: Finding | AttentionRow | str) -> list[Block]:
-    return [said(title, [found])] if isinstance(found, str) else list(findings.finding_view(found).blocks)
+def _inside(title: str, found: Displayed | str) -> list[Block]:
+    return [said(title, [found])] if isinstance(found, str) else list(finding_view(found).blocks)

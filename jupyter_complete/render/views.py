@@ -9,13 +9,13 @@ from ..protocol.views import View
 from ..results.comparison import Comparison
 from ..results.completion import TOKENS, Completion
 from ..results.trace import Trace
-from . import comparison, completion, findings, tokens, trace
+from . import comparison, completion, finding, tokens, trace
 
 VIEWS: dict[type, Callable[..., View]] = {
     Completion: tokens.completion_view,
     Comparison: comparison.comparison_view,
     Trace: trace.trace_view,
-    **dict.fromkeys(findings.DRAWN, findings.finding_view),
+    **dict.fromkeys(finding.drawers(), finding.finding_view),
 }
 
 

@@ -58,7 +58,7 @@ def forks(one: Completion) -> tuple[int, ...]:
     return tuple(at for at in sorted(places) if at <= len(one.tokens) and len(siblings(one, at)) > 1)
 
 
-def taken(one: Completion, at: int) -> Completion:
+def sibling_on_path(one: Completion, at: int) -> Completion:
     """Which of the siblings at `at` the way to `one` goes through."""
     on_the_way = {id(here) for here in path(one)}
     return [here for here in siblings(one, at) if id(here) in on_the_way][-1]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..protocol.views import Displayed
 from .completion import Completion
-from .measures import joint
+from .measures import joint_logprob
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Comparison(Displayed):
     @property
     def difference(self) -> float | None:
         """Log P of the first text less that of the second, their first tokens taken as given."""
-        one, other = (joint(side.prompt_tokens[1:]) for side in (self.first, self.second))
+        one, other = (joint_logprob(side.prompt_tokens[1:]) for side in (self.first, self.second))
         return None if one is None or other is None else one - other
 
     def __str__(self) -> str:

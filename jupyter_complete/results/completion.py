@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..protocol.doors import door
 from ..protocol.events import (
@@ -14,7 +14,8 @@ from ..protocol.events import (
     Timing,
     Usage,
 )
-from ..protocol.phrases import count, size
+from ..protocol.options import Options
+from ..protocol.phrases import count, shortened, size
 from ..protocol.prompt_parts import Turn
 from ..protocol.request import Request
 from ..protocol.sampling import Sampling
@@ -32,16 +33,17 @@ TOKENS = "tokens"  # the form of a bundle that shows every token
 
 @dataclass(frozen=True, eq=False)
 class Completion:
-    """A prompt's continuation. `str()` is its text; it displays itself in a notebook.
+    """The continuation of a prompt. `str()` returns its text; a notebook displays it.
 
-    `tokens` are the continuation's steps, `end` the end-of-text token that stopped it, if one did;
-    `prompt_tokens` are the prompt's, where they were scored; `alternatives` the other continuations of the same
-    request. `usage` and `timing` are of the last request that added to it. One that goes on from another has that one
-    for its `parent`, and shares with it the first `at` tokens.
+    `tokens` are the steps of the continuation. `end` is the end-of-text token, if one stopped it. `prompt_tokens` are
+    the tokens of the prompt, if they were scored. `alternatives` are the other continuations of the same request.
+    `usage` and `timing` belong to the last request that added tokens. A completion that continues another one has it
+    as `parent` and shares its first `at` tokens.
 
-    Of a prompt that was composed, `prompt` is what it was settled to, `turns` the conversation that it ends, if it is
-    one, and `notes` what was decided. Where a form was asked for, `met` says whether the text has it, and `value` is
-    what it means then: the choice, the text, the object that was read; `choices` are the scores of all choices.
+    `prompt` is the text that the model received. `turns` are the messages of the conversation, if there is one.
+    `notes` say what was decided while the prompt was built. If a form was requested, `met` says whether the text has
+    it, and `value` is its meaning: the choice, the text or the object that was read. `choices` hold the scores of all
+    choices.
     """
 
     prompt: str
@@ -72,45 +74,46 @@ class Completion:
     unmet: str = field(default="", repr=False)  # why the form was not met
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
-    def more(self, max_new_tokens: int | None = None, **options: Any) -> Completion:
-        """This completion with up to `max_new_tokens` tokens added, from the KV cache where it is still there."""
+    def more(self, max_new_tokens: int | None = None, /, **options: Unpack[Options]) -> Completion:
+        """Continue this completion by up to `max_new_tokens` tokens, from the KV cache if it still holds the text."""
         if max_new_tokens is not None:
             options["max_new_tokens"] = max_new_tokens
         return self._continued(**options)
 
-    def branch(self, at: int, token: int | str | None = None, **options: Any) -> Completion:
-        """Another continuation after the first `at` tokens: `token`, an id or a text of one token, and what follows.
+    def branch(self, at: int, token: int | str | None = None, **options: Unpack[Options]) -> Completion:
+        """Make another continuation after the first `at` tokens; this completion stays as it is.
 
-        Without `token` that place is chosen anew, with another seed. `at` counts from the end where it is negative.
-        This completion stays as it is; `options` change its settings for the branch. Raises BadOption.
+        `token` is the first token of the branch: an id, or the text of one token. Without it, that token is sampled
+        again with another seed. A negative `at` counts from the end. `options` change settings for the branch. Raises
+        BadOption.
         """
         return self._continued(at=at, token=token, **options)
 
     @property
     def branches(self) -> tuple[Completion, ...]:
-        """The completions that go on from a place in this one, in the order they were made; `more` makes one too."""
+        """The completions that continue from a token of this one, in the order they were made; `more` adds one too."""
         return tuple(self._branches)
 
     def adopt(self, branch: Completion) -> None:
-        """Keep a completion that goes on from this one."""
+        """Add a completion that continues from this one to `branches`."""
         self._branches.append(branch)
 
     @property
     def typed(self) -> str:
-        """The text that was to be completed, as it was typed."""
+        """The text to complete, as it was typed."""
         return self.request.prompt if self.request else self.prompt
 
     @property
     def perplexity(self) -> float | None:
-        """exp of the mean surprise (−logprob) of the scored prompt tokens; None where none were scored."""
+        """exp of the mean of −logprob over the scored prompt tokens; None if no token was scored."""
         return perplexity(self.prompt_tokens)
 
     def view(self) -> View:
-        """Every token with what was weighed, the prompt's first where they are known; displays itself in a notebook."""
+        """Every token with its candidates, those of a scored prompt first; a notebook displays the view."""
         return draw(self)
 
     def to_frame(self) -> pandas.DataFrame:
-        """The tokens as a pandas frame, one row each; those of a scored prompt first. Needs pandas."""
+        """The tokens as a pandas frame, one row each, those of a scored prompt first. Needs pandas."""
         try:
             import pandas
         except ModuleNotFoundError:
@@ -156,9 +159,9 @@ class Completion:
         return " · ".join(part for part in parts if part)
 
     def bundle(self, before: str = "", form: str = "text") -> Mapping[str, str]:
-        """MIME type to static content, with `before` (an echoed prompt) ahead of every continuation.
+        """Static content by MIME type. `before`, an echoed prompt, is put before every continuation.
 
-        The form "tokens" is that of `view`.
+        `form` is text, markdown, code, or tokens for the content of `view`.
         """
         made: Mapping[str, str] = door("bundle")(self, before, form)
         return made
@@ -200,8 +203,7 @@ class Completion:
     def __repr__(self) -> str:
         if self.request is not None and self.request.mode != "continue":
             return f"<Completion: {self.measure_line()}>"
-        start = self.text if len(self.text) <= 60 else self.text[:59] + "…"
-        return f"<Completion {start!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
+        return f"<Completion {shortened(self.text)!r}: {self.finish_reason}, {count(len(self.tokens), 'token')}>"
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the way back to the session and the tree of branches, which do not travel."""

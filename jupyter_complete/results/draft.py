@@ -1,10 +1,9 @@
-"""A completion in the making: the events of an engine folded, of one request or of many."""
+"""The events of an engine folded: of a job without text, of one completion in the making, or of many rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast
 
 from ..protocol.errors import CompleteError
 from ..protocol.events import (
@@ -30,25 +29,48 @@ from .trace import Trace
 Done = Callable[[int, Completion | CompleteError], None]
 
 
-class Draft:
+class Wait:
+    """A job to wait for: how far it is, and how it ended. A load is one, and so is a question about the inside."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []  # of each continuation of a request
+        self.loading: Loading | None = None
+        self.finish: Finish | None = None
+
+    def take(self, event: Event) -> None:
+        """Add the next event."""
+        if isinstance(event, Loading):
+            self.loading = event
+        elif isinstance(event, Finish):
+            self.finish = event
+
+    def interrupt(self) -> None:
+        """End here: the engine was stopped and has not answered yet."""
+        self._end("interrupted")
+
+    def fail(self) -> None:
+        """End here: the engine raised an error."""
+        self._end("error")
+
+    def _end(self, reason: Reason) -> None:
+        self.take(Finish((reason,), ("",), Usage(), Timing()))
+
+
+class Draft(Wait):
     """A completion in the making: events in, texts at any time, a Completion when it ends.
 
-    Without a `request` it only follows a model being loaded. With an `earlier` one it begins from that one's first `at`
-    tokens, or from all of them.
+    With an `earlier` completion it begins from that completion's first `at` tokens, or from all of them.
     """
 
-    def __init__(
-        self, request: Request | None = None, earlier: Completion | None = None, at: int | None = None
-    ) -> None:
-        num = request.sampling.num if request else 1
+    def __init__(self, request: Request, earlier: Completion | None = None, at: int | None = None) -> None:
+        super().__init__()
+        num = request.sampling.num
         kept = earlier.tokens[:at] if earlier else ()
         self.request = request
         self.texts = [""] * num
-        self.loading: Loading | None = None
         self.settled: Settled | None = None
         self.prefill: Prefill | None = None
         self.leading: Leading | None = None
-        self.finish: Finish | None = None
         self._earlier = earlier
         self._kept = len(kept)
         self._steps: list[list[Step]] = [list(kept) for _ in self.texts]
@@ -57,13 +79,12 @@ class Draft:
 
     @property
     def prompt(self) -> str:
-        """The prompt as the model has it, as far as that is known."""
-        return self.settled.prompt if self.settled else self.request.prompt if self.request else ""
+        """The prompt as the model reads it, or as it was given until the model reports it."""
+        return self.settled.prompt if self.settled else self.request.prompt
 
     def take(self, event: Event) -> None:
-        if isinstance(event, Loading):
-            self.loading = event
-        elif isinstance(event, Settled):
+        super().take(event)
+        if isinstance(event, Settled):
             self.settled = event
         elif isinstance(event, Prefill):
             if self.prefill is None:
@@ -74,18 +95,12 @@ class Draft:
         elif isinstance(event, Leading):
             self.leading = event
         elif isinstance(event, Finish):
-            self.finish = event
             self.texts = [text + tail for text, tail in zip(self.texts, event.tails, strict=True)]
 
     def interrupt(self) -> None:
-        """End here: the engine was stopped and has not answered yet."""
-        if self.prefill is None:  # so it has not said what may be shown of an earlier text
+        if self.prefill is None:  # so the engine has not said what may be shown of an earlier text
             self.texts = ["".join(step.text for step in steps) for steps in self._steps]
-        self._end("interrupted")
-
-    def fail(self) -> None:
-        """End here: the engine raised an error."""
-        self._end("error")
+        super().interrupt()
 
     def completion(self, continue_with: Callable[..., Completion] | None = None) -> Completion:
         """The finished value; its alternatives are the request's other continuations."""
@@ -118,7 +133,6 @@ class Draft:
 
     def _one(self, index: int, continue_with: Callable[..., Completion] | None) -> Completion:
         request, finish = self.request, self.finish
-        assert request is not None
         assert finish is not None
         seed = request.sampling.seed
         composed = self.settled or self._earlier
@@ -146,24 +160,26 @@ class Draft:
             turns=composed.turns if composed else (),
             notes=composed.notes if composed else (),
             ahead=composed.ahead if composed else 0,
-            trace=self._traced(),
+            trace=self._trace(),
             met=met,
             value=value,
             choices=finish.choices,
             unmet=unmet,
         )
 
-    def _traced(self) -> Trace | None:
-        """The trace from the first token on, where what this goes on from has one up to that place."""
-        new: Any = self.finish.found if self.finish else None
+    def _trace(self) -> Trace | None:
+        """The trace from the first token on, if the earlier completion has one up to the place where this begins."""
+        new = self.finish.recorded if self.finish else None
+        if not isinstance(new, Trace):
+            return None
         held = self._earlier.trace if self._earlier else None
-        if new is None or held is None or not held.leads_to(new):
-            return cast("Trace | None", new)
+        if held is None or not held.leads_to(new):
+            return new
         return held.cut(new.first - held.first).joined(new)
 
 
-class Answers(Draft):
-    """`done` gets each request's key and its Completion, or the error that it ended in, as they come."""
+class Answers(Wait):
+    """Many rows: `done` gets each request's key and its Completion, or the error that it ended in, as they come."""
 
     def __init__(self, requests: Mapping[int, Request], done: Done) -> None:
         super().__init__()

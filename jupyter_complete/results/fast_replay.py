@@ -1,8 +1,8 @@
 """What settings pick at a recorded step, in a fraction of a millisecond: float16 logits have a few thousand values, and
 all that is decided before the draw is decided for a value and not for a token.
 
-The rules are replay's. V tokens, of which the likeliest, the head, are known exactly. A class that moves a slider waits
-for hundreds of steps, and what numpy takes for a call is most of it: hence few calls.
+The rule is `choose` of protocol/sampling.py. A row has V tokens, of which the likeliest, the head, are known exactly. A
+class that moves a slider waits for hundreds of steps, and most of the time goes into numpy calls: hence few calls.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.sampling import Sampling
 from . import replay
 
 PATTERNS, SIGN = 1 << 16, 1 << 15  # of float16
@@ -53,7 +53,7 @@ class Masses(NamedTuple):
     cut: np.ndarray = NONE
 
 
-class Levels:
+class GroupedRow:
     """A step's tokens by the values of their logits, float16 [V], and the head apart: ids, float32 scores that fall,
     none smaller than any other's."""
 
@@ -62,20 +62,20 @@ class Levels:
         self._ids, self._scores = head_ids.astype(np.int64), head_scores
         self._each = -(-len(logits) // PARTS)  # ids of a part
 
-    def pick(self, asked: Sampling, draw: float, seen: np.ndarray = NONE) -> int:
-        """The id that `asked` picks with a `draw` from 0 to 1, its repetition penalty on the tokens `seen` before,
+    def pick(self, sampling: Sampling, draw: float, seen: np.ndarray = NONE) -> int:
+        """The id that `sampling` picks with a `draw` from 0 to 1, its repetition penalty on the tokens `seen` before,
         each of them named once."""
-        lowers = asked.repetition_penalty != 1.0 and len(seen)
-        scores = self._lowered(asked.repetition_penalty, seen) if lowers else self._recorded
+        lowers = sampling.repetition_penalty != 1.0 and len(seen)
+        scores = self._lowered(sampling.repetition_penalty, seen) if lowers else self._recorded
         most = -scores.rising[(scores.numbers > 0).argmax()] if lowers else -scores.rising[0]
-        if asked.greedy or math.isnan(draw):
+        if sampling.greedy or math.isnan(draw):
             return int(self._at(most, scores)[0][0])
-        factor = np.float32(1.0 / max(COLDEST, asked.temperature))
+        factor = np.float32(1.0 / sampling.divisor)
         mass = scores.rising + most
         mass *= -factor
         np.exp(mass, mass)
-        border, inside = _border(scores, mass, asked)
-        floor = np.float32(float(most) + math.log(asked.min_p) / float(factor)) if asked.min_p > 0.0 else -np.inf
+        border, inside = _border(scores, mass, sampling)
+        floor = np.float32(float(most) + math.log(sampling.min_p) / float(factor)) if sampling.min_p > 0.0 else -np.inf
         least = np.float32(max(border, floor))
         mass[scores.rising.searchsorted(-least, side="right") :] = 0.0
         left = int(self._values.rising.searchsorted(-least, side="right"))
@@ -182,7 +182,7 @@ class Levels:
         if len(cut := masses.cut):
             inner[cut[cut.searchsorted(begin) : cut.searchsorted(end)] - begin] = 0.0
         inner[ids[here] - begin] = own[here]
-        place = replay.Sums(inner).passed(at - float(reached[part] - sums[part]), side="right")
+        place = replay.Sums(inner).place(at - float(reached[part] - sums[part]), side="right")
         if place < len(inner) and inner[place] > 0.0:
             return begin + place
         inner = self._by_value(masses, slice(None))  # sums that are made otherwise differ in their last digits
@@ -201,25 +201,25 @@ def _range(score: float, rising: np.ndarray) -> tuple[int, int]:
     return int(rising.searchsorted(wanted)), int(rising.searchsorted(wanted, side="right"))
 
 
-def _border(scores: Scores, mass: np.ndarray, asked: Sampling) -> tuple[float, int]:
+def _border(scores: Scores, mass: np.ndarray, sampling: Sampling) -> tuple[float, int]:
     """The least score that top_k and top_p leave, and how many tokens that have it, where these are not all (or 0).
 
     `mass` is that of one token of each score.
     """
     rising, numbers = scores.rising, scores.numbers
     kept, border = len(rising), -math.inf
-    if asked.top_k > 0:
+    if sampling.top_k > 0:
         reached = numbers.cumsum()
-        if asked.top_k < reached[-1]:
-            border = -float(rising[reached.searchsorted(asked.top_k)])
+        if sampling.top_k < reached[-1]:
+            border = -float(rising[reached.searchsorted(sampling.top_k)])
             kept = int(rising.searchsorted(-np.float32(border), side="right"))
-    if asked.top_p >= 1.0:
+    if sampling.top_p >= 1.0:
         return border, 0
     all_of = mass[:kept] * numbers[:kept]
-    needed = asked.top_p * float(all_of.sum())
+    needed = sampling.top_p * float(all_of.sum())
     sums = all_of[:LIKELY].cumsum()
     likely = sums[-1] >= needed
-    place = min(int(sums.searchsorted(needed)) if likely else replay.Sums(all_of).passed(needed, "left"), kept - 1)
+    place = min(int(sums.searchsorted(needed)) if likely else replay.Sums(all_of).place(needed, "left"), kept - 1)
     border = -float(rising[place])
     first, last = _range(border, rising)
     before, alike = float(all_of[:first].sum()), int(numbers[first:last].sum())

@@ -9,7 +9,7 @@ from ..protocol.events import Candidate, Step
 from ..protocol.phrases import REPLACEMENT
 
 
-def covered(step: Step) -> float:
+def coverage(step: Step) -> float:
     """The probability that the recorded candidates have together."""
     return sum(math.exp(candidate.logprob) for candidate in step.top)
 
@@ -32,13 +32,13 @@ def perplexity(steps: Iterable[Step]) -> float | None:
     return math.exp(sum(surprises) / len(surprises)) if surprises else None
 
 
-def joint(steps: Iterable[Step]) -> float | None:
+def joint_logprob(steps: Iterable[Step]) -> float | None:
     """The logprob of tokens together; None where one was not measured."""
     logprobs = [step.logprob for step in steps]
     return None if None in logprobs else sum(logprob for logprob in logprobs if logprob is not None)
 
 
-def own(step: Step) -> Candidate | None:
+def own_candidate(step: Step) -> Candidate | None:
     """The candidate that was taken, if it was among those recorded."""
     return next((candidate for candidate in step.top if candidate.id == step.id), None)
 
@@ -55,5 +55,5 @@ def characters(steps: Sequence[Step]) -> list[range]:
 
 def _is_open(step: Step) -> bool:
     """Whether a token adds no text because its character is not whole: a control token adds none for good."""
-    known = own(step)
+    known = own_candidate(step)
     return not step.text and (known is None or REPLACEMENT in known.text or not known.text)

@@ -1,7 +1,6 @@
 """From recorded logits to the token that any settings would have picked, without the model: numpy alone.
 
-The rules are those of local/sampling, in their order: repetition penalty, what the model's own rules forbid,
-temperature, top_k, top_p, min_p, and a draw on the cumulative distribution in the order of ids. V tokens a row.
+The rule is `choose` of protocol/sampling.py. A row has the scores of V tokens.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.sampling import GREEDY, MIN_P, RULE, TOP_K, TOP_P, Sampling
 
 BLOCK = 128
-RULE, TOP_K, TOP_P, MIN_P, GREEDY = "rule", "top_k", "top_p", "min_p", "greedy"
 
 
 class Row:
@@ -35,15 +33,15 @@ class Row:
         if number <= len(self.head):
             return
         lowest = -np.inf if number >= size else np.partition(self.scores, size - number)[size - number]
-        self.head = ordered(self.scores, np.flatnonzero(self.scores >= lowest))
+        self.head = order(self.scores, np.flatnonzero(self.scores >= lowest))
 
 
-def ordered(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
+def order(scores: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """`ids`, which rise, the largest score first; equal ones stay in their order."""
     return ids[np.argsort(-scores[ids], kind="stable")]
 
 
-def penalised(row: Row, seen: Sequence[int], penalty: float) -> Row:
+def penalise(row: Row, seen: Sequence[int], penalty: float) -> Row:
     """The row with the repetition penalty on the tokens `seen` before: negative logits times it, others by it."""
     if penalty == 1.0 or not len(seen):
         return row
@@ -54,15 +52,15 @@ def penalised(row: Row, seen: Sequence[int], penalty: float) -> Row:
     near = np.union1d(row.head, ids)
     if len(row.head) < len(scores):  # what is not larger than the old head's end may have others before it
         near = near[scores[near] > lowest]
-    return Row(scores, ordered(scores, near))
+    return Row(scores, order(scores, near))
 
 
-def masked(row: Row, ids: np.ndarray, keeps: bool) -> Row:
+def mask(row: Row, ids: np.ndarray, keeps: bool) -> Row:
     """The row without `ids`, or with them alone where it `keeps` them."""
     if keeps:
         scores = np.full_like(row.scores, -np.inf)
         scores[ids] = row.scores[ids]
-        return Row(scores, ordered(scores, np.sort(ids)))
+        return Row(scores, order(scores, np.sort(ids)))
     if not len(ids):
         return row
     scores = row.scores.copy()
@@ -87,15 +85,15 @@ def masses(row: Row, ids: np.ndarray | slice, factor: float) -> np.ndarray:
     return mass
 
 
-def cuts(row: Row, asked: Sampling) -> Cuts:
-    """What `asked` cuts, for a draw; see Cuts."""
-    factor, left, lowest = 1.0 / max(COLDEST, asked.temperature), None, -math.inf
-    if 0 < asked.top_k < len(row.scores):
-        left = _with_ties(row, asked.top_k)
+def cuts_of(row: Row, sampling: Sampling) -> Cuts:
+    """What `sampling` cuts, for a draw; see Cuts."""
+    factor, left, lowest = 1.0 / sampling.divisor, None, -math.inf
+    if 0 < sampling.top_k < len(row.scores):
+        left = _with_ties(row, sampling.top_k)
         lowest = float(row.scores[left[-1]])
-    if asked.top_p < 1.0:
-        left = _likeliest(row, left, asked.top_p, factor)
-    floor = row.most + math.log(asked.min_p) / factor if asked.min_p > 0.0 else -math.inf
+    if sampling.top_p < 1.0:
+        left = _likeliest(row, left, sampling.top_p, factor)
+    floor = row.most + math.log(sampling.min_p) / factor if sampling.min_p > 0.0 else -math.inf
     return Cuts(None if left is None else np.sort(left), lowest, float(np.float32(floor)), factor)
 
 
@@ -113,14 +111,14 @@ def _with_ties(row: Row, number: int) -> np.ndarray:
 def _likeliest(row: Row, among: np.ndarray | None, share: float, factor: float) -> np.ndarray:
     """The ids, of those `among` (in order) or of all, that have less than `share` before them; one at least."""
     if among is not None:
-        return among[: _reached(masses(row, among, factor), share)]
+        return among[: _count(masses(row, among, factor), share)]
     mass = masses(row, slice(None), factor)
     needed = share * float(mass.sum(dtype=np.float64))
-    found = _reached(mass[row.head], needed=needed)
+    found = _count(mass[row.head], needed=needed)
     if found < len(row.head) or len(row.head) == len(mass):
         return row.head[:found]
     falling = np.sort(mass)[::-1]  # numbers alone are sorted in a fraction of the time that their places are
-    found = _reached(falling, needed=needed)
+    found = _count(falling, needed=needed)
     left = np.flatnonzero(mass >= falling[found - 1])
     if len(left) == found:
         return left
@@ -128,17 +126,17 @@ def _likeliest(row: Row, among: np.ndarray | None, share: float, factor: float) 
     return np.delete(left, equal[found - len(left) :])  # of equal ones the first stay
 
 
-def _reached(mass: np.ndarray, share: float = 0.0, needed: float = 0.0) -> int:
+def _count(mass: np.ndarray, share: float = 0.0, needed: float = 0.0) -> int:
     """How many of a falling mass have less before them than is `needed`, or than a `share` of it all."""
     sums = Sums(mass)
-    return min(1 + sums.passed(needed or share * sums.whole, side="left"), len(mass))
+    return min(1 + sums.place(needed or share * sums.whole, side="left"), len(mass))
 
 
-def pick(row: Row, asked: Sampling, draw: float) -> int:
-    """The id that `asked` picks with a `draw` from 0 to 1."""
-    if asked.greedy or math.isnan(draw):
+def pick(row: Row, sampling: Sampling, draw: float) -> int:
+    """The id that `sampling` picks with a `draw` from 0 to 1."""
+    if sampling.greedy or math.isnan(draw):
         return int(row.head[0])
-    cut = cuts(row, asked)
+    cut = cuts_of(row, sampling)
     if cut.left is not None:
         ids = cut.left[row.scores[cut.left] >= cut.floor]
         return int(ids[place_of(masses(row, ids, cut.factor), draw)])
@@ -151,7 +149,7 @@ def pick(row: Row, asked: Sampling, draw: float) -> int:
 def place_of(mass: np.ndarray, draw: float) -> int:
     """Where the cumulative mass passes `draw` of the whole."""
     sums = Sums(mass)
-    place = sums.passed(draw * sums.whole, side="right")
+    place = sums.place(draw * sums.whole, side="right")
     return place if place < len(mass) and mass[place] > 0.0 else int(np.flatnonzero(mass)[-1])
 
 
@@ -161,38 +159,38 @@ class Sums:
     def __init__(self, mass: np.ndarray) -> None:
         self._mass = mass
         self._blocks = np.add.reduceat(mass, np.arange(0, len(mass), BLOCK), dtype=np.float64)
-        self._reached = np.cumsum(self._blocks)
-        self.whole = float(self._reached[-1])
+        self._ends = np.cumsum(self._blocks)
+        self.whole = float(self._ends[-1])
 
-    def passed(self, at: float, side: Literal["left", "right"]) -> int:
+    def place(self, at: float, side: Literal["left", "right"]) -> int:
         """The first place whose cumulative sum reaches `at`, or is larger with "right"; len(mass) if there is none."""
-        block = int(np.searchsorted(self._reached, at, side=side))
+        block = int(np.searchsorted(self._ends, at, side=side))
         if block == len(self._blocks):
             return len(self._mass)
         inside = np.cumsum(self._mass[block * BLOCK : (block + 1) * BLOCK], dtype=np.float64)
-        before = self._reached[block] - self._blocks[block]
+        before = self._ends[block] - self._blocks[block]
         return block * BLOCK + min(int(np.searchsorted(before + inside, at, side=side)), len(inside) - 1)
 
 
-def reasons(row: Row, asked: Sampling, ids: np.ndarray) -> list[str | None]:
+def reasons(row: Row, sampling: Sampling, ids: np.ndarray) -> list[str | None]:
     """What cut each of `ids`; None for those that could be drawn."""
     scores = row.scores[ids]
     gone, best = np.isneginf(scores), ids == row.head[0]
-    if asked.greedy:
+    if sampling.greedy:
         return [RULE if no else None if one else GREEDY for no, one in zip(gone, best, strict=True)]
-    cut = cuts(row, asked)
+    cut = cuts_of(row, sampling)
     left = np.full(len(ids), True) if cut.left is None else np.isin(ids, cut.left)
     order = ((RULE, gone), (TOP_K, scores < cut.lowest), (TOP_P, ~left), (MIN_P, scores < cut.floor))
     return [next((why for why, which in order if which[place]), None) for place in range(len(ids))]
 
 
-def probabilities(row: Row, asked: Sampling) -> np.ndarray:
+def probabilities(row: Row, sampling: Sampling) -> np.ndarray:
     """The distribution that is drawn from, float64 [V]; 0 for what is cut."""
     probs = np.zeros(len(row.scores))
-    if asked.greedy:
+    if sampling.greedy:
         probs[row.head[0]] = 1.0
         return probs
-    cut = cuts(row, asked)
+    cut = cuts_of(row, sampling)
     ids = np.arange(len(probs)) if cut.left is None else cut.left
     ids = ids[row.scores[ids] >= cut.floor]
     mass = masses(row, ids, cut.factor).astype(np.float64)
@@ -201,7 +199,7 @@ def probabilities(row: Row, asked: Sampling) -> np.ndarray:
 
 
 def draws(seed: int, number: int, skip: int = 0) -> np.ndarray:
-    """The uniform draws of a seed, float64 [number]: the same as local/sampling's, whose generator is this one."""
+    """The uniform draws of a seed, float64 [number]: those of engine/decoding/sampler.Draws, by torch's generator."""
     generator = np.random.MT19937()
     generator._legacy_seeding(seed & 0xFFFFFFFF)  # as torch seeds it
     raw = generator.random_raw(2 * (skip + number)).astype(np.uint64)

@@ -15,14 +15,16 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..protocol.config import Complete
+from ..protocol.distribution import Distribution, Weight
 from ..protocol.errors import BadOption, NotATrace
-from ..protocol.events import ModelInfo
-from ..protocol.findings import Distribution, Embedding, Finding, Weight
+from ..protocol.events import ModelInfo, Recording
 from ..protocol.phrases import count, size
-from ..protocol.sampling import COLDEST, Sampling
+from ..protocol.question import Finding, Question
+from ..protocol.questions.embedding import Embedding
+from ..protocol.sampling import Sampling
 from ..protocol.views import Displayed, draw
 from . import replay, trace_file
-from .fast_replay import NONE, Levels
+from .fast_replay import NONE, GroupedRow
 from .replay import Row
 from .token_bytes import Pieces
 
@@ -31,7 +33,7 @@ SHOWN = 20  # rows of a distribution
 
 
 @dataclass(frozen=True, eq=False)
-class Trace(Displayed):
+class Trace(Displayed, Recording):
     """The steps of one completion with the logits each was chosen from; `replay` and `distribution` need no model.
 
     `before` are the ids that the decoder held ahead of the first step recorded, which is step `first` of the
@@ -61,7 +63,7 @@ class Trace(Displayed):
     mask_ends: np.ndarray
     mask_keeps: np.ndarray
     pieces: Pieces = field(repr=False)
-    found: Mapping[str, Finding] = field(default_factory=dict, repr=False)  # what a file held beside it, by question
+    found: Mapping[Question[Any], Finding] = field(default_factory=dict, repr=False)  # what was found inside the model
 
     @property
     def seed(self) -> int | None:
@@ -100,7 +102,7 @@ class Trace(Displayed):
         if exact is not None:
             scores = self.exact_logits[exact].copy()
         else:
-            scores = restored(self.logits[step], self.head_ids[step], self.head_logits[step])
+            scores = restore(self.logits[step], self.head_ids[step], self.head_logits[step])
         return Row(scores, self.head_ids[step].astype(np.int64))
 
     def weight(self, step: int, id: int) -> tuple[int, float]:
@@ -112,17 +114,17 @@ class Trace(Displayed):
     def distribution(self, step: int, top: int = SHOWN, **knobs: Any) -> Distribution:
         """What step `step` chooses from under `knobs` (temperature, top_k, top_p, min_p, repetition_penalty), each as
         it was where it is not given; `top` tokens of it and those picked. Raises BadOption."""
-        asked, step = self._asked(knobs), self.place(step)
-        raw, row = self.row(step), self._scored(step, asked)
+        sampling, step = self._sampling_with(knobs), self.place(step)
+        raw, row = self.row(step), self._score(step, sampling)
         draw = float(self._draws(None)[step])
-        picked = replay.pick(row, asked, draw)
+        picked = replay.pick(row, sampling, draw)
         raw.grow(min(top, self.size))
         ids = np.array(list(dict.fromkeys([*raw.head[:top].tolist(), int(self.ids[step]), picked])), np.int64)
-        ids = replay.ordered(raw.scores, np.sort(ids))
-        probs, cut = replay.probabilities(row, asked), replay.reasons(row, asked, ids)
+        ids = replay.order(raw.scores, np.sort(ids))
+        probs, cut = replay.probabilities(row, sampling), replay.reasons(row, sampling, ids)
         high = np.cumsum(probs)
         norm = float(raw.most + np.log(np.exp(raw.scores.astype(np.float64) - raw.most).sum()))
-        scaled = row.scores[ids] / max(COLDEST, asked.temperature or 1.0)
+        scaled = row.scores[ids] / sampling.divisor
         rows = [
             Weight(
                 id,
@@ -137,24 +139,24 @@ class Trace(Displayed):
             )
             for place, id in enumerate(ids.tolist())
         ]
-        told = None if asked.greedy or np.isnan(draw) else draw
+        told = None if sampling.greedy or np.isnan(draw) else draw
         kept = int(np.count_nonzero(probs))
-        return Distribution(step, tuple(rows), asked, told, int(self.ids[step]), picked, kept, self.size)
+        return Distribution(step, tuple(rows), sampling, told, int(self.ids[step]), picked, kept, self.size)
 
     def replay(self, seed: int | None = None, **knobs: Any) -> np.ndarray:
         """The id that every step would pick under `knobs`, int64 [S], each after the text as it was recorded; with a
         `seed`, by that one's draws. A step whose token was forced keeps it. Raises BadOption."""
-        asked, drawn = self._asked(knobs), self._draws(seed)
+        sampling, drawn = self._sampling_with(knobs), self._draws(seed)
         picked = [
-            int(self.ids[step]) if forced else self._pick(step, asked, float(drawn[step]))
+            int(self.ids[step]) if forced else self._pick(step, sampling, float(drawn[step]))
             for step, forced in enumerate(self.forced)
         ]
         return np.array(picked, np.int64)
 
     def prepare(self) -> None:
         """Do what the first replay would do, so that somebody who moves a slider need not wait for it."""
-        for levels in self._levels.values():
-            levels.prepare()
+        for grouped in self._grouped_rows.values():
+            grouped.prepare()
 
     def view(self, steps: Sequence[int] = (0,), vectors: Embedding | None = None) -> Any:
         """The stations that need no model, with the distributions of some `steps`; displays itself in a notebook."""
@@ -211,27 +213,27 @@ class Trace(Displayed):
     def _exact(self) -> dict[int, int]:
         return {int(step): place for place, step in enumerate(self.exact_steps)}
 
-    def _scored(self, step: int, asked: Sampling) -> Row:
+    def _score(self, step: int, sampling: Sampling) -> Row:
         """The row of a step after the penalty and the model's own rules."""
-        row = replay.penalised(self.row(step), self._seen(step, asked), asked.repetition_penalty)
+        row = replay.penalise(self.row(step), self._seen(step, sampling), sampling.repetition_penalty)
         begin, end = int(self.mask_ends[step - 1]) if step else 0, int(self.mask_ends[step])
-        return replay.masked(row, self.mask_ids[begin:end].astype(np.int64), bool(self.mask_keeps[step]))
+        return replay.mask(row, self.mask_ids[begin:end].astype(np.int64), bool(self.mask_keeps[step]))
 
-    def _pick(self, step: int, asked: Sampling, draw: float) -> int:
-        """The id that `asked` picks at a step."""
-        levels = self._levels.get(step)
-        if levels is None:
-            return replay.pick(self._scored(step, asked), asked, draw)
-        seen = self._named[: self._known[step]] if asked.repetition_penalty != 1.0 else NONE
-        return levels.pick(asked, draw, seen)
+    def _pick(self, step: int, sampling: Sampling, draw: float) -> int:
+        """The id that `sampling` picks at a step."""
+        grouped = self._grouped_rows.get(step)
+        if grouped is None:
+            return replay.pick(self._score(step, sampling), sampling, draw)
+        seen = self._seen_ids[: self._seen_counts[step]] if sampling.repetition_penalty != 1.0 else NONE
+        return grouped.pick(sampling, draw, seen)
 
     @cached_property
-    def _named(self) -> np.ndarray:
+    def _seen_ids(self) -> np.ndarray:
         """Every id of the text once, in the order in which they first come."""
         return np.array(list(dict.fromkeys([*self.before, *self.ids.tolist()])), np.int64)
 
     @cached_property
-    def _known(self) -> np.ndarray:
+    def _seen_counts(self) -> np.ndarray:
         """How many of these had come before each step."""
         new = np.zeros(len(self.before) + len(self), np.int64)
         _, first = np.unique(np.array([*self.before, *self.ids.tolist()]), return_index=True)
@@ -239,16 +241,16 @@ class Trace(Displayed):
         return np.concatenate([[0], np.cumsum(new)])[len(self.before) :]
 
     @cached_property
-    def _levels(self) -> dict[int, Levels]:
+    def _grouped_rows(self) -> dict[int, GroupedRow]:
         """The steps that are recorded as float16 and of which nothing was forbidden."""
         begins = np.concatenate([[0], self.mask_ends[:-1]])
         plain = (begins == self.mask_ends) & ~self.mask_keeps
         steps = [step for step in np.flatnonzero(plain).tolist() if step not in self._exact]
-        return {step: Levels(self.logits[step], self.head_ids[step], self.head_logits[step]) for step in steps}
+        return {step: GroupedRow(self.logits[step], self.head_ids[step], self.head_logits[step]) for step in steps}
 
-    def _seen(self, step: int, asked: Sampling) -> Sequence[int]:
+    def _seen(self, step: int, sampling: Sampling) -> Sequence[int]:
         """The ids that the repetition penalty is on."""
-        return [*self.before, *self.ids[:step].tolist()] if asked.repetition_penalty != 1.0 else ()
+        return [*self.before, *self.ids[:step].tolist()] if sampling.repetition_penalty != 1.0 else ()
 
     def _draws(self, seed: int | None) -> np.ndarray:
         """u of every step: as recorded, or of a seed; a completion that drew nothing has those of seed 0."""
@@ -256,7 +258,7 @@ class Trace(Displayed):
             return self.drawn
         return replay.draws(seed or 0, len(self), skip=self.first)
 
-    def _asked(self, knobs: Mapping[str, Any]) -> Sampling:
+    def _sampling_with(self, knobs: Mapping[str, Any]) -> Sampling:
         for name in knobs:
             if name not in KNOBS:
                 raise BadOption(f"{name} cannot be replayed.", f"Give some of {', '.join(KNOBS)}.")
@@ -275,7 +277,7 @@ ARRAYS = tuple(one.name for one in fields(Trace) if one.type == "np.ndarray")
 PER_STEP = ("ids", "forced", "logits", "head_ids", "head_logits", "drawn", "mask_ends", "mask_keeps")
 
 
-def restored(logits: np.ndarray, head_ids: np.ndarray, head_logits: np.ndarray) -> np.ndarray:
+def restore(logits: np.ndarray, head_ids: np.ndarray, head_logits: np.ndarray) -> np.ndarray:
     """A row of float16 as float32, with the exact ones put back; no other is larger than these."""
     scores = logits.astype(np.float32)
     if len(head_ids) < len(scores):

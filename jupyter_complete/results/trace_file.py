@@ -1,56 +1,125 @@
-"""Plain values, numpy arrays and findings in one file: a zip of .npy and JSON. No pickle, neither model nor torch."""
+"""Plain values, numpy arrays and findings in one file: a zip of .npy and JSON. No pickle, neither model nor torch.
+
+Version 2 writes a question as the name of its kind and its fields. Version 1 wrote it as the text of a Python call;
+such files are still read.
+"""
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from os import PathLike
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from ..protocol.findings import Finding
+from ..protocol.kinds import kinds
+from ..protocol.question import Finding, InputIds, Question
 
-VERSION = 1
+VERSION = 2
 HEAD = "trace.json"
-KINDS: dict[str, Any] = {one.__name__: one for one in get_args(Finding)}
 
 Plain = Mapping[str, Any]  # what JSON can hold
 Arrays = Mapping[str, np.ndarray]
+Found = Mapping[Question[Any], Finding]
+
+KINDS_1 = {
+    "AskAdded": "added",
+    "AskAttention": "attention",
+    "AskChange": "change",
+    "AskEmbedding": "embedding",
+    "AskFutures": "futures",
+    "AskHead": "head_steps",
+    "AskLens": "lens",
+    "AskOcclusion": "occlusion",
+    "AskPath": "path",
+    "AskState": "state",
+}
+"""The kinds of version 1 by the names that its texts call."""
 
 
-def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Mapping[str, Finding]) -> None:
-    """Write it all; `found` are findings by their questions."""
-    told = []
+def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Found) -> None:
+    """Write everything into one file."""
+    answers = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file:
         for name, array in arrays.items():
             _put(file, name, array)
-        for number, (question, one) in enumerate(found.items()):
-            values = {part.name: getattr(one, part.name) for part in fields(one)}
+        for number, (question, finding) in enumerate(found.items()):
+            values = {part.name: getattr(finding, part.name) for part in fields(finding)}
             names = [name for name, value in values.items() if isinstance(value, np.ndarray)]
             for name in names:
                 _put(file, f"findings/{number}.{name}", values.pop(name))
-            told.append([question, type(one).__name__, values, names])
-        file.writestr(HEAD, json.dumps({"version": VERSION, "plain": plain, "arrays": list(arrays), "findings": told}))
+            answers.append([question.kind, asdict(question), values, names])
+        head = {"version": VERSION, "plain": plain, "arrays": list(arrays), "findings": answers}
+        file.writestr(HEAD, json.dumps(head, default=_number))
 
 
-def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Finding]]:
-    """What `write` wrote, lists as tuples. Raises ValueError, KeyError, TypeError or BadZipFile for another file."""
+def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[Question[Any], Finding]]:
+    """Return what `write` wrote, with lists as tuples.
+
+    Raises ValueError, KeyError, TypeError or BadZipFile for another file.
+    """
     with zipfile.ZipFile(path) as file:
         head = json.loads(file.read(HEAD))
-        if head["version"] != VERSION:
+        if head["version"] not in (1, VERSION):
             raise ValueError(f"version {head['version']}")
         plain = {name: _frozen(value) for name, value in head["plain"].items()}
         arrays = {name: _get(file, name) for name in head["arrays"]}
-        found: dict[str, Finding] = {}
-        for number, (question, kind, values, names) in enumerate(head["findings"]):
+        found: dict[Question[Any], Finding] = {}
+        for number, (first, second, values, names) in enumerate(head["findings"]):
+            question = _parse(first) if head["version"] == 1 else _question(first, second)
             given = {name: _frozen(value) for name, value in values.items()}
             given |= {name: _get(file, f"findings/{number}.{name}") for name in names}
-            found[question] = KINDS[kind](**given)
+            found[question] = question.finding(**given)
         return plain, arrays, found
+
+
+def _question(kind: str, values: Plain) -> Question[Any]:
+    """Return the question that was written as its kind and its fields."""
+    given = {name: InputIds(**_frozen(value)) if name == "text" else _frozen(value) for name, value in values.items()}
+    return kinds()[kind](**given)
+
+
+def _parse(text: str) -> Question[Any]:
+    """Return the question that version 1 wrote as "AskLens(text=Text(ids=(1, 2), source=()), top=5, …)".
+
+    The text is read and never run: only calls of known names with literal values pass. Raises ValueError or KeyError.
+    """
+    try:
+        name, given = _call(ast.parse(text, mode="eval").body)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError("a question is no Python call") from None
+    return kinds()[KINDS_1[name]](**given)
+
+
+def _call(node: ast.expr) -> tuple[str, dict[str, Any]]:
+    """Return the name and the arguments of a call."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+        raise ValueError("a question is no call by keywords")
+    return node.func.id, {str(keyword.arg): _argument(keyword.value) for keyword in node.keywords}
+
+
+def _argument(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):  # np.int64(3), as numpy shows a number
+        (value,) = node.args
+        return ast.literal_eval(value)
+    if isinstance(node, ast.Call):
+        name, given = _call(node)
+        if name != "Text":
+            raise ValueError(f"{name} is no part of a question")
+        return InputIds(**given)
+    return ast.literal_eval(node)
+
+
+def _number(value: Any) -> Any:
+    """Return a numpy number as JSON's; raises TypeError for anything else."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is no plain value")
 
 
 def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:

@@ -10,16 +10,17 @@ from threading import Event as StopEvent
 from typing import Any, cast
 
 from ..protocol.doors import door, is_open
-from ..protocol.engine import Engine, Footprint, Opener
+from ..protocol.engine import Engine, Footprint, Opener, OwnEngine, Planner
 from ..protocol.errors import BadOption, NotAModel, UnknownModel
 from ..protocol.events import Event, Loading
-from ..protocol.questions import Question
+from ..protocol.plan import Plan
+from ..protocol.question import Question
 from ..protocol.request import Request
-from ..results.draft import Draft
+from ..results.draft import Answers, Draft, Wait
 from ..sources import catalog
 from ..sources.catalog import Source
-from .stream import Stream, loading_only
-from .worker import Worker
+from .stream import Pending, Stream, loading_only
+from .worker import P, Worker
 
 
 @dataclass
@@ -85,7 +86,8 @@ class Models:
         """Let `name` mean a model and tokenizer that the user has in memory; raises BadOption or NotAModel."""
         if not (isinstance(name, str) and name.strip()):
             raise BadOption("A model is registered by a name.", "Give a text that is not empty.")
-        if not (hasattr(model, "forward") and hasattr(model, "config") and hasattr(tokenizer, "decode")):
+        able = isinstance(model, OwnEngine) or (hasattr(model, "forward") and hasattr(model, "config"))
+        if not (able and hasattr(tokenizer, "decode")):
             kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
             raise NotAModel(f"register was given {kinds}.", "Give a transformers model and its tokenizer.")
         if self.get(name) is not None:
@@ -112,55 +114,64 @@ class Models:
             return name
         return catalog.whole_path(name) or name
 
-    def load(self, name: str, dtype: str, device: str) -> Stream:
+    def load(self, name: str, dtype: str, device: str) -> Pending[Wait]:
         """Get a model ready; another dtype or device than it has now loads it anew."""
+        self._loadable(name, dtype, device)
         held = self.get(name)
-        own = self.find(name).kind == "registered"
-        if own and (dtype, device) != ("auto", "auto") and not (held and _same(held, dtype, device)):
-            raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
-        if held is not None and not _same(held, dtype, device):
+        if held is not None and not matches(held, dtype, device):
             self.unload(name)
         resident = self.resident(name, dtype, device)
-        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Draft())
+        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
+
+    def plan(self, name: str, dtype: str, device: str) -> Plan:
+        """What loading `name` would do. It loads no weights, and it fetches and writes nothing.
+
+        Raises the ModelError or BadOption that loading would raise.
+        """
+        source = self._loadable(name, dtype, device)
+        return cast(Planner, door("plan"))(source, dtype, device)
+
+    def _loadable(self, name: str, dtype: str, device: str) -> Source:
+        """The source of `name`; raises BadOption for a dtype or device that the user's own object does not have."""
+        held, source = self.get(name), self.find(name)
+        change = (dtype, device) != ("auto", "auto") and not (held and matches(held, dtype, device))
+        if source.kind == "registered" and change:
+            raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
+        return source
 
     def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
         """Queue a request; the model is loaded first if it is not ready."""
-        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), draft)
+        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), Stream(draft))
 
-    def submit_many(self, resident: Resident, requests: Iterable[tuple[int, Request]], draft: Draft) -> Stream:
+    def submit_many(
+        self, resident: Resident, requests: Iterable[tuple[int, Request]], answers: Answers
+    ) -> Pending[Answers]:
         """Queue many requests that are answered together."""
-        return self._submit(resident, lambda engine, stop: engine.stream_many(requests, stop), draft)
+        return self._submit(resident, lambda engine, stop: engine.stream_many(requests, stop), Pending(answers))
 
-    def _submit(
-        self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], draft: Draft
-    ) -> Stream:
+    def examine(self, resident: Resident, question: Question[Any]) -> Pending[Wait]:
+        """Queue a question about the inside of a model, which is loaded first if it is not ready. The answer is the
+        finish's `found`."""
+        return self._submit(resident, lambda engine, stop: engine.examine(question, stop), Pending(Wait()))
+
+    def _submit(self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], stream: P) -> P:
         def job(stop: StopEvent) -> Iterator[Event]:
             yield from self._ready(resident, stop)
             assert resident.engine is not None
             yield from events(resident.engine, stop)
 
         waits = resident.engine is None and resident.worker.pending > 0
-        stream = resident.worker.submit(job, draft)
+        resident.worker.submit(job, stream)
         if waits:
             stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
         return stream
-
-    def examine(self, resident: Resident, question: Question) -> Stream:
-        """Queue a question about the inside of a model, loaded first if it is not ready; the answer is the draft's
-        `finish.found`."""
-
-        def job(stop: StopEvent) -> Iterator[Event]:
-            yield from self._ready(resident, stop)
-            assert resident.engine is not None
-            yield from resident.engine.examine(question, stop)
-
-        return resident.worker.submit(job, Draft())
 
     def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
         if resident.engine is not None:
             return
-        opener = cast(Opener, door("engine"))
+        own = resident.source.model
+        opener = own.open_engine if isinstance(own, OwnEngine) else cast(Opener, door("engine"))
         try:
             resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
         finally:
@@ -199,8 +210,8 @@ class Models:
         return Unloaded(name, weights, max(0, before - _resident_bytes()), held)
 
 
-def _same(resident: Resident, dtype: str, device: str) -> bool:
-    """Whether a resident already is what is asked for; "auto" asks for nothing."""
+def matches(resident: Resident, dtype: str, device: str) -> bool:
+    """Whether a resident has this dtype and device already; "auto" matches any."""
     info = resident.engine.info if resident.engine is not None else None
     have = (info.dtype, info.device) if info else (resident.dtype, resident.device)
     return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))

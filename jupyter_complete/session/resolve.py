@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from ..prompt import compose as prompts
 from ..prompt.schema import structure_of
@@ -13,21 +13,14 @@ from ..prompt.tasks.registry import Tasks
 from ..prompt.tasks.task import Task, refuse_alone
 from ..protocol.config import Complete
 from ..protocol.errors import BadOption, EmptyPrompt
+from ..protocol.options import ModelName
 from ..protocol.prompt_parts import Composed, Excerpt, Text, Turn, plain
 from ..protocol.request import Framing
 from ..protocol.structure import Choices, Structure
 
 
-@runtime_checkable
-class HasName(Protocol):
-    """A model as Python holds it, jupyter_complete.Model."""
-
-    @property
-    def name(self) -> str: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Resolved:
     """Options checked: `settings` are those in force, of which `beneath` are the task's."""
 
     settings: Mapping[str, Any]
@@ -37,9 +30,9 @@ class Asked:
     beneath: Mapping[str, Any] = field(default_factory=dict)
 
 
-def asked(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options: Mapping[str, Any]) -> Asked:
+def resolve(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options: Mapping[str, Any]) -> Resolved:
     """What `options` ask for above the settings of `config`. Raises BadOption."""
-    options = config.asked(options)
+    options = config.drop_unset(options)
     settings = config.checked(options)
     framing = _framing(config, settings, options)
     structure = structure_of(settings, namespace)
@@ -47,40 +40,40 @@ def asked(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options:
         raise BadOption("Of choices one is taken, and none is sampled.", "Leave out num (-n) and beams (--beams).")
     if not framing.task:
         refuse_alone(framing)
-        return Asked(settings, framing, structure)
+        return Resolved(settings, framing, structure)
     task = tasks.find(framing.task).checked(framing)
     beneath = task.beneath(framing)
     if structure is not None:  # which has an end of its own
         beneath.pop("stop", None)
-    return Asked(config.checked({**beneath, **options}), framing, structure, task, beneath)
+    return Resolved(config.checked({**beneath, **options}), framing, structure, task, beneath)
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
+def call_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as Python gives them, with a model by its name; raises BadOption for those that cells alone have."""
-    asked = dict(options)
-    for name in asked:
+    named = dict(options)
+    for name in named:
         if (trait := Complete.class_traits().get(name)) is not None and trait.metadata.get("cell_only"):
             raise BadOption(f"{name} is for cells only.", "Leave it out; the result is the value of this call.")
-    if isinstance(model := asked.get("model"), PathLike):
-        asked["model"] = fspath(model)
-    elif isinstance(model, HasName):
-        asked["model"] = model.name
-    return asked
+    if isinstance(model := named.get("model"), PathLike):
+        named["model"] = fspath(model)
+    elif isinstance(model, ModelName):
+        named["model"] = model.name
+    return named
 
 
-def composed(
-    text: Text, what: Asked, turns: tuple[Turn, ...], excerpts: tuple[Excerpt, ...], config: Complete
+def compose_prompt(
+    text: Text, resolved: Resolved, turns: tuple[Turn, ...], excerpts: tuple[Excerpt, ...], config: Complete
 ) -> Composed | None:
     """What a text is put to the model as, after the `turns` of its conversation; None where it is as it stands.
 
     Raises EmptyPrompt for blanks that are no text to go on from, but a message.
     """
-    if (what.task or what.framing.chat or what.framing.thread) and not plain(text).strip():
+    if (resolved.task or resolved.framing.chat or resolved.framing.thread) and not plain(text).strip():
         raise EmptyPrompt("The prompt is empty.", "Write the text to put to the model.")
-    if what.task is not None:
-        name, wordings = f"--task {what.task.name}", what.task.wordings(text, what.framing)
-    elif what.framing.chat or what.framing.thread:
-        name, wordings = "--thread" if what.framing.thread else "--chat", prompts.as_message(text, turns)
+    if resolved.task is not None:
+        name, wordings = f"--task {resolved.task.name}", resolved.task.wordings(text, resolved.framing)
+    elif resolved.framing.chat or resolved.framing.thread:
+        name, wordings = "--thread" if resolved.framing.thread else "--chat", prompts.as_message(text, turns)
     elif excerpts or any(not isinstance(part, str) for part in text):
         name, wordings = "", prompts.as_it_is(text)
     else:

@@ -25,8 +25,8 @@ from ..protocol.structure import Choices
 from ..results.completion import Completion
 from ..results.draft import Answers, Done, Draft
 from .residents import Models
-from .resolve import Asked, asked, composed
-from .stream import Stream
+from .resolve import Resolved, compose_prompt, resolve
+from .stream import Pending, Stream
 
 REMEMBERED = 200  # completions kept in the history
 SEEDS = 2**63  # of which the last is the largest that an option takes
@@ -64,37 +64,38 @@ class Session:
         self,
         prompt: str | Text,
         mode: Mode = "continue",
-        typed: str | None = None,
+        source: str | None = None,
         excerpts: Sequence[Excerpt] = (),
         **options: Any,
     ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
         or UnknownModel at once; what the model has to say comes with the stream.
 
-        A prompt with values in it was `typed` otherwise; `excerpts` are the cells that may be put ahead of it.
+        `source` is the text as typed where the prompt has values in it; `excerpts` are the cells that may be put ahead
+        of it.
         """
-        text = prompt if isinstance(prompt, tuple) else (prompts.checked(prompt),)
-        what = asked(self.config, self.tasks, self.namespace, options)
-        sampling = self._seeded(self.config.sampling(what.settings))
-        request = self._request(text, what, sampling, mode, typed, tuple(excerpts))
+        text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
+        resolved = resolve(self.config, self.tasks, self.namespace, options)
+        sampling = self._with_seed(self.config.sampling(resolved.settings))
+        request = self._request(text, resolved, sampling, mode, source, tuple(excerpts))
         return self._submit(request, Draft(request))
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
         plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
-        what = asked(self.config, self.tasks, self.namespace, options)
-        sampling = self._seeded(self.config.sampling(what.settings))
-        self.models.find(what.settings["model"])
+        resolved = resolve(self.config, self.tasks, self.namespace, options)
+        sampling = self._with_seed(self.config.sampling(resolved.settings))
+        self.models.find(resolved.settings["model"])
         made: dict[int, Request | CompleteError] = {}
         for key, text in texts.items():
             own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
             try:
-                made[key] = self._request((prompts.checked(text),), what, own)
+                made[key] = self._request((prompts.check(text),), resolved, own)
             except BadPrompt as error:
                 made[key] = error
         return made
 
-    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Stream:
+    def stream_many(self, requests: Mapping[int, Request], done: Done) -> Pending[Answers]:
         """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
         followed. The longest come first: the last ones to run shall be short."""
         longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
@@ -105,33 +106,33 @@ class Session:
     def _request(
         self,
         text: Text,
-        what: Asked,
+        resolved: Resolved,
         sampling: Sampling,
         mode: Mode = "continue",
-        typed: str | None = None,
+        source: str | None = None,
         excerpts: tuple[Excerpt, ...] = (),
     ) -> Request:
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
-        if isinstance(what.structure, Choices):  # all are weighed, and nothing is drawn
+        if isinstance(resolved.structure, Choices):  # all are weighed, and nothing is drawn
             sampling = replace(sampling, num=1, beams=1, seed=None)
-        turns = self.threads.get(what.framing.thread, ()) if what.framing.thread else ()
+        turns = self.threads.get(resolved.framing.thread, ()) if resolved.framing.thread else ()
         return Request(
-            prompt=prompts.checked(plain(text) if typed is None else typed),
+            prompt=prompts.check(plain(text) if source is None else source),
             sampling=sampling,
-            framing=what.framing,
-            composed=composed(text, what, turns, excerpts, self.config),
-            beneath=what.beneath,
+            framing=resolved.framing,
+            composed=compose_prompt(text, resolved, turns, excerpts, self.config),
+            beneath=resolved.beneath,
             mode=mode,
-            model=what.settings["model"],
-            inspect=what.settings["inspect"],
-            lookup=what.settings["lookup"],
-            structure=what.structure,
-            trace=self._traced(what.settings, mode),
+            model=resolved.settings["model"],
+            inspect=resolved.settings["inspect"],
+            lookup=resolved.settings["lookup"],
+            structure=resolved.structure,
+            trace=self._trace_bytes(resolved.settings, mode),
         )
 
     @staticmethod
-    def _traced(settings: Mapping[str, Any], mode: Mode) -> int:
+    def _trace_bytes(settings: Mapping[str, Any], mode: Mode) -> int:
         """The bytes a trace may take; raises BadOption where there would be several continuations to trace."""
         if not settings["trace"] or mode != "continue":
             return 0
@@ -148,7 +149,7 @@ class Session:
 
         With `inspect=True` the prompt's tokens are measured too, where they are not known yet.
         """
-        return self._go_on(completion, len(completion.tokens), (), {"seed": completion.seed}, options)
+        return self._continue(completion, len(completion.tokens), (), {"seed": completion.seed}, options)
 
     def branch(self, completion: Completion, at: int, token: int | str | None = None, **options: Any) -> Stream:
         """Begin another continuation after a completion's first `at` tokens, with its own settings but for `options`.
@@ -158,10 +159,12 @@ class Session:
         """
         place = _place(at, len(completion.tokens))
         if token is None:
-            return self._go_on(completion, place, (), {"seed": None}, options)
-        return self._go_on(completion, place, (_token(token, completion, place),), {"seed": completion.seed}, options)
+            return self._continue(completion, place, (), {"seed": None}, options)
+        return self._continue(
+            completion, place, (_token(token, completion, place),), {"seed": completion.seed}, options
+        )
 
-    def _go_on(
+    def _continue(
         self,
         completion: Completion,
         at: int,
@@ -170,7 +173,7 @@ class Session:
         options: Mapping[str, Any],
     ) -> Stream:
         """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
-        options = self.config.asked(options)
+        options = self.config.drop_unset(options)
         for name in options:
             if name not in Sampling.__dataclass_fields__ and name != "inspect":
                 raise BadOption(f"{name} cannot change in a continuation.", "Complete the text anew with it.")
@@ -181,7 +184,7 @@ class Session:
         before = completion.request
         request = Request(
             prompt=completion.prompt,
-            sampling=self._seeded(replace(completion.params, **{"num": 1, **own, **changed})),
+            sampling=self._with_seed(replace(completion.params, **{"num": 1, **own, **changed})),
             framing=before.framing if before else Framing(),
             beneath=before.beneath if before else {},
             model=before.model if before else self.config.model,
@@ -190,12 +193,12 @@ class Session:
             forced=forced,
             inspect=inspect and not completion.prompt_tokens,
             lookup=self.config.lookup,
-            trace=self._trace_on(completion, changed),
+            trace=self._trace_bytes_after(completion, changed),
             structure=before.structure if before and not isinstance(before.structure, Choices) else None,
         )
         return self._submit(request, Draft(request, completion, at))
 
-    def _trace_on(self, completion: Completion, changed: Mapping[str, Any]) -> int:
+    def _trace_bytes_after(self, completion: Completion, changed: Mapping[str, Any]) -> int:
         """The bytes a trace may take of what goes on from a completion: none where that has none."""
         several = changed.get("num", 1) > 1 or changed.get("beams", completion.params.beams) > 1
         return 0 if completion.trace is None or several else self.config.trace_bytes
@@ -203,7 +206,7 @@ class Session:
     def _submit(self, request: Request, draft: Draft) -> Stream:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)
         stream = self.models.submit(resident, request, draft)
-        stream.continue_with = self._continued
+        stream.continue_with = self._resume
         stream.when_done = self._remember
         return stream
 
@@ -212,12 +215,12 @@ class Session:
         if done.finish_reason == "error" and not done.text:
             return
         self.history.append(done)
-        self._say(done)
+        self._add_turns(done)
         if done.parent is not None:
             for one in (done, *done.alternatives):
                 done.parent.adopt(one)
 
-    def _say(self, done: Completion) -> None:
+    def _add_turns(self, done: Completion) -> None:
         """Keep the turns of a conversation with a new one, or with more of the last one."""
         name = done.request.framing.thread if done.request and done.request.mode == "continue" else ""
         if not name or not done.text:
@@ -226,7 +229,7 @@ class Session:
         if done.turns[:-1] == kept or done.turns == kept[:-1]:
             self.threads[name] = (*done.turns, Turn("assistant", done.text))
 
-    def _continued(self, completion: Completion, **options: Any) -> Completion:
+    def _resume(self, completion: Completion, **options: Any) -> Completion:
         """What `Completion.more` and `Completion.branch` ask for."""
         begin = self.branch if "at" in options else self.more
         return begin(completion, **options).result()
@@ -242,7 +245,7 @@ class Session:
             self.models.unload(resident.name)
 
     @staticmethod
-    def _seeded(sampling: Sampling) -> Sampling:
+    def _with_seed(sampling: Sampling) -> Sampling:
         """With a seed, drawn where none was given: every sampled run can be repeated."""
         if sampling.greedy:
             return replace(sampling, seed=None)

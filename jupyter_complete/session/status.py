@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
-from ..protocol.phrases import count, size
-from .residents import Resident, Unloaded
+from ..protocol.phrases import count, shortened, size
+from .residents import Resident, Unloaded, matches
 from .session import Session
 
 HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
@@ -24,7 +24,7 @@ _KINDS = {
 def threads(session: Session) -> list[tuple[str, str, str]]:
     """The conversations under THREADS."""
     said = [(name, turns, " ".join(turns[-1].text.split())) for name, turns in session.threads.items()]
-    return [(name, f"{len(turns):,}", last if len(last) <= 60 else last[:59] + "…") for name, turns, last in said]
+    return [(name, f"{len(turns):,}", shortened(last)) for name, turns, last in said]
 
 
 def tasks(session: Session) -> list[tuple[str, str, str]]:
@@ -64,6 +64,16 @@ def note(resident: Resident) -> str:
         return ""
     how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
     return f"{info.name} {how}, which is slower: {info.note}."
+
+
+def residence(session: Session, name: str, dtype: str, device: str) -> str:
+    """What loading would do to a model that is resident already; empty where `name` is not resident."""
+    resident = session.models.get(name)
+    if resident is None or resident.engine is None:
+        return ""
+    info = resident.engine.info
+    effect = "so loading does nothing" if matches(resident, dtype, device) else "and loading unloads that first"
+    return f"{info.name} is resident as {info.dtype} on {info.device}, {effect}."
 
 
 def sources(session: Session) -> list[tuple[str, str, str]]:

@@ -11,34 +11,36 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..protocol.errors import Stopped, WorkerDied
 from ..protocol.events import Event, Finish, Loading, Timing, Token, Usage
 from ..results.completion import Completion
-from ..results.draft import Draft
+from ..results.draft import Draft, Wait
 from .inbox import Empty, Inbox
 
 TICK = 0.05  # seconds between two looks of a waiting caller
 REST = 0.05  # seconds a caller lets pass between two looks while tokens come
 GRACE = 0.5  # seconds a stopped request is waited for; then the caller goes on with what it has
 
+W = TypeVar("W", bound=Wait)
 
-class Stream:
-    """The events of one request, as they come. `draft` is what they have made so far."""
 
-    def __init__(self, draft: Draft, alive: Callable[[], bool]) -> None:
+class Pending(Generic[W]):
+    """A job of the model's thread, as its events come: a load, a question, many rows. `draft` holds what came so far.
+
+    The worker that gets the job sets `alive`, which tells whether its thread still runs.
+    """
+
+    def __init__(self, draft: W) -> None:
         self.draft = draft
+        self.alive: Callable[[], bool] = lambda: True
         self.stopping = threading.Event()
         self.interrupted = False  # set by a signal's handler, which may run at any line and so must take no lock
         self.error: BaseException | None = None
-        self.continue_with: Callable[..., Completion] | None = None
-        self.when_done: Callable[[Completion], None] = lambda completion: None
         self.inbox: Inbox[Event | BaseException] = Inbox()
         self.rest = REST
-        self._alive = alive
         self._stopped_at: float | None = None
-        self._done: Completion | None = None
 
     def stop(self) -> None:
         """Ask the worker to end after the current step; what was decoded stays."""
@@ -57,6 +59,47 @@ class Stream:
                 if isinstance(item, Token):  # the first one is told at once
                     self.inbox.rest = self.rest
                 yield item
+
+    def wait(self) -> None:
+        """Wait for the end; raises the worker's error."""
+        for _ in self.ticks():
+            pass
+        if self.error is not None:
+            raise self.error
+
+    def _next(self) -> Event | BaseException | None:
+        if self.interrupted and not self.stopping.is_set():
+            self.stop()
+        try:
+            return self.inbox.get(timeout=TICK)
+        except Empty:
+            pass
+        if self.stopping.is_set():
+            self._stopped_at = self._stopped_at or time.monotonic()
+            if time.monotonic() - self._stopped_at > GRACE:
+                self.draft.interrupt()
+        elif not self.alive() and not self.inbox:
+            return WorkerDied(
+                "The model's thread ended without an answer.", "Load the model again: %complete_model load."
+            )
+        return None
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, Stopped):
+            self.draft.interrupt()
+        else:
+            self.error = error
+            self.draft.fail()
+
+
+class Stream(Pending[Draft]):
+    """The events of one request. `draft` is the completion in the making."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(draft)
+        self.continue_with: Callable[..., Completion] | None = None
+        self.when_done: Callable[[Completion], None] = lambda completion: None
+        self._done: Completion | None = None
 
     def __iter__(self) -> Iterator[Event]:
         """Events until the end; leaving the loop early stops the request, and what there is is kept."""
@@ -81,13 +124,6 @@ class Stream:
                     yield text[given:]
                     given = len(text)
 
-    def wait(self) -> None:
-        """Wait for the end; raises the worker's error."""
-        for _ in self.ticks():
-            pass
-        if self.error is not None:
-            raise self.error
-
     def completion(self) -> Completion:
         """The finished Completion, whatever ended it: after an error, with finish_reason "error"."""
         for _ in self.ticks():
@@ -99,7 +135,7 @@ class Stream:
 
     def result(self) -> Completion:
         """Wait for the Completion; raises the worker's error. An interrupt stops the request and is raised again."""
-        with stopping_on_interrupt(self) as interrupts:
+        with stop_on_interrupt(self) as interrupts:
             done = self.completion()
         if self.error is not None:
             raise self.error
@@ -107,33 +143,9 @@ class Stream:
             raise KeyboardInterrupt
         return done
 
-    def _next(self) -> Event | BaseException | None:
-        if self.interrupted and not self.stopping.is_set():
-            self.stop()
-        try:
-            return self.inbox.get(timeout=TICK)
-        except Empty:
-            pass
-        if self.stopping.is_set():
-            self._stopped_at = self._stopped_at or time.monotonic()
-            if time.monotonic() - self._stopped_at > GRACE:
-                self.draft.interrupt()
-        elif not self._alive() and not self.inbox:
-            return WorkerDied(
-                "The model's thread ended without an answer.", "Load the model again: %complete_model load."
-            )
-        return None
-
-    def _fail(self, error: BaseException) -> None:
-        if isinstance(error, Stopped):
-            self.draft.interrupt()
-        else:
-            self.error = error
-            self.draft.fail()
-
 
 @contextmanager
-def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
+def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
     """Inside the block an interrupt stops `stream` instead of raising; a third one raises KeyboardInterrupt.
 
     A second one is only impatience: it comes within GRACE, and what there is of the text shall still be kept.
@@ -147,8 +159,8 @@ def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
         if len(came) > 2:
             raise KeyboardInterrupt
 
-    with _handling(on_interrupt) as before:
-        if isinstance(before, _Held) and before.came:
+    with _interrupt_handler(on_interrupt) as before:
+        if isinstance(before, _HeldInterrupts) and before.came:
             before.came = 0
             on_interrupt(signal.SIGINT, None)
         try:
@@ -159,19 +171,19 @@ def stopping_on_interrupt(stream: Stream) -> Iterator[list[int]]:
 
 
 @contextmanager
-def holding_interrupts() -> Iterator[None]:
-    """Inside the block an interrupt waits for the next `stopping_on_interrupt`; without one it is raised at the end.
+def hold_interrupts() -> Iterator[None]:
+    """Inside the block an interrupt waits for the next `stop_on_interrupt`; without one it is raised at the end.
 
     So none falls between asking a model and watching its answer, which would leave the request running unwatched.
     """
-    held = _Held()
-    with _handling(held):
+    held = _HeldInterrupts()
+    with _interrupt_handler(held):
         yield
     if held.came:
         raise KeyboardInterrupt
 
 
-class _Held:
+class _HeldInterrupts:
     """Counts interrupts; raises the third, so that nothing can hang for good."""
 
     def __init__(self) -> None:
@@ -184,7 +196,7 @@ class _Held:
 
 
 @contextmanager
-def _handling(handler: Callable[[int, Any], None]) -> Iterator[Any]:
+def _interrupt_handler(handler: Callable[[int, Any], None]) -> Iterator[Any]:
     """`handler` gets the interrupts inside the block, which is told the one before it; None in another thread."""
     if threading.current_thread() is not threading.main_thread():
         yield None

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 SOON = 0.0005  # seconds
 
 
-class Handover:
-    """The interpreter's switch interval, which is one for all threads: short while anyone is inside `soon`."""
+class SwitchInterval:
+    """The interpreter's switch interval, which is one for all threads: short inside `shorten`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,7 +24,7 @@ class Handover:
         self._set = 0.0
 
     @contextmanager
-    def soon(self) -> Iterator[None]:
+    def shorten(self) -> Iterator[None]:
         """Inside the block threads that wait for the interpreter get it soon; a shorter interval is left as it is."""
         with self._lock:
             if self._inside == 0:
@@ -41,4 +41,4 @@ class Handover:
                     sys.setswitchinterval(self._before)
 
 
-handover = Handover()
+switch_interval = SwitchInterval()

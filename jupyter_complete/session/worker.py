@@ -6,35 +6,37 @@ import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from ..protocol.errors import CompleteError, WorkerDied
 from ..protocol.events import Event, Finish
-from ..results.draft import Draft
-from .stream import Stream
-from .switch_interval import handover
+from .stream import Pending
+from .switch_interval import switch_interval
 
 Job = Callable[[threading.Event], Iterator[Event]]
+P = TypeVar("P", bound=Pending[Any])
 
 
 class Worker:
     """The one thread that touches a model; jobs run in the order they came."""
 
     def __init__(self, name: str) -> None:
-        self._jobs: queue.Queue[tuple[Job, Stream] | None] = queue.Queue()
+        self._jobs: queue.Queue[tuple[Job, Pending[Any]] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._run, name=f"jupyter_complete {name}", daemon=True)
         self._lock = threading.Lock()
-        self._streams: set[Stream] = set()  # whose jobs wait or run
+        self._streams: set[Pending[Any]] = set()  # whose jobs wait or run
 
     @property
     def pending(self) -> int:
         """Requests waiting or running."""
         return len(self._streams)
 
-    def submit(self, job: Job, draft: Draft) -> Stream:
+    def submit(self, job: Job, stream: P) -> P:
+        """Queue a job, whose events `stream` gets; returns the stream."""
         with self._lock:
             if self._thread.ident is None:
                 self._thread.start()
-            stream = Stream(draft, self._thread.is_alive)
+            stream.alive = self._thread.is_alive
             self._streams.add(stream)
         self._jobs.put((job, stream))
         return stream
@@ -59,10 +61,10 @@ class Worker:
             self._work(*item)
             del item
 
-    def _work(self, job: Job, stream: Stream) -> None:
+    def _work(self, job: Job, stream: Pending[Any]) -> None:
         terminal: Event | BaseException | None = None
         try:
-            with handover.soon():
+            with switch_interval.shorten():
                 for event in job(stream.stopping):
                     if isinstance(event, Finish):
                         terminal = event

@@ -1,4 +1,4 @@
-"""The cache directory, and how something is put into it: whole or not at all."""
+"""The cache directory: where it is, what it holds, and how an entry is put into it, whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,11 +21,22 @@ def root() -> Path:
     return Path(os.environ.get("JUPYTER_COMPLETE_CACHE") or platformdirs.user_cache_dir("jupyter_complete"))
 
 
-@contextmanager
-def filled(target: Path, needed: int) -> Iterator[Path]:
-    """A temporary directory that becomes `target` when the block ends well and vanishes when it does not.
+def free_bytes() -> int:
+    """Free bytes on the disk of the cache, which need not exist yet."""
+    place = root().absolute()
+    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.is_dir())).free
 
-    `needed` is the space in bytes it will take; raises DoesNotFit, with the numbers, when the disk lacks it.
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of all files in a directory and its subdirectories."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def build(target: Path, needed: int) -> Iterator[Path]:
+    """Give a temporary directory that becomes `target` when the block ends well and vanishes when it does not.
+
+    `needed` is the disk space in bytes that it will take; raises DoesNotFit, with the numbers, when the disk lacks it.
     """
     part = target.parent / f".{target.name}.part-{os.getpid()}"
     try:

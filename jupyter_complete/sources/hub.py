@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -17,7 +18,7 @@ WANTED = (".safetensors", ".json", ".txt", ".model", ".jinja")
 
 
 def download(hub_id: str, revision: str | None, stop: StopEvent) -> Generator[Loading, None, tuple[Path, str]]:
-    """Bring what is missing into the hub's own cache; the snapshot's directory and its commit.
+    """Fetch what the hub's own cache lacks; return the snapshot's directory and its commit.
 
     A stopped download resumes. Raises UnknownModel, UnsafeModel, FetchFailed, DoesNotFit or Stopped.
     """
@@ -65,8 +66,8 @@ class _Counter:
 
 
 def _local(hub_id: str, revision: str | None) -> tuple[Path, str] | None:
-    """The snapshot when all of it is in the hub's cache already and the hub cannot or need not be asked."""
-    if revision is None or not _is_commit(revision):
+    """The snapshot of a commit when all of it is in the hub's cache, so that the hub need not be asked."""
+    if revision is None or not is_commit(revision):
         return None
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -78,7 +79,37 @@ def _local(hub_id: str, revision: str | None) -> tuple[Path, str] | None:
     return (folder, revision) if any(folder.glob("*.safetensors")) else None
 
 
-def _is_commit(revision: str) -> bool:
+def snapshot(hub_id: str, revision: str | None) -> Path | None:
+    """The snapshot that the hub's cache holds whole for a revision, without asking the hub.
+
+    Without a revision it is the newest snapshot; the hub may have a newer one.
+    """
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    if revision is None:
+        repository = Path(constants.HF_HUB_CACHE, "models--" + hub_id.replace("/", "--"), "snapshots")
+        newest = sorted(repository.glob("*"), key=lambda folder: folder.stat().st_mtime, reverse=True)
+        return next(filter(_whole, newest), None)
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
+    return folder if _whole(folder) else None
+
+
+def _whole(folder: Path) -> bool:
+    """Whether a snapshot has its config and all of its weights."""
+    index = folder / "model.safetensors.index.json"
+    try:
+        shards = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() else {"*.safetensors"}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+    return (folder / "config.json").is_file() and all(any(folder.glob(shard)) for shard in shards)
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a commit's full hash, which never means anything else later."""
     return len(revision) == 40 and all(letter in "0123456789abcdef" for letter in revision)
 
 

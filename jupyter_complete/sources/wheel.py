@@ -25,14 +25,14 @@ from .catalog import Wheel
 BLOCK = 1 << 20
 
 
-def cached(wheel: Wheel) -> Path | None:
-    """The file in our cache, if it is there; it was checked when it was put there."""
+def in_cache(wheel: Wheel) -> Path | None:
+    """The file in our cache, if it is there; its sha256 was compared when it was put there."""
     path = _place(wheel)
     return path if path.is_file() else None
 
 
-def installed(wheel: Wheel) -> Path | None:
-    """The file inside an installed package, if it is there; the package itself is not imported."""
+def in_package(wheel: Wheel) -> Path | None:
+    """The file inside an installed package, if it is there; the package is not imported."""
     spec = importlib.util.find_spec(wheel.package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / Path(wheel.member).name
@@ -42,9 +42,9 @@ def installed(wheel: Wheel) -> Path | None:
 
 
 def download(wheel: Wheel, stop: StopEvent) -> Generator[Loading, None, Path]:
-    """Fetch the wheel, take the file and its licence out, check the sha256; the file's path in our cache."""
+    """Fetch the wheel, extract the file and its licence, compare the sha256; return the file's path in our cache."""
     target = _place(wheel)
-    with cache.filled(target.parent, needed=3 * wheel.size) as part:
+    with cache.build(target.parent, needed=disk_needed(wheel)) as part:
         scratch = part / "wheel"
         scratch.mkdir()
         yield from _pip_download(wheel, scratch, stop)
@@ -54,6 +54,11 @@ def download(wheel: Wheel, stop: StopEvent) -> Generator[Loading, None, Path]:
         yield from _extract(wheel, archive, part, stop)
         shutil.rmtree(scratch)
     return target
+
+
+def disk_needed(wheel: Wheel) -> int:
+    """Bytes of disk that a download takes at its peak: pip's copy, the wheel and the file."""
+    return 3 * wheel.size
 
 
 def _place(wheel: Wheel) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..results.completion import Completion
 from ..session.stream import Stream
-from .streaming import Growing
+from .streaming import StreamingView
 from .view import View, module, sentence_of, styles
 
 
@@ -25,7 +25,7 @@ class Background(View):
 
     said = "This text is being written in the background."
 
-    _esm = module("common", "urgent", "background")
+    _esm = module("common", "control_channel", "background")
     _css = styles("common", "background")
 
     def __init__(self, stream: Stream, echo: bool, form: str, when_done: Callable[[Completion], None]) -> None:
@@ -34,7 +34,7 @@ class Background(View):
         self._echo = echo
         self._form = form
         self._when_done = when_done
-        self._growing = Growing(self)
+        self._streaming = StreamingView(self)
         self.publish()
 
     def publish(self) -> None:
@@ -46,7 +46,7 @@ class Background(View):
 
     def begin(self) -> None:
         """Show it under the cell that runs, and follow the stream."""
-        self._kept.place(self.alone())
+        self._output.place(self.alone())
         threading.Thread(target=self._follow, daemon=True, name="jupyter_complete background").start()
 
     def do_stop(self) -> None:
@@ -58,14 +58,14 @@ class Background(View):
         super().close()
 
     def _follow(self) -> None:
-        done = self._growing.follow(self._stream)
+        done = self._streaming.follow(self._stream)
         self.publish()
         error = self._stream.error
         if error is not None:
             self.refuse(error)
         if error is None or done.text:
             self._when_done(done)
-        self._kept.place_again(self._finished(done, error))
+        self._output.replace(self._finished(done, error))
 
     def _finished(self, done: Completion, error: BaseException | None) -> dict[str, str]:
         """The output that stays: the completion, with what went wrong in its footer, or that alone."""

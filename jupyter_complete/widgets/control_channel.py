@@ -2,9 +2,10 @@
 
 A widget's ordinary messages wait for the running cell. ipykernel 6 reads them in the thread that runs it; ipykernel 7.4
 sends them there whenever the widget itself spoke last from there, whichever subshell the front end chose. The control
-channel has a thread of its own in both. So static/urgent.js sends such a message twice: on the control channel, and as
-an ordinary one for front ends that lend a widget no kernel connection. Here the second to come is dropped by its id.
-Once a page had an answer on the control channel it sends the message there alone, for each is two more that say so.
+channel has a thread of its own in both. So static/control_channel.js sends such a message twice: on the control
+channel, and as an ordinary one for front ends that lend a widget no kernel connection. Here the second to come is
+dropped by its id. Once a page had an answer on the control channel it sends the message there alone, for each is two
+more that say so.
 
 On the control channel it is a comm_info_request about a target that only we know. Front ends and servers do not count
 those as work: with a type of our own they would take the kernel for idle while its cell still runs.
@@ -23,7 +24,7 @@ CARRIER = "comm_info_request"
 REMEMBERED = 256
 
 
-class Urgent:
+class ControlChannel:
     """The urgent messages of one widget: `called` gets each once, in the thread that it comes in, and must be brief."""
 
     def __init__(self, called: Callable[[Any], None], kernel: Any = None) -> None:
@@ -40,7 +41,7 @@ class Urgent:
         if self._control:
             self._control.widgets.pop(self.key, None)
 
-    def take(self, content: Any) -> bool:
+    def receive(self, content: Any) -> bool:
         """Hand an urgent message on unless it came before; whether `content` was one."""
         if not (isinstance(content, dict) and isinstance(content.get("urgent"), str)):
             return False
@@ -48,9 +49,9 @@ class Urgent:
             self._called(content.get("payload"))
         return True
 
-    def ordinary(self, widget: Any, content: Any, buffers: Any) -> None:
+    def receive_ordinary(self, widget: Any, content: Any, buffers: Any) -> None:
         """The same for `widget.on_msg`, where what is not urgent is left to others."""
-        self.take(content)
+        self.receive(content)
 
     def _first(self, id: str) -> bool:
         with self._lock:
@@ -63,13 +64,13 @@ class _Control:
     """The kernel's handler of a comm_info_request on its control channel, with an eye for urgent messages."""
 
     def __init__(self, usual: Callable[..., Any]) -> None:
-        self.widgets: dict[str, Urgent] = {}
+        self.widgets: dict[str, ControlChannel] = {}
         self._usual = usual
 
     def __call__(self, stream: Any, ident: Any, message: dict[str, Any]) -> Any:
         content = message["content"]
         widget = self.widgets.get(content.get("target_name"))
-        taken = widget is not None and widget.take(content)
+        taken = widget is not None and widget.receive(content)
         return None if taken and not content.get("reply") else self._usual(stream, ident, message)
 
 

@@ -12,22 +12,22 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from traitlets import Dict, Enum, Unicode
 
-from ..notebook.new_cell import attended
+from ..notebook.new_cell import has_reader
 from ..protocol.errors import BadOption
 from ..render import panel
 from ..render.blocks import InsideView, said
-from ..results.branches import forks, siblings, taken
+from ..results.branches import forks, sibling_on_path, siblings
 from ..results.trace import KNOBS
 from ..session.inside import Inside, of
 from . import inside_data
 from .controls import CONTROLS
-from .inside_view import Looking, told
-from .latest_only import Aside
+from .inside_view import InsideWidget, page_tokens
+from .latest_only import LatestOnly
 from .tokens import sibling
 from .transformer import Transformer
 from .view import module, styles
 
-PARTS = ("common", "urgent", "drawn", "weighing", "course", "inside")
+PARTS = ("common", "control_channel", "drawing", "sampling", "player", "inside")
 VECTORS = 400  # tokens whose vectors are drawn
 CLOSED = (
     "What the model took is not shown here while the class chooses or guesses: it follows when the panel's mode is "
@@ -37,7 +37,7 @@ CLOSED = (
 Mode: TypeAlias = Literal["watch", "choose", "quiz"]
 
 
-class InsidePanel(Looking):
+class InsidePanel(InsideWidget):
     """One panel. `inside` is what it shows; a branch that the class chooses takes its place."""
 
     said = "The inside panel, which a notebook with a kernel shows here; what it shows follows."
@@ -50,11 +50,11 @@ class InsidePanel(Looking):
 
     def __init__(self, inside: Inside, mode: Mode = "watch") -> None:
         self.station = Transformer(inside)
-        self._sums = Aside("jupyter_complete replays")
-        self._whole: dict[str, str] | None = None  # the static view, once the model was asked for its part of it
+        self._computations = LatestOnly("jupyter_complete replays")
+        self._full_output: dict[str, str] | None = None  # the static view, once the model was asked for its part of it
         controls = [one for one in CONTROLS if one["name"] in KNOBS]
         super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "", mode=mode)
-        self._sums.do("prepare", inside.trace.prepare)
+        self._computations.do("prepare", inside.trace.prepare)
 
     def close(self) -> None:
         self.station.close()
@@ -62,14 +62,14 @@ class InsidePanel(Looking):
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until everything that was asked is answered."""
-        self._sums.wait(timeout)
+        self._computations.wait(timeout)
         super().wait(timeout)
 
     def publish(self) -> None:
         trace, inside = self.inside.trace, self.inside
         ids = {*trace.prompt_ids, *trace.before, *trace.ids.tolist()}
         self.show(
-            **told(inside),
+            **page_tokens(inside),
             prompt=trace.prompt,
             special=sorted(ids & trace.pieces.special),
             knobs={name: getattr(trace.sampling, name) for name in KNOBS},
@@ -80,15 +80,15 @@ class InsidePanel(Looking):
 
     def see(self, inside: Inside) -> None:
         inside.score = self.inside.score
-        self._whole = None
+        self._full_output = None
         self.station.see(inside)
         super().see(inside)
-        self._sums.do("prepare", inside.trace.prepare)
-        self._kept.place_again(self._frozen(model=False))  # the model is for the class's questions now
+        self._computations.do("prepare", inside.trace.prepare)
+        self._output.replace(self._static_output(model=False))  # the model is for the class's questions now
 
     def do_weigh(self, step: int, knobs: Mapping[str, Any]) -> None:
         """What a step chooses from under other settings."""
-        self._sum(
+        self._compute(
             "weigh",
             {"step": step, "knobs": knobs},
             lambda one: inside_data.distribution(one.distribution(step, **knobs)),
@@ -96,7 +96,7 @@ class InsidePanel(Looking):
 
     def do_replay(self, knobs: Mapping[str, Any]) -> None:
         """What every step would pick under other settings."""
-        self._sum("replay", {"knobs": knobs}, lambda one: {"picks": _picks(one, knobs)})
+        self._compute("replay", {"knobs": knobs}, lambda one: {"picks": _picks(one, knobs)})
 
     def do_embedding(self) -> None:
         """The vectors that the tokens of the prompt begin as."""
@@ -107,7 +107,7 @@ class InsidePanel(Looking):
         """A page watches, chooses or guesses; what stays in the notebook tells no more than it does."""
         if mode in get_args(Mode) and mode != self.mode:
             self.mode = mode
-            self._sums.do("mode", lambda: self._kept.place_again(self._frozen(model=False)))
+            self._computations.do("mode", lambda: self._output.replace(self._static_output(model=False)))
 
     def do_guess(self, step: int, token: int) -> None:
         """A guess of the quiz."""
@@ -117,15 +117,15 @@ class InsidePanel(Looking):
 
     def do_choose(self, step: int, token: int) -> None:
         """Go on from a step with a token that the class chose; the other text stays, as a branch."""
-        self._asked.do("choose", partial(self._choose, self.inside, step, token))
+        self._questions.do("choose", partial(self._choose, self.inside, step, token))
 
     def do_sibling(self, at: int, step: int) -> None:
         """Show the next branch at a fork, or the one before."""
-        self._asked.do("choose", partial(self._turn, self.inside, at, step))
+        self._questions.do("choose", partial(self._turn, self.inside, at, step))
 
-    def _sum(self, kind: str, asked: Mapping[str, Any], find: Callable[[Inside], Mapping[str, Any]]) -> None:
+    def _compute(self, kind: str, asked: Mapping[str, Any], find: Callable[[Inside], Mapping[str, Any]]) -> None:
         """What needs no model does not wait for one."""
-        self._sums.do(kind, partial(self.answer, self.inside, kind, asked, find))
+        self._computations.do(kind, partial(self.answer, self.inside, kind, asked, find))
 
     def _choose(self, inside: Inside, step: int, token: int) -> None:
         try:
@@ -146,16 +146,16 @@ class InsidePanel(Looking):
             self.see(of(sibling(inside.completion, at, step), inside.session))
 
     def _static(self) -> dict[str, str]:
-        return self._frozen(model=True)
+        return self._static_output(model=True)
 
-    def _frozen(self, model: bool) -> dict[str, str]:
+    def _static_output(self, model: bool) -> dict[str, str]:
         if self.mode != "watch":
             return _closed(self.inside)
-        if self._whole is not None:
-            return self._whole
+        if self._full_output is not None:
+            return self._full_output
         made = dict(panel.bundle(self.inside.trace.prompt, self.inside.view(model=model).bundle()))
         if model:
-            self._whole = made
+            self._full_output = made
         return made
 
 
@@ -164,7 +164,7 @@ def show(inside: Inside, mode: Mode = "watch") -> None:
     from IPython import get_ipython
     from IPython.display import display
 
-    if attended(get_ipython()):
+    if has_reader(get_ipython()):
         InsidePanel(inside, mode)._ipython_display_()
     else:
         display(dict(inside.view().bundle()) if mode == "watch" else _closed(inside), raw=True)
@@ -192,5 +192,5 @@ def _forks(inside: Inside) -> list[list[int]]:
     for at in forks(one):
         among = siblings(one, at)
         if at >= first and all(each.trace is not None for each in among):
-            found.append([at - first, at, among.index(taken(one, at)) + 1, len(among)])
+            found.append([at - first, at, among.index(sibling_on_path(one, at)) + 1, len(among)])
     return found

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..protocol.findings import Added, Attention, Distribution, Embedding, HeadSteps, Lens, Occlusion, Path
+from ..protocol.distribution import Distribution
+from ..protocol.questions.added import Added
+from ..protocol.questions.attention import Attention
+from ..protocol.questions.embedding import Embedding
+from ..protocol.questions.head_steps import HeadSteps
+from ..protocol.questions.lens import Lens
+from ..protocol.questions.occlusion import Occlusion
+from ..protocol.questions.path import TokenPath
 from ..render.stations import PENALISED, penalised
 
 WINDOW = 24  # tokens whose matrices are shown
@@ -86,7 +93,7 @@ def added(found: Added, position: int) -> dict[str, Any]:
     return {name: rounded(getattr(here, name)[:, 0]) for name in ("attention", "mlp", "states")}
 
 
-def path(found: Path) -> dict[str, Any]:
+def path(found: TokenPath) -> dict[str, Any]:
     """Ranks and probabilities of tokens through the layers."""
     probs = [[float(f"{one:.3g}") for one in row] for row in found.probs]
     return {"ids": list(found.ids), "texts": list(found.texts), "ranks": found.ranks.tolist(), "probs": probs}

@@ -7,25 +7,25 @@ from functools import partial
 from typing import Any
 
 from ..session.inside import Inside
-from .latest_only import Aside
+from .latest_only import LatestOnly
 from .view import View, sentence_of
 
 
-class Looking(View):
+class InsideWidget(View):
     """A view of `inside`. What is looked at in it (a step, a head, settings of a replay) is the page's."""
 
     def __init__(self, inside: Inside, **traits: Any) -> None:
         super().__init__(**traits)
         self.inside = inside
-        self._asked = Aside(f"jupyter_complete {type(self).__name__}")
+        self._questions = LatestOnly(f"jupyter_complete {type(self).__name__}")
         self.publish()
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until everything that was asked is answered."""
-        self._asked.wait(timeout)
+        self._questions.wait(timeout)
 
     def publish(self) -> None:
-        self.show(**told(self.inside))
+        self.show(**page_tokens(self.inside))
 
     def see(self, inside: Inside) -> None:
         """Have another completion in its place."""
@@ -34,7 +34,7 @@ class Looking(View):
 
     def look(self, kind: str, asked: Mapping[str, Any], find: Callable[[Inside], Mapping[str, Any]]) -> None:
         """Have something found, in another thread, and told; of each kind the newest question counts."""
-        self._asked.do(kind, partial(self.answer, self.inside, kind, asked, find))
+        self._questions.do(kind, partial(self.answer, self.inside, kind, asked, find))
 
     def answer(
         self, inside: Inside, kind: str, asked: Mapping[str, Any], find: Callable[[Inside], Mapping[str, Any]]
@@ -49,7 +49,7 @@ class Looking(View):
                 self.tell(kind, asked=asked, found=found)
 
 
-def told(inside: Inside) -> dict[str, Any]:
+def page_tokens(inside: Inside) -> dict[str, Any]:
     """The tokens, which a page has without asking: of each its text, id, and bytes in hexadecimal."""
     trace, pieces = inside.trace, inside.trace.pieces
     parts = {"source": trace.prompt_ids, "before": trace.before, "taken": trace.ids.tolist()}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from ..session.switch_interval import handover
+from ..session.switch_interval import switch_interval
 
 
-class Aside:
+class LatestOnly:
     """One thread that does what is asked, in order, and ends where nothing is left to do."""
 
     def __init__(self, name: str) -> None:
@@ -28,11 +28,13 @@ class Aside:
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until nothing is left to do."""
-        if (thread := self._thread) is not None:
+        with self._lock:  # a thread that `do` has made is started by then
+            thread = self._thread
+        if thread is not None:
             thread.join(timeout)
 
     def _run(self) -> None:
-        with handover.soon():  # what is asked next is heard, and what was answered sent, while this computes
+        with switch_interval.shorten():  # what is asked next is heard, and what was answered sent, while this computes
             while (work := self._next()) is not None:
                 work()
 

@@ -9,9 +9,10 @@ from ..protocol.config import Complete
 from ..protocol.errors import CompleteError
 from ..render import tables as models_view
 from ..render.progress import Progress
+from ..results.draft import Wait
 from ..session import status
 from ..session.session import Session
-from ..session.stream import Stream
+from ..session.stream import Pending
 from .view import View, module, sentence_of, styles
 
 
@@ -20,13 +21,13 @@ class ModelsPanel(View):
 
     said = "The model panel, which a notebook with a kernel shows here; what was resident follows."
 
-    _esm = module("common", "urgent", "models")
+    _esm = module("common", "control_channel", "models")
     _css = styles("common", "models")
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._stream: Stream | None = None
+        self._stream: Pending[Wait] | None = None
         self._said = ""
         self.publish()
 
@@ -51,7 +52,7 @@ class ModelsPanel(View):
             busy=self._stream is not None,
             said=self._said,
         )
-        self._kept.place_again(self._static())
+        self._output.replace(self._static())
 
     def do_load(self, name: str, dtype: str = "auto", device: str = "auto") -> None:
         """Get a model ready, and tell how far it is."""
@@ -61,7 +62,7 @@ class ModelsPanel(View):
         self._stream = self._session.models.load(name.strip(), settings["dtype"], settings["device"])
         self._said = ""
         self.publish()
-        self._aside(self._follow, self._stream)
+        self._start_thread(self._follow, self._stream)
 
     def do_use(self, name: str) -> None:
         """Make a model the one that is asked where none is named."""
@@ -70,7 +71,7 @@ class ModelsPanel(View):
         self.publish()
 
     def do_unload(self, name: str) -> None:
-        self._aside(self._unload, name)
+        self._start_thread(self._unload, name)
 
     def do_stop(self) -> None:
         """End the load that runs."""
@@ -81,7 +82,7 @@ class ModelsPanel(View):
         self.do_stop()
         super().close()
 
-    def _follow(self, stream: Stream) -> None:
+    def _follow(self, stream: Pending[Wait]) -> None:
         progress = Progress()
         for event in stream.ticks():
             if event is None or stream.draft.loading is event:
@@ -100,5 +101,5 @@ class ModelsPanel(View):
         self.publish()
 
     @staticmethod
-    def _aside(work: Any, *given: Any) -> None:
+    def _start_thread(work: Any, *given: Any) -> None:
         threading.Thread(target=work, args=given, daemon=True, name="jupyter_complete models").start()

@@ -17,17 +17,17 @@ from ..notebook.as_code import as_code
 from ..protocol.errors import BadOption
 from ..protocol.request import Framing
 from ..protocol.sampling import Sampling
-from ..render import panel as frozen
+from ..render import panel as panel_view
 from ..results.completion import Completion
 from ..session.session import Session, current
 from ..session.stream import Stream
 from .controls import CONTROLS, of_panel
-from .panel_state import MODEL, YOU, Piece, Scene, card, measured, same_again, told_of
-from .streaming import Growing
-from .tokens import sibling, told, weighed
+from .panel_state import MODEL, YOU, PanelState, Piece, card, history_entry, is_measured, same_again
+from .streaming import StreamingView
+from .tokens import candidates, sibling, token_columns
 from .view import View, module, sendable, styles
 
-PARTS = ("common", "urgent", "newcell", "tokens", "paper", "settings", "panel")  # of its module
+PARTS = ("common", "control_channel", "new_cell", "tokens", "editor", "settings", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 
@@ -44,17 +44,17 @@ class Panel(View):
     def __init__(self, session: Session, prompt: str = "") -> None:
         super().__init__(controls={"controls": CONTROLS})
         self._session = session
-        self._scene = Scene(((YOU, sendable(prompt)),) if prompt else ())
-        self._past: list[Scene] = []
-        self._future: list[Scene] = []
+        self._state = PanelState(((YOU, sendable(prompt)),) if prompt else ())
+        self._past: list[PanelState] = []
+        self._future: list[PanelState] = []
         self._settings: dict[str, Any] = {}
         self._stream: Stream | None = None
-        self._watching: threading.Thread | None = None
+        self._thread: threading.Thread | None = None
         self.publish()
 
     @property
     def completion(self) -> Completion | None:
-        return self._scene.one
+        return self._state.completion
 
     @property
     def busy(self) -> bool:
@@ -67,23 +67,23 @@ class Panel(View):
 
     def begin(self, prompt: str) -> None:
         """Have another text, of the user's; what stood there can be had again by Undo."""
-        self._see(Scene(((YOU, sendable(prompt)),)))
+        self._replace(PanelState(((YOU, sendable(prompt)),)))
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until no request runs, and what has become of it is shown."""
-        if self._watching is not None:
-            self._watching.join(timeout)
+        if self._thread is not None:
+            self._thread.join(timeout)
 
     def publish(self) -> None:
         with self.lock:
-            one, config = self._scene.one, self._session.config
+            one, config = self._state.completion, self._session.config
             self.show(
-                pieces=list(self._scene.pieces),
+                pieces=list(self._state.pieces),
                 busy=self.busy,
                 undo=bool(self._past),
                 redo=bool(self._future),
                 footer=one.footer() if one else "",
-                tokens=told(one) if one else {"parts": [], "forks": []},
+                tokens=token_columns(one) if one else {"parts": [], "forks": []},
                 cards=[{**card(each), "taken": each is one} for each in self._several()],
                 ended=one is not None and one.end is not None,
                 recent=self._recent(),
@@ -94,23 +94,23 @@ class Panel(View):
 
     def do_complete(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
         """Go on from the text as it stands: from the completion by its ids, where nothing of it was changed."""
-        scene = self._begun(pieces, settings)
-        one = scene.one
+        state = self._accept(pieces, settings)
+        one = state.completion
         if one is not None and self._same_model(one):
-            self._run(self._session.more(one, **self._sampling(one)), scene.before)
+            self._run(self._session.more(one, **self._sampling(one)), state.before)
         else:
-            options = {**self._asked(), "inspect": measured(scene.text)}
-            self._run(self._session.stream(scene.text, **options), scene.pieces)
+            options = {**self._own_settings(), "inspect": is_measured(state.text)}
+            self._run(self._session.stream(state.text, **options), state.pieces)
 
     def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
         """Another text in the place of the model's last one."""
-        scene = self._begun(pieces, settings)
-        one = scene.one
+        state = self._accept(pieces, settings)
+        one = state.completion
         if one is None:
             raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
         if not self._same_model(one):
-            options = {**self._asked(), "inspect": measured(one.typed)}
-            self._run(self._session.stream(one.typed, **options), scene.before)
+            options = {**self._own_settings(), "inspect": is_measured(one.typed)}
+            self._run(self._session.stream(one.typed, **options), state.before)
             return
         forced = len(one.request.forced) if one.request else 0
         whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
@@ -122,15 +122,15 @@ class Panel(View):
                 "Without sampling, at temperature 0 or with beams, the text would be the same again.",
                 "Set another temperature, or branch on a token.",
             )
-        self._run(self._session.branch(whose, at, **asked), scene.before)
+        self._run(self._session.branch(whose, at, **asked), state.before)
 
     def do_branch(self, at: int, token: int, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
         """Go on from a place in the completion with another token; what was typed since is kept by Undo."""
-        one = self._scene.one
-        before = self._scene.before
+        one = self._state.completion
+        before = self._state.before
         if one is None:
             raise BadOption("There is no completion to branch from.", "Complete the text first.")
-        self._begun(pieces, settings)
+        self._accept(pieces, settings)
         self._run(self._session.branch(one, at, token, **self._sampling(one)), before)
 
     def do_stop(self) -> None:
@@ -146,63 +146,63 @@ class Panel(View):
 
     def do_sibling(self, at: int, step: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show the next branch at a fork, or the one before; what was typed since is kept by Undo."""
-        if (one := self._scene.one) is not None:
-            self._see_instead(Scene(self._scene.before, sibling(one, at, step)), pieces)
+        if (one := self._state.completion) is not None:
+            self._choose(PanelState(self._state.before, sibling(one, at, step)), pieces)
 
     def do_take(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show one of several continuations."""
-        if (one := self._scene.one) is not None:
+        if (one := self._state.completion) is not None:
             several = self._several()
-            self._see_instead(Scene(self._scene.before, (several or (one,))[number], several), pieces)
+            self._choose(PanelState(self._state.before, (several or (one,))[number], several), pieces)
 
     def do_recall(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show a completion of the history again, by the number it was listed with."""
         one = next((one for one in list(self._session.history) if id(one) == number), None)
         if one is None:
             raise BadOption("That completion is no longer in the history.", "Take another one.")
-        self._see_instead(Scene(((YOU, one.typed),), one), pieces)
+        self._choose(PanelState(((YOU, one.typed),), one), pieces)
 
     def do_weigh(self, part: int, at: int) -> None:
-        if self._scene.one is not None:
-            self.tell("weighed", part=part, at=at, top=weighed(self._scene.one, part, at))
+        if self._state.completion is not None:
+            self.tell("weighed", part=part, at=at, top=candidates(self._state.completion, part, at))
 
     def _static(self) -> dict[str, str]:
-        one = self._scene.one
-        return dict(frozen.bundle(self._scene.text, one.view().bundle() if one else None))
+        one = self._state.completion
+        return dict(panel_view.bundle(self._state.text, one.view().bundle() if one else None))
 
-    def _begun(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> Scene:
+    def _accept(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> PanelState:
         """The text as a page has it, and the settings it has; refused while a request runs."""
         if self.busy:
             raise BadOption("A completion is being written.", "Stop it first.")
         self._settings = {name: value for name, value in settings.items() if value is not None}
-        scene = self._as_typed(pieces)
+        state = self._merge(pieces)
         self._session.config.checked(self._settings)
-        return scene
+        return state
 
-    def _as_typed(self, pieces: Sequence[Sequence[str]]) -> Scene:
+    def _merge(self, pieces: Sequence[Sequence[str]]) -> PanelState:
         """What stands in the panel, with what was typed into it since."""
         typed = tuple((YOU if who == YOU else MODEL, sendable(text)) for who, text in pieces if text)
-        if "".join(text for _, text in typed) != self._scene.text:
-            self._past.append(self._scene)
-            self._scene = Scene(typed)
-        return self._scene
+        if "".join(text for _, text in typed) != self._state.text:
+            self._past.append(self._state)
+            self._state = PanelState(typed)
+        return self._state
 
     def _run(self, stream: Stream, before: tuple[Piece, ...]) -> None:
         with self.lock:
             self._stream = stream
         self.tell("begun")
-        self._watching = threading.Thread(
+        self._thread = threading.Thread(
             target=self._watch, args=(stream, before), daemon=True, name="jupyter_complete panel"
         )
-        self._watching.start()
+        self._thread.start()
 
     def _watch(self, stream: Stream, before: tuple[Piece, ...]) -> None:
         """Tell the text as it grows, then show what has become of it."""
-        done = Growing(self, before).follow(stream)
+        done = StreamingView(self, before).follow(stream)
         with self.lock:
             self._stream = None
             if stream.error is None or done.text:
-                self._see(Scene(before, done))
+                self._replace(PanelState(before, done))
             else:
                 self.publish()
         if stream.error is not None:
@@ -210,45 +210,45 @@ class Panel(View):
 
     def _several(self) -> tuple[Completion, ...]:
         """The continuations of one request, if there is more than one."""
-        one = self._scene.one
-        return self._scene.several or ((one, *one.alternatives) if one is not None and one.alternatives else ())
+        one = self._state.completion
+        return self._state.continuations or ((one, *one.alternatives) if one is not None and one.alternatives else ())
 
-    def _see_instead(self, scene: Scene, pieces: Sequence[Sequence[str]] | None) -> None:
+    def _choose(self, state: PanelState, pieces: Sequence[Sequence[str]] | None) -> None:
         """Have another scene, which is not written now."""
         if self.busy:
             raise BadOption("A completion is being written.", "Stop it first.")
         if pieces is not None:
-            self._as_typed(pieces)
-        self._see(scene)
+            self._merge(pieces)
+        self._replace(state)
 
-    def _see(self, scene: Scene) -> None:
+    def _replace(self, state: PanelState) -> None:
         """Have another scene, which can be undone."""
         with self.lock:
-            self._past = [*self._past, self._scene][-STEPS_BACK:]
+            self._past = [*self._past, self._state][-STEPS_BACK:]
             self._future.clear()
-            self._scene = scene
+            self._state = state
             self.publish()
-            self._kept.place_again(self._static())
+            self._output.replace(self._static())
 
-    def _turn(self, here: list[Scene], there: list[Scene], pieces: Sequence[Sequence[str]]) -> None:
+    def _turn(self, here: list[PanelState], there: list[PanelState], pieces: Sequence[Sequence[str]]) -> None:
         with self.lock:
             if self.busy:
                 return
-            self._as_typed(pieces)
+            self._merge(pieces)
             if here:
-                there.append(self._scene)
-                self._scene = here.pop()
+                there.append(self._state)
+                self._state = here.pop()
             self.publish()
-            self._kept.place_again(self._static())
+            self._output.replace(self._static())
 
     def _sampling(self, one: Completion, fresh: bool = False) -> dict[str, Any]:
         """The settings that a continuation may change; a `fresh` one has another seed, unless one was given."""
         names = set(Sampling.__dataclass_fields__) - (set() if fresh else {"seed"})
-        names -= {name for name in (one.request.beneath if one.request else ()) if name not in self._asked()}
+        names -= {name for name in (one.request.beneath if one.request else ()) if name not in self._own_settings()}
         chosen = {name: value for name, value in self._settings.items() if name in names}
-        return {**chosen, "inspect": measured(one.prompt)}
+        return {**chosen, "inspect": is_measured(one.prompt)}
 
-    def _asked(self) -> dict[str, Any]:
+    def _own_settings(self) -> dict[str, Any]:
         """The settings that are not the session's own, which lie below those of a task."""
         config = self._session.config
         return {name: value for name, value in self._settings.items() if value != getattr(config, name)}
@@ -265,7 +265,7 @@ class Panel(View):
         """The newest completions first: a number of each, how they begin, and by what settings."""
         history = list(self._session.history)
         found = [one for one in history if one.request and one.request.mode == "continue"]
-        return [told_of(one, self._session.config) for one in reversed(found[-RECENT:])]
+        return [history_entry(one, self._session.config) for one in reversed(found[-RECENT:])]
 
 
 def panel(prompt: str = "") -> Panel:

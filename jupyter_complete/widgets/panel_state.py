@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..notebook.as_code import changed
+from ..notebook.as_code import changed_options
 from ..protocol.config import Complete
 from ..protocol.sampling import Sampling
 from ..results.branches import path
@@ -20,23 +20,23 @@ Piece = tuple[str, str]  # who wrote it, and the text
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PanelState:
     """What stands in the panel: the text before, by whom, and the completion that goes on from it, if there is one."""
 
     before: tuple[Piece, ...] = ()
-    one: Completion | None = None
-    several: tuple[Completion, ...] = ()  # among which `one` was taken
+    completion: Completion | None = None
+    continuations: tuple[Completion, ...] = ()  # among which `completion` was chosen
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        return (*self.before, (MODEL, self.one.text)) if self.one is not None else self.before
+        return (*self.before, (MODEL, self.completion.text)) if self.completion is not None else self.before
 
     @property
     def text(self) -> str:
         return "".join(text for _, text in self.pieces)
 
 
-def measured(text: str) -> bool:
+def is_measured(text: str) -> bool:
     """Whether a prompt is measured token by token."""
     return len(text) <= MEASURED
 
@@ -58,12 +58,12 @@ def card(one: Completion) -> dict[str, Any]:
     return {"text": one.text, "mean": round(sum(logprobs) / len(logprobs), 3) if logprobs else None}
 
 
-def told_of(one: Completion, config: Complete) -> dict[str, Any]:
+def history_entry(one: Completion, config: Complete) -> dict[str, Any]:
     """A completion of the history: a number of it, how it begins, and by what settings."""
     return {
         "number": id(one),  # its place changes once the history is full
         "prompt": one.prompt[-LISTED:],
         "text": one.text[:LISTED],
-        "how": " · ".join(f"{name} {value}" for name, value in changed(one, config)),
+        "how": " · ".join(f"{name} {value}" for name, value in changed_options(one, config)),
         "depth": len(path(one)) - 1,
     }

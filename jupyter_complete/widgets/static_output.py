@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class Kept:
+class StaticOutput:
     """One output, found again by its display_id from whatever thread; it belongs to the cell that placed it."""
 
     def __init__(self) -> None:
@@ -26,17 +26,17 @@ class Kept:
         display(bundle, raw=True, display_id=self._id)
         self._placed = True
 
-    def place_again(self, bundle: dict[str, str]) -> None:
+    def replace(self, bundle: dict[str, str]) -> None:
         """Put something else in its place."""
         from IPython.display import display
 
         if self._placed:
-            with belonging_to(self._parent):
+            with output_of(self._parent):
                 display(bundle, raw=True, display_id=self._id, update=True)
 
 
 @contextmanager
-def belonging_to(parent: Any) -> Iterator[None]:
+def output_of(parent: Any) -> Iterator[None]:
     """Output of this thread inside the block goes to the cell of `parent`, and that of others where it goes anyway."""
     from IPython import get_ipython
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from ..render.progress import Progress
 from ..results.completion import Completion
-from ..results.draft import Draft
+from ..results.draft import Wait
 from ..session.stream import Stream
 from .view import View
 
 INTERVAL = 0.1  # seconds between two messages
 
 
-class Growing:
+class StreamingView:
     """Tells a page how the text grows: at most ten times a second, and only what is new since the last snapshot."""
 
     def __init__(self, view: View, before: Sequence[tuple[str, str]] = ()) -> None:
@@ -29,10 +29,10 @@ class Growing:
     def follow(self, stream: Stream) -> Completion:
         """Tell of a stream until it ends; what came of it."""
         for _ in stream.ticks():
-            self.look(stream.draft)
+            self.update(stream.draft)
         return stream.completion()
 
-    def look(self, draft: Draft) -> None:
+    def update(self, draft: Wait) -> None:
         now = time.monotonic()
         if now < self._due:
             return

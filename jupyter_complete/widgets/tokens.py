@@ -9,9 +9,9 @@ from typing import Any
 
 from ..protocol.events import Candidate, Step
 from ..render import panel
-from ..results.branches import forks, siblings, taken
+from ..results.branches import forks, sibling_on_path, siblings
 from ..results.completion import Completion
-from ..results.measures import characters, covered, entropy, own, perplexity
+from ..results.measures import characters, coverage, entropy, own_candidate, perplexity
 from ..session.session import Session, current
 from ..session.stream import Stream
 from .view import View, module, styles
@@ -24,7 +24,7 @@ class Tokens(View):
 
     said = "The token view, which a notebook with a kernel shows here; what it shows follows."
 
-    _esm = module("common", "urgent", "tokens")
+    _esm = module("common", "control_channel", "tokens")
     _css = styles("common", "tokens")
 
     def __init__(self, one: Completion, session: Session) -> None:
@@ -47,14 +47,14 @@ class Tokens(View):
             self.refuse(stream.error)
 
     def publish(self) -> None:
-        self.show(**told(self.one))
-        self._kept.place_again(self._static())
+        self.show(**token_columns(self.one))
+        self._output.replace(self._static())
 
     def _static(self) -> dict[str, str]:
         return dict(panel.bundle(self.one.prompt + self.one.text, self.one.view().bundle()))
 
     def do_weigh(self, part: int, at: int) -> None:
-        self.tell("weighed", part=part, at=at, top=weighed(self.one, part, at))
+        self.tell("weighed", part=part, at=at, top=candidates(self.one, part, at))
 
     def do_sibling(self, at: int, step: int) -> None:
         self.one = sibling(self.one, at, step)
@@ -66,7 +66,7 @@ def tokens(one: Completion) -> Tokens:
     return Tokens(one, current())
 
 
-def told(one: Completion) -> dict[str, Any]:
+def token_columns(one: Completion) -> dict[str, Any]:
     """What a page draws of a completion's tokens: columns for each part, and the places where the text forks."""
     parts = [("prompt", one.prompt_tokens, None), ("completion", one.tokens, one.end)]
     many = sum(len(steps) for _, steps, _ in parts) > DETAILED
@@ -76,7 +76,7 @@ def told(one: Completion) -> dict[str, Any]:
     }
 
 
-def weighed(one: Completion, part: int, at: int) -> list[list[Any]]:
+def candidates(one: Completion, part: int, at: int) -> list[list[Any]]:
     """The candidates of a token, of the part and place that a page names."""
     shown = [steps for steps in ((*one.prompt_tokens,), _with_end(one.tokens, one.end)) if steps]
     return [_candidate(candidate) for candidate in shown[part][at].top]
@@ -85,7 +85,7 @@ def weighed(one: Completion, part: int, at: int) -> list[list[Any]]:
 def sibling(one: Completion, at: int, step: int) -> Completion:
     """The completion `step` further among those that fork at a place, round and round."""
     among = siblings(one, at)
-    return among[(among.index(taken(one, at)) + step) % len(among)]
+    return among[(among.index(sibling_on_path(one, at)) + step) % len(among)]
 
 
 def _only_longer(one: Completion, at: int) -> bool:
@@ -97,7 +97,7 @@ def _only_longer(one: Completion, at: int) -> bool:
 def _place_among(one: Completion, at: int) -> tuple[int, int]:
     """Which one of how many."""
     among = siblings(one, at)
-    return among.index(taken(one, at)) + 1, len(among)
+    return among.index(sibling_on_path(one, at)) + 1, len(among)
 
 
 def _with_end(steps: Sequence[Step], end: Step | None) -> tuple[Step, ...]:
@@ -115,7 +115,7 @@ def _columns(name: str, steps: Sequence[Step], end: Step | None, many: bool) -> 
         "logprobs": [None if step.logprob is None else round(step.logprob, 3) for step in every],
         "ranks": [step.rank for step in every],
         "bits": [None if each is None else round(each, 2) for each in bits],
-        "covered": [round(covered(step), 4) for step in every],
+        "covered": [round(coverage(step), 4) for step in every],
         "groups": [places.start for places in characters(steps)] + [len(steps)] * (end is not None),
         "tops": None if many else [[_candidate(candidate) for candidate in step.top] for step in every],
         "perplexity": None if worth is None else round(worth, 2),
@@ -124,7 +124,7 @@ def _columns(name: str, steps: Sequence[Step], end: Step | None, many: bool) -> 
 
 def _text(step: Step) -> str:
     """A token's text, or the name of one that adds none."""
-    known = own(step)
+    known = own_candidate(step)
     return step.text or (known.text if known else "")
 
 

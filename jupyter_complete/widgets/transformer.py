@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from traitlets import Dict
 
-from ..protocol.questions import Part
+from ..protocol.question import AttentionKind
 from . import inside_data
-from .inside_view import Looking
+from .inside_view import InsideWidget
 from .view import module, styles
 
-PARTS = ("common", "urgent", "drawn", "looked", "matrices", "added", "layers", "transformer")
+PARTS = ("common", "control_channel", "drawing", "attention", "matrices", "residual", "layers", "transformer")
 
 
-class Transformer(Looking):
+class Transformer(InsideWidget):
     """The model asked about its passes. The panel around it says in the page, by `at`, which step is looked at."""
 
     said = "The Transformer's station of the inside panel."
@@ -22,7 +22,7 @@ class Transformer(Looking):
     _css = styles("common", "inside")
     at = Dict().tag(sync=True)
 
-    def do_attention(self, layer: int, position: int, part: Part = "decoder") -> None:
+    def do_attention(self, layer: int, position: int, part: AttentionKind = "decoder") -> None:
         """What every head of a layer takes at one position."""
         self.look(
             "attention",
@@ -30,7 +30,7 @@ class Transformer(Looking):
             lambda inside: inside_data.attention(inside.attention(layer, part), position),
         )
 
-    def do_head(self, layer: int, head: int, position: int, part: Part = "decoder") -> None:
+    def do_head(self, layer: int, head: int, position: int, part: AttentionKind = "decoder") -> None:
         """The matrices of one head."""
         self.look(
             "head",

@@ -16,8 +16,8 @@ import anywidget
 from traitlets import Dict, Unicode
 
 from ..protocol.errors import CompleteError
-from .control_channel import Urgent
-from .static_output import Kept
+from .control_channel import ControlChannel
+from .static_output import StaticOutput
 
 STATIC = Path(__file__).parent / "static"
 _COMMENT = re.compile(r"(^|\s)// .*$")
@@ -54,15 +54,15 @@ class View(anywidget.AnyWidget):
     _urgent = Unicode().tag(sync=True)  # by which the page finds us on the kernel's control channel
 
     def __init__(self, **traits: Any) -> None:
-        self._urgency = Urgent(self._grant)
-        self._kept = Kept()
-        super().__init__(**traits, _urgent=self._urgency.key)
+        self._control = ControlChannel(self._dispatch)
+        self._output = StaticOutput()
+        super().__init__(**traits, _urgent=self._control.key)
         self.lock = threading.RLock()
         self._number = 0
-        self.on_msg(self._heard)
+        self.on_msg(self._receive)
 
     def close(self) -> None:
-        self._urgency.close()
+        self._control.close()
         super().close()
 
     def alone(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class View(anywidget.AnyWidget):
         from IPython.display import display
 
         display(self.alone(), raw=True)
-        self._kept.place(self._static())
+        self._output.place(self._static())
 
     def _static(self) -> dict[str, str]:
         """MIME type to what stays in the notebook."""
@@ -108,13 +108,13 @@ class View(anywidget.AnyWidget):
     def do_all(self, wishes: Iterable[Any]) -> None:
         """Several wishes in one message."""
         for one in wishes:
-            self._grant(one)
+            self._dispatch(one)
 
-    def _heard(self, widget: Any, message: Any, buffers: Any) -> None:
-        if not self._urgency.take(message):
-            self._grant(message)
+    def _receive(self, widget: Any, message: Any, buffers: Any) -> None:
+        if not self._control.receive(message):
+            self._dispatch(message)
 
-    def _grant(self, message: Any) -> None:
+    def _dispatch(self, message: Any) -> None:
         """Call what a page wishes for; while a cell runs that is in the thread of the control channel."""
         if not isinstance(message, dict):
             return

@@ -250,7 +250,7 @@ def main() -> None:
 
     if hasattr(os, "sched_setaffinity"):  # every worker has the same cores, whoever counts them
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    from jupyter_complete.engine.weights.gguf import converted
+    from jupyter_complete.engine.weights.gguf import place
     from jupyter_complete.sources.catalog import find
     from jupyter_complete.sources.fetch import obtain
 
@@ -271,7 +271,7 @@ def main() -> None:
         for worker in workers.values():
             worker.end()
     found["loading"] = loading(model, min(options.rounds, 3))
-    found["sizes"] = sizes(converted(model), options.sizes)
+    found["sizes"] = sizes(place(model), options.sizes)
     found["minutes"] = (time.perf_counter() - started) / 60
     (DOCS / "performance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     page.write(json.loads(json.dumps(found)), DOCS)

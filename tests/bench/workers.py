@@ -178,7 +178,7 @@ class Ours:
         from jupyter_complete.protocol.request import Request
 
         self._engine._prefix.clear()
-        sampling = self._session._seeded(self._session.config.sampling(self._session.config.checked({})))
+        sampling = self._session._with_seed(self._session.config.sampling(self._session.config.checked({})))
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
         stream = self._session._submit(request, _draft(request))
         events = iter(stream)  # which stops the request when nobody holds it any more

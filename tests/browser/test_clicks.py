@@ -16,15 +16,15 @@ PROBE = f"""
 import time
 from pathlib import Path
 import anywidget, traitlets
-from jupyter_complete.widgets.control_channel import Urgent
+from jupyter_complete.widgets.control_channel import ControlChannel
 
 class Probe(anywidget.AnyWidget):
-    _esm = Path({str(STATIC / "urgent.js")!r}).read_text() + \"\"\"
+    _esm = Path({str(STATIC / "control_channel.js")!r}).read_text() + \"\"\"
         export default {{ render({{ model, el }}) {{
             const button = document.createElement("button");
             button.className = "probe";
             button.textContent = "Stop";
-            button.onclick = () => urgent(model, {{ clicked: Date.now() / 1000 }});
+            button.onclick = () => sendUrgent(model, {{ clicked: Date.now() / 1000 }});
             const note = document.createElement("span");
             model.on("change:note", () => (note.textContent = model.get("note")));
             el.append(button, note);
@@ -35,9 +35,9 @@ class Probe(anywidget.AnyWidget):
 
     def __init__(self):
         self.came = []
-        self.urgent = Urgent(self.called)
+        self.urgent = ControlChannel(self.called)
         super().__init__(_urgent=self.urgent.key)
-        self.on_msg(self.urgent.ordinary)
+        self.on_msg(self.urgent.receive_ordinary)
 
     def called(self, payload):
         self.came.append(time.time() - payload["clicked"])
@@ -84,7 +84,7 @@ def test_a_stop_button_is_heard_while_a_cell_sleeps_or_computes(
 
 
 SEND = """async ([source, kernel]) => {
-    const { urgent } = await import("data:text/javascript," + encodeURIComponent(source));
+    const { sendUrgent } = await import("data:text/javascript," + encodeURIComponent(source));
     const sent = [];
     const kernels = {
         absent: undefined,
@@ -97,7 +97,7 @@ SEND = """async ([source, kernel]) => {
     const get = () => (kernel === "deaf" ? "" : "key");
     const model = { get, widget_manager, send: (content) => sent.push(content) };
     for (let time = 0; time < 2; time += 1) {
-        urgent(model, { stop: time });
+        sendUrgent(model, { stop: time });
         await Promise.resolve();
     }
     return sent;
@@ -106,13 +106,13 @@ SEND = """async ([source, kernel]) => {
 
 @pytest.mark.parametrize("lent", ["no manager", "absent", "another kind", "dead", "deaf"])
 def test_where_the_control_channel_cannot_be_used_the_ordinary_message_is_sent(window: Page, lent: str) -> None:
-    source = (STATIC / "urgent.js").read_text() + "export { urgent };"
+    source = (STATIC / "control_channel.js").read_text() + "export { sendUrgent };"
     sent = window.page.evaluate(SEND, [source, lent])
     assert [content["payload"] for content in sent] == [{"stop": 0}, {"stop": 1}]
     assert all(len(content["urgent"]) > 10 for content in sent)
 
 
 def test_once_the_control_channel_was_answered_it_is_used_alone(window: Page) -> None:
-    source = (STATIC / "urgent.js").read_text() + "export { urgent };"
+    source = (STATIC / "control_channel.js").read_text() + "export { sendUrgent };"
     first, ordinary, second = window.page.evaluate(SEND, [source, "listening"])
     assert (first, ordinary["payload"], second) == ("control true", {"stop": 0}, "control false")

@@ -91,7 +91,7 @@ def test_another_layer_and_head_are_shown(page: Any) -> None:
     heads = [page.evaluate(TOOK, ["[aria-label='Head']", str(head), ".jci-matrix"]) for head in (4, 1, 7, 2, 8)]
     print(f"another head in numbers: {told(heads)}")
     assert max(median(layers), median(heads)) < 2000
-    page.locator("[data-look=looked]").click()
+    page.locator("[data-look=attention]").click()
     page.locator("[aria-label='Step']").fill("0")
 
 
@@ -110,7 +110,7 @@ def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
 def test_everything_stands_out_from_what_is_behind_it(page: Any, station: str) -> None:
     page.locator(f"[data-station={station}]").click()
     page.mouse.move(0, 0)
-    page.wait_for_timeout(300)  # what is asked for has come
+    wait_for(lambda: page.get_by_text("asking the model").count() == 0, 10, "what is asked for")
     node = output_of(page, 1).locator(".jci").first.evaluate_handle("node => node")
     found = page.evaluate(CONTRASTS, [node, {".jct-bar": "backgroundColor"}])
     assert len(found) > 20
@@ -158,7 +158,7 @@ def test_drawn_letters_are_as_large_on_a_narrow_page(page: Any, station: str, wi
     )
     if station == "transformer":
         page.locator("[aria-label^=Pin]").first.click()
-        page.locator("[data-look=looked]").click()
+        page.locator("[data-look=attention]").click()
     page.set_viewport_size({"width": 1024, "height": 768})
     assert min(sizes) >= 16
 

@@ -42,7 +42,7 @@ def test_it_is_a_subcommand_of_jupyter() -> None:
 
 
 def test_models_are_listed_without_anything_heavy_imported() -> None:
-    code = "from jupyter_complete.cli import main; main(['models']); import sys; print('torch' in sys.modules)"
+    code = "from jupyter_complete.cli.main import main; main(['models']); import sys; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout.splitlines()[-1] == "False"
 
@@ -57,6 +57,41 @@ def test_fetch_says_what_is_ready(session: Session, saved: Path, capsys: pytest.
 def test_fetch_of_an_unknown_name_is_one_sentence(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fetch", "smolm2"]) == 1
     assert said_in_one_sentence(capsys.readouterr().err, "UnknownModel")
+
+
+def test_plan_says_what_loading_would_do(
+    session: Session, saved: Path, empty_cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", str(saved), "--dtype", "float32", "--device", "cpu"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert (lines["model"], lines["source"], lines["dtype"]) == (str(saved), str(saved), "float32")
+    assert (lines["form"], lines["fits"]) == ("transformers' forward pass with float32 weights", "yes")
+    assert not list(session.models)
+    assert not empty_cache.exists()
+
+
+def test_plan_without_a_name_is_of_the_default(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    session.models.register("mine", *tiny.make("gpt2"))
+    session.config.model = "mine"
+    assert main(["plan"]) == 0
+    assert "your own object, as it is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (["smolm2"], "UnknownModel"),
+        (["./nowhere.gguf"], "UnknownModel"),
+        (["gpt2", "--dtype", "int3"], "BadOption"),
+        (["gpt2", "--device", "gpu7"], "BadOption"),
+    ],
+    ids=" ".join,
+)
+def test_a_plan_that_cannot_be_made_is_one_sentence(
+    words: list[str], kind: str, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", *words]) == 1
+    assert said_in_one_sentence(capsys.readouterr().err, kind)
 
 
 def test_an_interrupt_says_how_to_go_on(

@@ -16,15 +16,13 @@ from engine_calls import PROMPT, answer, ask, chosen, engine, everyone, sampling
 from inside_calls import found, text
 
 from jupyter_complete.engine.local import LocalEngine
-from jupyter_complete.protocol.questions import (
-    AskAttention,
-    AskChange,
-    AskFutures,
-    AskHead,
-    AskLens,
-    AskOcclusion,
-    AskPath,
-)
+from jupyter_complete.protocol.questions.attention import AskAttention
+from jupyter_complete.protocol.questions.change import AskChange
+from jupyter_complete.protocol.questions.futures import AskFutures
+from jupyter_complete.protocol.questions.head_steps import AskHead
+from jupyter_complete.protocol.questions.lens import AskLens
+from jupyter_complete.protocol.questions.occlusion import AskOcclusion
+from jupyter_complete.protocol.questions.path import AskPath
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.protocol.structure import Choices, Regex
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
+import re
 import sys
 from pathlib import Path
 from threading import Event as StopEvent
@@ -14,17 +14,18 @@ import pytest
 import steps
 import tiny
 import torch
+from claims import HUGE, write_claim
 from engine_calls import ask
 from numba.core.errors import LoweringError
 from safetensors.torch import load_file, save_file
 
-from jupyter_complete.engine import load as opening
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.machine import memory
+from jupyter_complete.engine.weights import int8_forms, quantize
 from jupyter_complete.engine.weights import load as weights
-from jupyter_complete.engine.weights import quantize
 from jupyter_complete.protocol.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
+from jupyter_complete.protocol.plan import Reason
 from jupyter_complete.sources import headers
 from jupyter_complete.sources.catalog import Source, find
 
@@ -33,19 +34,7 @@ def open_now(path: Path, dtype: str = "float32") -> LocalEngine:
     return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
 
 
-def write_claim(folder: Path, elements: int, name: str = "llama") -> Path:
-    """A directory whose sparse weights claim `elements` float32 numbers."""
-    folder = tiny.save(name, folder)
-    path, end = folder / "model.safetensors", 4 * elements
-    entry = {"dtype": "F32", "shape": [elements // 1024, 1024], "data_offsets": [0, end]}
-    header = json.dumps({"model.embed_tokens.weight": entry}).encode()
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        file.truncate(8 + len(header) + end)
-    return folder
-
-
-HUGE = 100 * 1024**3  # numbers: 430 GB as float32
+NEEDS_NUMBA = re.compile(r"jupyter_complete\.engine\.(kernels\.\w+|weights\.pack_\w+|runners\.int8\w*)")
 
 
 def test_a_directory_too_large_is_refused_with_both_numbers(tmp_path: Path) -> None:
@@ -122,7 +111,7 @@ def test_an_error_of_torch_is_told_in_one_sentence(
     def fail(*_: object) -> None:
         raise failure
 
-    monkeypatch.setattr(weights, "load", fail)
+    monkeypatch.setattr(weights, "read", fail)
     with pytest.raises(kind) as told:
         open_now(tiny.save("llama", tmp_path / "llama"))
     assert "\n" not in str(told.value)
@@ -220,9 +209,9 @@ class TestInt8:
         self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tiny.save("llama", tmp_path / "tiny")
-        for room in ("general", "team", "packed", "fused", "step", "reading", "attention", "kernels", "linked"):
-            monkeypatch.delitem(sys.modules, f"jupyter_complete.engine.{room}", raising=False)
-            monkeypatch.delattr(f"jupyter_complete.engine.{room}", raising=False)
+        for module in [name for name in sys.modules if NEEDS_NUMBA.fullmatch(name)]:
+            monkeypatch.delitem(sys.modules, module)
+            monkeypatch.delattr(module)
         monkeypatch.setitem(sys.modules, "numba", None)
         with pytest.raises(BadOption, match=r"has no int8 form here: numba does not work here.*Use --dtype auto"):
             open_now(folder, "int8")
@@ -245,16 +234,15 @@ class TestInt8:
         def odd(*_: object) -> None:
             raise KeyError("rope")
 
-        monkeypatch.setattr(
-            f"jupyter_complete.engine.{'fused.weights_of' if name == 'llama' else 'team.Team.awake'}", odd
-        )
+        fails = "runners.int8.weights_of" if name == "llama" else "kernels.thread_team.Team.awake"
+        monkeypatch.setattr(f"jupyter_complete.engine.{fails}", odd)
         assert open_now(tiny.save(name, tmp_path / "tiny"), "auto").info.note == "int8 fails here (KeyError: 'rope')"
 
     def test_bfloat16_goes_on_where_float32_does_not_fit(
         self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tiny.save("llama", tmp_path / "tiny")
-        monkeypatch.setattr(opening, "_no_int8", lambda model, device: "a reason")
+        monkeypatch.setattr(int8_forms, "modules_obstacle", lambda model: Reason("matrices", "a reason"))
         free = 3 * headers.directory_parameters(folder)
         monkeypatch.setattr(memory, "free_bytes", lambda device: free)
         info = open_now(folder, "auto").info
@@ -263,10 +251,10 @@ class TestInt8:
     @pytest.mark.parametrize(
         ("name", "fails"),
         [
-            ("llama", "linked.Kernel.link"),
-            ("llama", "choosing.prepare"),
-            ("gpt2", "linked.Kernel.link"),
-            ("gpt2", "team._call"),
+            ("llama", "kernels.symbols.Kernel.link"),
+            ("llama", "kernels.sample_row.prepare"),
+            ("gpt2", "kernels.symbols.Kernel.link"),
+            ("gpt2", "kernels.thread_team._call"),
         ],
     )
     def test_what_numba_cannot_compile_is_said_and_float32_goes_on(

@@ -70,7 +70,7 @@ def test_logprobs_and_ranks_are_those_of_a_full_forward_pass(engine: LocalEngine
     with torch.inference_mode():
         logits = engine.model(input_ids=torch.tensor([[*mine.prompt_ids, *chosen(mine)]])).logits[0]
     raw = torch.log_softmax(logits, dim=-1)[len(mine.prompt_ids) - 1 : -1]
-    for step, row in zip(mine.tokens, raw, strict=False):
+    for step, row in zip(mine.tokens, raw, strict=True):
         assert step.logprob == pytest.approx(float(row[step.id]), abs=1e-4)
         assert abs(step.rank - 1 - int((row > row[step.id]).sum())) <= 1
 

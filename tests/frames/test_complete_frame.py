@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pandas as pd
 import polars as pl
 import pytest
-import tiny
+from echoes import before_token
 
 import jupyter_complete as jc
+from jupyter_complete.engine.echo import EchoModel
 from jupyter_complete.frames.complete_frame import series
 from jupyter_complete.protocol.errors import BadOption, CompleteError
 from jupyter_complete.session.session import Session
@@ -35,12 +37,9 @@ def frame(request: pytest.FixtureRequest) -> Callable[[dict[str, list[Any]]], An
 
 
 @pytest.fixture(autouse=True)
-def model(session: Session) -> Any:
-    """A tiny model, which never ends a text, as the session's default."""
-    made, tokenizer = tiny.make("qwen2")
-    session.models.register("tiny", made, tokenizer)
-    session.config.model = "tiny"
-    return made
+def model(echo: EchoModel) -> EchoModel:
+    """An echo model, which never ends a text, as the session's default."""
+    return echo
 
 
 def values(frame: Any, column: str) -> list[Any]:
@@ -250,30 +249,32 @@ class TestErrors:
 class TestAgain:
     """What was done is not done again."""
 
-    def interrupted(self, model: Any, given: Any, after: int, **options: Any) -> None:
-        """A call that Ctrl-C ends after some forward passes."""
-        passes = []
+    def interrupted(self, model: EchoModel, given: Any, after: int, **options: Any) -> None:
+        """A call that Ctrl-C ends after some tokens."""
+        interrupted = threading.Event()
 
-        def hook(*_: Any) -> None:
-            passes.append(1)
-            if len(passes) == after:
+        def interrupt(number: int) -> None:
+            if number == after:
                 os.kill(os.getpid(), signal.SIGINT)
+            if number >= after:  # the handler runs in another thread
+                interrupted.wait(0.01)
 
-        handle = model.register_forward_pre_hook(hook)
-        try:
-            with pytest.raises(KeyboardInterrupt):
-                given.complete(TEMPLATE, into="text", **options)
-        finally:
-            handle.remove()
+        with before_token(model, interrupt), pytest.raises(KeyboardInterrupt):
+            given.complete(TEMPLATE, into="text", **options)
 
     @pytest.mark.parametrize("options", [OPTIONS, {"max_new_tokens": 6}], ids=["seed", "no seed"])
     def test_the_same_call_goes_on_where_an_interrupt_ended_it(
-        self, session: Session, model: Any, frame: Any, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+        self,
+        session: Session,
+        model: EchoModel,
+        frame: Any,
+        options: dict[str, Any],
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         given = frame({name: column * 12 for name, column in ROWS.items()})
-        self.interrupted(model, given, after=40, **options)
+        self.interrupted(model, given, after=100, **options)
         (column,) = session.unfinished.values()
-        done = dict(column.filled)
+        done = dict(column.results)
         assert 0 < len(done) < 60
         capsys.readouterr()
         made = values(given.complete(TEMPLATE, into="text", **options), "text")
@@ -282,9 +283,9 @@ class TestAgain:
         assert None not in made
         assert not session.unfinished
 
-    def test_another_question_does_not_go_on_with_it(self, session: Session, model: Any, frame: Any) -> None:
+    def test_another_question_does_not_go_on_with_it(self, session: Session, model: EchoModel, frame: Any) -> None:
         given = frame({name: column * 12 for name, column in ROWS.items()})
-        self.interrupted(model, given, after=40, **OPTIONS)
+        self.interrupted(model, given, after=100, **OPTIONS)
         jc.complete_frame(given, TEMPLATE, **{**OPTIONS, "temperature": 0.1})
         assert len(session.unfinished) == 1
 
@@ -338,16 +339,6 @@ class TestForms:
         taken = [max(choice.prob_normalised for choice in one.choices) for one in single]
         assert values(made, "sort_prob") == pytest.approx(taken, abs=1e-4)
 
-    def test_json_gives_what_was_read(self, frame: Any) -> None:
-        schema = {
-            "type": "object",
-            "properties": {"n": {"enum": [1, 22]}},
-            "required": ["n"],
-            "additionalProperties": False,
-        }
-        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="read", json=schema, seed=1, max_new_tokens=30)
-        assert all(row["n"] in (1, 22) for row in made["read"].to_list())
-
     @pytest.mark.parametrize(
         "data",
         [[1, 2.5], [1, "a"], [{"a": 1}, {"a": 1, "b": 2}], [{"a": 1}, {"a": "x"}], [[1], [2.5]], [{}, [1]]],
@@ -356,21 +347,14 @@ class TestForms:
         backend = type(frame({"n": [1]})).__module__.partition(".")[0]
         assert series("read", data, backend).to_list() == data
 
-    def test_every_row_of_a_batch_matches_the_regex_as_it_does_alone(self, frame: Any) -> None:
-        made = jc.complete_frame(frame(ROWS), TEMPLATE, into="code", regex="[a-c]{4}", **OPTIONS)
-        prompts = [f"The {name} of {n} numbers" for name, n in zip(*ROWS.values(), strict=True)]
-        single = [jc.complete(p, regex="[a-c]{4}", max_new_tokens=6, seed=3 + at).text for at, p in enumerate(prompts)]
-        assert values(made, "code") == single
-
     def test_a_form_that_is_not_met_in_time_is_the_rows_error(self, frame: Any) -> None:
         made = jc.complete_frame(frame(ROWS), TEMPLATE, into="code", regex="[a-c]{400}", max_new_tokens=2, seed=1)
         assert values(made, "code") == [None] * 5
         assert all(told.startswith("The text does not match the regex: '") for told in values(made, "code_error"))
 
-    def test_results_of_a_form_are_kept_and_found_again(self, frame: Any, tmp_path: Path, model: Any) -> None:
+    def test_results_of_a_form_are_kept_and_found_again(self, frame: Any, tmp_path: Path, model: EchoModel) -> None:
         asked = {"into": "sort", "choices": ["average", "spread"], "cache": tmp_path / "rows.sqlite"}
         first = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
-        handle = model.register_forward_pre_hook(lambda *_: pytest.fail("the model was asked again"))
-        again = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
-        handle.remove()
+        with before_token(model, lambda _: pytest.fail("the model was asked again")):
+            again = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
         assert values(again, "sort") == values(first, "sort")

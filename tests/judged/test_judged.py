@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
+import checks
 import pytest
+from cases import CASES
 
 from jupyter_complete.prompt.tasks.registry import Tasks
-
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "judged"))
-
-import checks  # noqa: E402
-from cases import CASES  # noqa: E402
 
 SENTENCES = {
     "English": "The cat is on the table and it sleeps.",
@@ -30,7 +25,7 @@ def test_every_built_in_task_is_judged_by_ten_cases() -> None:
 
 
 def test_the_score_of_every_task_is_in_the_docs() -> None:
-    page = (HERE.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
     scores = re.search(r"<!-- scores[^>]*-->\n(.*?)<!-- /scores -->", page, re.DOTALL)
     assert scores is not None
     assert re.findall(r"^\| (\w+) \| \d+ \| \d+ \|$", scores[1], re.MULTILINE) == list(CASES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -24,10 +23,11 @@ def shows(words: str) -> Any:
     return lambda message: "data" in message["content"] and words in message["content"]["data"].get("text/plain", "")
 
 
-def next_cell_runs_at_once(kernel: Kernel) -> None:
-    began = time.monotonic()
-    assert kernel.value("1 + 1") == 2
-    assert time.monotonic() - began < 1
+def next_cell_runs_by_itself(kernel: Kernel) -> None:
+    """The next cell has its value, and shows nothing of the one that was interrupted."""
+    ran = kernel.good("print(1 + 1)")
+    assert [message["msg_type"] for message in ran.messages] == ["status", "execute_input", "stream", "status"]
+    assert ran.text == "2\n"
 
 
 def test_fifty_interrupts_in_a_row_leave_everything_as_it_was(kernel: Kernel) -> None:
@@ -39,7 +39,7 @@ def test_fifty_interrupts_in_a_row_leave_everything_as_it_was(kernel: Kernel) ->
         assert ran.reply["status"] == "ok"
         assert set(ran.shown[-1]["data"]) == {"text/html", "text/markdown", "text/plain"}
         assert "interrupted" in ran.shown[-1]["data"]["text/plain"]
-        next_cell_runs_at_once(kernel)
+        next_cell_runs_by_itself(kernel)
         reason, text, tokens = kernel.value("[c.finish_reason, c.text, len(c.tokens)]")
         assert reason == "interrupted"
         assert text
@@ -53,7 +53,7 @@ def test_fifty_interrupts_in_a_row_leave_everything_as_it_was(kernel: Kernel) ->
 def test_several_interrupts_at_once_leave_the_kernel_whole(kernel: Kernel, times: int) -> None:
     greedy = kernel.value(GREEDY)
     kernel.interrupted_at("%%complete -N 200 -t 0\nThe mean of a sample", text_begins, times)
-    next_cell_runs_at_once(kernel)
+    next_cell_runs_by_itself(kernel)
     assert kernel.value(GREEDY) == greedy
 
 
@@ -69,7 +69,7 @@ def test_an_interrupt_before_any_text_leaves_the_kernel_whole(kernel: Kernel) ->
     magic = "get_ipython().run_cell_magic('complete', '-N 200 -t 0', 'The mean of a sample')"
     for _ in range(10):
         kernel.interrupted_at(f"print('begun', flush=True)\n{magic}", lambda message: message["msg_type"] == "stream")
-        next_cell_runs_at_once(kernel)
+        next_cell_runs_by_itself(kernel)
     assert kernel.value("jc.current().models.get('tiny').worker.pending") == 0
     assert kernel.value(GREEDY) == greedy
 
@@ -94,7 +94,7 @@ def test_python_code_that_completes_is_interrupted_as_python_is(kernel: Kernel) 
         lambda message: message["msg_type"] == "stream",
     )
     assert ran.error.startswith("KeyboardInterrupt")
-    next_cell_runs_at_once(kernel)
+    next_cell_runs_by_itself(kernel)
     assert kernel.value("jc.last().finish_reason") == "interrupted"
 
 
@@ -104,7 +104,7 @@ def test_python_code_that_streams_is_interrupted_as_python_is(kernel: Kernel) ->
         lambda message: message["msg_type"] == "stream",
     )
     assert ran.error.startswith("KeyboardInterrupt")
-    next_cell_runs_at_once(kernel)
+    next_cell_runs_by_itself(kernel)
     assert kernel.value("jc.last().finish_reason") == "interrupted"
     assert kernel.value("jc.last().text").startswith(ran.text.rstrip("�"))
 
@@ -116,7 +116,7 @@ def test_an_interrupt_while_a_long_prompt_is_read(real_kernel: Kernel) -> None:
         f"%%complete -N 5 -o c\n{'one two three four five ' * 900}", shows("reading the prompt")
     )
     assert ran.error == ""
-    next_cell_runs_at_once(real_kernel)
+    next_cell_runs_by_itself(real_kernel)
     assert real_kernel.value("[c.finish_reason, c.text]") == ["interrupted", ""]
     real_kernel.good("%%complete -N 3 -t 0 -o c\nOne, two,")
     assert real_kernel.value("[c.finish_reason, len(c.tokens)]") == ["length", 3]
@@ -126,7 +126,7 @@ def test_an_interrupt_while_a_long_prompt_is_read(real_kernel: Kernel) -> None:
 @pytest.mark.model
 def test_an_interrupt_of_the_real_model_keeps_its_text_and_cache(real_kernel: Kernel) -> None:
     real_kernel.interrupted_at("%%complete -N 2000 -t 0 -o c\nOnce upon a time", text_begins)
-    next_cell_runs_at_once(real_kernel)
+    next_cell_runs_by_itself(real_kernel)
     assert real_kernel.value("[c.finish_reason, bool(c.text)]") == ["interrupted", True]
     real_kernel.good("%%complete -N 1 -t 0 -o again\nOnce upon a time")
     assert real_kernel.value("again.usage.cached_tokens") > 0
@@ -137,7 +137,7 @@ def test_an_interrupt_while_the_model_is_loaded(fresh: Kernel) -> None:
     fresh.good("%load_ext jupyter_complete")
     ran = fresh.interrupted_at("%%complete -N 3 -t 0 -o c\nOne, two,", waiting)
     assert ran.error == ""
-    next_cell_runs_at_once(fresh)
+    next_cell_runs_by_itself(fresh)
     assert fresh.value("[c.finish_reason, c.text]") == ["interrupted", ""]
     fresh.good("%%complete -N 3 -t 0 -o c\nOne, two,")
     assert fresh.value("[c.finish_reason, len(c.tokens)]") == ["length", 3]
@@ -148,6 +148,6 @@ def test_an_interrupt_of_a_load_is_told_and_the_model_can_be_loaded_again(fresh:
     fresh.good("%load_ext jupyter_complete")
     ran = fresh.interrupted_at("%complete_model load smollm2", waiting)
     assert ran.error.startswith("KeyboardInterrupt")
-    next_cell_runs_at_once(fresh)
+    next_cell_runs_by_itself(fresh)
     fresh.good("%complete_model load smollm2")
     assert fresh.value("__import__('jupyter_complete').current().models.get('smollm2').engine is not None")

@@ -30,11 +30,9 @@ def test_text_grows_at_ten_updates_a_second_or_fewer(kernel: Kernel) -> None:
     ran = kernel.good("%%complete -N 130 -t 0\nThe mean of a sample")
     shows = [message for message in ran.messages if message["msg_type"].endswith("display_data")]
     times = [message["header"]["date"].timestamp() for message in shows]
-    assert times[-1] - times[0] > 2  # a run of seconds
-    for begin in times:
-        within = [time for time in times if begin <= time < begin + 0.999]
-        assert len(within) <= 11  # the last one, the result, does not wait for its turn
     assert len(times) > 10
+    # the kernel's own clock; one interval is begun, and the last update, the result, does not wait for its turn
+    assert len(times) <= 2 + 10 * (times[-1] - times[0])
 
 
 def test_each_text_begins_with_the_one_before(kernel: Kernel) -> None:

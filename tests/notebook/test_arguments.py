@@ -168,7 +168,7 @@ def test_a_model_line_is_a_word_a_name_and_options(line: str, expected: tuple[st
     ("line", "said"),
     [
         ("laod gpt2", "Did you mean load?"),
-        ("frobnicate", "Say use, load, list, status, unload."),
+        ("frobnicate", "Say use, load, plan, list, status, unload."),
         ("load a b", "'a b'"),
         ("load a --temperature 1", "--temperature is no option of %complete_model"),
         ("load 'a", "not closed"),
@@ -214,9 +214,12 @@ KNOWN = {"models": ("smollm2", "gpt2", "mine"), "threads": ("trip", "work"), "ta
         ("%%complete --length ", ["short", "medium", "long"]),
         ("%complete_thread ", ["trip", "work"]),
         ("%complete_thread trip --", ["--drop", "--no-drop"]),
-        ("%complete_model ", ["use", "load", "list", "status", "unload"]),
+        ("%complete_model ", ["use", "load", "plan", "list", "status", "unload"]),
         ("%complete_model l", ["load", "list"]),
         ("%complete_model load m", ["mine"]),
+        ("%complete_model p", ["plan"]),
+        ("%complete_model plan m", ["mine"]),
+        ("%complete_model plan mine --dtype b", ["bfloat16"]),
         ("%complete_model list ", []),
         ("%complete_model load gpt2 --d", ["--device", "--dtype"]),
         ("%complete_model load gpt2 --dtype b", ["bfloat16"]),
@@ -266,7 +269,7 @@ PIECES = st.one_of(
 LINES = st.lists(PIECES, max_size=8).map(" ".join) | st.lists(PIECES, max_size=8).map("".join)
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES)
 @example("9" * 5000)
 @example("-N " + "9" * 5000)
@@ -280,14 +283,14 @@ def test_any_line_gives_settings_or_one_sentence(line: str) -> None:
             config.sampling(config.checked(given_))
 
 
-@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 @given(LINES)
 def test_tab_never_fails(line: str) -> None:
     for magic in ("%%complete ", "%complete_model ", "%complete_thread "):
         assert isinstance(arguments.completions(magic + line, KNOWN), list)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))
 @given(line=LINES.map(lambda line: " ".join(line.splitlines()).replace("?", "")))  # those are IPython's own
 @example(line=CANARY)
 @example(line="-o " + CANARY)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import echoes
 import pytest
-import tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
@@ -171,7 +171,7 @@ def test_a_branch_is_python(session: Session) -> None:
 
 
 def test_another_model_is_named(session: Session) -> None:
-    _tiny(session).models.register('my "own" model', *tiny.make("llama"))
+    _tiny(session).models.register('my "own" model', *echoes.make())
     one = session.complete("The mean", max_new_tokens=2, model='my "own" model', seed=3)
     assert as_code(one, session.config).startswith("""%%complete -m 'my "own" model' -N 2""")
 
@@ -247,6 +247,6 @@ def test_the_code_of_a_completion_gives_the_same_tokens(
 
 
 def _tiny(session: Session) -> Session:
-    session.models.register("tiny", *tiny.make("qwen2"))
+    session.models.register("tiny", *echoes.make())
     session.config.model = "tiny"
     return session

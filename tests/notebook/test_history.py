@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from jupyter_complete.notebook.as_code import as_code
-from jupyter_complete.notebook.history import Notebook
+from jupyter_complete.notebook.history import History
 from jupyter_complete.protocol.errors import BadPrompt, CompleteError
 from jupyter_complete.session.session import Session
 
@@ -37,8 +37,8 @@ def plain_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Int
 
 
 @pytest.fixture
-def notebook(plain_shell: InteractiveShell) -> Iterator[Notebook]:
-    watching = Notebook(plain_shell)
+def history(plain_shell: InteractiveShell) -> Iterator[History]:
+    watching = History(plain_shell)
     watching.watch()
     yield watching
     watching.leave()
@@ -47,8 +47,8 @@ def notebook(plain_shell: InteractiveShell) -> Iterator[Notebook]:
 class Ran:
     """Runs cells as a notebook does, and asks within a last one for what came before it."""
 
-    def __init__(self, shell: InteractiveShell, notebook: Notebook) -> None:
-        self.shell, self.notebook = shell, notebook
+    def __init__(self, shell: InteractiveShell, history: History) -> None:
+        self.shell, self.history = shell, history
 
     def __call__(self, *cells: str) -> None:
         for cell in cells:
@@ -56,14 +56,14 @@ class Ran:
 
     def texts(self, most: int) -> list[str]:
         found: list[str] = []
-        self.shell.user_ns["ask"] = lambda: found.extend(one.text for one in self.notebook.excerpts(most))
+        self.shell.user_ns["ask"] = lambda: found.extend(one.text for one in self.history.excerpts(most))
         self("ask()")
         return found
 
 
 @pytest.fixture
-def ran(plain_shell: InteractiveShell, notebook: Notebook) -> Ran:
-    return Ran(plain_shell, notebook)
+def ran(plain_shell: InteractiveShell, history: History) -> Ran:
+    return Ran(plain_shell, history)
 
 
 # -- cells -------------------------------------------------------------------------------------------------------
@@ -111,8 +111,8 @@ def test_a_long_output_is_shortened_and_says_so(ran: Ran) -> None:
     assert len(text) < 3_000
 
 
-def test_a_completed_cell_is_its_prompt_and_completion(ran: Ran, notebook: Notebook) -> None:
-    ran.shell.user_ns["note"] = lambda text: notebook.completed(notebook.now, text)
+def test_a_completed_cell_is_its_prompt_and_completion(ran: Ran, history: History) -> None:
+    ran.shell.user_ns["note"] = lambda text: history.record_completion(history.now, text)
     ran("note('The mean is four.')")
     assert ran.texts(1) == ["The mean is four."]
 
@@ -125,38 +125,38 @@ def test_a_value_whose_repr_raises_is_told_by_its_type(ran: Ran) -> None:
 # -- names -------------------------------------------------------------------------------------------------------
 
 
-def test_in_holds_the_cells_as_typed(ran: Ran, notebook: Notebook) -> None:
+def test_in_holds_the_cells_as_typed(ran: Ran, history: History) -> None:
     ran("%pwd")
-    assert notebook.names()["In"][1] == "%pwd"
+    assert history.names()["In"][1] == "%pwd"
 
 
-def test_out_and_variables_are_the_notebook_s(ran: Ran, notebook: Notebook) -> None:
+def test_out_and_variables_are_the_notebook_s(ran: Ran, history: History) -> None:
     ran("x = 5", "x + 1")
-    assert (notebook.names()["x"], notebook.names()["Out"][2]) == (5, 6)
+    assert (history.names()["x"], history.names()["Out"][2]) == (5, 6)
 
 
-def test_err_is_the_last_exception(ran: Ran, notebook: Notebook) -> None:
+def test_err_is_the_last_exception(ran: Ran, history: History) -> None:
     ran("int('x')", "1 / 0")
-    assert isinstance(notebook.names()["err"], ZeroDivisionError)
+    assert isinstance(history.names()["err"], ZeroDivisionError)
 
 
-def test_a_variable_called_err_wins(ran: Ran, notebook: Notebook) -> None:
+def test_a_variable_called_err_wins(ran: Ran, history: History) -> None:
     ran("1 / 0", "err = 3")
-    assert notebook.names()["err"] == 3
+    assert history.names()["err"] == 3
 
 
 @pytest.mark.parametrize("ours", [UsageError("no"), BadPrompt("No.", "Do.")])
 def test_what_is_said_of_a_bad_prompt_does_not_take_the_place_of_an_exception(
-    ran: Ran, notebook: Notebook, ours: Exception
+    ran: Ran, history: History, ours: Exception
 ) -> None:
     ran.shell.user_ns["ours"] = ours
     ran("1 / 0", "raise ours")
-    assert isinstance(notebook.error, ZeroDivisionError)
+    assert isinstance(history.error, ZeroDivisionError)
 
 
-def test_a_syntax_error_is_an_exception_too(ran: Ran, notebook: Notebook) -> None:
+def test_a_syntax_error_is_an_exception_too(ran: Ran, history: History) -> None:
     ran("x = = 1")
-    assert isinstance(notebook.error, SyntaxError)
+    assert isinstance(history.error, SyntaxError)
 
 
 # -- in a cell ---------------------------------------------------------------------------------------------------

@@ -26,8 +26,9 @@ from jupyter_complete.protocol.errors import (
     UnsafeModel,
 )
 from jupyter_complete.protocol.events import Loading
-from jupyter_complete.results.draft import Draft
+from jupyter_complete.results.draft import Wait
 from jupyter_complete.session.session import Session
+from jupyter_complete.session.stream import Pending
 
 LONG = "word " * 300
 
@@ -219,9 +220,10 @@ def test_the_question_mark_shows_the_parsers_help(
 def test_the_manual_says_how_a_line_is_completed_and_what_the_defaults_are(shell: InteractiveShell) -> None:
     manual = " ".join(shell.object_inspect("%complete")["docstring"].split())
     assert "after -- if it begins with a dash" in manual
-    assert "0 is greedy. Default: 0.7." in manual
+    assert "0 always picks the most likely token. Default: 0.7." in manual
     assert (
-        "%complete_model [use|load|list|status|unload] [NAME]" in shell.object_inspect("%complete_model")["docstring"]
+        "%complete_model [use|load|plan|list|status|unload] [NAME]"
+        in shell.object_inspect("%complete_model")["docstring"]
     )
 
 
@@ -255,6 +257,36 @@ def test_load_says_why_a_model_is_not_int8(
     run(shell, f"%complete_model load '{folder}'")
     said = f"{folder} is int8 by the general path, which is slower: gpt2 is not of the Llama family."
     assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def test_plan_says_what_loading_would_do_and_loads_nothing(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path, empty_cache: Path
+) -> None:
+    folder = tiny.save("gpt2", tmp_path / "gpt2")
+    run(shell, f"%complete_model plan '{folder}' --device cpu")
+    shown = capsys.readouterr().out
+    assert re.search(rf"^model +{folder}$", shown, re.MULTILINE)
+    assert re.search(r"^form +transformers' forward pass with int8 matrices$", shown, re.MULTILINE)
+    assert re.search(r"^slower, because +gpt2 is not of the Llama family$", shown, re.MULTILINE)
+    assert re.search(r"^fits +yes$", shown, re.MULTILINE)
+    assert not list(session.models)
+    assert not empty_cache.exists()
+
+
+def test_plan_without_a_name_is_of_the_default(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%complete_model plan")
+    assert re.search(r"^model +tiny\n.*^form +your own object, as it is$", capsys.readouterr().out, re.M | re.S)
+
+
+def test_plan_says_what_loading_would_do_to_a_resident_model(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    run(shell, f"%complete_model load '{folder}' --dtype float32")
+    for options, effect in [("", "so loading does nothing"), ("--dtype int8", "and loading unloads that first")]:
+        run(shell, f"%complete_model plan '{folder}' {options}")
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert said == f"{folder} is resident as float32 on cpu, {effect}."
 
 
 def test_load_does_not_change_the_default(shell: InteractiveShell, session: Session) -> None:
@@ -441,6 +473,11 @@ BAD_CELLS = [
     ("%complete_model use", UsageError, "needs a name"),
     ("%complete_model unload", UsageError, "needs a name"),
     ("%complete_model unload nobody", UnknownModel, "nobody is not resident."),
+    ("%complete_model plam", UsageError, "Did you mean plan?"),
+    ("%complete_model plan smolm2", UnknownModel, "There is no model 'smolm2'. Did you mean smollm2?"),
+    ("%complete_model plan {bad}/empty", NotAModel, "holds no config.json"),
+    ("%complete_model plan tiny --dtype bfloat16", UsageError, "your own object"),
+    ("%complete_model plan {bad}/llama --device gpu7", UsageError, "There is no device 'gpu7' here."),
     ("%complete_model list tiny", UsageError, "takes no name"),
     ("%complete_model load {bad}/empty", NotAModel, "holds no config.json"),
     ("%complete_model load tiny --dtype int3", UsageError, "one of auto, float32"),
@@ -663,7 +700,7 @@ class TestPreload:
         name = str(tiny.save("gpt2", tmp_path / "gpt2"))
         resident = session.models.resident(name, "auto", "auto")
         held = threading.Event()
-        resident.worker.submit(lambda stop: iter(lambda: held.wait() and None, None), Draft())
+        resident.worker.submit(lambda stop: iter(lambda: held.wait() and None, None), Pending(Wait()))
         stream = session.stream("The mean", model=name, max_new_tokens=2)
         first = next(iter(stream.ticks()))
         held.set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_complete.prompt.compose import KINDS, as_it_is, as_message, settled
+from jupyter_complete.prompt import compose
+from jupyter_complete.prompt.compose import KINDS, as_it_is, as_message
 from jupyter_complete.protocol.errors import BadOption, EmptyPrompt
 from jupyter_complete.protocol.events import Settled
 from jupyter_complete.protocol.prompt_parts import Composed, Excerpt, Form, Kind, Turn, Value
@@ -18,7 +19,7 @@ def words(text: str) -> int:
 
 
 def settle(composed: Composed, kind: Kind = "base") -> Settled:
-    return settled(composed, kind, "mine", words)
+    return compose.settle(composed, kind, "mine", words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +66,7 @@ def test_a_value_of_one_form_is_never_cut() -> None:
 def test_a_form_far_too_long_is_not_even_counted() -> None:
     counted: list[str] = []
     huge = Value("x", (Form("y" * 1000), Form("brief", "much")))
-    settled(Composed(as_it_is((huge,)), value_tokens=10), "base", "mine", lambda text: counted.append(text) or 1)
+    compose.settle(Composed(as_it_is((huge,)), value_tokens=10), "base", "mine", lambda text: counted.append(text) or 1)
     assert counted == []
 
 

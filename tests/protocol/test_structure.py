@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import echoes
 import pytest
-import tiny
 
 from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.errors import BadOption
@@ -101,7 +101,7 @@ def test_of_choices_no_second_one_is_sampled(session: Session, options: dict[str
 
 
 def test_what_is_set_for_other_cells_keeps_nobody_from_choosing(session: Session) -> None:
-    session.models.register("tiny", *tiny.make("qwen2"))
+    session.models.register("tiny", *echoes.make())
     session.config.model, session.config.num, session.config.beams = "tiny", 2, 2
     assert session.complete("Is it?", choices=["yes", "no"]).value in ("yes", "no")
 

@@ -10,27 +10,30 @@ import numpy as np
 import pytest
 
 from jupyter_complete.protocol.config import Complete
+from jupyter_complete.protocol.distribution import Distribution, Weight
 from jupyter_complete.protocol.events import Step
-from jupyter_complete.protocol.findings import (
-    AttentionRow,
-    Change,
-    Distribution,
-    Embedding,
-    Futures,
-    HeadSteps,
-    Lens,
-    Occlusion,
-    Path,
-    Weight,
-)
-from jupyter_complete.render import findings, stations
+from jupyter_complete.protocol.questions.attention import AttentionRow
+from jupyter_complete.protocol.questions.change import WordChange
+from jupyter_complete.protocol.questions.embedding import Embedding
+from jupyter_complete.protocol.questions.futures import Futures
+from jupyter_complete.protocol.questions.head_steps import HeadSteps
+from jupyter_complete.protocol.questions.lens import Lens
+from jupyter_complete.protocol.questions.occlusion import Occlusion
+from jupyter_complete.protocol.questions.path import TokenPath
+from jupyter_complete.protocol.views import Displayed
+from jupyter_complete.render import stations
 from jupyter_complete.render.blocks import Block, InsideView
 from jupyter_complete.render.comparison import compare
-from jupyter_complete.render.futures import futures
+from jupyter_complete.render.finding import finding_view
 
 EVIL = '<b onmouseover="x">$a$'
 SAMPLING = Complete().sampling(Complete().checked({"temperature": 0.5, "top_k": 1}))
 MATRIX = np.array([[1.0, -np.inf], [0.25, 0.75]], np.float32)
+
+
+def drawn(found: Displayed) -> Block:
+    (block,) = finding_view(found).blocks
+    return block
 
 
 def shown() -> dict[str, Block]:
@@ -56,15 +59,13 @@ def shown() -> dict[str, Block]:
         "preprocess": stations.preprocess(EVIL, [(3, EVIL.encode())], Embedding((3,), (EVIL,), np.ones((1, 8)))),
         "distribution": stations.distribution(Distribution(0, weights, SAMPLING, 0.3, 9, 3, 1, 50), EVIL),
         "postprocess": stations.postprocess([(3, EVIL.encode())]),
-        "attention": findings.attention_row(
-            AttentionRow(np.array([0.0, 1.0]), (EVIL, "b"), 1, "mean", 1, "decoder", 0.9)
-        ),
-        **{f"head {place}": block for place, block in enumerate(findings.head_steps(steps))},
-        "lens": findings.lens(Lens(np.ones((2, 2, 1), int), texts, np.full((2, 2, 1), 0.5), 0, (EVIL, "b"))),
-        "path": findings.path(Path((1,), (EVIL,), 0, np.array([[4, 1]]), np.array([[0.1, 0.9]]))),
-        "occlusion": findings.occlusion(Occlusion(0, EVIL, (1,), (EVIL,), *two)),
-        "change": findings.change(Change(0, EVIL, "b", np.array([1]), (EVIL,), *two, 0.5, (EVIL, "b"))),
-        "futures": futures(tree),
+        "attention": drawn(AttentionRow(np.array([0.0, 1.0]), (EVIL, "b"), 1, "mean", 1, "decoder", 0.9)),
+        **{f"head {place}": block for place, block in enumerate(finding_view(steps).blocks)},
+        "lens": drawn(Lens(np.ones((2, 2, 1), int), texts, np.full((2, 2, 1), 0.5), 0, (EVIL, "b"))),
+        "path": drawn(TokenPath((1,), (EVIL,), 0, np.array([[4, 1]]), np.array([[0.1, 0.9]]))),
+        "occlusion": drawn(Occlusion(0, EVIL, (1,), (EVIL,), *two)),
+        "change": drawn(WordChange(0, EVIL, "b", np.array([1]), (EVIL,), *two, 0.5, (EVIL, "b"))),
+        "futures": drawn(tree),
         "compare": compare((EVIL, "a"), scored),
     }
 
@@ -156,7 +157,7 @@ def test_without_a_penalty_nothing_is_said_of_one() -> None:
 def test_a_head_s_tables_say_where_tokens_are_left_out(size: int, said: bool) -> None:
     names, square = tuple("abcdefghijklmnopqrstuvwxyz0123"[:size]), np.full((size, size), 1 / size, np.float32)
     steps = HeadSteps(0, 1, 0, "decoder", 0.5, 0.0, *[square] * 8, names, names)  # type: ignore[arg-type]
-    text = findings.head_steps(steps)[3].plain
+    text = finding_view(steps).blocks[3].plain
     cut = "The last 24 of 30 tokens are shown; the rest of a row's weight lies on earlier ones."
     assert (cut in text) is said
 

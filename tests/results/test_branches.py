@@ -10,7 +10,7 @@ import pytest
 from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.events import Finish, Prefill, Step, Timing, Token, Usage
 from jupyter_complete.protocol.request import Request
-from jupyter_complete.results.branches import forks, leaves, path, root, siblings, taken, walk
+from jupyter_complete.results.branches import forks, leaves, path, root, sibling_on_path, siblings, walk
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.results.draft import Draft
 
@@ -97,7 +97,7 @@ def test_the_forks_of_a_text_are_where_it_might_have_gone_on_otherwise(tree: dic
 
 @pytest.mark.parametrize(("name", "at", "by"), [("abXZ", 2, "abX"), ("abcdefg", 2, "abcde"), ("abW", 2, "abW")])
 def test_of_the_siblings_one_is_on_the_way(tree: dict[str, Completion], name: str, at: int, by: str) -> None:
-    assert taken(tree[name], at) is tree[by]
+    assert sibling_on_path(tree[name], at) is tree[by]
 
 
 def test_a_tree_of_many_generations_is_walked() -> None:

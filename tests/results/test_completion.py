@@ -24,7 +24,7 @@ from jupyter_complete.protocol.events import (
 )
 from jupyter_complete.protocol.request import Mode, Request
 from jupyter_complete.results.completion import Completion
-from jupyter_complete.results.draft import Draft
+from jupyter_complete.results.draft import Draft, Wait
 
 INFO = ModelInfo("tiny", "directory", "", "float32", "cpu", 1000, 256, quantized="Q8_0")
 TIMING = Timing(first_token_s=0.25, decode_tokens_per_s=14.04, total_s=2.0)
@@ -101,11 +101,14 @@ def test_a_failed_draft_keeps_its_text() -> None:
     assert (draft.completion().text, draft.completion().finish_reason) == ("half", "error")
 
 
-def test_a_draft_without_a_request_follows_a_load() -> None:
-    draft = Draft()
-    draft.take(Loading("loading tiny"))
-    assert draft.loading == Loading("loading tiny")
-    assert draft.texts == [""]
+def test_a_load_is_followed_without_a_text() -> None:
+    load = Wait()
+    load.take(Loading("loading tiny"))
+    assert load.loading == Loading("loading tiny")
+    assert load.texts == []
+    load.interrupt()
+    assert load.finish is not None
+    assert load.finish.reasons == ("interrupted",)
 
 
 def test_continued_it_begins_from_its_tokens() -> None:

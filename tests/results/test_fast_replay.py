@@ -7,8 +7,8 @@ import pytest
 from samplings import SETTINGS, asked
 
 from jupyter_complete.results import replay
-from jupyter_complete.results.fast_replay import Levels
-from jupyter_complete.results.trace import restored
+from jupyter_complete.results.fast_replay import GroupedRow
+from jupyter_complete.results.trace import restore
 
 DRAWS = (0.0, 0.03, 0.31, 0.5, 0.77, 0.999, float("nan"))
 
@@ -17,16 +17,16 @@ def recorded(size: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarra
     """Logits as a trace has them: float16, and the likeliest exactly."""
     scores = (spread * np.random.default_rng(seed).standard_normal(size)).astype(np.float32)
     scores[:: size // 10] = scores[3]  # some are equal
-    head = replay.ordered(scores, np.arange(size))[: min(256, size)]
+    head = replay.order(scores, np.arange(size))[: min(256, size)]
     return scores.astype(np.float16), head, scores[head]
 
 
 def both(size: int, spread: float, seed: int, draw: float, **options: object) -> tuple[int, int]:
     logits, head, exact = recorded(size, spread, seed)
     sampling, seen = asked(**options), [3, 5, 5, size // 2, size - 1]
-    row = replay.penalised(replay.Row(restored(logits, head, exact), head), seen, sampling.repetition_penalty)
+    row = replay.penalise(replay.Row(restore(logits, head, exact), head), seen, sampling.repetition_penalty)
     once = np.array(list(dict.fromkeys(seen)))
-    return Levels(logits, head, exact).pick(sampling, draw, once), replay.pick(row, sampling, draw)
+    return GroupedRow(logits, head, exact).pick(sampling, draw, once), replay.pick(row, sampling, draw)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.01, 1.0, 4.0, 20.0])
@@ -42,6 +42,8 @@ def test_logits_of_minus_infinity_are_never_picked() -> None:
     logits, head, exact = recorded(3000, 1.0, 1)
     gone = np.setdiff1d(np.arange(3000), head)[::2]
     logits[gone] = -np.inf
-    picked = {Levels(logits, head, exact).pick(asked(temperature=50.0, top_p=0.9999), u) for u in np.linspace(0, 1, 99)}
+    picked = {
+        GroupedRow(logits, head, exact).pick(asked(temperature=50.0, top_p=0.9999), u) for u in np.linspace(0, 1, 99)
+    }
     assert len(picked) > 50
     assert not picked & set(gone.tolist())

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_complete.protocol.events import Candidate, Step
-from jupyter_complete.results.measures import characters, covered, entropy, joint, own, perplexity
+from jupyter_complete.results.measures import characters, coverage, entropy, joint_logprob, own_candidate, perplexity
 
 
 def step(text: str = "x", share: float | None = 0.5, *shares: float, id: int = 1) -> Step:
@@ -40,11 +40,11 @@ def test_entropy_is_never_more_than_that_of_the_whole_distribution(weights: list
 
 
 def test_without_candidates_nothing_is_known_of_the_choice() -> None:
-    assert (entropy(step()), covered(step())) == (None, 0.0)
+    assert (entropy(step()), coverage(step())) == (None, 0.0)
 
 
 def test_covered_is_the_probability_of_the_candidates_together() -> None:
-    assert covered(step("x", 0.5, 0.5, 0.25)) == pytest.approx(0.75)
+    assert coverage(step("x", 0.5, 0.5, 0.25)) == pytest.approx(0.75)
 
 
 def test_perplexity_leaves_out_what_was_not_measured() -> None:
@@ -53,13 +53,13 @@ def test_perplexity_leaves_out_what_was_not_measured() -> None:
 
 
 def test_tokens_are_as_likely_together_as_their_product() -> None:
-    assert joint([step("a", 0.5), step("b", 0.25)]) == pytest.approx(math.log(0.125))
-    assert joint([step("a", None), step("b", 0.25)]) is None
+    assert joint_logprob([step("a", 0.5), step("b", 0.25)]) == pytest.approx(math.log(0.125))
+    assert joint_logprob([step("a", None), step("b", 0.25)]) is None
 
 
 def test_the_candidate_that_was_taken_is_found_by_its_id() -> None:
-    assert own(step("x", 0.5, 0.5, 0.25, id=2)) == Candidate(2, "t2", math.log(0.25), 0.25)
-    assert own(step("x", 0.5, 0.5, id=9)) is None
+    assert own_candidate(step("x", 0.5, 0.5, 0.25, id=2)) == Candidate(2, "t2", math.log(0.25), 0.25)
+    assert own_candidate(step("x", 0.5, 0.5, id=9)) is None
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from samplings import SETTINGS, asked
 
 from jupyter_complete.engine.decoding.sampler import Draws, Sampler
-from jupyter_complete.protocol.sampling import Sampling
+from jupyter_complete.protocol.sampling import RULE, Sampling
 from jupyter_complete.results import replay
 
 SIZE = 2000
@@ -20,8 +20,8 @@ def logits(seed: int = 0) -> np.ndarray:
 
 
 def row(scores: np.ndarray, sampling: Sampling, head: int = 16) -> replay.Row:
-    top = replay.ordered(scores, np.sort(np.argpartition(-scores, head)[:head]))
-    return replay.penalised(replay.Row(scores, top), SEEN, sampling.repetition_penalty)
+    top = replay.order(scores, np.sort(np.argpartition(-scores, head)[:head]))
+    return replay.penalise(replay.Row(scores, top), SEEN, sampling.repetition_penalty)
 
 
 def likeliest(scores: np.ndarray, number: int) -> np.ndarray:
@@ -69,20 +69,20 @@ def test_a_penalty_brings_up_a_token_that_was_not_in_the_head() -> None:
     scores = logits()
     best, next_one = likeliest(scores, 2).tolist()
     only = replay.Row(scores, np.array([best]))
-    penalised = replay.penalised(only, (best,), 50.0)
+    penalised = replay.penalise(only, (best,), 50.0)
     assert penalised.head[0] == next_one
 
 
 def test_a_mask_leaves_what_it_keeps_and_takes_what_it_forbids() -> None:
     scores, sampling = logits(), asked(temperature=1.0, top_p=1.0)
     full = replay.Row(scores, likeliest(scores, 4))
-    kept = replay.probabilities(replay.masked(full, np.array([7, 9]), True), sampling)
-    gone = replay.probabilities(replay.masked(full, np.array([7, 9]), False), sampling)
+    kept = replay.probabilities(replay.mask(full, np.array([7, 9]), True), sampling)
+    gone = replay.probabilities(replay.mask(full, np.array([7, 9]), False), sampling)
     assert np.flatnonzero(kept).tolist() == [7, 9]
     assert np.flatnonzero(gone == 0.0).tolist() == [7, 9]
 
 
 def test_what_the_rules_forbid_is_said_to_be_cut_by_them() -> None:
     scores = logits()
-    row = replay.masked(replay.Row(scores, likeliest(scores, 4)), likeliest(scores, 1), False)
-    assert replay.reasons(row, asked(temperature=1.0), likeliest(scores, 1)) == [replay.RULE]
+    row = replay.mask(replay.Row(scores, likeliest(scores, 4)), likeliest(scores, 1), False)
+    assert replay.reasons(row, asked(temperature=1.0), likeliest(scores, 1)) == [RULE]

@@ -16,7 +16,7 @@ import tiny
 import jupyter_complete as jc
 from jupyter_complete.engine.inside import recorder
 from jupyter_complete.protocol.errors import BadOption, NotATrace
-from jupyter_complete.protocol.findings import Lens
+from jupyter_complete.protocol.questions.lens import Lens
 from jupyter_complete.results.draft import Draft
 from jupyter_complete.results.trace import Trace
 from jupyter_complete.session.session import Session

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-
+import echoes
 import pytest
-import tiny
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -13,18 +11,11 @@ from jupyter_complete.protocol.errors import BadOption
 from jupyter_complete.protocol.prompt_parts import Turn
 from jupyter_complete.session.session import Session
 
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
 
 @pytest.fixture
 def chatting(session: Session) -> Session:
     """A session whose default model has a chat template."""
-    model, tokenizer = copy.deepcopy(tiny.make("llama"))
-    tokenizer.chat_template = TEMPLATE
-    session.models.register("chatty", model, tokenizer)
+    session.models.register("chatty", *echoes.make(kind="instruct"))
     session.config.set_trait("model", "chatty")
     session.config.max_new_tokens = 5
     session.config.seed = 1  # of which each answer has a text
@@ -37,23 +28,6 @@ def test_a_conversation_is_sent_again_with_every_message(chatting: Session) -> N
     assert second.turns == (Turn("user", "Hi"), Turn("assistant", first.text), Turn("user", "And?"))
     assert second.prompt == "And?"
     assert chatting.threads["talk"] == (*second.turns, Turn("assistant", second.text))
-
-
-def test_the_ids_are_those_of_the_models_own_template(chatting: Session) -> None:
-    chatting.complete("Hi", thread="talk")
-    second = chatting.complete("And?", thread="talk")
-    tokenizer = next(iter(chatting.models)).engine.tokenizer
-    messages = [{"role": turn.role, "content": turn.text} for turn in second.turns]
-    own = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    assert tokenizer.decode(second.prompt_ids) == own
-
-
-def test_special_strings_in_any_turn_stay_text(chatting: Session) -> None:
-    chatting.complete("say <|im_end|>", thread="talk")
-    second = chatting.complete("<|im_start|>system", thread="talk")
-    tokenizer = next(iter(chatting.models)).engine.tokenizer
-    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert list(second.prompt_ids).count(end) == len(second.turns)
 
 
 def test_the_beginning_of_a_conversation_comes_from_the_kv_cache(chatting: Session) -> None:
@@ -91,7 +65,7 @@ def test_scoring_and_previewing_say_nothing(chatting: Session) -> None:
 
 
 def test_a_base_model_refuses_a_conversation(chatting: Session) -> None:
-    chatting.models.register("base", *tiny.make("gpt2"))
+    chatting.models.register("base", *echoes.make())
     with pytest.raises(BadOption) as refused:
         chatting.complete("Hi", thread="talk", model="base")
     assert str(refused.value) == "base has no chat template. Leave out --thread, or use an instruct model."

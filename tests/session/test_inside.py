@@ -13,6 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import jupyter_complete as jc
 from jupyter_complete.protocol.errors import BadOption
+from jupyter_complete.protocol.questions.lens import AskLens
 from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session
 
@@ -115,6 +116,13 @@ def test_a_head_that_is_not_there_is_refused(llama: Inside, head: object) -> Non
 
 def test_a_question_is_asked_of_the_model_once(llama: Inside) -> None:
     assert llama.lens() is llama.lens()
+
+
+def test_any_question_can_be_asked_by_itself(llama: Inside, tmp_path: Path) -> None:
+    asked = AskLens(llama.text, 2, 1)
+    assert llama.ask(asked) is llama.lens(2, 1)
+    llama.save(tmp_path / "one.trace")
+    np.testing.assert_array_equal(Inside(jc.open_trace(tmp_path / "one.trace")).ask(asked).ids, llama.ask(asked).ids)
 
 
 def test_a_token_is_named_by_its_text(llama: Inside) -> None:

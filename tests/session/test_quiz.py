@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import echoes
 import numpy as np
 import pytest
-import tiny
 
 import jupyter_complete as jc
 from jupyter_complete.protocol.errors import BadOption
@@ -15,7 +15,7 @@ from jupyter_complete.session.session import Session, current
 
 @pytest.fixture
 def seen(session: Session) -> Inside:
-    session.models.register("llama", *tiny.make("llama"))
+    session.models.register("llama", *echoes.make())
     return jc.inside("The mean of a sample", model="llama", max_new_tokens=4, seed=3)
 
 

@@ -14,8 +14,10 @@ import pytest
 import tiny
 
 from jupyter_complete.protocol.errors import BadOption, CompleteError, NotAModel, UnknownModel, UnsafeModel
+from jupyter_complete.results.draft import Wait
 from jupyter_complete.session.residents import Models
 from jupyter_complete.session.session import Session
+from jupyter_complete.session.stream import Pending
 
 
 @pytest.fixture
@@ -65,6 +67,18 @@ def wait_for(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)
+
+
+def test_a_plan_makes_nothing_resident_and_knows_registered_names(models: Models, llama: str, own: object) -> None:
+    assert (models.plan(llama, "auto", "cpu").form, models.plan("mine", "auto", "auto").form) == (
+        "compiled",
+        "registered",
+    )
+    assert list(models) == []
+    with pytest.raises(BadOption, match="your own object"):
+        models.plan("mine", "bfloat16", "auto")
+    with pytest.raises(UnknownModel):
+        models.plan("smolm2", "auto", "auto")
 
 
 def test_a_model_is_loaded_once(session: Session, llama: str) -> None:
@@ -149,9 +163,7 @@ def test_requests_of_two_models_do_not_wait_for_each_other(session: Session, lla
         gate.wait(60)
         yield from ()
 
-    from jupyter_complete.results.draft import Draft
-
-    blocked.worker.submit(wait, Draft())
+    blocked.worker.submit(wait, Pending(Wait()))
     assert session.complete("One", model="mine", max_new_tokens=2).usage.completion_tokens > 0
     gate.set()
 
@@ -248,7 +260,6 @@ def test_after_a_load_that_failed_the_mended_model_loads(session: Session, tmp_p
 def test_stopped_while_loading_nothing_is_resident_and_it_can_be_loaded_again(session: Session, llama: str) -> None:
     stream = session.models.load(llama, "auto", "auto")
     stream.stop()
-    assert stream.draft.request is None
     for _ in stream.ticks():
         pass
     assert session.complete("The mean", model=llama, max_new_tokens=2).usage.completion_tokens > 0

@@ -71,7 +71,9 @@ def test_blanks_are_a_text_to_go_on_from(asked: Session) -> None:
 
 
 def test_a_value_between_blanks_is_a_text_for_a_task(asked: Session) -> None:
-    assert asked.stream((" ", Value("x", (Form("12"),))), typed=" {{ x }}", task="every").result().prompt == "Base:  12"
+    assert (
+        asked.stream((" ", Value("x", (Form("12"),))), source=" {{ x }}", task="every").result().prompt == "Base:  12"
+    )
 
 
 def test_a_stop_that_is_none_leaves_the_tasks_own(asked: Session) -> None:
@@ -140,7 +142,7 @@ def test_the_rows_of_a_frame_are_put_by_the_task_too(asked: Session) -> None:
 def test_a_value_in_a_tasks_text_takes_the_form_that_fits(asked: Session) -> None:
     value = Value("df", (Form("long " * 40), Form("brief", "40 words")))
     asked.config.value_tokens = 10
-    done = asked.stream(("of ", value), typed="of {{ df }}", task="every").result()
+    done = asked.stream(("of ", value), source="of {{ df }}", task="every").result()
     assert (done.prompt, done.notes) == ("Base: of brief", ("df: 40 words",))
 
 
@@ -208,7 +210,7 @@ def test_as_python_it_gives_the_same_again(asked: Session, shell: InteractiveShe
 
 def test_with_values_in_it_the_prompt_as_settled_is_python(asked: Session, shell: InteractiveShell) -> None:
     value = Value("x", (Form("12"),))
-    one = asked.stream(("of ", value), typed="of {{ x }}", task="every").result().branch(at=1)
+    one = asked.stream(("of ", value), source="of {{ x }}", task="every").result().branch(at=1)
     shell.run_cell(as_code(one, asked.config)).raise_error()
     assert asked.last is not None
     assert (asked.last.text, asked.last.params.stop, asked.last.prompt) == (one.text, ("\n",), "Base: of 12")

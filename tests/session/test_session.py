@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import echoes
 import pytest
-import tiny
 
 from jupyter_complete.protocol.errors import BadOption, EmptyPrompt, UnknownModel
 from jupyter_complete.session import session as sessions
@@ -15,7 +15,7 @@ from jupyter_complete.session.session import REMEMBERED, Session
 @pytest.fixture
 def tiny_session(session: Session) -> Iterator[Session]:
     """A session whose default model is a tiny one."""
-    session.models.register("tiny", *tiny.make("llama"))
+    session.models.register("tiny", *echoes.make())
     session.config.model = "tiny"
     session.config.max_new_tokens = 6
     return session

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_complete.session.switch_interval import SOON, Handover
+from jupyter_complete.session.switch_interval import SOON, SwitchInterval
 
 
 @pytest.fixture
@@ -20,27 +20,27 @@ def interval() -> Iterator[float]:
 
 
 def test_it_is_short_inside_and_as_before_afterwards(interval: float) -> None:
-    with Handover().soon():
+    with SwitchInterval().shorten():
         assert sys.getswitchinterval() == pytest.approx(SOON, rel=0.05)
     assert sys.getswitchinterval() == interval
 
 
 def test_it_is_as_before_after_an_error(interval: float) -> None:
-    with pytest.raises(ValueError, match="wrong"), Handover().soon():
+    with pytest.raises(ValueError, match="wrong"), SwitchInterval().shorten():
         raise ValueError("wrong")
     assert sys.getswitchinterval() == interval
 
 
 def test_of_several_threads_the_last_one_puts_it_back(interval: float) -> None:
-    handover, inside, leave = Handover(), threading.Event(), threading.Event()
+    switch_interval, inside, leave = SwitchInterval(), threading.Event(), threading.Event()
 
     def other() -> None:
-        with handover.soon():
+        with switch_interval.shorten():
             inside.set()
             leave.wait(10)
 
     thread = threading.Thread(target=other)
-    with handover.soon():
+    with switch_interval.shorten():
         thread.start()
         inside.wait(10)
     assert sys.getswitchinterval() == pytest.approx(SOON, rel=0.05)
@@ -51,11 +51,11 @@ def test_of_several_threads_the_last_one_puts_it_back(interval: float) -> None:
 
 def test_one_that_is_shorter_already_stays(interval: float) -> None:
     sys.setswitchinterval(0.0001)
-    with Handover().soon():
+    with SwitchInterval().shorten():
         assert sys.getswitchinterval() == pytest.approx(0.0001, rel=0.05)
 
 
 def test_one_that_was_set_meanwhile_stays(interval: float) -> None:
-    with Handover().soon():
+    with SwitchInterval().shorten():
         sys.setswitchinterval(0.002)
     assert sys.getswitchinterval() == pytest.approx(0.002, rel=0.05)

@@ -17,7 +17,7 @@ from jupyter_complete.protocol.errors import BadPrompt, Stopped, WorkerDied
 from jupyter_complete.protocol.events import Event, Finish, Step, Timing, Token, Usage
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.results.draft import Draft
-from jupyter_complete.session.stream import Stream, holding_interrupts, stopping_on_interrupt
+from jupyter_complete.session.stream import Stream, hold_interrupts, stop_on_interrupt
 from jupyter_complete.session.worker import Worker
 
 
@@ -28,9 +28,9 @@ def worker() -> Iterator[Worker]:
     assert worker.close(timeout=10)
 
 
-def draft() -> Draft:
+def begun() -> Stream:
     config = Complete()
-    return Draft(Request(prompt="Say", sampling=config.sampling(config.checked({}))))
+    return Stream(Draft(Request(prompt="Say", sampling=config.sampling(config.checked({})))))
 
 
 def token(text: str) -> Token:
@@ -86,24 +86,24 @@ def first_word(stream: Stream) -> None:
 
 
 def test_what_a_job_says_arrives_in_order(worker: Worker) -> None:
-    stream = worker.submit(saying("one ", "two ", "three"), draft())
+    stream = worker.submit(saying("one ", "two ", "three"), begun())
     assert [event.shown for event in stream if isinstance(event, Token)] == ["one ", "two ", "three"]
     assert stream.result().text == "one two three"
     assert stream.result().finish_reason == "length"
 
 
 def test_the_deltas_join_to_the_text(worker: Worker) -> None:
-    stream = worker.submit(saying("one ", "", "two"), draft())
+    stream = worker.submit(saying("one ", "", "two"), begun())
     assert list(stream.deltas()) == ["one ", "two"]
 
 
 def test_a_result_may_be_taken_twice_and_is_the_same(worker: Worker) -> None:
-    stream = worker.submit(saying("one"), draft())
+    stream = worker.submit(saying("one"), begun())
     assert stream.result() is stream.result()
 
 
 def test_the_end_is_told_once(worker: Worker) -> None:
-    stream, told = worker.submit(saying("one"), draft()), []
+    stream, told = worker.submit(saying("one"), begun()), []
     stream.when_done = told.append
     stream.result()
     stream.completion()
@@ -114,8 +114,8 @@ def test_the_end_is_told_once(worker: Worker) -> None:
     "job", [saying("a"), saying(), failing(ValueError("no")), failing(ValueError("no"), "a"), lambda stop: iter(())]
 )
 def test_a_job_has_exactly_one_terminal_item(job: Callable[[StopEvent], Iterator[Event]], worker: Worker) -> None:
-    stream = worker.submit(job, draft())
-    worker.submit(saying(), draft()).wait()
+    stream = worker.submit(job, begun())
+    worker.submit(saying(), begun()).wait()
     items = [stream.inbox.get(1.0) for _ in range(len(stream.inbox))]
     ends = [item for item in items if isinstance(item, (Finish, BaseException))]
     assert ends == items[-1:]
@@ -132,7 +132,7 @@ def test_requests_run_in_the_order_they_came_and_in_one_thread(worker: Worker) -
 
         return run
 
-    for stream in [worker.submit(job(number), draft()) for number in range(20)]:
+    for stream in [worker.submit(job(number), begun()) for number in range(20)]:
         stream.wait()
     assert [number for number, _ in ran] == list(range(20))
     assert len({thread for _, thread in ran} - {threading.get_ident()}) == 1
@@ -140,7 +140,7 @@ def test_requests_run_in_the_order_they_came_and_in_one_thread(worker: Worker) -
 
 def test_what_waits_is_counted(worker: Worker) -> None:
     released = StopEvent()
-    streams = [worker.submit(deaf(released), draft()) for _ in range(3)]
+    streams = [worker.submit(deaf(released), begun()) for _ in range(3)]
     assert worker.pending == 3
     released.set()
     for stream in streams:
@@ -158,7 +158,7 @@ def test_a_worker_without_a_job_has_no_thread() -> None:
     "error", [BadPrompt("Too odd.", "Write another."), ZeroDivisionError("by zero"), MemoryError()]
 )
 def test_an_error_arrives_as_what_it_is_and_the_text_is_kept(worker: Worker, error: Exception) -> None:
-    stream = worker.submit(failing(error, "half "), draft())
+    stream = worker.submit(failing(error, "half "), begun())
     with pytest.raises(type(error)) as told:
         stream.result()
     assert told.value is error
@@ -168,20 +168,20 @@ def test_an_error_arrives_as_what_it_is_and_the_text_is_kept(worker: Worker, err
 def test_iterating_gives_what_came_before_the_error(worker: Worker) -> None:
     seen: list[Event] = []
     with pytest.raises(ZeroDivisionError):
-        seen.extend(worker.submit(failing(ZeroDivisionError(), "half "), draft()))
-    assert worker.submit(saying("the next works"), draft()).result().text == "the next works"
+        seen.extend(worker.submit(failing(ZeroDivisionError(), "half "), begun()))
+    assert worker.submit(saying("the next works"), begun()).result().text == "the next works"
 
 
 def test_an_unexpected_error_says_where_it_came_from(worker: Worker) -> None:
     with pytest.raises(ZeroDivisionError) as told:
-        worker.submit(failing(ZeroDivisionError("by zero")), draft()).result()
+        worker.submit(failing(ZeroDivisionError("by zero")), begun()).result()
     assert "In the model's thread" in told.value.__notes__[0]
     assert "in failing" in told.value.__notes__[0] or "in job" in told.value.__notes__[0]
 
 
 def test_an_error_of_ours_needs_no_frames(worker: Worker) -> None:
     with pytest.raises(BadPrompt) as told:
-        worker.submit(failing(BadPrompt("Too odd.")), draft()).result()
+        worker.submit(failing(BadPrompt("Too odd.")), begun()).result()
     assert not hasattr(told.value, "__notes__")
 
 
@@ -201,9 +201,9 @@ def test_an_error_holds_nothing_of_the_frames_it_came_through(worker: Worker) ->
         except KeyError:
             raise ValueError("of another") from None
 
-    stream = worker.submit(job, draft())
+    stream = worker.submit(job, begun())
     stream.completion()
-    worker.submit(saying(), draft()).wait()
+    worker.submit(saying(), begun()).wait()
     gc.collect()
     assert isinstance(stream.error, ValueError)
     assert held[0]() is None
@@ -211,27 +211,27 @@ def test_an_error_holds_nothing_of_the_frames_it_came_through(worker: Worker) ->
 
 def test_a_job_that_says_nothing_is_told(worker: Worker) -> None:
     with pytest.raises(WorkerDied, match="ended without a result"):
-        worker.submit(lambda stop: iter(()), draft()).result()
+        worker.submit(lambda stop: iter(()), begun()).result()
 
 
 def test_a_thread_that_was_ended_is_told_and_not_waited_for() -> None:
     worker = Worker("ended")
-    worker.submit(saying(), draft()).wait()
+    worker.submit(saying(), begun()).wait()
     assert worker.close(timeout=10)
     with pytest.raises(WorkerDied, match="thread ended without an answer"):
-        worker.submit(saying("never"), draft()).result()
+        worker.submit(saying("never"), begun()).result()
 
 
 def test_close_lets_what_waits_finish() -> None:
     worker = Worker("closing")
-    streams = [worker.submit(saying(word), draft()) for word in ("one", "two")]
+    streams = [worker.submit(saying(word), begun()) for word in ("one", "two")]
     assert worker.close(timeout=10)
     assert [stream.result().text for stream in streams] == ["one", "two"]
 
 
 def test_close_says_when_the_thread_is_still_working() -> None:
     worker, released = Worker("deaf"), StopEvent()
-    stream = worker.submit(deaf(released), draft())
+    stream = worker.submit(deaf(released), begun())
     assert not worker.close(timeout=0.01)
     released.set()
     stream.wait()
@@ -239,7 +239,7 @@ def test_close_says_when_the_thread_is_still_working() -> None:
 
 
 def test_stop_ends_a_request_and_keeps_its_text(worker: Worker) -> None:
-    stream = worker.submit(until_stopped, draft())
+    stream = worker.submit(until_stopped, begun())
     first_word(stream)
     stream.stop()
     done = stream.result()
@@ -248,7 +248,7 @@ def test_stop_ends_a_request_and_keeps_its_text(worker: Worker) -> None:
 
 
 def test_leaving_the_loop_early_stops_the_request_and_keeps_its_text(worker: Worker) -> None:
-    stream = worker.submit(until_stopped, draft())
+    stream = worker.submit(until_stopped, begun())
     events = iter(stream)
     next(events)
     events.close()
@@ -258,7 +258,7 @@ def test_leaving_the_loop_early_stops_the_request_and_keeps_its_text(worker: Wor
 
 
 def test_leaving_the_text_early_stops_the_request(worker: Worker) -> None:
-    stream = worker.submit(until_stopped, draft())
+    stream = worker.submit(until_stopped, begun())
     pieces = stream.deltas()
     next(pieces)
     pieces.close()
@@ -268,18 +268,18 @@ def test_leaving_the_text_early_stops_the_request(worker: Worker) -> None:
 
 def test_a_request_that_does_not_answer_a_stop_is_not_waited_for(worker: Worker) -> None:
     released = StopEvent()
-    stream = worker.submit(deaf(released), draft())
+    stream = worker.submit(deaf(released), begun())
     first_word(stream)
     stream.stop()
     done = stream.completion()
     released.set()
     assert (done.text, done.finish_reason) == ("word", "interrupted")
-    assert worker.submit(saying("the next works"), draft()).result().text == "the next works"
+    assert worker.submit(saying("the next works"), begun()).result().text == "the next works"
     assert stream.completion() is done
 
 
 def test_stopped_before_a_result_is_interrupted_and_no_error(worker: Worker) -> None:
-    stream = worker.submit(failing(Stopped("Loading was stopped.")), draft())
+    stream = worker.submit(failing(Stopped("Loading was stopped.")), begun())
     assert stream.result().finish_reason == "interrupted"
 
 
@@ -288,9 +288,9 @@ def interrupt() -> None:
 
 
 def test_an_interrupt_stops_the_stream_and_is_not_raised(worker: Worker) -> None:
-    stream = worker.submit(until_stopped, draft())
+    stream = worker.submit(until_stopped, begun())
     first_word(stream)
-    with stopping_on_interrupt(stream) as came:
+    with stop_on_interrupt(stream) as came:
         interrupt()
         done = stream.completion()
     assert came == [signal.SIGINT]
@@ -298,8 +298,8 @@ def test_an_interrupt_stops_the_stream_and_is_not_raised(worker: Worker) -> None
 
 
 def test_a_second_interrupt_loses_nothing_and_a_third_is_raised(worker: Worker) -> None:
-    stream = worker.submit(saying(), draft())
-    with stopping_on_interrupt(stream):
+    stream = worker.submit(saying(), begun())
+    with stop_on_interrupt(stream):
         interrupt()
         interrupt()
         with pytest.raises(KeyboardInterrupt):
@@ -310,7 +310,7 @@ def test_a_second_interrupt_loses_nothing_and_a_third_is_raised(worker: Worker) 
 def test_the_handler_is_put_back(worker: Worker, handler: signal.Handlers) -> None:
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with stopping_on_interrupt(worker.submit(saying(), draft())):
+        with stop_on_interrupt(worker.submit(saying(), begun())):
             assert signal.getsignal(signal.SIGINT) is not handler
         assert signal.getsignal(signal.SIGINT) == handler
     finally:
@@ -318,10 +318,10 @@ def test_the_handler_is_put_back(worker: Worker, handler: signal.Handlers) -> No
 
 
 def test_an_interrupt_before_the_stream_is_watched_stops_it(worker: Worker) -> None:
-    with holding_interrupts():
+    with hold_interrupts():
         interrupt()
-        stream = worker.submit(until_stopped, draft())
-        with stopping_on_interrupt(stream) as came:
+        stream = worker.submit(until_stopped, begun())
+        with stop_on_interrupt(stream) as came:
             done = stream.completion()
     assert came == [signal.SIGINT]
     assert done.finish_reason == "interrupted"
@@ -329,7 +329,7 @@ def test_an_interrupt_before_the_stream_is_watched_stops_it(worker: Worker) -> N
 
 def test_an_interrupt_that_no_stream_answers_is_raised_at_the_end() -> None:
     passed = False
-    with pytest.raises(KeyboardInterrupt), holding_interrupts():
+    with pytest.raises(KeyboardInterrupt), hold_interrupts():
         passed = interrupt() is None
     assert passed
 
@@ -338,7 +338,7 @@ def test_in_another_thread_the_handler_is_left_alone(worker: Worker) -> None:
     handlers = [signal.getsignal(signal.SIGINT)]
 
     def watch() -> None:
-        with stopping_on_interrupt(worker.submit(saying(), draft())):
+        with stop_on_interrupt(worker.submit(saying(), begun())):
             handlers.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=watch)
@@ -348,7 +348,7 @@ def test_in_another_thread_the_handler_is_left_alone(worker: Worker) -> None:
 
 
 def test_an_interrupted_result_raises_and_the_completion_is_there(worker: Worker) -> None:
-    stream = worker.submit(until_stopped, draft())
+    stream = worker.submit(until_stopped, begun())
     first_word(stream)
     threading.Timer(0.1, interrupt).start()
     with pytest.raises(KeyboardInterrupt):

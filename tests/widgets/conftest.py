@@ -1,4 +1,4 @@
-"""What the tests of the widgets share: comms that are looked into, a tiny model, a panel and its page."""
+"""What the tests of the widgets share: comms that are looked into, an echo model, a panel and its page."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import comm
 import pytest
-import tiny
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from pages import Page, Wire
 
+from jupyter_complete.engine.echo import EchoModel
 from jupyter_complete.session import session as sessions
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets.panel import Panel
@@ -31,18 +31,16 @@ def wires(monkeypatch: pytest.MonkeyPatch) -> list[Wire]:
     return opened
 
 
-@pytest.fixture(scope="session")
-def model() -> Any:
-    return tiny.make("qwen2")[0]
+@pytest.fixture
+def model(echo: EchoModel) -> EchoModel:
+    return echo
 
 
 @pytest.fixture
-def tiny_session(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """A session whose default model is a tiny one, six tokens at a time; its seeds are 1, 2, 3 and so on."""
+def tiny_session(session: Session, echo: EchoModel, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session whose default model is the echo model, six tokens at a time; its seeds are 1, 2, 3 and so on."""
     seeds = itertools.count(1)
     monkeypatch.setattr(sessions.secrets, "randbelow", lambda below: next(seeds))
-    session.models.register("tiny", *tiny.make("qwen2"))
-    session.config.model = "tiny"
     session.config.max_new_tokens = 6
     return session
 

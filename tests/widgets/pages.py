@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from comm.base_comm import BaseComm
+from echoes import before_token
 from jupyter_client.jsonutil import json_default
 
+from jupyter_complete.engine.echo import EchoModel
 from jupyter_complete.widgets.view import View
 
 PATIENCE = 60.0  # seconds after which what is waited for will not come
@@ -85,7 +87,7 @@ class Page:
 
 
 class Held:
-    """A model that waits ahead of one of its passes."""
+    """A model that waits ahead of one of its tokens."""
 
     def __init__(self) -> None:
         self._there = threading.Event()
@@ -104,21 +106,10 @@ class Held:
 
 
 @contextmanager
-def before_pass(model: Any, act: Callable[[int], None]) -> Iterator[None]:
-    """Call `act` with 1, 2, … ahead of the model's forward passes."""
-    passes = iter(range(1, 1_000_000))
-    handle = model.register_forward_pre_hook(lambda *_: act(next(passes)))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextmanager
-def held_at(model: Any, step: int) -> Iterator[Held]:
-    """Have the model wait ahead of its pass `step` until it is released, or the block ends."""
+def held_at(model: EchoModel, step: int) -> Iterator[Held]:
+    """Have the model wait ahead of its token `step` until it is released, or the block ends."""
     held = Held()
-    with before_pass(model, lambda passes: held.pause() if passes == step else None):
+    with before_token(model, lambda number: held.pause() if number == step else None):
         try:
             yield held
         finally:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pages import Page, before_pass, held_at, until
+from echoes import before_token
+from pages import Page, held_at, until
 
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.session.session import Session
@@ -87,7 +88,7 @@ def test_what_went_wrong_is_in_the_output_that_stays(
         if passes == at:
             raise RuntimeError("the memory is gone")
 
-    with before_pass(model, fails):
+    with before_token(model, fails):
         writing = Writing(tiny_session)
         said = replaced(outputs)["text/plain"]
     assert "the memory is gone" in said

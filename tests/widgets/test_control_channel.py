@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from jupyter_complete.widgets.control_channel import Urgent
+from jupyter_complete.widgets.control_channel import ControlChannel
 
 
 def test_without_a_kernel_there_is_no_key_and_ordinary_messages_are_taken_once() -> None:
     came: list[Any] = []
-    urgent = Urgent(came.append)
+    urgent = ControlChannel(came.append)
     assert urgent.key == ""
     for _ in range(2):
-        urgent.ordinary(None, {"urgent": "a", "payload": {"stop": 1}}, [])
+        urgent.receive_ordinary(None, {"urgent": "a", "payload": {"stop": 1}}, [])
     assert came == [{"stop": 1}]
     urgent.close()
 
@@ -22,7 +22,7 @@ def test_without_a_kernel_there_is_no_key_and_ordinary_messages_are_taken_once()
 @pytest.mark.parametrize("content", [None, "stop", [], {}, {"urgent": 1}, {"payload": "stop"}])
 def test_what_is_not_urgent_is_left_to_others(content: Any) -> None:
     came: list[Any] = []
-    assert not Urgent(came.append).take(content)
+    assert not ControlChannel(came.append).receive(content)
     assert not came
 
 
@@ -30,7 +30,7 @@ def test_a_kernel_of_another_kind_is_left_alone() -> None:
     class Other:
         control_handlers = None
 
-    assert Urgent(print, Other()).key == ""
+    assert ControlChannel(print, Other()).key == ""
     assert Other.control_handlers is None
 
 
@@ -39,8 +39,8 @@ def test_many_widgets_share_one_handler() -> None:
         control_handlers = {"comm_info_request": lambda *_: "usual"}
 
     came: list[tuple[str, Any]] = []
-    first = Urgent(lambda payload: came.append(("first", payload)), Kernel())
-    second = Urgent(lambda payload: came.append(("second", payload)), Kernel())
+    first = ControlChannel(lambda payload: came.append(("first", payload)), Kernel())
+    second = ControlChannel(lambda payload: came.append(("second", payload)), Kernel())
     handler: Any = Kernel.control_handlers["comm_info_request"]
     for n, one in enumerate((second, first)):
         assert handler(None, None, {"content": {"target_name": one.key, "urgent": str(n), "payload": n}}) is None

@@ -16,13 +16,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from pages import Page, until
 
 import jupyter_complete as jc
-from jupyter_complete.protocol.findings import Attention
+from jupyter_complete.protocol.questions.attention import Attention
 from jupyter_complete.render import stations
 from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import inside_data
 from jupyter_complete.widgets.inside import InsidePanel, Mode, show
-from jupyter_complete.widgets.latest_only import Aside
+from jupyter_complete.widgets.latest_only import LatestOnly
 
 PROMPT = "The mean of a sample is 数"
 
@@ -305,7 +305,7 @@ def test_a_mode_that_is_none_changes_nothing(page: Page, panel: InsidePanel) -> 
 def test_where_nobody_can_click_a_quiz_is_closed_too(
     seen: Inside, outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, mode: Mode, told: bool
 ) -> None:
-    monkeypatch.setattr("jupyter_complete.widgets.inside.attended", lambda shell: False)
+    monkeypatch.setattr("jupyter_complete.widgets.inside.has_reader", lambda shell: False)
     show(seen, mode)
     (data,) = (one["data"] for one in outputs)
     assert ("Postprocess" in data["text/plain"]) is told
@@ -323,7 +323,7 @@ def assert_set(event: threading.Event) -> None:
 
 def test_of_what_waits_only_the_newest_of_its_kind_is_done() -> None:
     done: list[int] = []
-    aside, held = Aside("test"), threading.Event()
+    aside, held = LatestOnly("test"), threading.Event()
     aside.do("first", lambda: assert_set(held))
     for number in range(5):
         aside.do("slider", lambda number=number: done.append(number))

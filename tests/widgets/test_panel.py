@@ -6,20 +6,24 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import echoes
 import pytest
+from echoes import before_token
 from hostile import TEXTS
-from pages import Page, Wire, before_pass, held_at, until
+from pages import Page, Wire, held_at, until
 
+from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.errors import OutOfMemory
 from jupyter_complete.protocol.events import Loading, Step, Token
+from jupyter_complete.protocol.request import Request
 from jupyter_complete.results.branches import path
 from jupyter_complete.results.completion import Completion
-from jupyter_complete.results.draft import Draft
+from jupyter_complete.results.draft import Draft, Wait
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import panel as panels
 from jupyter_complete.widgets import panel_state
 from jupyter_complete.widgets.panel import Panel, open_panel
-from jupyter_complete.widgets.streaming import Growing
+from jupyter_complete.widgets.streaming import StreamingView
 
 
 def ids(one: Completion | None) -> list[int]:
@@ -99,9 +103,7 @@ def test_a_changed_text_is_completed_as_it_stands(page: Page) -> None:
 
 
 def test_another_model_completes_the_text_anew(page: Page, tiny_session: Session) -> None:
-    import tiny
-
-    tiny_session.models.register("other", *tiny.make("llama"))
+    tiny_session.models.register("other", *echoes.make())
     first = act(page, "complete")
     second = act(page, "complete", changed={"model": "other"})
     assert (second.parent, second.prompt) == (None, f"The mean{first.text}")
@@ -423,7 +425,7 @@ def test_an_error_of_the_model_is_told_and_the_text_kept(page: Page, panel: Pane
     def fail(step: int) -> None:
         raise OutOfMemory("Memory ran out.", "Use a smaller model.")
 
-    with before_pass(model, fail):
+    with before_token(model, fail):
         page.act("complete", page.typed(" is"))
         panel.wait()
     assert page.refusals == ["Memory ran out. Use a smaller model."]
@@ -435,7 +437,7 @@ def test_what_was_written_before_an_error_is_kept(page: Page, panel: Panel, mode
         if step == 6:
             raise RuntimeError("the card is gone")
 
-    with before_pass(model, fail):
+    with before_token(model, fail):
         page.act("complete", changed={"temperature": 0, "max_new_tokens": 40})
         panel.wait()
     assert page.refusals == ["RuntimeError: the card is gone"]
@@ -632,12 +634,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return passing
 
 
+def request() -> Request:
+    config = Complete()
+    return Request(prompt="The mean", sampling=config.sampling(config.checked({})))
+
+
 def streamed(page: Page, panel: Panel, clock: Callable[[float], None], tokens: int) -> list[dict[str, Any]]:
     """What a page is told of a text of so many letters, a hundred of them a second."""
-    before, growing, draft = len(page.messages), Growing(panel, (("you", "The mean"),)), Draft()
+    before, growing, draft = len(page.messages), StreamingView(panel, (("you", "The mean"),)), Draft(request())
     for _ in range(tokens):
         draft.take(Token(0, Step(1, "x"), "x"))
-        growing.look(draft)
+        growing.update(draft)
         clock(0.01)
     return page.messages[before:]
 
@@ -658,19 +665,19 @@ def test_what_a_page_is_told_grows_with_the_text_and_no_faster(
 
 
 def test_what_has_not_grown_is_not_told(page: Page, panel: Panel, clock: Callable[[float], None]) -> None:
-    growing, draft = Growing(panel, ()), Draft()
+    growing, draft = StreamingView(panel, ()), Draft(request())
     draft.take(Token(0, Step(1, "x"), "x"))
     for _ in range(5):
-        growing.look(draft)
+        growing.update(draft)
         clock(1)
     assert page.kinds == ["text"]
 
 
 def test_what_is_waited_for_is_told_once(page: Page, panel: Panel, clock: Callable[[float], None]) -> None:
-    growing, draft = Growing(panel, ()), Draft()
+    growing, draft = StreamingView(panel, ()), Wait()
     draft.take(Loading("loading tiny"))
     for _ in range(5):
-        growing.look(draft)
+        growing.update(draft)
         clock(1)
     assert [(one["kind"], one["text"]) for one in page.messages] == [("waiting", "loading tiny …")]
 

@@ -13,7 +13,7 @@ from pages import Page
 from jupyter_complete.render.html import visible
 from jupyter_complete.render.panel import EMPTY
 from jupyter_complete.widgets.panel import Panel
-from jupyter_complete.widgets.static_output import Kept
+from jupyter_complete.widgets.static_output import StaticOutput
 
 BUNDLE, OTHER = {"text/plain": "one"}, {"text/plain": "two"}
 
@@ -25,20 +25,20 @@ def in_a_thread(act: Callable[[], None]) -> None:
 
 
 def test_it_is_placed_and_then_replaced_by_its_id(outputs: list[dict[str, Any]]) -> None:
-    kept = Kept()
+    kept = StaticOutput()
     kept.place(BUNDLE)
-    in_a_thread(lambda: kept.place_again(OTHER))
+    in_a_thread(lambda: kept.replace(OTHER))
     assert [(one["data"], one["update"]) for one in outputs] == [(BUNDLE, False), (OTHER, True)]
     assert len({one["transient"]["display_id"] for one in outputs}) == 1
 
 
 def test_before_it_is_placed_nothing_is_replaced(outputs: list[dict[str, Any]]) -> None:
-    Kept().place_again(BUNDLE)
+    StaticOutput().replace(BUNDLE)
     assert outputs == []
 
 
 def test_two_of_them_have_two_places(outputs: list[dict[str, Any]]) -> None:
-    for kept in (Kept(), Kept()):
+    for kept in (StaticOutput(), StaticOutput()):
         kept.place(BUNDLE)
     assert len({one["transient"]["display_id"] for one in outputs}) == 2
 
@@ -50,10 +50,10 @@ def test_a_thread_replaces_it_in_the_cell_that_placed_it(
     monkeypatch.setattr(shell, "get_parent", lambda: parents[-1], raising=False)
     monkeypatch.setattr(shell, "set_thread_parent", parents.append, raising=False)
     monkeypatch.setattr(shell, "reset_thread_parent", lambda token: parents.append("none"), raising=False)
-    kept = Kept()
+    kept = StaticOutput()
     kept.place(BUNDLE)
     parents.append("another cell")
-    in_a_thread(lambda: kept.place_again(OTHER))
+    in_a_thread(lambda: kept.replace(OTHER))
     assert parents == ["the cell", "another cell", "the cell", "none"]
 
 

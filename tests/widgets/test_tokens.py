@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 import pytest
+from echoes import before_token
 from hostile import TEXTS
-from pages import Page, before_pass, until
+from pages import Page, until
 
 import jupyter_complete as jc
 from jupyter_complete.protocol.config import Complete
@@ -19,7 +20,7 @@ from jupyter_complete.results.completion import Completion
 from jupyter_complete.results.draft import Draft
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import tokens as views
-from jupyter_complete.widgets.tokens import Tokens, sibling, told, weighed
+from jupyter_complete.widgets.tokens import Tokens, candidates, sibling, token_columns
 
 
 def completion(*steps: Step, end: Step | None = None, prompt: tuple[Step, ...] = ()) -> Completion:
@@ -50,7 +51,7 @@ def view(tiny_session: Session) -> Tokens:
 
 
 def test_a_token_is_told_by_columns() -> None:
-    [part] = told(completion(Step(5, "The"), LOW))["parts"]
+    [part] = token_columns(completion(Step(5, "The"), LOW))["parts"]
     assert (part["name"], part["texts"], part["ids"]) == ("completion", ["The", " low"], [5, 7])
     assert (part["logprobs"], part["ranks"]) == ([None, -0.693], [None, 1])
     assert (part["bits"], part["covered"]) == ([None, 1.5], [0, 0.75])
@@ -58,42 +59,42 @@ def test_a_token_is_told_by_columns() -> None:
 
 
 def test_a_candidate_is_told_with_what_cut_it() -> None:
-    [part] = told(completion(LOW))["parts"]
+    [part] = token_columns(completion(LOW))["parts"]
     assert part["tops"] == [[[" low", 7, 0.5, 0.5, None], [" high", 8, 0.25, 0.0, "top_p"]]]
 
 
 def test_a_measured_prompt_comes_first() -> None:
-    assert [part["name"] for part in told(completion(LOW, prompt=(Step(1, "Say"),)))["parts"]] == [
+    assert [part["name"] for part in token_columns(completion(LOW, prompt=(Step(1, "Say"),)))["parts"]] == [
         "prompt",
         "completion",
     ]
 
 
 def test_the_end_of_text_is_told_by_its_name() -> None:
-    [part] = told(completion(LOW, end=END))["parts"]
+    [part] = token_columns(completion(LOW, end=END))["parts"]
     assert (part["texts"], part["groups"]) == ([" low", "<|end|>"], [0, 1])
 
 
 def test_tokens_of_one_character_are_one_group() -> None:
     half = Step(1, "", -1.0, 1, (candidate(1, "\ufffd", 0.3),))
-    [part] = told(completion(half, Step(2, "数", -1.0, 1), LOW))["parts"]
+    [part] = token_columns(completion(half, Step(2, "数", -1.0, 1), LOW))["parts"]
     assert part["groups"] == [0, 2]
 
 
 def test_of_many_tokens_the_candidates_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "DETAILED", 1)
-    [part] = told(completion(LOW, LOW))["parts"]
+    [part] = token_columns(completion(LOW, LOW))["parts"]
     assert part["tops"] is None
 
 
 def test_candidates_are_found_by_part_and_place() -> None:
     one = completion(LOW, end=END, prompt=(Step(1, "Say"), LOW))
-    assert weighed(one, 0, 1)[1][0] == " high"
-    assert weighed(one, 1, 1) == [["<|end|>", 0, 0.9, 0.9, None]]
+    assert candidates(one, 0, 1)[1][0] == " high"
+    assert candidates(one, 1, 1) == [["<|end|>", 0, 0.9, 0.9, None]]
 
 
 def test_without_a_measured_prompt_the_completion_is_the_first_part() -> None:
-    assert weighed(completion(LOW), 0, 0)[0][0] == " low"
+    assert candidates(completion(LOW), 0, 0)[0][0] == " low"
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in TEXTS.items() if name != "surrogate"])
@@ -108,7 +109,7 @@ def test_hostile_tokens_travel_unchanged(tiny_session: Session, text: str) -> No
 
 
 def test_the_view_shows_its_completion(view: Tokens) -> None:
-    assert Page(view).shown == {"number": 1, **told(view.one)}
+    assert Page(view).shown == {"number": 1, **token_columns(view.one)}
 
 
 def test_a_candidate_becomes_a_branch_that_is_shown(view: Tokens) -> None:
@@ -138,7 +139,7 @@ def test_candidates_are_told_when_they_are_asked_for(view: Tokens) -> None:
     page = Page(view)
     page.say("weigh", part=0, at=1)
     assert page.messages[-1]["kind"] == "weighed"
-    assert page.messages[-1]["top"] == weighed(view.one, 0, 1)
+    assert page.messages[-1]["top"] == candidates(view.one, 0, 1)
 
 
 def test_a_branch_that_cannot_be_is_refused_in_one_sentence(view: Tokens) -> None:
@@ -169,7 +170,7 @@ def test_an_error_of_the_model_is_told_behind_what_there_is_of_the_branch(view: 
         if step == 3:
             raise RuntimeError("the card is gone")
 
-    with before_pass(model, fail):
+    with before_token(model, fail):
         page.say("branch", at=1, token=first.tokens[1].top[-1].id)
         until(lambda: page.refusals)
     assert page.refusals == ["RuntimeError: the card is gone"]
@@ -180,7 +181,7 @@ def test_an_error_of_the_model_is_told_behind_what_there_is_of_the_branch(view: 
 def test_a_page_that_missed_a_message_gets_the_snapshot(view: Tokens) -> None:
     page = Page(view)
     page.say("again")
-    assert page.shown == {"number": 2, **told(view.one)}
+    assert page.shown == {"number": 2, **token_columns(view.one)}
 
 
 def test_the_public_view_is_the_current_sessions(tiny_session: Session) -> None:

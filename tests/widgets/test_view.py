@@ -22,9 +22,9 @@ from jupyter_complete.widgets.view import module
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": PARTS, "tokens": ("common", "urgent", "tokens")}
+VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "tokens")}
 VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER}
-VIEWS |= {view: ("common", "urgent", view) for view in ("models", "background")}
+VIEWS |= {view: ("common", "control_channel", view) for view in ("models", "background")}
 INSIDE = {
     "panel": "edited, shield, unshield, visible, settingsPart",
     "tokens": "placed",

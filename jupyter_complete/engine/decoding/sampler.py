@@ -11,14 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...protocol.sampling import COLDEST, Sampling
+from ...protocol.sampling import CONSTRAINT, CUTS, GREEDY, MIN_P, TOP_K, TOP_P, Sampling
 
 if TYPE_CHECKING:  # they bring numba
     from ..kernels.sample import SamplerSettings
     from ..kernels.sample_row import Chosen
-
-GREEDY, CONSTRAINT = "greedy", "constraint"
-CUTS = (None, "top_k", "top_p", "min_p")  # as local/sampling_kernels counts them
 
 
 class Weighed(NamedTuple):
@@ -58,7 +55,7 @@ class Draws:
 class Sampler:
     """Chooses tokens as `sampling` says; `rules` are what the model's own generation config demands.
 
-    With `compiled` the choice is that of local/sampling_kernels wherever it depends on the logits alone.
+    With `compiled`, engine/kernels/sample.py chooses wherever the choice depends on the logits alone.
     """
 
     def __init__(self, sampling: Sampling, rules: list[tuple[str, Any]] | None = None, compiled: bool = False) -> None:
@@ -121,7 +118,7 @@ class Sampler:
         return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
 
     def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
-        """What local/sampling_kernels says of logits, a numpy array."""
+        """The choice of engine/kernels/sample.py from logits, a numpy array."""
         from ..kernels.sample_row import choose_once
 
         return choose_once(logits, self._settings(greedy), at)
@@ -130,7 +127,7 @@ class Sampler:
         from ..kernels.sample import SamplerSettings
 
         of = self._sampling
-        return SamplerSettings(of.candidates, greedy, max(COLDEST, of.temperature), of.top_k, of.top_p, of.min_p)
+        return SamplerSettings(of.candidates, greedy, of.divisor, of.top_k, of.top_p, of.min_p)
 
     @staticmethod
     def _weighed(
@@ -211,13 +208,13 @@ def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
 
     chain: list[tuple[str, Any]] = []
     if sampling.temperature != 1.0:
-        chain.append(("temperature", TemperatureLogitsWarper(max(COLDEST, float(sampling.temperature)))))
+        chain.append(("temperature", TemperatureLogitsWarper(float(sampling.divisor))))
     if sampling.top_k > 0:
-        chain.append(("top_k", TopKLogitsWarper(sampling.top_k)))
+        chain.append((TOP_K, TopKLogitsWarper(sampling.top_k)))
     if sampling.top_p < 1.0:
-        chain.append(("top_p", TopP(float(sampling.top_p))))
+        chain.append((TOP_P, TopP(float(sampling.top_p))))
     if sampling.min_p > 0.0:
-        chain.append(("min_p", MinPLogitsWarper(float(sampling.min_p))))
+        chain.append((MIN_P, MinPLogitsWarper(float(sampling.min_p))))
     return chain
 
 
@@ -246,10 +243,11 @@ class TopP:
             if kept < head or head == scores.numel():
                 break
             head = min(8 * head, scores.numel())
-        left = torch.full_like(scores, -torch.inf)
-        at = top.indices[: max(1, kept)]
-        left[at] = scores[at]
-        return left
+        kept = max(1, kept)
+        border = top.values[kept - 1]
+        above = scores > border
+        equal = torch.nonzero(scores == border)[: kept - int(above.sum()), 0]  # topk has no order among equal scores
+        return scores.masked_fill(~above.index_fill(0, equal, True), -torch.inf)
 
 
 def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
@@ -284,7 +282,7 @@ def end_ids(config: Any) -> frozenset[int]:
 
 
 def draw(probs: Tensor, at: float) -> int:
-    """The token whose stretch of the cumulative distribution holds `at` (0 to 1); never one of probability 0."""
+    """The draw of protocol/sampling.py: where the cumulative distribution passes `at` (0 to 1)."""
     cumulative = torch.cumsum(probs.double(), dim=-1)
     token = int(torch.searchsorted(cumulative, at * float(cumulative[-1]), right=True))
-    return token if token < probs.numel() and probs[token] > 0 else int(probs.argmax())
+    return token if token < probs.numel() and probs[token] > 0 else int(torch.nonzero(probs)[-1])

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ...protocol.errors import BadOption
-from ...protocol.questions import Part, Text
+from ...protocol.question import AttentionKind, InputIds, resolve_place
 
 NAME = "jupyter_complete_watched"
 MLP = re.compile(r"mlp|feed_forward|ffn|DenseReluDense")
@@ -54,15 +54,23 @@ class Pass:
     states: list[Tensor]
     into_head: Tensor
     logits: Tensor
-    met: dict[tuple[Part, int], Met] = field(default_factory=dict)
+    met: dict[tuple[AttentionKind, int], Met] = field(default_factory=dict)
     last_norm: Any = None
     into_norm: Tensor | None = None
     between: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
+    def attention(self, part: AttentionKind, layer: int) -> tuple[int, Met]:
+        """Return the number of a layer, counted from 0, and what its attention was given. Raises BadOption."""
+        layers = [number for of, number in self.met if of == part]
+        if not layers:
+            raise BadOption(f"The model has no {part} attention.", 'Leave it out, or give "decoder".')
+        layer = resolve_place(layer, len(layers), "layer")
+        return layer, self.met[part, layer]
 
-def watched(model: Any, text: Text) -> Pass:
+
+def watched(model: Any, text: InputIds) -> Pass:
     """Read `text` once and keep what is inside. Raises BadOption for a model whose attention cannot be watched."""
-    met: dict[tuple[Part, int], Met] = {}
+    met: dict[tuple[AttentionKind, int], Met] = {}
     seen: dict[str, Any] = {}
     names = {id(module): name for name, module in model.named_modules()}
 
@@ -126,7 +134,7 @@ def _is_norm(module: Any) -> bool:
     return "norm" in type(module).__name__.lower()
 
 
-def given(model: Any, text: Text, hidden: int | None = None) -> dict[str, Tensor]:
+def given(model: Any, text: InputIds, hidden: int | None = None) -> dict[str, Tensor]:
     """A forward pass's inputs for `text`; no token may look at the place `hidden` (of the source, if there is one)."""
     ids = torch.tensor([text.ids], device=model.device)
     read = torch.tensor([text.source], device=model.device) if text.source else ids
@@ -190,9 +198,9 @@ def _eager(module: Any) -> Callable[..., Any]:
     )
 
 
-def _place(name: str) -> tuple[Part, int]:
+def _place(name: str) -> tuple[AttentionKind, int]:
     """Which attention of which layer a module's name means."""
     numbers = re.findall(r"\.(\d+)\.", name)
     cross = re.search(r"encoder_attn|EncDecAttention|cross_?attention", name, re.IGNORECASE)
-    part: Part = "cross" if cross else "encoder" if re.search(r"(^|\.)encoder\.", name) else "decoder"
+    part: AttentionKind = "cross" if cross else "encoder" if re.search(r"(^|\.)encoder\.", name) else "decoder"
     return part, int(numbers[0]) if numbers else 0

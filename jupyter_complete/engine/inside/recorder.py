@@ -13,15 +13,14 @@ from torch import Tensor
 
 from ...protocol.events import ModelInfo
 from ...protocol.request import Request
-from ...protocol.sampling import Sampling
+from ...protocol.sampling import STEPS, Sampling
 from ...results import replay
 from ...results.token_bytes import Pieces
-from ...results.trace import Trace, restored
+from ...results.trace import Trace, restore
 from ..decoding.sampler import Choice, Draws, Sampler, processed
 from ..text.tokenizer import Vocabulary
 
 HEAD = 256  # logits of a step that are kept exactly, the largest
-SHAPING = ("repetition_penalty", "temperature", "top_k", "top_p", "min_p")  # what a replay does itself
 
 
 class Heard:
@@ -44,7 +43,9 @@ class Recorder(Sampler):
     ) -> None:
         super().__init__(sampling, rules, compiled)
         self.asked, self.left_out = sampling, 0
-        self._rules = [(name, processor) for name, processor in self.processors if name not in SHAPING]
+        self._rules = [
+            (name, processor) for name, processor in self.processors if name not in STEPS
+        ]  # a replay does these itself
         self._left = limit
         self._first: tuple[int, ...] = ()
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
@@ -118,7 +119,7 @@ class Recorder(Sampler):
         head = _largest(scores)
         half = np.clip(scores, *_HALF).astype(np.float16)
         half[np.isneginf(scores)] = -np.inf
-        row = replay.Row(restored(half, head, scores[head]), head.astype(np.int64))
+        row = replay.Row(restore(half, head, scores[head]), head.astype(np.int64))
         if self._pick(row, ids, mask, keeps, draw) != chosen:  # one time in some thousand: u is too near a border
             draw = self._exactly(scores, row.head, ids, (mask, keeps), draw, chosen)
         kept = (chosen, False, half, head, scores[head], draw, mask, keeps)
@@ -147,8 +148,8 @@ class Recorder(Sampler):
         return replay.pick(self._shaped(row, ids, mask, keeps), self.asked, draw)
 
     def _shaped(self, row: replay.Row, ids: Sequence[int], mask: np.ndarray, keeps: bool) -> replay.Row:
-        penalised = replay.penalised(row, ids, self.asked.repetition_penalty)
-        return replay.masked(penalised, mask.astype(np.int64), keeps)
+        penalised = replay.penalise(row, ids, self.asked.repetition_penalty)
+        return replay.mask(penalised, mask.astype(np.int64), keeps)
 
     def _mask(self, ids: Sequence[int], logits: Tensor, allowed: Tensor | None) -> tuple[np.ndarray, bool]:
         """The ids that a form or the model's rules forbid, or those they leave where these are fewer (and True)."""
@@ -169,7 +170,7 @@ def _largest(scores: np.ndarray) -> np.ndarray:
     """The ids of the largest logits, int32 [HEAD], the largest first."""
     number = min(HEAD, len(scores))
     ids = np.argpartition(-scores, number - 1)[:number] if number < len(scores) else np.arange(number)
-    return replay.ordered(scores, np.sort(ids)).astype(np.int32)
+    return replay.order(scores, np.sort(ids)).astype(np.int32)
 
 
 def sampler_of(request: Request, rules: list[tuple[str, Any]], compiled: bool) -> Sampler:

@@ -1,10 +1,10 @@
-"""Whether weights fit, before they are read; what is held, after; and giving it back."""
+"""Memory of a device: how much is free, whether weights fit, how much they take, and giving it back."""
 
 from __future__ import annotations
 
 import gc
 import re
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,42 +12,49 @@ from ...protocol.errors import DoesNotFit, OutOfMemory
 from ...protocol.phrases import size
 from . import cgroup
 
-RESERVE = 0.05  # of free memory is left for the forward pass
+if TYPE_CHECKING:
+    from torch import nn
+
+RESERVE = 0.05  # share of the free memory that is left for the forward pass
 
 
 def check_fit(name: str, parameters: int, dtype: torch.dtype, device: str) -> None:
     """Raise DoesNotFit, with the numbers, when `parameters` of `dtype` exceed the free memory of `device`."""
     needed, free = parameters * dtype.itemsize, free_bytes(device)
-    if fits(needed, free):
-        return
-    smaller = ""
-    if dtype.itemsize > 2 and fits(parameters * 2, free):
-        smaller = f"As --dtype bfloat16 it needs {size(parameters * 2)}, which fits. "
+    if not fits(needed, free):
+        raise does_not_fit(name, needed, dtype, device, free)
+
+
+def does_not_fit(name: str, needed: int, dtype: torch.dtype, device: str, free: int) -> DoesNotFit:
+    """Return the error for `needed` bytes of `dtype`; its hint names bfloat16 where bfloat16 would fit."""
+    smaller, half = "", needed * 2 // dtype.itemsize
+    if dtype.itemsize > 2 and fits(half, free):
+        smaller = f"As --dtype bfloat16 it needs {size(half)}, which fits. "
     kind = str(dtype).removeprefix("torch.")
-    raise DoesNotFit(
+    return DoesNotFit(
         f"{name} needs {size(needed)} of memory as {kind}, and {size(free)} is free on {device}.",
         f"{smaller}Unload another model (%complete_model status) or choose a smaller one.",
     )
 
 
 def fits(needed: int, free: int) -> bool:
-    """Whether so many bytes fit into those that are free, with a reserve."""
+    """Whether `needed` bytes fit into `free` bytes and leave the reserve."""
     return needed <= free * (1 - RESERVE)
 
 
 def free_bytes(device: str) -> int:
-    """Free memory of a device in bytes; on a CPU, what the machine and the process's group have left."""
+    """Free memory of a device in bytes; on a CPU, the least of what the machine and the control groups have free."""
     import psutil
 
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
     free = int(psutil.virtual_memory().available)
-    left = cgroup.memory_left()
-    return free if left is None else min(free, left)
+    allowance = cgroup.memory_left()
+    return free if allowance is None else min(free, allowance)
 
 
-def weight_bytes(model: Any) -> int:
-    """Bytes of all parameters and buffers, a shared storage counted once."""
+def weight_bytes(model: nn.Module) -> int:
+    """Bytes of all parameters and buffers; a storage that several tensors share is counted once."""
     storages = {}
     for tensor in (*model.parameters(), *model.buffers()):
         storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
@@ -55,7 +62,7 @@ def weight_bytes(model: Any) -> int:
 
 
 def release() -> None:
-    """Give freed memory back to the device and to the operating system."""
+    """Collect garbage, then give freed memory back to the device and to the operating system."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -63,7 +70,7 @@ def release() -> None:
 
 
 def trim() -> None:
-    """Give memory that is free already back to the operating system; takes milliseconds."""
+    """Give memory that is already free back to the operating system. This takes milliseconds."""
     try:
         import ctypes
 
@@ -72,10 +79,10 @@ def trim() -> None:
         pass  # another C library, which gives memory back by itself
 
 
-def exhausted(error: BaseException, doing: str) -> OutOfMemory | None:
-    """The error to tell when `error` means that memory ran out, with what was needed; None for any other.
+def out_of_memory(error: BaseException, work: str) -> OutOfMemory | None:
+    """Return the error to raise when `error` means that memory ran out during `work`; None for any other error.
 
-    It keeps no frame of the failed work, for a frame holds its tensors.
+    The returned error keeps no frame of the failed work, because a frame holds its tensors.
     """
     text = str(error)
     if not (
@@ -84,8 +91,8 @@ def exhausted(error: BaseException, doing: str) -> OutOfMemory | None:
         or "not enough memory" in text
     ):
         return None
-    asked = re.search(r"allocate ([\d.]+ [KMGT]?i?B)|allocate (\d+) bytes", text)
-    needed = f" {asked[1] or size(int(asked[2]))} more were needed." if asked else ""
+    request = re.search(r"allocate ([\d.]+ [KMGT]?i?B)|allocate (\d+) bytes", text)
+    needed = f" {request[1] or size(int(request[2]))} more were needed." if request else ""
     return OutOfMemory(
-        f"Memory ran out while {doing}.{needed}", "Use a shorter prompt, fewer continuations (-n), or a smaller model."
+        f"Memory ran out while {work}.{needed}", "Use a shorter prompt, fewer continuations (-n), or a smaller model."
     )

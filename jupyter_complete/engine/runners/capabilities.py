@@ -38,9 +38,11 @@ def recordings(model: Any) -> Recordings | None:
     return made if made.useful else None
 
 
-def chosen_compiled(model: Any) -> bool:
-    """Whether tokens are chosen by compiled code though torch computes them: a card that waits for torch's choice on
-    the CPU waits longer than its pass takes."""
+def uses_compiled_sampler(model: Any) -> bool:
+    """Whether compiled code samples from logits that torch computes on a device other than the CPU.
+
+    A card that waits for torch's sampling on the CPU waits longer than its forward pass takes.
+    """
     if model.device.type in ("cpu", "meta"):
         return False
     try:

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from ...prompt.compose import settled
+from collections.abc import Sequence
+from typing import Protocol
+
+from ...prompt.compose import settle
 from ...protocol.errors import BadOption, BadPrompt, CompleteError, PromptTooLong
 from ...protocol.events import ModelInfo, Settled
 from ...protocol.phrases import count
+from ...protocol.prompt_parts import Turn
 from ...protocol.request import Request
-from .tokenizer import Vocabulary
+
+
+class Encoder(Protocol):
+    """Texts to ids, as tokenizer.Vocabulary makes them."""
+
+    def encode(self, text: str) -> list[int]: ...
+    def encode_chat(self, turns: Sequence[Turn]) -> list[int]: ...
+    def count(self, text: str) -> int: ...
+    def only_token(self, text: str) -> int: ...
 
 
 class Entry:
     """Requests on their way into one model, of `size` tokens in its vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary, info: ModelInfo, size: int) -> None:
+    def __init__(self, vocabulary: Encoder, info: ModelInfo, size: int) -> None:
         self._vocabulary = vocabulary
         self._info = info
         self._size = size
 
-    def settled(self, request: Request) -> Settled | None:
+    def settle(self, request: Request) -> Settled | None:
         """A composed prompt for this model; None for one that is sent as it stands. Raises BadOption or BadPrompt."""
         if request.composed is None or request.prompt_ids is not None:
             return None
-        return settled(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
+        return settle(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
 
     def ids(self, request: Request, composed: Settled | None) -> list[int]:
         """The prompt's ids. Raises BadPrompt where there are none, or ids that the model does not know."""
@@ -70,7 +82,7 @@ class Entry:
     def longest(self, request: Request) -> int:
         """Tokens that a request may come to; 0 for one that will not be answered."""
         try:
-            length = len(self.ids(request, self.settled(request)))
+            length = len(self.ids(request, self.settle(request)))
             self.check_window(length, 0, new=1)
         except CompleteError:
             return 0

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-import numpy as np
-
 from ...protocol.errors import BadOption
 from ...protocol.phrases import REPLACEMENT
 from ...protocol.prompt_parts import Turn
-from ...results.token_bytes import Pieces
+from ...results.token_bytes import Pieces, bytes_of_name, is_byte
 from .text_stream import ByteDetokenizer, Detokenizer, WindowDetokenizer
 
-_BYTE_TOKEN = re.compile("<0x[0-9A-Fa-f]{2}>")
 _SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
 
 
@@ -98,10 +94,8 @@ class Vocabulary:
         name = self._name(token)
         if self.is_special(token) or not name:
             return b""
-        if self._byte_level:
-            return self._token_bytes(token)
-        if self._is_byte(token):
-            return bytes([int(name[3:5], 16)])
+        if (raw := bytes_of_name(name, self._byte_level)) is not None:
+            return raw
         text = self.token_text(token)
         return b"" if REPLACEMENT in text else text.encode(errors="surrogatepass")
 
@@ -123,20 +117,15 @@ class Vocabulary:
 
     def piece(self, token: int) -> bytes:
         """The bytes that a token adds inside a text; of a control token, its name."""
+        name = self._name(token)
         if self.is_special(token):
-            return self._name(token).encode()
-        if self._byte_level:
-            return self._token_bytes(token)
-        if self._is_byte(token):
-            return bytes([int(self._name(token)[3:5], 16)])
-        return self.token_text(token).encode("utf-8", errors="replace")
+            return name.encode()
+        raw = bytes_of_name(name, self._byte_level)
+        return self.token_text(token).encode("utf-8", errors="replace") if raw is None else raw
 
     def _pieces(self, size: int) -> Pieces:
         """The bytes of the first `size` ids; those that the tokenizer does not know have none."""
-        found = [self.piece(id) for id in range(size)]
-        ends = np.cumsum([len(piece) for piece in found]).astype(np.int64)
-        special = frozenset(id for id in range(size) if self.is_special(id))
-        return Pieces(np.frombuffer(b"".join(found), np.uint8), ends, special)
+        return Pieces.joined(map(self.piece, range(size)), filter(self.is_special, range(size)))
 
     def _token_text(self, token: int) -> str:
         """One token by itself, as it would stand inside a text."""
@@ -169,18 +158,14 @@ class Vocabulary:
         return str(self.tokenizer.convert_ids_to_tokens(token) or "")
 
     def _is_byte(self, token: int) -> bool:
-        return _BYTE_TOKEN.fullmatch(self._name(token)) is not None
+        return is_byte(self._name(token))
 
     def _leaves_open(self, token: int) -> bool:
         """Whether a run of byte tokens goes on through `token`: one of them, or one that decoding leaves out."""
         return self._is_byte(token) or self.is_special(token) or not self._name(token)
 
     def _token_bytes(self, token: int) -> bytes:
-        if self.is_special(token):
-            return b""
-        name = self._name(token)
-        values = [_BYTE_OF.get(letter) for letter in name]
-        return name.encode() if None in values else bytes(value for value in values if value is not None)
+        return b"" if self.is_special(token) else bytes_of_name(self._name(token), byte_level=True) or b""
 
     def _special_strings(self) -> list[str]:
         return [added.content for added in self.tokenizer.added_tokens_decoder.values()]
@@ -219,13 +204,3 @@ def _is_byte_level(tokenizer: Any) -> bool:
     from tokenizers.decoders import ByteLevel
 
     return isinstance(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None), ByteLevel)
-
-
-def _bytes_by_letter() -> dict[str, int]:
-    """Byte-level BPE writes every byte as one letter: printable Latin-1 as itself, the others from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = (byte for byte in range(256) if byte not in set(printable))
-    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
-
-
-_BYTE_OF = _bytes_by_letter()

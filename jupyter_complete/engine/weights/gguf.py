@@ -1,7 +1,7 @@
-"""A GGUF file to a transformers directory in the cache, once: float32 safetensors, tokenizer, config.
+"""Convert a GGUF file into a transformers directory in the cache, once: float32 safetensors, tokenizer, config.
 
-transformers knows the names and shapes of every architecture; reading tensor by tensor here keeps memory flat, tells
-the progress and can be stopped. The result is exact: each number is what the GGUF's own format says.
+transformers knows the names and shapes of every architecture. Reading tensor by tensor keeps memory flat, reports
+progress and can be stopped. The result is exact: each number is what the GGUF's own format says.
 """
 
 from __future__ import annotations
@@ -12,61 +12,102 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...protocol.errors import NotAModel, Stopped
 from ...protocol.events import Loading
+from ...protocol.plan import CacheEntry
 from ...sources import cache
 from ...sources.headers import gguf_parameters
 from .load import quiet, unreadable
 from .safetensors_file import SafetensorsWriter
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
 VERSION = 1  # of what is written; a newer one converts again
 BLOCK = 1 << 22
-STATED = "source.json"
+PROVENANCE = "source.json"
+UNREADABLE = (ValueError, KeyError, NotImplementedError, TypeError, AttributeError)  # raised by transformers and gguf
 
 
-def converted(path: Path) -> Path:
-    """Where the conversion of the GGUF file at `path` lies, or will."""
+class Head(NamedTuple):
+    """What the head of a GGUF file describes: the config, and the model without weights (on the meta device)."""
+
+    config: PretrainedConfig
+    model: PreTrainedModel
+
+
+def entry(path: Path, parameters: int) -> CacheEntry:
+    """The conversion of the GGUF file at `path` with so many parameters, there or not."""
+    target = place(path)
+    if target.is_dir():
+        return CacheEntry(target, True, cache.bytes_in(target), 0)
+    return CacheEntry(target, False, 4 * parameters, 4 * parameters)
+
+
+def place(path: Path) -> Path:
+    """Where in the cache the conversion of the GGUF file at `path` lies once it is made."""
     stat = path.stat()
     key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{VERSION}"
     return cache.root() / "converted" / f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
-def convert(path: Path, name: str, stop: StopEvent) -> Generator[Loading, None, Path]:
-    """Convert unless that was done before; the directory. Killed or stopped, it leaves nothing half made."""
-    target = converted(path)
+def convert(path: Path, name: str, stop: StopEvent, head: Head | None = None) -> Generator[Loading, None, Path]:
+    """Convert the file at `path` unless the cache has its conversion; return the directory.
+
+    `head` saves reading the head a second time. A stopped or killed conversion leaves nothing behind that counts.
+    Raises NotAModel, DoesNotFit or Stopped.
+    """
+    target = place(path)
     if target.is_dir():
         return target
     parameters = gguf_parameters(path)
-    with cache.filled(target, needed=4 * parameters) as part:
-        yield from _steps(path, name, part, parameters, stop)
+    with cache.build(target, needed=4 * parameters) as part:
+        digest = yield from _digest(path, stop)
+        yield Loading("converting once: reading the file's head")
+        head = head or read_head(path, name)
+        _check_stop(stop)
+        yield from _write(path, name, head, part, stop, digest)
     return target
 
 
-def _steps(path: Path, name: str, part: Path, parameters: int, stop: StopEvent) -> Iterator[Loading]:
-    digest = yield from _digest(path, stop)
+def read_head(path: Path, name: str) -> Head:
+    """Read the head of the file at `path`; raises NotAModel. This takes some seconds for a large vocabulary."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
     try:
-        yield Loading("converting once: reading the file's head")
-        config, model = _skeleton(path)
-        _look(stop)
+        with quiet():
+            config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
+            kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+            with torch.device("meta"):
+                return Head(config, kind.from_config(config))
+    except UNREADABLE as error:
+        raise unreadable(name, error) from None
+
+
+def _write(path: Path, name: str, head: Head, part: Path, stop: StopEvent, digest: str) -> Iterator[Loading]:
+    """Write tokenizer, weights, config and provenance of the file at `path` into the directory `part`."""
+    config, model = head
+    try:
         yield Loading("converting once: building the tokenizer")
         _save_tokenizer(path, part)
-        _look(stop)
+        _check_stop(stop)
         yield Loading("converting once: naming the tensors")
-        stored = yield from _write_weights(path, config, model, part, stop)
+        stored = yield from _write_weights(path, head, part, stop)
     except (NotAModel, Stopped):
         raise
-    except (ValueError, KeyError, NotImplementedError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise unreadable(name, error) from None
     with quiet():
         config.save_pretrained(part)
         if model.can_generate():
             model.generation_config.save_pretrained(part)
-    (part / STATED).write_text(json.dumps({"file": path.name, "sha256": digest, "stored_as": stored}))
+    (part / PROVENANCE).write_text(json.dumps({"file": path.name, "sha256": digest, "stored_as": stored}))
 
 
-def _look(stop: StopEvent) -> None:
+def _check_stop(stop: StopEvent) -> None:
     if stop.is_set():
         raise Stopped("The conversion was stopped.", "Run it again to start over.")
 
@@ -75,23 +116,11 @@ def _digest(path: Path, stop: StopEvent) -> Generator[Loading, None, str]:
     digest, total, done = hashlib.sha256(), path.stat().st_size, 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
-            _look(stop)
+            _check_stop(stop)
             digest.update(block)
             done += len(block)
             yield Loading("checking the file", done, total)
     return digest.hexdigest()
-
-
-def _skeleton(path: Path) -> tuple[Any, Any]:
-    """The config, and the model without weights."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
-
-    with quiet():
-        config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
-        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        with torch.device("meta"):
-            return config, kind.from_config(config)
 
 
 def _save_tokenizer(path: Path, part: Path) -> None:
@@ -101,11 +130,12 @@ def _save_tokenizer(path: Path, part: Path) -> None:
         AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(part)
 
 
-def _write_weights(path: Path, config: Any, model: Any, part: Path, stop: StopEvent) -> Generator[Loading, None, str]:
-    """Write model.safetensors; what most of the weights were stored as."""
+def _write_weights(path: Path, head: Head, part: Path, stop: StopEvent) -> Generator[Loading, None, str]:
+    """Write model.safetensors; return the GGUF type that most of the weights have."""
     from gguf import GGUFReader, dequantize
     from transformers import modeling_gguf_pytorch_utils as names
 
+    config, model = head
     reader = GGUFReader(path)
     architecture = str(reader.get_field("general.architecture").contents())
     processor = names.TENSOR_PROCESSORS.get(architecture, names.TensorProcessor)(config=config.to_dict())
@@ -116,7 +146,7 @@ def _write_weights(path: Path, config: Any, model: Any, part: Path, stop: StopEv
     with SafetensorsWriter(part / "model.safetensors") as writer:
         total, done = sum(int(tensor.n_bytes) for tensor in reader.tensors), 0
         for tensor in reader.tensors:
-            _look(stop)
+            _check_stop(stop)
             result = processor.process(
                 weights=dequantize(tensor.data, tensor.tensor_type),
                 name=tensor.name,

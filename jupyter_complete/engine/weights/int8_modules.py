@@ -26,7 +26,7 @@ class Tiled(nn.Module):
     low: Tensor
 
     def __init__(self, module: nn.Module, team: Team, arrays: Mapping[str, Tensor], weight: nn.Parameter) -> None:
-        """In the place of `module`; `arrays` are those of quantize.tiled, and tied modules share `weight`."""
+        """In the place of `module`; `arrays` are those of quantize.arrange, and tied modules share `weight`."""
         super().__init__()
         self.team, self.weight = team, weight
         self.rows, self.columns = reversed(weight.shape) if type(module).__name__ == "Conv1D" else weight.shape

@@ -1,4 +1,4 @@
-"""A transformers directory to a model in memory: checked first, mapped where it can be, silent."""
+"""Load a transformers directory: check it first, read its weights as they are, and print nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -17,24 +17,43 @@ from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
 from ..machine import memory
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
 KERNELS = ("attn_implementation", "experts_implementation")  # of a config; one named org/name is fetched from the hub
 
 
-def choose(dtype: str, device: str) -> tuple[torch.dtype, str]:
-    """What "auto" means here; raises BadOption for a device this machine lacks."""
+class Target(NamedTuple):
+    """What weights become, and where; `auto` says that the dtype was chosen and not asked for."""
+
+    dtype: torch.dtype
+    device: str
+    auto: bool
+
+
+class Loaded(NamedTuple):
+    """A model and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+def choose(dtype: str, device: str) -> Target:
+    """Choose what "auto" stands for on this machine; raises BadOption for a device that this machine lacks."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise BadOption(f"There is no device {device!r} here.", "Use --device auto or cpu.") from None
-    if dtype == "auto":
+    auto = dtype == "auto"
+    if auto:
         dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "int8")
-    return getattr(torch, dtype), device
+    return Target(getattr(torch, dtype), device, auto)
 
 
 def check(folder: Path, name: str) -> dict[str, Any]:
-    """The directory's config; raises NotAModel or UnsafeModel for what must not or cannot be loaded."""
+    """Return the directory's config; raises NotAModel or UnsafeModel for what must not or cannot be loaded."""
     from transformers import CONFIG_MAPPING
 
     try:
@@ -62,14 +81,19 @@ def check(folder: Path, name: str) -> dict[str, Any]:
     return config
 
 
-def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any, Any]:
-    """Model and tokenizer of a checked directory, in eval mode on `device`."""
+def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
+    """Read a checked directory after its size was compared with the free memory; raises DoesNotFit or NotAModel."""
     memory.check_fit(name, directory_parameters(folder), dtype, device)
+    return read(folder, name, dtype, device)
+
+
+def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
+    """Model and tokenizer of a checked directory, in eval mode on `device`; raises NotAModel."""
     try:
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
             kind = _kind(config)
-            model, read = kind.from_pretrained(
+            model, report = kind.from_pretrained(
                 folder,
                 config=config,
                 dtype=dtype,
@@ -81,18 +105,18 @@ def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> tuple[Any,
             )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
-    _check_whole(name, type(model).__name__, read)
+    _check_whole(name, type(model).__name__, report)
     _check_tokenizer(name, tokenizer)
-    return model.to(device).eval(), tokenizer
+    return Loaded(model.to(device).eval(), tokenizer)
 
 
-def _kind(config: Any) -> Any:
+def _kind(config: PretrainedConfig) -> Any:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
-def _config_and_tokenizer(folder: Path) -> tuple[Any, Any]:
+def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
     from transformers import AutoConfig, AutoTokenizer
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
@@ -100,13 +124,16 @@ def _config_and_tokenizer(folder: Path) -> tuple[Any, Any]:
     return config, AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
 
 
-def _check_tokenizer(name: str, tokenizer: Any) -> None:
+def _check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # transformers makes an empty one where there is none
         raise NotAModel(f"{name} has no tokenizer.", "Save it beside the model: tokenizer.save_pretrained(directory).")
 
 
-def describe(folder: Path, name: str) -> tuple[Any, Any]:
-    """The model of a checked directory without its weights, all of them float32, and its tokenizer."""
+def describe(folder: Path, name: str) -> Loaded:
+    """The model of a checked directory without weights (float32 on the meta device), and its tokenizer.
+
+    Raises NotAModel.
+    """
     from transformers import GenerationConfig
 
     try:
@@ -119,20 +146,23 @@ def describe(folder: Path, name: str) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise unreadable(name, error) from None
     _check_tokenizer(name, tokenizer)
-    return model.eval(), tokenizer
+    return Loaded(model.eval(), tokenizer)
 
 
 @contextmanager
-def tensors(folder: Path, name: str, model: Any) -> Iterator[Callable[[str], torch.Tensor]]:
-    """Reads a tensor of a directory by its name; raises NotAModel where they are not those of `model`."""
+def tensors(folder: Path, name: str, model: PreTrainedModel) -> Iterator[Callable[[str], torch.Tensor]]:
+    """Give a function that reads a tensor of a directory by its name.
+
+    Raises NotAModel where names or shapes of the tensors differ from those of `model`.
+    """
     from safetensors import safe_open
 
     with ExitStack() as files:
         try:
-            opened = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
+            shards = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
         except (OSError, SafetensorError) as error:
             raise unreadable(name, error) from None
-        found = {key: file for file in opened for key in file.keys()}  # noqa: SIM118
+        found = {key: file for file in shards for key in file.keys()}  # noqa: SIM118
         wanted = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
         if model.config.tie_word_embeddings:
             wanted.pop("lm_head.weight", None)
@@ -143,9 +173,9 @@ def tensors(folder: Path, name: str, model: Any) -> Iterator[Callable[[str], tor
         yield lambda key: found[key].get_tensor(key)
 
 
-def _check_whole(name: str, kind: str, read: Mapping[str, Any]) -> None:
-    """Raise NotAModel where transformers would put random numbers: for tensors that lack or have another shape."""
-    missing, odd = sorted(read["missing_keys"]), sorted(read["mismatched_keys"])
+def _check_whole(name: str, kind: str, report: Mapping[str, Any]) -> None:
+    """Raise NotAModel for tensors that are missing or of another shape: transformers would fill them at random."""
+    missing, odd = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
     if missing:
         said = f"{name} lacks {count(len(missing), 'tensor')} of a {kind}, {missing[0]} among them."
     elif odd:
@@ -169,7 +199,7 @@ def _asks_for_code(config: Any) -> bool:
 
 
 def unreadable(name: str, error: Exception) -> NotAModel:
-    """One sentence from an error of the libraries that read models."""
+    """Return an error of one sentence for an error of the libraries that read models."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return NotAModel(
         f"{name} cannot be loaded: {reason[:200].rstrip('.')}.", "Check that it is a whole language model."
@@ -178,7 +208,7 @@ def unreadable(name: str, error: Exception) -> NotAModel:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no warnings from transformers inside the block."""
+    """Switch off progress bars and warnings of transformers inside the block."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -10,46 +10,39 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ...protocol.errors import Stopped
 from ...protocol.events import Loading
+from ...protocol.plan import CacheEntry, Reason
 from ...sources import cache
-from ...sources.headers import directory_parameters
 from ..kernels.sizes import MAX_VECTORS
 from ..kernels.thread_team import Team
-from ..machine import memory
 from . import load
 from .int8_modules import others, swap, team_of, tiled_modules
-from .pack_llama import place
 from .quantize import holds_four_bits, tiles_of
-from .safetensors_file import SafetensorsWriter, mapped
+from .safetensors_file import SafetensorsWriter, map_arrays
 
-VERSION = "general 1"  # of what is written; another one packs again
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 FILE, PLAN = "model.safetensors", "plan.json"
 
 
-def unsupported(model: Any) -> str:
-    """Why this model, whose weights are not looked at, cannot have tiles; empty when it can."""
-    if getattr(model.config, "quantization_config", None):
-        return "its weights are quantized already"
-    if not tiled_modules(model):
-        return "it has no matrix of a kind that is known"
-    return ""
-
-
-def fill(model: Any, folder: Path, name: str, team: Team, stop: StopEvent) -> Generator[Loading, None, None]:
-    """Give `model`, which has no weights yet, those of `folder`; packed first if that was not done."""
-    target = place(folder, VERSION)
-    if not target.is_dir():
-        # loading would be refused as well, without a word on what it is for
-        memory.check_fit(f"Packing {name} once", directory_parameters(folder), torch.float32, "cpu")
-        yield from _pack(target, load.load(folder, name, torch.float32, "cpu")[0], stop)
+def fill(
+    model: PreTrainedModel, folder: Path, name: str, packing: CacheEntry, team: Team, stop: StopEvent
+) -> Generator[Loading, None, None]:
+    """Give `model`, which has no weights yet, the packed weights of `folder`; pack them first where the cache does
+    not hold them."""
+    target = packing.path
+    assert target is not None
+    if not packing.exists:
+        yield from _pack(packing, load.read(folder, name, torch.float32, "cpu").model, stop)
     plan = json.loads((target / PLAN).read_text())
-    arrays = {key: torch.from_numpy(array) for key, array in mapped(target / FILE).items()}
+    arrays = {key: torch.from_numpy(array) for key, array in map_arrays(target / FILE).items()}
     swap(model, plan["tiles"], arrays, team)
     made: dict[str, Tensor] = {}
     for key, store, attribute, old in list(others(model)):
@@ -60,8 +53,8 @@ def fill(model: Any, folder: Path, name: str, team: Team, stop: StopEvent) -> Ge
         store[attribute] = made[first]
 
 
-def prepared(model: Any) -> str:
-    """Run each kind of pass once, so that it is compiled; why the model does not work with tiles, or nothing."""
+def warm_up(model: PreTrainedModel) -> Reason | None:
+    """Run each kind of pass once, so that it is compiled; return why the model does not work with tiles, or None."""
     team = team_of(model)
     assert team is not None
     for length in (1, MAX_VECTORS + 1):
@@ -71,17 +64,17 @@ def prepared(model: Any) -> str:
             with torch.inference_mode(), team.awake():
                 logits = model(input_ids=ids, **given).logits
         except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
-            return f"its forward pass fails on int8 ({' '.join(str(error).split())[:100]})"
+            return Reason("forward pass", f"its forward pass fails on int8 ({' '.join(str(error).split())[:100]})")
         if bool(logits.isnan().any()):
-            return "its forward pass reads matrices past their modules"
-    return ""
+            return Reason("forward pass", "its forward pass reads matrices past their modules")
+    return None
 
 
-def _pack(target: Path, model: Any, stop: StopEvent) -> Generator[Loading, None, None]:
+def _pack(packing: CacheEntry, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
+    assert packing.path is not None
     modules = tiled_modules(model)
     matrices = list(dict.fromkeys(modules.values()))
-    needed = 2 * sum(tensor.numel() for tensor in model.parameters())
-    with cache.filled(target, needed) as part:
+    with cache.build(packing.path, packing.reserve) as part:
         with SafetensorsWriter(part / FILE) as writer:
             for done, matrix in enumerate(matrices, 1):
                 wide = _wide(model.get_submodule(matrix))

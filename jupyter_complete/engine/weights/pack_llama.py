@@ -5,12 +5,8 @@ A matrix is kept at 4 bits where its weights are no more than that, as those of 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
@@ -19,24 +15,17 @@ import torch
 
 from ...protocol.errors import Stopped
 from ...protocol.events import Loading
+from ...protocol.plan import CacheEntry
 from ...sources import cache
 from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
 from ..kernels.matvec import Matrix
 from ..kernels.sizes import ROWS
+from .int8_forms import ACTIVATIONS, activation, ropes
 from .quantize import holds_four_bits, tiles_of
-from .safetensors_file import SafetensorsWriter, mapped
+from .safetensors_file import SafetensorsWriter, map_arrays
 
-VERSION = 2  # of what is written; a newer one packs again
-FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
 GEMMA = ("gemma2", "gemma3_text")
-ROPES = ("default", "linear", "llama3", "yarn")
-ACTS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}
-READ = re.compile(  # every tensor that packing reads
-    r"model\.layers\.\d+\.(self_attn\.([qkvo]_proj\.weight|[qkv]_proj\.bias|[qk]_norm\.weight)"
-    r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
-    r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
-)
 PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
     "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
     "out": ["self_attn.o_proj.weight"],
@@ -44,27 +33,9 @@ PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
     "down": ["mlp.down_proj.weight"],
 }
 
+Arrays = dict[str, np.ndarray]
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 Add = Callable[[str, np.ndarray], None]
-
-
-def unsupported(model: Any) -> str:
-    """Why the fused step cannot run this model, whose weights are not looked at; empty when it can."""
-    config = model.config
-    if config.model_type not in FAMILY:
-        return f"{config.model_type} is not of the Llama family"
-    if _act(config) not in ACTS:
-        return f"its activation is {_act(config)}"
-    if getattr(config, "quantization_config", None):
-        return "its weights are quantized already"
-    if unknown := [name for name in model.state_dict() if not READ.fullmatch(name)]:
-        return f"it has weights of another kind ({unknown[0]})"
-    kinds = {rope.get("rope_type", "default") for rope in _ropes(config)}
-    if kinds - set(ROPES):
-        return f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}"
-    if any(rope.get("partial_rotary_factor", 1.0) != 1.0 for rope in _ropes(config)):
-        return "its positions turn a part of each head only"
-    return ""
 
 
 def shape_of(config: Any) -> Shape:
@@ -80,19 +51,21 @@ def shape_of(config: Any) -> Shape:
         attention_cap=float(getattr(config, "attn_logit_softcapping", None) or 0.0),
         logit_cap=float(getattr(config, "final_logit_softcapping", None) or 0.0),
         embed_factor=math.sqrt(config.hidden_size) if gemma else 1.0,
-        gelu=ACTS[_act(config)],
+        gelu=ACTIVATIONS[activation(config)],
         sandwich=gemma,
     )
 
 
-def packed(folder: Path, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, dict[str, Any]]:
-    """The arrays of the model in `folder`, mapped; packed first if that was not done."""
-    target = place(folder, VERSION)
-    if not target.is_dir():
-        needed = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
-        with cache.filled(target, needed) as part, SafetensorsWriter(part / "model.safetensors") as writer:
+def open_pack(packing: CacheEntry, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, Arrays]:
+    """Map the arrays of a packed model; pack it first where the cache does not hold it."""
+    assert packing.path is not None
+    if not packing.exists:
+        with (
+            cache.build(packing.path, packing.reserve) as part,
+            SafetensorsWriter(part / "model.safetensors") as writer,
+        ):
             yield from pack(config, read, stop, writer.add)
-    return mapped(target / "model.safetensors")
+    return map_arrays(packing.path / "model.safetensors")
 
 
 def pack(config: Any, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
@@ -163,7 +136,7 @@ def rope_table(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
     rotary = _rotary(config)
     tables = []
     for kind in sorted(set(_kinds(config))):
-        extra = {"layer_type": kind} if kind and len(_ropes(config)) > 1 else {}
+        extra = {"layer_type": kind} if kind and len(ropes(config)) > 1 else {}
         with torch.inference_mode():
             tables.append(rotary(torch.zeros(1), torch.arange(positions)[None], **extra))
     half = _head_size(config) // 2
@@ -199,23 +172,13 @@ def _norm(weight: torch.Tensor, gemma: bool) -> np.ndarray:
     return (weight.float() + (1.0 if gemma else 0.0)).numpy()
 
 
-def _act(config: Any) -> str:
-    return str(getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", ""))
-
-
 def _head_size(config: Any) -> int:
     return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
-def _ropes(config: Any) -> list[dict[str, Any]]:
-    """The rope parameters of the config: one set, or one for each kind of layer."""
-    given = config.rope_parameters
-    return [one for one in given.values() if one] if "rope_type" not in given else [given]
-
-
 def _kinds(config: Any) -> list[str]:
     """The kind of every layer, as far as its positions depend on it."""
-    if len(_ropes(config)) > 1:
+    if len(ropes(config)) > 1:
         return list(config.layer_types)
     return [""] * config.num_hidden_layers
 
@@ -237,11 +200,3 @@ def _rotary(config: Any) -> Any:
         made = AutoModelForCausalLM.from_config(config).model.rotary_emb
     kind = type(made)
     return getattr(importlib.import_module(kind.__module__), kind.__name__)(config=config)
-
-
-def place(folder: Path, version: int | str) -> Path:
-    """Where in the cache the packed form of a directory's present files lies."""
-    files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
-    stated = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = json.dumps([str(folder.resolve()), stated, version])
-    return cache.root() / "packed" / f"{folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

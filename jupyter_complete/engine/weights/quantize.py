@@ -1,4 +1,4 @@
-"""Matrices to groups of 4 or 8 bits in tiles, as local/tiles reads them; 4 bits only where they lose nothing."""
+"""Quantize matrices to groups of 8 bits, or of 4 bits where 4 lose nothing, in the tiles that kernels/matvec reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ BLOCK = 1 << 23  # numbers that are packed at a time
 
 
 class Groups(NamedTuple):
-    """Ŵ = scale · q (+ low): q int16 [R, G, 32], scale and low float16 [R, G]."""
+    """A quantized matrix Ŵ = scale · q (+ low): q int16 [R, G, 32], scale and low float16 [R, G].
+
+    `low` is None at 8 bits, where q is signed; at 4 bits q is 0 to 15.
+    """
 
     q: Tensor
     scale: Tensor
@@ -32,7 +35,10 @@ class Groups(NamedTuple):
 
 
 def eight_bits(weights: Tensor) -> Groups:
-    """The nearest values of 8 bits: scale = max|w| / 127, rounded up to float16. Values of a Q8_0 file stay exact."""
+    """Round a matrix [R, K] to the nearest values of 8 bits; values of a Q8_0 file stay exact.
+
+    The scale of a group is max|w| / 127, rounded up to float16.
+    """
     groups = _groups(weights)
     exact = groups.abs().amax(-1) / 127
     scale = exact.half()
@@ -43,25 +49,26 @@ def eight_bits(weights: Tensor) -> Groups:
 
 
 def four_bits(weights: Tensor) -> Groups | None:
-    """The same values at 4 bits, where they are no more than that (those of a Q4_0 or Q4_1 file); otherwise None."""
+    """A matrix [R, K] at 4 bits where that is exact, as for values of a Q4_0 or Q4_1 file; otherwise None."""
     if weights.shape[1] % GROUP:
         return None
     groups = _groups(weights)
     least, most = groups.amin(-1), groups.amax(-1)
-    for low, scale in ((least, (most - least) / 15), *_centred(least, most)):
-        found = _exactly(groups, scale.half(), low.half())
+    for low, scale in ((least, (most - least) / 15), _q4_0_range(least, most)):
+        found = _exact(groups, scale.half(), low.half())
         if found is not None:
             return found
     return None
 
 
-def _centred(least: Tensor, most: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Low end and scale of Q4_0, where q = 0 stands for the value farthest from 0 and q = 8 for 0."""
+def _q4_0_range(least: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    """Low end and scale of Q4_0 groups, where q = 0 is the value farthest from 0 and q = 8 is 0."""
     far = torch.where(most > -least, most, least)
-    return [(far, far / -8)]
+    return far, far / -8
 
 
-def _exactly(groups: Tensor, scale: Tensor, low: Tensor) -> Groups | None:
+def _exact(groups: Tensor, scale: Tensor, low: Tensor) -> Groups | None:
+    """The groups [R, G, 32] at 4 bits with this scale and low end [R, G], or None where a value changes."""
     wide, begin = scale.float()[..., None], low.float()[..., None]
     q = torch.where(wide == 0, 0.0, (groups - begin) / wide).round_()
     if not bool(((q >= 0) & (q <= 15)).all()) or not torch.equal(q * wide + begin, groups):
@@ -70,31 +77,36 @@ def _exactly(groups: Tensor, scale: Tensor, low: Tensor) -> Groups | None:
 
 
 def _groups(weights: Tensor) -> Tensor:
-    """float32 [R, G, 32], the last columns filled up with 0."""
-    filled: Tensor = torch.nn.functional.pad(weights.float(), (0, -weights.shape[1] % GROUP))
-    return filled.reshape(len(filled), -1, GROUP)
+    """A matrix [R, K] as float32 groups [R, G, 32], padded with columns of 0."""
+    whole: Tensor = torch.nn.functional.pad(weights.float(), (0, -weights.shape[1] % GROUP))
+    return whole.reshape(len(whole), -1, GROUP)
 
 
 def holds_four_bits(weights: Tensor) -> bool:
-    """Whether a matrix is no more than 4 bits, as that of a Q4_0 or Q4_1 file; most often its first rows tell."""
+    """Whether 4 bits hold a matrix exactly, as for a Q4_0 or Q4_1 file; the first rows most often decide."""
     return four_bits(weights[:ROWS]) is not None and all(four_bits(rows) is not None for rows in _blocks(weights))
 
 
 def tiles_of(weights: Tensor, few: bool) -> dict[str, np.ndarray]:
-    """A matrix as `tiled` gives it, of 4 bits where it shall have `few` and can, else of 8; some rows at a time, for
-    what lies between takes many times the memory."""
-    blocks = [tiled((four_bits(rows) if few else None) or eight_bits(rows)) for rows in _blocks(weights)]
+    """The tiles of a matrix [R, K], at 4 bits if `few` is set and 4 are exact, otherwise at 8.
+
+    Rows are converted in blocks, because the values in between take many times the memory.
+    """
+    blocks = [arrange((four_bits(rows) if few else None) or eight_bits(rows)) for rows in _blocks(weights)]
     return {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
 
 
 def _blocks(weights: Tensor) -> Iterator[Tensor]:
-    """Whole tiles of rows, of no more than BLOCK numbers if that can be."""
+    """Split a matrix into whole tiles of rows, at most BLOCK numbers each where a tile is no larger."""
     rows = max(1, BLOCK // weights.shape[1] // ROWS) * ROWS
     return (weights[at : at + rows] for at in range(0, len(weights), rows))
 
 
-def tiled(groups: Groups) -> dict[str, np.ndarray]:
-    """The arrays of tiles.Matrix without layers: words [tiles, G · bits, 16], scale and low [tiles, G, 16]."""
+def arrange(groups: Groups) -> dict[str, np.ndarray]:
+    """Arrange groups as the arrays of matvec.Matrix for one layer.
+
+    words is int32 [tiles, G · bits, 16]; scale and low are float16 bits as int16 [tiles, G, 16].
+    """
     rows, count, bits = groups.q.shape[0], groups.q.shape[1], groups.bits
     columns = groups.q.numpy().astype(np.uint32) & (2**bits - 1)
     columns = columns.reshape(rows, count * bits, 32 // bits) << np.arange(0, 32, bits, dtype=np.uint32)
@@ -108,6 +120,6 @@ def tiled(groups: Groups) -> dict[str, np.ndarray]:
 
 
 def _tiles(rows: np.ndarray) -> np.ndarray:
-    """[R, N] to [tiles, N, 16], the last rows filled up with 0."""
-    filled = np.pad(rows, ((0, -rows.shape[0] % ROWS), (0, 0)))
-    return np.ascontiguousarray(filled.reshape(len(filled) // ROWS, ROWS, rows.shape[1]).transpose(0, 2, 1))
+    """Arrange [R, N] as [tiles, N, 16], padded with rows of 0."""
+    whole = np.pad(rows, ((0, -rows.shape[0] % ROWS), (0, 0)))
+    return np.ascontiguousarray(whole.reshape(len(whole) // ROWS, ROWS, rows.shape[1]).transpose(0, 2, 1))

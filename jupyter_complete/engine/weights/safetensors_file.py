@@ -1,10 +1,11 @@
-"""The safetensors format: written tensor by tensor, mapped as numpy arrays."""
+"""The safetensors format: write a file tensor by tensor, map a file as numpy arrays."""
 
 from __future__ import annotations
 
 import json
 import struct
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,12 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class SafetensorsWriter:
-    """Writes float32, integer and bool tensors one at a time, the header last: memory holds one tensor.
+    """Writes float32, integer and bool tensors one at a time and the header last, so memory holds one tensor.
 
     The format: 8 bytes with the header's length, the header as JSON (name: dtype, shape, data_offsets), the data.
     """
 
-    HEAD = (1 << 20) - 8  # room kept for the header; it is padded with spaces to it, and data begins on a cache line
+    HEAD = (1 << 20) - 8  # bytes of the header, padded with spaces, so that data begins on a cache line
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -38,9 +39,11 @@ class SafetensorsWriter:
 
     @property
     def names(self) -> set[str]:
+        """Names of the tensors written so far."""
         return set(self._entries) - {"__metadata__"}
 
-    def add(self, name: str, array: Any) -> None:
+    def add(self, name: str, array: np.ndarray) -> None:
+        """Write one tensor; a dtype that the format table lacks is written as float32."""
         dtype = array.dtype if array.dtype in NAMES else DTYPES["F32"]
         data = np.ascontiguousarray(array, dtype=dtype)
         if data.size:
@@ -56,7 +59,9 @@ class SafetensorsWriter:
     def __enter__(self) -> SafetensorsWriter:
         return self
 
-    def __exit__(self, kind: Any, error: Any, frames: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 self._write_header()
@@ -73,8 +78,8 @@ class SafetensorsWriter:
         self._file.write(struct.pack("<Q", self.HEAD) + header.ljust(self.HEAD))
 
 
-def mapped(path: Path) -> dict[str, np.ndarray]:
-    """The tensors of a file that SafetensorsWriter made, as arrays on a map of it: read when they are used."""
+def map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a file that SafetensorsWriter wrote, as arrays on a memory map: read when they are used."""
     with path.open("rb") as file:
         head = struct.unpack("<Q", file.read(8))[0]
         entries = json.loads(file.read(head))

@@ -6,6 +6,7 @@ import os
 import sysconfig
 import traceback
 
+from ...protocol.phrases import shortened
 from ...protocol.prompt_parts import Form
 from .writing import line
 
@@ -28,13 +29,13 @@ def forms(value: object) -> list[Form]:
     if frames:
         made = [
             Form("\n".join([*map(_frame, frames), _around(own[-1]), last]), ""),
-            *(_brief(frames, own[-few:], last, around=True) for few in (len(own), 3, 1)),
-            _brief(frames, own[-1:], said[-1], around=False),
+            *(_excerpt(frames, own[-few:], last, around=True) for few in (len(own), 3, 1)),
+            _excerpt(frames, own[-1:], said[-1], around=False),
         ]
     return [*made, *(Form(text, "message only") for text in (last, said[-1], line(said[-1], 200)))]
 
 
-def _brief(frames: list[traceback.FrameSummary], own: list[traceback.FrameSummary], last: str, around: bool) -> Form:
+def _excerpt(frames: list[traceback.FrameSummary], own: list[traceback.FrameSummary], last: str, around: bool) -> Form:
     """Some of the frames that are the user's own, and the innermost one of all."""
     shown = own if own[-1] is frames[-1] else [*own, frames[-1]]
     lines = [*map(_frame, shown), *([_around(own[-1])] if around else []), last]
@@ -57,7 +58,7 @@ def _chain(told: traceback.TracebackException) -> list[traceback.TracebackExcept
 def _said(told: traceback.TracebackException) -> str:
     """ "ValueError: what it says", of at most 1,000 characters; of a syntax error with its line."""
     text = "".join(told.format_exception_only()).strip()
-    return text if len(text) <= 1_000 else text[:999] + "…"
+    return shortened(text, 1_000)
 
 
 def _of_a_library(filename: str) -> bool:

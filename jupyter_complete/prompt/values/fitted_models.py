@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ...protocol.phrases import count
 from ...protocol.prompt_parts import Form
-from .writing import Nested, counted, line, module_of, number, share
+from .writing import Nested, line, module_of, number, share
 
 _FEW = (30, 10, 5, 3)  # coefficients shown
 _ROWS = 10  # classes whose coefficients are
@@ -45,7 +46,7 @@ def _fitted(model: Any) -> bool:
 
 def _settings(model: Any) -> str:
     features = getattr(model, "n_features_in_", None)
-    return f"{line(model, 300)}, fitted" + (f" on {counted(features, 'feature')}" if features else "")
+    return f"{line(model, 300)}, fitted" + (f" on {count(features, 'feature')}" if features else "")
 
 
 def _told(model: Any, few: int) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...protocol.phrases import count
 from ...protocol.prompt_parts import Form
 from . import objects
 from .columns import described, dtype
-from .writing import both, counted, module_of, number, share, shortened
+from .writing import both, is_shortened, module_of, number, share
 
 _WHOLE = 100  # rows of a frame that may still go as a whole
 _LABELLED = 200  # entries of a series that may
@@ -47,7 +48,7 @@ def _known(kind: type) -> tuple[Any, str]:
 
 def _frame(frame: Any) -> list[Form]:
     rows, width = frame.shape
-    head = f"{counted(rows, 'row')} × {counted(width, 'column')}"
+    head = f"{count(rows, 'row')} × {count(width, 'column')}"
     some = [columns for columns in _COLUMNS if columns < width]
     wide = min(width, _WIDE)
     made = [_rows(frame, head, rows, wide)] if rows <= _WHOLE else []
@@ -109,7 +110,7 @@ def _table(frame: Any, rows: int, columns: int) -> tuple[str, str]:
         if _labelled(frame):
             head = [str(frame.index.name or ""), *head]
             cells = [[_label(label), *row] for label, row in zip(part.index, cells, strict=True)]
-    cut = any(shortened(cell) for row in cells for cell in row)
+    cut = any(is_shortened(cell) for row in cells for cell in row)
     return "\n".join(" | ".join(row) for row in [head, *cells]), _CUT if cut else ""
 
 
@@ -126,8 +127,8 @@ def _series(series: Any) -> list[Form]:
     size, named = len(series), f" of {series.name}" if series.name not in (None, "") else ""
     if _labelled(series) and series.index.name not in (None, ""):
         named += f" by {series.index.name}"
-    head = f"{counted(size, 'value')}{named} ({dtype(series)})"
-    summary = f"{counted(size, 'value')}{named}: {described(series)}" if size <= _DESCRIBED else head
+    head = f"{count(size, 'value')}{named} ({dtype(series)})"
+    summary = f"{count(size, 'value')}{named}: {described(series)}" if size <= _DESCRIBED else head
     made = []
     for few in (_LABELLED, 50, 20, 10, 5):
         if few < size:
@@ -142,7 +143,7 @@ def _series(series: Any) -> list[Form]:
 def _entries(series: Any, few: int) -> tuple[str, str]:
     """Its first values, and what is to be said of those that are too long."""
     values = list(map(number, series.head(few).to_list()))
-    cut = _CUT if any(map(shortened, values)) else ""
+    cut = _CUT if any(map(is_shortened, values)) else ""
     if _labelled(series):
         values = [f"{_label(label)}: {value}" for label, value in zip(series.index[:few], values, strict=True)]
     return ", ".join(values), cut

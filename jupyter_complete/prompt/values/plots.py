@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...protocol.phrases import count
 from ...protocol.prompt_parts import Form
-from .writing import counted, line, module_of, number, share
+from .writing import line, module_of, number, share
 
 _LIBRARIES = ("matplotlib", "mpl_toolkits", "cartopy")
 _ARRAY = 1_000  # axes in an array
@@ -16,7 +17,7 @@ def forms(value: Any) -> list[Form]:
     """The texts of a Figure, of Axes or of an array of them; none for anything else."""
     if module_of(value) == "numpy" and str(getattr(value, "dtype", "")) == "object" and 0 < value.size <= _ARRAY:
         several = value.reshape(-1).tolist()
-        return _plots(counted(len(several), "plot"), several) if all(map(_is_axes, several)) else []
+        return _plots(count(len(several), "plot"), several) if all(map(_is_axes, several)) else []
     if module_of(value) not in _LIBRARIES:
         return []
     if callable(getattr(value, "get_axes", None)) and callable(getattr(value, "savefig", None)):
@@ -35,7 +36,7 @@ def _is_axes(value: Any) -> bool:
 def _figure(figure: Any) -> list[Form]:
     axes = figure.get_axes()
     title = figure.get_suptitle() if hasattr(figure, "get_suptitle") else ""
-    return _plots(f"figure{_quoted(title)} with {counted(len(axes), 'plot')}", axes)
+    return _plots(f"figure{_quoted(title)} with {count(len(axes), 'plot')}", axes)
 
 
 def _plots(head: str, axes: list[Any]) -> list[Form]:
@@ -61,7 +62,7 @@ def _axes(axes: Any, lines: int) -> str:
     parts = [f"plot{_quoted(axes.get_title())}: {x}, {y}"]
     parts += [_drawn(one) for one in axes.lines[:lines]]
     points = [(len(one.get_offsets()), _named(one)) for one in axes.collections]
-    parts += [f"{counted(many, 'point')}{named}" for many, named in points if many]
+    parts += [f"{count(many, 'point')}{named}" for many, named in points if many]
     if axes.patches:
         shapes = len(axes.patches)
         parts.append(f"{shapes:,} bars or shapes" if shapes > 1 else "1 bar or shape")
@@ -77,7 +78,7 @@ def _drawn(one: Any) -> str:
     if not heights:
         return f"an empty line{_named(one)}"
     return (
-        f"line{_named(one)} of {counted(len(heights), 'point')}, y from {number(heights[0])} to {number(heights[-1])}, "
+        f"line{_named(one)} of {count(len(heights), 'point')}, y from {number(heights[0])} to {number(heights[-1])}, "
         f"least {number(min(heights))}, most {number(max(heights))}"
     )
 

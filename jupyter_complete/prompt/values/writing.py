@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from ...protocol.phrases import shortened
 from ...protocol.prompt_parts import Form
 
 _LONG = 40  # characters of a value in a table
@@ -41,14 +42,9 @@ def number(value: Any) -> str:
         return f"<{type(value).__name__}>"
 
 
-def shortened(text: str) -> bool:
+def is_shortened(text: str) -> bool:
     """Whether `text`, what `number` made of a value, is only its beginning."""
     return len(text) == _LONG and text.endswith("…")
-
-
-def counted(number: int, noun: str) -> str:
-    """ "1 row", "1,797 rows"."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _number(value: Any) -> str:
@@ -64,7 +60,7 @@ def _number(value: Any) -> str:
 def line(value: object, most: int) -> str:
     """`value` in one line of at most `most` characters."""
     text = " ".join(_ADDRESS.sub("", _whole(value)[: 20 * most]).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shortened(text, most)
 
 
 def share(shown: int, total: int, noun: str) -> str:

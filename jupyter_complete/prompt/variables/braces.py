@@ -27,7 +27,7 @@ class Braces:
     escaped: bool
 
 
-def found(text: str) -> Iterator[Braces]:
+def find(text: str) -> Iterator[Braces]:
     """The braces in `text` that may hold an expression, from left to right."""
     place, latex_end = 0, -1
     while opens := _OPENS.search(text, place):

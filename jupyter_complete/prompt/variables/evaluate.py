@@ -14,10 +14,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import BadPrompt
-from ...protocol.phrases import near
-from .grammar import parsed
-from .limits import APART, FUNCTIONS, Bounded, bounded, finite, too_large
-from .outside import reaches, refused, refused_call
+from ...protocol.phrases import near, shortened
+from .grammar import parse
+from .limits import APART, FUNCTIONS, Bounded, bound, finite, too_large
+from .outside import call_refusal, reaches, refusal
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -36,7 +36,7 @@ class Expression:
 
         self.source = source
         try:
-            tree = nodes.Tuple([parsed(_environment(), source)], "load")  # what is found in a tree is not its root
+            tree = nodes.Tuple([parse(_environment(), source)], "load")  # what is found in a tree is not its root
             self._names, self._excused = _names(tree)
             for name in tree.find_all(nodes.Name):
                 name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
@@ -46,7 +46,7 @@ class Expression:
         except TemplateAssertionError as error:
             raise BadPrompt(f"{self} is no expression: {_sentence(str(error))}.", _hint_for(str(error))) from None
         except Exception as error:  # Jinja's own errors, and Python's of what is nested too deep or too long a number
-            raise NotAnExpressionError(_brief(error)) from None
+            raise NotAnExpressionError(_reason(error)) from None
 
     def value(self, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> object:
         """What it comes to with the names of `namespace`; raises BadPrompt with one sentence, which for a name that is
@@ -59,7 +59,7 @@ class Expression:
             if said := reaches(known.get(name)):
                 raise self._not_allowed(said)
         try:
-            context = self._template.new_context({f"the_{name}": bounded(value) for name, value in known.items()})
+            context = self._template.new_context({f"the_{name}": bound(value) for name, value in known.items()})
             for _ in self._template.root_render_func(context):
                 pass
             (value,) = context.vars["value"]
@@ -71,8 +71,7 @@ class Expression:
         return value.items if isinstance(value, Bounded) else value
 
     def __str__(self) -> str:
-        source = " ".join(self.source.split())
-        return f"{{{{ {source if len(source) <= 60 else source[:59] + '…'} }}}}"
+        return f"{{{{ {shortened(' '.join(self.source.split()))} }}}}"
 
     def _unnamed(self, name: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> BadPrompt:
         """What to say of a name that is none."""
@@ -90,7 +89,7 @@ class Expression:
     def _failed(self, error: BaseException) -> BadPrompt:
         from jinja2.exceptions import SecurityError, UndefinedError
 
-        said = _brief(error)
+        said = _reason(error)
         if isinstance(error, SecurityError):
             return self._not_allowed(said)
         if isinstance(error, UndefinedError):
@@ -119,7 +118,7 @@ def _environment() -> SandboxedEnvironment:
                 error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
                 return error
 
-            if told := getattr(type(obj), "told_absent", None):  # the results of cells say more
+            if told := getattr(type(obj), "absence_note", None):  # the results of cells say more
                 hint = told(obj, name)
             super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
 
@@ -137,7 +136,7 @@ def _environment() -> SandboxedEnvironment:
             return _had(obj, argument, super().getitem(obj, argument))
 
         def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
-            if not isinstance(__obj, Absent) and (said := refused_call(__obj, arguments, named)):
+            if not isinstance(__obj, Absent) and (said := call_refusal(__obj, arguments, named)):
                 raise SecurityError(said)
             result = super().call(__context, __obj, *arguments, **named)
             return _had(None, None, result)
@@ -148,7 +147,7 @@ def _environment() -> SandboxedEnvironment:
             return super().call_binop(context, operator, left, right)
 
     def _had(owner: Any, name: Any, value: Any) -> Any:
-        if not isinstance(value, Absent) and (said := refused(owner, name, value)):
+        if not isinstance(value, Absent) and (said := refusal(owner, name, value)):
             raise SecurityError(said)
         return value
 
@@ -203,7 +202,7 @@ def _hint_for(said: str) -> str:
     return f"{hint} (| stands before a filter, and is not Python's or.)" if not hint.startswith("Did") else hint
 
 
-def _brief(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """What an error says, in a line of at most 200 characters."""
     try:
         said = str(getattr(error, "message", None) or error) or type(error).__name__
@@ -214,4 +213,4 @@ def _brief(error: BaseException) -> str:
 
 def _sentence(said: str) -> str:
     said = " ".join(said[:2000].split()).rstrip(".").replace("'end of template'", "end")
-    return said if len(said) <= 200 else said[:199] + "…"
+    return shortened(said, 200)

@@ -23,7 +23,7 @@ _TYPED = "Mend it, or compute it in a cell and name the result; a backslash befo
 NOTHING: Mapping[str, tuple[str, str]] = {}
 
 
-def filled(text: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]] = NOTHING) -> Text:
+def fill(text: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]] = NOTHING) -> Text:
     """`text` with the values of its variables, from `namespace`, in their places.
 
     Raises BadPrompt in one sentence: a name that is not defined (of one that is `absent` what is said there, and what
@@ -31,7 +31,7 @@ def filled(text: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[s
     """
     pieces: list[str | Value] = []
     place = 0
-    for one in braces.found(text):
+    for one in braces.find(text):
         if one.escaped:
             pieces += [text[place : one.start], text[one.start + 1 : one.end]]
         elif (expression := _expression(one.inner)) is None:
@@ -39,7 +39,7 @@ def filled(text: str, namespace: Mapping[str, Any], absent: Mapping[str, tuple[s
         else:
             pieces += [text[place : one.start], _value(expression, namespace, absent)]
         place = one.end
-    return _joined([*pieces, text[place:]])
+    return _join([*pieces, text[place:]])
 
 
 def without_blanks(text: str, namespace: Mapping[str, Any]) -> str:
@@ -73,7 +73,7 @@ def _expression(inner: str) -> Expression | None:
         raise BadPrompt(f"{shown} is no expression: {error}.", _TYPED) from None
 
 
-def _joined(pieces: list[str | Value]) -> Text:
+def _join(pieces: list[str | Value]) -> Text:
     """`pieces` with neighbouring texts put together and empty ones left out."""
     together: list[str | Value] = []
     for piece in pieces:

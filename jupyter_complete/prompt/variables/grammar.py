@@ -32,7 +32,7 @@ _UNKNOWN: tuple[tuple[tuple[type[ast.AST], ...], str], ...] = (
 _CONVERSION = re.compile(r"(.*[^\s!])\s*!([rsa])(:.*)?", re.DOTALL)
 
 
-def parsed(environment: Environment, source: str) -> nodes.Expr:
+def parse(environment: Environment, source: str) -> nodes.Expr:
     """The tree of an expression. Raises ValueError, which says why in a few words, and Jinja's errors for what is
     none."""
     from jinja2 import nodes

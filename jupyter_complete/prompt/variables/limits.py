@@ -29,7 +29,7 @@ class Bounded(Iterator[Any]):
         return next(self.items)
 
 
-def bounded(value: Any) -> Any:
+def bound(value: Any) -> Any:
     """`value`, or what bounds it where it is an iterator that is nothing else: no file, no reader."""
     return (
         Bounded(value) if isinstance(value, Iterator) and type(value).__module__ in ("builtins", "itertools") else value
@@ -44,7 +44,7 @@ def finite(function: Called, apart: bool = False) -> Called:
     def ending(*arguments: Any, **named: Any) -> Any:
         if apart and any(isinstance(one, str) and len(one) > _READ for one in arguments):
             raise OverflowError(f"it has more than {_READ:,} characters")
-        return function(*map(bounded, arguments), **named)
+        return function(*map(bound, arguments), **named)
 
     return ending  # type: ignore[return-value]
 

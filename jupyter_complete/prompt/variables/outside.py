@@ -40,14 +40,14 @@ _ROUTINES = (
 )
 
 
-def refused(owner: Any, name: Any, value: Any) -> str:
+def refusal(owner: Any, name: Any, value: Any) -> str:
     """Why the attribute or item `name` of `owner`, which is `value`, is not to be had; "" if it is."""
     if said := reaches(value):
         return said
     return side_effects.of_a_name(owner, name) if isinstance(name, str) and callable(value) else ""
 
 
-def refused_call(function: Any, arguments: Iterable[Any], named: Mapping[str, Any]) -> str:
+def call_refusal(function: Any, arguments: Iterable[Any], named: Mapping[str, Any]) -> str:
     """Why `function` is not to be called with these arguments; "" if it is."""
     arguments = list(arguments)
     held = [*arguments, *named.values()]

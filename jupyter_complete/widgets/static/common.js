@@ -89,7 +89,7 @@ class Line {
   }
 
   say(wish, what = {}) {
-    urgent(this.model, { do: wish, ...what });
+    sendUrgent(this.model, { do: wish, ...what });
   }
 
   show(view) {

@@ -5,18 +5,18 @@ const STATIONS = [["preprocess", "Preprocess"], ["transformer", "Transformer"], 
 const insideView = viewOf((el, line) => {
   let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null;
   const { model } = line, answers = new Answers(line, () => draw());
-  const course = coursePart({
+  const player = playerPart({
     go,
     mode: (name) => (line.say("mode", { mode: name }), draw()),
-    choose: (at, token) => (course.say("The model goes on from there …"), line.say("choose", { step: at, token })),
+    choose: (at, token) => (player.say("The model goes on from there …"), line.say("choose", { step: at, token })),
     guess: (at, token) => line.say("guess", { step: at, token }),
     sibling: (at, by) => line.say("sibling", { at, step: by }),
   }, model.get("mode"));
-  const weighing = weighingPart(model.get("controls")?.controls || [], () => draw(), go);
+  const sampling = samplingPart(model.get("controls")?.controls || [], () => draw(), go);
   const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet");
   const panels = Object.fromEntries(STATIONS.map(([name]) => [name, make("div", { role: "tabpanel", id: `jci-${name}-${unique()}`, className: "jci-panel" })]));
-  panels.distribution.append(weighing.root);
-  el.append(frame("Inside a completion", course.root, tabs, ...Object.values(panels), footer));
+  panels.distribution.append(sampling.root);
+  el.append(frame("Inside a completion", player.root, tabs, ...Object.values(panels), footer));
   for (const [name, title] of STATIONS) {
     const node = make("button", { type: "button", role: "tab", id: `${panels[name].id}-tab`, className: "jci-station", onclick: () => turn(name) }, make("b", {}, title), span("jci-quiet"));
     node.setAttribute("aria-controls", panels[name].id);
@@ -35,7 +35,7 @@ const insideView = viewOf((el, line) => {
   }
 
   function go(to) {
-    course.say("");
+    player.say("");
     step = Math.max(0, Math.min(data.taken.length - 1, to));
     draw();
   }
@@ -45,8 +45,8 @@ const insideView = viewOf((el, line) => {
   }
 
   function redraw() {
-    course.draw(data, step);
-    course.offer(answers.ask("weigh", { step, knobs: {} }));
+    player.draw(data, step);
+    player.offer(answers.ask("weigh", { step, knobs: {} }));
     for (const [name] of STATIONS) panels[name].hidden = name !== station;
     for (const node of tabs.children) {
       const chosen = node.dataset.station === station;
@@ -61,7 +61,7 @@ const insideView = viewOf((el, line) => {
     const [text, id, bytes] = data.taken[step];
     if (name === "preprocess") return `${[...written()].length} characters → ${data.source.length} tokens`;
     if (name === "transformer") return "vectors → attention, MLP, layer by layer";
-    if (!course.open()) return "?";
+    if (!player.open()) return "?";
     return name === "distribution" ? `logits → P → id ${id}` : `${bytes} → ${glyphs(text)}`;
   }
 
@@ -97,15 +97,15 @@ const insideView = viewOf((el, line) => {
       panels.transformer.replaceChildren(within.el);
       return other;
     });
-    const at = { step, open: course.open() };
+    const at = { step, open: player.open() };
     inner.then((other) => JSON.stringify(other.get("at")) === JSON.stringify(at) || other.set("at", at))
       .catch(() => panels.transformer.replaceChildren("This front end cannot show one widget inside another; seen.view() has the static view."));
   }
 
   function distribution() {
-    const knobs = weighing.knobs();
-    weighing.draw(answers.ask("weigh", { step, knobs }), course.open());
-    weighing.replayed(answers.ask("replay", { knobs }), data.taken, step, course.known);
+    const knobs = sampling.knobs();
+    sampling.draw(answers.ask("weigh", { step, knobs }), player.open());
+    sampling.replayed(answers.ask("replay", { knobs }), data.taken, step, player.known);
   }
 
   // How many of the last bytes begin a character that is not whole: those of which a decoder makes nothing yet.
@@ -115,9 +115,9 @@ const insideView = viewOf((el, line) => {
   }
 
   function postprocess() {
-    const decoder = new TextDecoder("utf-8", { ignoreBOM: true }), until = course.open() ? step + 1 : step;
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true }), until = player.open() ? step + 1 : step;
     let last = [];
-    const rows = data.taken.slice(0, course.watching() ? undefined : until).map(([, id, bytes], at) => {
+    const rows = data.taken.slice(0, player.watching() ? undefined : until).map(([, id, bytes], at) => {
       const control = data.special.includes(id), raw = control ? [] : octets(bytes);
       const added = decoder.decode(Uint8Array.from(raw), { stream: true });
       last = [...last, ...raw].slice(-3);
@@ -134,9 +134,9 @@ const insideView = viewOf((el, line) => {
       data = snapshot;
       if (!same) {
         answers.clear();
-        course.begin();
+        player.begin();
         step = Math.min(step, Math.max(0, data.taken.length - 1));
-        weighing.set(snapshot.knobs);
+        sampling.set(snapshot.knobs);
       }
       footer.textContent = snapshot.footer;
       draw();
@@ -145,12 +145,12 @@ const insideView = viewOf((el, line) => {
     replay: ({ asked, found }) => answers.heard("replay", asked, found),
     embedding: ({ asked, found }) => answers.heard("embedding", asked, found),
     unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
-    guessed: (message) => (course.guessed(message), draw()),
+    guessed: (message) => (player.guessed(message), draw()),
     chosen({ step: at, rank, prob }) {
       go(at + 1);
-      course.say(`You chose ${glyphs(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
+      player.say(`You chose ${glyphs(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
     },
-    refused: ({ text }) => course.say(text),
-    gone: () => (course.stop(), within?.remove?.()),
+    refused: ({ text }) => player.say(text),
+    gone: () => (player.stop(), within?.remove?.()),
   };
 });

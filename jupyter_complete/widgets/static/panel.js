@@ -5,7 +5,7 @@ const PATIENCE = 4000; // milliseconds that the kernel is given to answer
 function panelPart(line, controls) {
   const status = make("span", { className: "jcp-status", role: "status", "aria-live": "polite" });
   const heard = make("div", { className: "jc-hidden", role: "log", "aria-live": "polite", "aria-label": "Text as it is written" });
-  const paper = paperPart(refresh);
+  const editor = editorPart(refresh);
   const settings = settingsPart(controls);
   const tokens = tokensPart({
     branch: (at, token) => act("branch", { at, token }),
@@ -26,7 +26,7 @@ function panelPart(line, controls) {
   const recentBox = box("History", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), status),
-    paper.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
+    editor.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
   let shown = {}, busy = false, turning = false, spoken = "", unanswered = 0;
 
   function box(name, ...parts) {
@@ -76,19 +76,19 @@ function panelPart(line, controls) {
   // Show another text; what was typed into this one can be had again by Undo.
   function see(wish, what) {
     if (busy) return say("A completion is being written. Stop it first.", true);
-    line.say(wish, { ...what, pieces: paper.pieces() });
+    line.say(wish, { ...what, pieces: editor.pieces() });
     return true;
   }
 
   // One step back or on: of what was typed since the kernel's text, then of the texts that the kernel remembers.
   function turn(back) {
     if (busy || turning) return;
-    if (paper.can(back)) return paper.turn(back);
+    if (editor.can(back)) return editor.turn(back);
     if (!(back ? shown.undo : shown.redo && !changed())) return;
     turning = see(back ? "undo" : "redo");
   }
 
-  const changed = () => paper.text() !== joined(shown.pieces);
+  const changed = () => editor.text() !== joined(shown.pieces);
 
   function stop() {
     line.say("stop");
@@ -98,7 +98,7 @@ function panelPart(line, controls) {
   function keys(event) {
     const modified = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
     const letter = /^[a-z]$/.test(key) ? key : event.code?.slice(-1).toLowerCase(); // Alt makes signs of letters
-    const turns = modified && (event.altKey || paper.holds(event.target));
+    const turns = modified && (event.altKey || editor.holds(event.target));
     if (modified && key === "enter") act("complete");
     else if (key === "escape" && busy) stop();
     else if (turns && letter === "z") turn(!event.shiftKey);
@@ -118,14 +118,14 @@ function panelPart(line, controls) {
   }
 
   function switchAll() {
-    const any = paper.pieces().length > 0, differs = changed();
+    const any = editor.pieces().length > 0, differs = changed();
     buttons.complete.disabled = busy || !any;
     buttons.complete.textContent = shown.code && !differs ? "Continue" : "Complete";
     buttons.stop.disabled = !busy;
     buttons.regenerate.disabled = busy || !shown.code || differs;
-    buttons.undo.disabled = busy || !(shown.undo || paper.can(true));
-    buttons.redo.disabled = busy || !(paper.can(false) || (shown.redo && !differs));
-    paper.lock(busy);
+    buttons.undo.disabled = busy || !(shown.undo || editor.can(true));
+    buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs));
+    editor.lock(busy);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
   }
 
@@ -171,7 +171,7 @@ function panelPart(line, controls) {
       busy = Boolean(snapshot.busy);
       if (was && !busy) speak(joined(snapshot.pieces?.slice(-1)), true);
       spoken = "";
-      if (!busy || !texts.length) paper.set(snapshot.pieces || []);
+      if (!busy || !texts.length) editor.set(snapshot.pieces || []);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
@@ -198,14 +198,14 @@ function panelPart(line, controls) {
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
-      paper.grow(message.before, texts[0]);
+      editor.grow(message.before, texts[0]);
       say("writing");
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
     more({ texts: added }) {
       if (texts.length !== added.length) return line.say("again");
       texts = texts.map((one, place) => one + added[place]);
-      paper.add(added[0]);
+      editor.add(added[0]);
       speak(texts[0], false);
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },

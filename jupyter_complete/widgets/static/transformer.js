@@ -1,13 +1,13 @@
 // The Transformer's station: where the heads look, one head in numbers, what every layer adds and would say.
 
-const LOOKS = [["looked", "attention on the text"], ["matrices", "one head in numbers"], ["added", "what layers add"], ["layers", "layer lens"]];
+const LOOKS = [["attention", "attention on the text"], ["matrices", "one head in numbers"], ["added", "what layers add"], ["layers", "layer lens"]];
 
 const transformerView = viewOf((el, line) => {
-  let data = null, look = "looked", layers = 0, hiding = null;
+  let data = null, look = "attention", layers = 0, hiding = null;
   const answers = new Answers(line, () => draw());
-  const looked = lookedPart((head) => pickHead(head), (at) => ((hiding = at), draw()));
-  const matrices = matricesPart(), added = addedPart(), lens = layersPart(() => draw());
-  const views = { looked: looked.root, matrices: matrices.root, added: added.root, layers: lens.root };
+  const attention = attentionPart((head) => pickHead(head), (at) => ((hiding = at), draw()));
+  const matrices = matricesPart(), residual = residualPart(), lens = layersPart(() => draw());
+  const views = { attention: attention.root, matrices: matrices.root, added: residual.root, layers: lens.root };
   const lookBar = make("div", { className: "jci-bar", role: "group", "aria-label": "Views of the Transformer" });
   const layerPick = make("select", { "aria-label": "Layer", onchange: again });
   const headPick = make("select", { "aria-label": "Head", onchange: () => draw() });
@@ -26,7 +26,7 @@ const transformerView = viewOf((el, line) => {
 
   function again() {
     hiding = null;
-    looked.silent();
+    attention.silent();
     draw();
   }
 
@@ -56,7 +56,7 @@ const transformerView = viewOf((el, line) => {
     headLabel.hidden = look !== "matrices";
     wordLabel.hidden = !data.encodes || partPick.value !== "encoder";
     if (look === "layers") through(chooses(), running);
-    else if (look === "added") added.draw(answers.ask("added", { position: chooses() }), running[chooses()]);
+    else if (look === "added") residual.draw(answers.ask("added", { position: chooses() }), running[chooses()]);
     else attend(running, texts(data.source));
   }
 
@@ -67,9 +67,9 @@ const transformerView = viewOf((el, line) => {
     if (look === "matrices") {
       return matrices.draw(missing(found) ? found : answers.ask("head", { ...what, head: Number(headPick.value) }), part === "encoder" ? source : running, seen);
     }
-    looked.draw(found, seen, part === "decoder");
+    attention.draw(found, seen, part === "decoder");
     const target = chooses() + 1; // of an encoder-decoder it is words of the source that can be hidden
-    if (hiding !== null && open() && (part === "decoder") !== data.encodes) looked.hidden(answers.ask("occlusion", { hidden: hiding, target }), seen[hiding], running[target]);
+    if (hiding !== null && open() && (part === "decoder") !== data.encodes) attention.hidden(answers.ask("occlusion", { hidden: hiding, target }), seen[hiding], running[target]);
   }
 
   // How many layers and heads there are is known from the first answer, which is of the last layer.

@@ -86,7 +86,7 @@ class TestAnswer:
         raw = torch.log_softmax(logits, dim=-1)[len(mine.prompt_ids) - 1 : -1]
         told = [step.logprob for step in mine.tokens]
         assert told == pytest.approx(
-            [float(row[step.id]) for row, step in zip(raw, mine.tokens, strict=False)], abs=1e-4
+            [float(row[step.id]) for row, step in zip(raw, mine.tokens, strict=True)], abs=1e-4
         )
 
     def test_a_stop_string_cuts_each_text(self) -> None:

@@ -282,7 +282,7 @@ class TestMore:
     def test_a_stop_string_over_the_border_is_met(self, session: Session) -> None:
         session.models.register("llama", *tiny.make("llama"))
         options = {"model": "llama", "seed": 3, **SEEDED}
-        whole = session.complete(PROMPT, max_new_tokens=12, **options)
+        whole, compared = session.complete(PROMPT, max_new_tokens=12, **options), 0
         for first in range(1, 11):
             left, right = whole.tokens[first - 1].text, whole.tokens[first].text
             if not left or not right:
@@ -292,6 +292,8 @@ class TestMore:
             begun = session.complete(PROMPT, max_new_tokens=first, stop=stop, **options)
             if begun.finish_reason == "length":
                 assert begun.more(12 - first).text == at_once.text
+                compared += 1
+        assert compared > 2
 
     def test_a_stop_string_that_ended_it_is_gone_past(self, session: Session) -> None:
         session.models.register("llama", *tiny.make("llama"))

@@ -18,20 +18,17 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.protocol.errors import BadOption, Stopped
-from jupyter_complete.protocol.questions import (
-    AskAdded,
-    AskAttention,
-    AskChange,
-    AskEmbedding,
-    AskFutures,
-    AskHead,
-    AskLens,
-    AskOcclusion,
-    AskPath,
-    AskState,
-    Question,
-    Text,
-)
+from jupyter_complete.protocol.question import InputIds, Question
+from jupyter_complete.protocol.questions.added import AskAdded
+from jupyter_complete.protocol.questions.attention import AskAttention
+from jupyter_complete.protocol.questions.change import AskChange
+from jupyter_complete.protocol.questions.embedding import AskEmbedding
+from jupyter_complete.protocol.questions.futures import AskFutures
+from jupyter_complete.protocol.questions.head_steps import AskHead
+from jupyter_complete.protocol.questions.lens import AskLens
+from jupyter_complete.protocol.questions.occlusion import AskOcclusion
+from jupyter_complete.protocol.questions.path import AskPath
+from jupyter_complete.protocol.questions.state import AskState
 from jupyter_complete.sources import catalog
 
 CAUSAL = tuple(tiny.CAUSAL)
@@ -43,7 +40,7 @@ def engine(name: str) -> LocalEngine:
     return LocalEngine(*tiny.make(name), name, "made in the tests")
 
 
-def own(name: str, of: Text, **more: Any) -> Any:
+def own(name: str, of: InputIds, **more: Any) -> Any:
     """transformers' own output with everything in it."""
     model = copy.deepcopy(tiny.make(name)[0])
     model.set_attn_implementation("eager")
@@ -201,7 +198,7 @@ def test_another_early_word_changes_what_comes_next(name: str) -> None:
     change = found(engine(name), AskChange(of, 1, 40, 6))
     read = list(of.source or of.ids)
     read[1] = 40
-    other = Text(of.ids, tuple(read)) if of.source else Text(tuple(read))
+    other = InputIds(of.ids, tuple(read)) if of.source else InputIds(tuple(read))
     theirs = torch.softmax(own(name, other).logits[0, -1], -1)[change.ids]
     np.testing.assert_allclose(change.after, theirs.numpy(), **NEAR)
     assert change.divergence > 0.0
@@ -221,7 +218,7 @@ def test_futures_multiply_the_model_s_probabilities(name: str) -> None:
         while tree.parents[way[0]] >= 0:
             way.insert(0, int(tree.parents[way[0]]))
         assert tree.joints[node] == pytest.approx(np.prod(tree.probs[way]))
-        before = Text((*of.ids, *tree.ids[way[:-1]].tolist()), of.source)
+        before = InputIds((*of.ids, *tree.ids[way[:-1]].tolist()), of.source)
         theirs = torch.softmax(own(name, before).logits[0, -1], -1)[int(tree.ids[node])]
         assert tree.probs[node] == pytest.approx(float(theirs), abs=1e-4)
     assert tree.joints.min() >= 0.005
@@ -256,22 +253,24 @@ def test_weights_that_were_changed_are_looked_at_anew() -> None:
 @pytest.mark.parametrize(
     "question",
     [
-        AskAttention(Text((5, 6, 7)), 9),
-        AskAttention(Text((5, 6, 7)), 0, "cross"),
-        AskHead(Text((5, 6, 7)), 0, 4),
-        AskPath(Text((5, 6, 7)), (1,), 3),
-        AskOcclusion(Text((5, 6, 7)), 3, (1,)),
-        AskOcclusion(Text((5, 6, 7)), 1, (0,)),
+        AskAttention(InputIds((5, 6, 7)), 9),
+        AskAttention(InputIds((5, 6, 7)), 0, "cross"),
+        AskHead(InputIds((5, 6, 7)), 0, 4),
+        AskPath(InputIds((5, 6, 7)), (1,), 3),
+        AskOcclusion(InputIds((5, 6, 7)), 3, (1,)),
+        AskOcclusion(InputIds((5, 6, 7)), 1, (0,)),
     ],
     ids=str,
 )
-def test_a_place_that_is_not_there_is_refused(question: Question) -> None:
+def test_a_place_that_is_not_there_is_refused(question: Question[Any]) -> None:
     with pytest.raises(BadOption):
         found(engine("llama"), question)
 
 
-@pytest.mark.parametrize("question", [AskLens(Text((5, 6, 7))), AskFutures(Text((5, 6, 7)), 3, 0.0, 4)], ids=str)
-def test_a_look_that_takes_long_is_stopped_by_the_event(question: Question) -> None:
+@pytest.mark.parametrize(
+    "question", [AskLens(InputIds((5, 6, 7))), AskFutures(InputIds((5, 6, 7)), 3, 0.0, 4)], ids=str
+)
+def test_a_look_that_takes_long_is_stopped_by_the_event(question: Question[Any]) -> None:
     stop = StopEvent()
     stop.set()
     with pytest.raises(Stopped):

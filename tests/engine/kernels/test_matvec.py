@@ -33,7 +33,7 @@ def grouped(values: torch.Tensor, bits: int) -> Groups:
 
 
 def matrix(groups: Groups) -> matvec.Matrix:
-    arrays = {name: array[None] for name, array in quantize.tiled(groups).items()}
+    arrays = {name: array[None] for name, array in quantize.arrange(groups).items()}
     count, of_row = arrays["scale"].shape[1:3]
     return matvec.Matrix(**arrays, tiles=count, groups=of_row, bits=groups.bits)
 

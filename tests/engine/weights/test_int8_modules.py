@@ -16,7 +16,8 @@ from engine_calls import ask, chosen, everyone
 
 from jupyter_complete.engine import load
 from jupyter_complete.engine.local import LocalEngine
-from jupyter_complete.engine.weights import int8_modules, pack_any, pack_llama, quantize
+from jupyter_complete.engine.weights import int8_forms, int8_modules, quantize
+from jupyter_complete.protocol.plan import Reason
 from jupyter_complete.sources.catalog import find
 
 OTHERS = ["gpt2", "t5", "bart"]
@@ -25,7 +26,7 @@ FAMILY = ["llama", "qwen3", "gemma3"]
 
 @pytest.fixture(autouse=True)
 def cache(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pack_llama, "FAMILY", ())  # the general path, whatever the architecture
+    monkeypatch.setattr(int8_forms, "FAMILY", ())  # the general path, whatever the architecture
 
 
 def opened(name: str, folder: Path, dtype: str = "int8") -> tuple[LocalEngine, list[str]]:
@@ -146,4 +147,4 @@ def test_weights_that_are_quantized_already_are_left_alone() -> None:
     config.quantization_config = {"quant_method": "awq"}
     other = copy.copy(model)
     other.config = config
-    assert pack_any.unsupported(other) == "its weights are quantized already"
+    assert int8_forms.modules_obstacle(other) == Reason("quantized", "its weights are quantized already")

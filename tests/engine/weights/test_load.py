@@ -52,8 +52,8 @@ def test_weights_come_in_the_dtype_asked_for(llama: Path, dtype: torch.dtype) ->
     assert {weight.dtype for weight in model.parameters()} == {dtype}
 
 
-def test_auto_is_float32_on_a_cpu() -> None:
-    assert load.choose("auto", "cpu") == (torch.int8, "cpu")
+def test_auto_is_int8_on_a_cpu() -> None:
+    assert load.choose("auto", "cpu") == load.Target(torch.int8, "cpu", auto=True)
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99", "xpu", ""])

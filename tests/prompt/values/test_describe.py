@@ -356,7 +356,7 @@ def failing() -> BaseException:
 
 def test_an_exception_tells_the_lines_of_the_user_and_what_was_raised() -> None:
     text = forms(failing())[1].text
-    assert 'of failing in test_forms.py: WINE.data["alchohol"].mean()' in text
+    assert 'of failing in test_describe.py: WINE.data["alchohol"].mean()' in text
     assert "> " in text
     assert text.endswith("KeyError: 'alchohol'")
 
@@ -415,7 +415,7 @@ def test_long_lists_say_how_much_is_shown() -> None:
 def test_no_library_is_imported_for_a_value() -> None:
     code = (
         "import sys; from jupyter_complete.prompt.values.describe import describe\n"
-        "for value in ({1: [2]}, '', 2.5, ValueError()): forms(value, '')\n"
+        "for value in ({1: [2]}, '', 2.5, ValueError()): describe(value, '')\n"
         "print([one for one in ('numpy', 'pandas', 'matplotlib', 'sklearn', 'jinja2') if one in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,18 +21,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
-from jupyter_complete.prompt.variables.fill import filled, without_blanks
+from jupyter_complete.prompt.variables.fill import fill, without_blanks
 from jupyter_complete.protocol.errors import BadPrompt
 from jupyter_complete.protocol.prompt_parts import Text, Value, plain
 
 
 def text(template: str, **names: Any) -> str:
-    return plain(filled(template, names))
+    return plain(fill(template, names))
 
 
 def refusal(template: str, **names: Any) -> BadPrompt:
     with pytest.raises(BadPrompt) as caught:
-        filled(template, names)
+        fill(template, names)
     assert caught.value.hint
     assert len(str(caught.value)) < 600
     assert "\n" not in str(caught.value)
@@ -77,11 +77,11 @@ def test_a_number_alone_is_what_python_writes() -> None:
 
 
 def test_text_around_a_value_is_kept_to_the_letter() -> None:
-    assert filled("  a\n\n {{ x }} \n", {"x": 1}) == ("  a\n\n ", *filled("{{ x }}", {"x": 1}), " \n")
+    assert fill("  a\n\n {{ x }} \n", {"x": 1}) == ("  a\n\n ", *fill("{{ x }}", {"x": 1}), " \n")
 
 
 def test_a_value_says_which_expression_it_came_from() -> None:
-    (value,) = filled("{{ x + 1 }}", {"x": 1})
+    (value,) = fill("{{ x + 1 }}", {"x": 1})
     assert isinstance(value, Value)
     assert value.source == "x + 1"
 
@@ -213,7 +213,7 @@ def test_python_s_functions_that_a_prompt_does_not_have_are_told() -> None:
 
 def test_a_name_that_is_known_to_be_absent_is_told_as_given() -> None:
     with pytest.raises(BadPrompt, match=r"Not yet\. Wait\."):
-        filled("{{ err }}", {}, {"err": ("Not yet.", "Wait.")})
+        fill("{{ err }}", {}, {"err": ("Not yet.", "Wait.")})
 
 
 def test_an_unknown_filter_is_told_with_a_near_one() -> None:
@@ -404,7 +404,7 @@ def test_an_error_s_long_message_is_bounded() -> None:
 
 
 def test_ten_megabytes_have_only_bounded_forms() -> None:
-    (value,) = filled("{{ x }}", {"x": "word " * 2_000_000})
+    (value,) = fill("{{ x }}", {"x": "word " * 2_000_000})
     assert isinstance(value, Value)
     assert all(len(form.text) < 20_000 and form.left_out for form in value.forms)
 
@@ -460,5 +460,5 @@ def test_an_expression_nested_too_deep_is_no_traceback() -> None:
 
 
 def test_a_text_without_double_braces_needs_no_jinja() -> None:
-    result: Text = filled("{ a }", {})
+    result: Text = fill("{ a }", {})
     assert result == ("{ a }",)

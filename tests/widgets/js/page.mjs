@@ -43,7 +43,7 @@ export class Model {
     this.handlers.set(name, (this.handlers.get(name) ?? []).filter((one) => one !== handler));
   }
   send(content) {
-    const wish = structuredClone(content.payload ?? content); // urgent.js wraps a wish up
+    const wish = structuredClone(content.payload ?? content); // control_channel.js wraps a wish up
     this.messages.push(wish);
     this.sent.push(...(wish.do === "all" ? wish.wishes : [wish]));
   }

@@ -1,0 +1,169 @@
+"""Decide how a model is loaded, from headers and config alone: no weight is read, nothing is fetched or written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from ..protocol.errors import BadOption
+from ..protocol.plan import Download, Memory, Plan, Reason
+from ..sources import cache, hub
+from ..sources.catalog import Source
+from ..sources.fetch import Place, locate
+from ..sources.headers import directory_parameters, gguf_parameters
+from .machine import memory
+from .weights import gguf, int8_forms, load
+from .weights.load import Loaded, Target
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class Decision(NamedTuple):
+    """A plan, and what was read to make it: a directory's model without weights, or the head of a GGUF file.
+
+    Both are None where the plan needed neither.
+    """
+
+    plan: Plan
+    outline: Loaded | None = None
+    head: gguf.Head | None = None
+
+
+def plan(source: Source, dtype: str, device: str) -> Plan:
+    """Decide how `source` would be loaded; raises the ModelError or BadOption that loading would raise.
+
+    A model that is too large raises nothing, because the plan has the numbers.
+    """
+    if source.kind == "registered":
+        return _registered(source)
+    target, place = load.choose(dtype, device), locate(source)
+    if isinstance(place, Download):
+        begin = replace(_begin(source.name, target, place.source, None), download=place)
+        return begin if target.dtype is torch.int8 else replace(begin, form="plain")
+    with one_sentence(source.name):
+        decision = decide(source.name, place, target)
+    from_hub = source.hub_id is not None and source.wheel is None
+    return replace(decision.plan, asks_hub=from_hub and not hub.is_commit(source.revision or ""))
+
+
+def decide(name: str, place: Place, target: Target) -> Decision:
+    """Decide how the files at `place` are loaded; raises NotAModel, UnsafeModel or BadOption."""
+    begin, folder = _begin(name, target, place.origin, place.path), place.path
+    if place.kind == "gguf":
+        parameters = gguf_parameters(place.path)
+        conversion = gguf.entry(place.path, parameters)
+        begin = replace(begin, conversion=conversion, parameters=parameters)
+        if conversion.path is None or not conversion.exists:
+            return _before_conversion(begin, place.path, target)
+        folder = conversion.path
+    load.check(folder, name)
+    begin = _plain(replace(begin, parameters=directory_parameters(folder)), target.dtype)
+    if target.dtype is not torch.int8:
+        return Decision(begin)
+    outline = load.describe(folder, name)
+    return Decision(_int8(begin, outline.model, folder), outline)
+
+
+def fall_back(plan: Plan, reason: Reason) -> Plan:
+    """The plan without int8: float32, or bfloat16 where float32 does not fit.
+
+    Raises BadOption where int8 was asked for.
+    """
+    if not plan.auto:
+        raise BadOption(f"{plan.name} has no int8 form here: {reason.text}.", "Use --dtype auto.")
+    wide = _plain(replace(plan, reasons=(reason,)), torch.float32)
+    if wide.memory is None or wide.memory.fits:
+        return wide
+    reasons = (reason, Reason("memory", "as float32 it does not fit"))
+    return _plain(replace(plan, reasons=reasons), torch.bfloat16)
+
+
+def numba_reason(error: Exception) -> Reason:
+    """The reason that numba fails on this machine, with what is lost by it."""
+    words = " ".join(str(error).split())[:100]
+    lost = "which makes a CPU ten times as fast, in a third of the memory"
+    return Reason("numba", f"numba does not work here ({words}), {lost}")
+
+
+@contextmanager
+def one_sentence(name: str) -> Iterator[None]:
+    """Raise OutOfMemory or NotAModel, of one sentence, for errors of torch inside the block."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise memory.out_of_memory(error, f"loading {name}") or load.unreadable(name, Exception(str(error))) from None
+
+
+def _registered(source: Source) -> Plan:
+    """The plan for the user's own object, which is used as it is."""
+    model = source.model
+    device, resident = str(model.device), memory.weight_bytes(model)
+    return Plan(
+        name=source.name,
+        origin="this kernel",
+        path=None,
+        dtype=str(model.dtype).removeprefix("torch."),
+        auto=False,
+        device=device,
+        disk_free=cache.free_bytes(),
+        form="registered",
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        memory=Memory(resident, resident, memory.free_bytes(device), fits=True),
+    )
+
+
+def _begin(name: str, target: Target, origin: str, path: Path | None) -> Plan:
+    """What is known before a file is read."""
+    dtype = str(target.dtype).removeprefix("torch.")
+    return Plan(name, origin, path, dtype, target.auto, target.device, cache.free_bytes())
+
+
+def _before_conversion(begin: Plan, path: Path, target: Target) -> Decision:
+    """Decide for a GGUF file that is not converted yet; the head is read only where the model can fit."""
+    plan = _plain(begin, target.dtype)
+    if plan.memory is None or not plan.memory.fits:
+        return Decision(replace(plan, form=None) if target.dtype is torch.int8 else plan)
+    head = gguf.read_head(path, plan.name)
+    return Decision(_int8(plan, head.model, None) if target.dtype is torch.int8 else plan, head=head)
+
+
+def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
+    """The plan in the fastest int8 form of `model`, or in the form that follows.
+
+    `folder` is None before a GGUF file is converted.
+    """
+    if plan.device != "cpu":
+        return fall_back(plan, Reason("device", f"int8 runs on a CPU, and this is {plan.device}"))
+    try:
+        import numba  # noqa: F401  # the kernels are imported later, because that makes folders in the cache
+    except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
+        return fall_back(plan, numba_reason(error))
+    if (obstacle := int8_forms.modules_obstacle(model)) is not None:
+        return fall_back(plan, obstacle)
+    parameters = plan.parameters or 0
+    if (obstacle := int8_forms.compiled_obstacle(model)) is not None:
+        packing = int8_forms.modules_entry(folder, parameters)
+        peak = packing.size if packing.exists else 4 * parameters  # packing reads the model as float32
+        plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
+        return _measure(plan, packing.size, peak)
+    packing = int8_forms.compiled_entry(folder, parameters)
+    return _measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size)
+
+
+def _plain(plan: Plan, dtype: torch.dtype) -> Plan:
+    """The plan with transformers' own forward pass on weights of `dtype`."""
+    needed = (plan.parameters or 0) * dtype.itemsize
+    name = str(dtype).removeprefix("torch.")
+    return _measure(replace(plan, form="plain", dtype=name, packing=None), needed, needed)
+
+
+def _measure(plan: Plan, resident: int, peak: int) -> Plan:
+    """The plan with these bytes beside the memory that is free now."""
+    free = memory.free_bytes(plan.device)
+    return replace(plan, memory=Memory(resident, peak, free, memory.fits(peak, free)))

@@ -1,0 +1,99 @@
+"""Which int8 form a model can have, and where the cache keeps it. No weight is read and no kernel is imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...protocol.plan import CacheEntry, Reason
+from ...sources import cache
+from ..kernels.sizes import GROUP
+from .int8_modules import tiled_modules
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+COMPILED_VERSION, MODULES_VERSION = 2, "general 1"  # of what is written; another version packs again
+FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
+ROPES = ("default", "linear", "llama3", "yarn")
+ACTIVATIONS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}  # and whether it is a GELU
+TENSORS = re.compile(  # every tensor that the compiled step reads
+    r"model\.layers\.\d+\.(self_attn\.([qkvo]_proj\.weight|[qkv]_proj\.bias|[qk]_norm\.weight)"
+    r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
+    r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
+)
+GROUP_BYTES = GROUP + 2  # of a group at 8 bits, with its float16 scale
+
+
+def compiled_obstacle(model: PreTrainedModel) -> Reason | None:
+    """Why the compiled step cannot run this model, or None where it can."""
+    config = model.config
+    if config.model_type not in FAMILY:
+        return Reason("family", f"{config.model_type} is not of the Llama family")
+    if activation(config) not in ACTIVATIONS:
+        return Reason("activation", f"its activation is {activation(config)}")
+    if getattr(config, "quantization_config", None):
+        return Reason("quantized", "its weights are quantized already")
+    if unknown := [name for name in model.state_dict() if not TENSORS.fullmatch(name)]:
+        return Reason("tensors", f"it has weights of another kind ({unknown[0]})")
+    kinds = {rope.get("rope_type", "default") for rope in ropes(config)}
+    if kinds - set(ROPES):
+        return Reason("positions", f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}")
+    if any(rope.get("partial_rotary_factor", 1.0) != 1.0 for rope in ropes(config)):
+        return Reason("positions", "its positions turn a part of each head only")
+    return None
+
+
+def modules_obstacle(model: PreTrainedModel) -> Reason | None:
+    """Why no matrix of this model can be int8, or None where some can."""
+    if getattr(model.config, "quantization_config", None):
+        return Reason("quantized", "its weights are quantized already")
+    if not tiled_modules(model):
+        return Reason("matrices", "it has no matrix of a kind that is known")
+    return None
+
+
+def compiled_entry(folder: Path | None, parameters: int) -> CacheEntry:
+    """A directory's weights as the compiled step reads them, in the cache or not.
+
+    `folder` is None before a GGUF file is converted.
+    """
+    if folder is None:
+        return _entry(None, COMPILED_VERSION, parameters, reserve=4 * parameters)
+    stored = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
+    return _entry(folder, COMPILED_VERSION, parameters, reserve=stored)
+
+
+def modules_entry(folder: Path | None, parameters: int) -> CacheEntry:
+    """A directory's weights with int8 matrices for transformers' forward pass, in the cache or not."""
+    return _entry(folder, MODULES_VERSION, parameters, reserve=2 * parameters)
+
+
+def activation(config: PretrainedConfig) -> str:
+    """The name of the activation between the matrices of an MLP."""
+    return str(getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", ""))
+
+
+def ropes(config: PretrainedConfig) -> list[dict[str, Any]]:
+    """The rope parameters of the config: one set, or one for each kind of layer."""
+    parameters = config.rope_parameters
+    return [rope for rope in parameters.values() if rope] if "rope_type" not in parameters else [parameters]
+
+
+def _entry(folder: Path | None, version: int | str, parameters: int, reserve: int) -> CacheEntry:
+    """The entry of one form; before it is made, its size is that of 8 bits everywhere."""
+    target = _place(folder, version) if folder else None
+    if target is not None and target.is_dir():
+        return CacheEntry(target, True, cache.bytes_in(target), 0)
+    return CacheEntry(target, False, parameters * GROUP_BYTES // GROUP, reserve)
+
+
+def _place(folder: Path, version: int | str) -> Path:
+    """Where the cache keeps the packed form of a directory's present files."""
+    files = sorted([folder / "config.json", *folder.glob("*.safetensors")])
+    states = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    key = json.dumps([str(folder.resolve()), states, version])
+    return cache.root() / "packed" / f"{folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"

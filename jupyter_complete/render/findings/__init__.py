@@ -1,0 +1,1 @@
+"""The static views of findings, one file a kind, named as in protocol/questions/."""

@@ -1,0 +1,123 @@
+// The text that is edited: a field over a copy of its text that carries the tint, and the way back through what was typed.
+
+const STEPS = 200; // that can be gone back; what the kernel was told of is one step of its own
+
+function editorPart(onchange) {
+  const copy = make("div", { className: "jcp-copy", "aria-hidden": "true" });
+  const field = make("textarea", {
+    className: "jcp-field", "aria-label": "Prompt and completion", spellcheck: false,
+    placeholder: "Write a beginning here; Ctrl+Enter writes on.",
+  });
+  const steps = stepsPart(field);
+  let pieces = [];
+
+  field.addEventListener("input", (event) => {
+    steps.take(event, pieces);
+    pieces = edited(pieces, unshield(field.value), unshield(field.value.slice(0, field.selectionEnd)).length);
+    tint();
+    onchange();
+  });
+
+  function tint() {
+    copy.replaceChildren(...pieces.map(([who, text]) => span(`jcp-by-${who}`, shield(text))), "\u200b");
+  }
+
+  function put(given) {
+    pieces = given.filter(([, text]) => text);
+    const value = shield(joined(pieces)), at = field.selectionStart;
+    if (field.value !== value) {
+      field.value = value;
+      if (document.activeElement === field) field.setSelectionRange(Math.min(at, value.length), Math.min(at, value.length));
+    }
+    tint();
+  }
+
+  // The text as it was before the last step of typing, or after the next one, with the caret where it changed.
+  function turn(back) {
+    const before = field.value;
+    put(steps.turn(back, pieces));
+    const at = field.value.length - kept(before, field.value, before.length)[1];
+    field.setSelectionRange(at, at);
+    onchange();
+  }
+
+  function set(given) {
+    steps.forget();
+    put(given);
+  }
+
+  return {
+    root: div("jcp-paper", copy, field),
+    set,
+    turn,
+    can: steps.can,
+    holds: (node) => node === field,
+    lock: (busy) => (field.readOnly = busy),
+    pieces: () => pieces,
+    text: () => joined(pieces),
+    grow: (before, text) => set([...before, ["model", text]]),
+    add(text) {
+      const [who, last] = pieces.at(-1) ?? [];
+      set(who === "model" ? [...pieces.slice(0, -1), [who, last + text]] : [...pieces, ["model", text]]);
+    },
+  };
+}
+
+// What was typed since the kernel last told a text, a word or a deletion at a time. The field's own steps end where a
+// program sets its text.
+function stepsPart(field) {
+  const runs = ["insertText", "insertCompositionText", "deleteContentBackward", "deleteContentForward"];
+  let past = [], next = [], kind = "", caret = -1, goesOn = false;
+
+  field.addEventListener("beforeinput", (event) => {
+    goesOn = event.isComposing || (field.selectionStart === caret && field.selectionEnd === caret);
+  });
+
+  return {
+    take({ inputType, data }, pieces) {
+      if (!(goesOn && inputType === kind && runs.includes(kind)) || /\s/.test(data ?? "")) past = [...past, pieces].slice(-STEPS);
+      [next, kind, caret] = [[], inputType, field.selectionEnd];
+    },
+    turn(back, pieces) {
+      kind = "";
+      (back ? next : past).push(pieces);
+      return (back ? past : next).pop();
+    },
+    can: (back) => (back ? past : next).length > 0,
+    forget: () => ([past, next, kind] = [[], [], ""]),
+  };
+}
+
+const joined = (pieces) => (pieces || []).map(([, text]) => text).join("");
+
+// Pieces of a text that has become `text`: what was put in, which ends at the caret, is the user's.
+function edited(pieces, text, caret = text.length) {
+  const old = joined(pieces), here = kept(old, text, text.length - caret), any = kept(old, text, text.length);
+  const [head, tail] = here[0] + here[1] < any[0] + any[1] ? any : here;
+  const made = [...part(pieces, 0, head), ["you", text.slice(head, text.length - tail)], ...part(pieces, old.length - tail, old.length)];
+  return made.filter(([, one]) => one).reduce((all, [who, one]) => {
+    if (all.length && all.at(-1)[0] === who) all.at(-1)[1] += one;
+    else all.push([who, one]);
+    return all;
+  }, []);
+}
+
+// How much at its head and, up to `most`, at its tail a text has kept of the old one, in whole characters.
+function kept(old, text, most) {
+  const least = Math.min(old.length, text.length);
+  let head = 0, tail = 0;
+  while (tail < Math.min(least, most) && old.at(-1 - tail) === text.at(-1 - tail)) tail += 1;
+  if (tail && /[\udc00-\udfff]/.test(old[old.length - tail])) tail -= 1;
+  while (head < least - tail && old[head] === text[head]) head += 1;
+  if (head && /[\ud800-\udbff]/.test(old[head - 1])) head -= 1;
+  return [head, tail];
+}
+
+function part(pieces, from, to) {
+  let at = 0;
+  return pieces.map(([who, text]) => {
+    const cut = text.slice(Math.max(0, from - at), Math.max(0, to - at));
+    at += text.length;
+    return [who, cut];
+  });
+}

@@ -1,0 +1,110 @@
+// The text with the step that is looked at: next, back, play; or the class chooses, or guesses, what comes.
+
+const MODES = [["watch", "watch"], ["choose", "you choose"], ["quiz", "quiz: what was taken?"]];
+const SPEEDS = [["2000", "slow"], ["1000", "1 a second"], ["400", "fast"]];
+
+// `wishes` are go(step), mode(name), choose(step, token), guess(step, token), sibling(at, step).
+function playerPart(wishes, begun) {
+  const text = make("div", { className: "jci-course", role: "group", "aria-label": "The text so far" });
+  const range = make("input", { type: "range", min: 0, step: 1, "aria-label": "Step", oninput: () => wishes.go(Number(range.value)) });
+  const speed = make("select", { "aria-label": "Speed" }, ...SPEEDS.map(([value, name]) => make("option", { value }, name)));
+  const play = button("Play", "Go on by itself", toggle);
+  const mode = select("Mode", MODES, () => { stop(); wishes.mode(kind()); });
+  const back = button("◀ Back", "The step before", () => wishes.go(step - 1)), next = button("Next token ▶", "The next step", () => wishes.go(step + 1));
+  const said = make("p", { className: "jci-said", role: "status" }), outcome = make("p", { className: "jci-outcome", role: "status" }), offers = div("jci-offers"), branches = div("jci-branches");
+  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, outcome, said);
+  const answered = new Map();
+  let data = null, step = 0, timer = null, written = null, seen = null;
+
+  const kind = () => mode.querySelector("select").value;
+  mode.querySelector("select").value = begun || "watch";
+  const place = () => `Step ${step} (0 to ${data.taken.length - 1})`;
+
+  function toggle() {
+    if (timer) return stop();
+    play.textContent = "Pause";
+    const tick = () => {
+      if (step + 1 >= data.taken.length) return stop();
+      wishes.go(step + 1);
+      timer = setTimeout(tick, Number(speed.value));
+    };
+    timer = setTimeout(tick, 0);
+  }
+
+  function stop() {
+    clearTimeout(timer);
+    timer = null;
+    play.textContent = "Play";
+  }
+
+  // The pieces of the text, of another completion than before.
+  function begin() {
+    written = null;
+    answered.clear();
+    stop();
+  }
+
+  const textOf = ([text, id]) => (data.special.includes(id) ? `⟨${text}⟩` : visible(text));
+
+  function write() {
+    const of = (name) => (token) => make("span", { className: name }, textOf(token));
+    const front = (data.encodes ? data.source : data.before).map(of("jci-given")), back = data.taken.map(of("jci-taken"));
+    back.forEach((node, place) => node.addEventListener("click", () => wishes.go(place)));
+    text.replaceChildren(...front, ...(data.encodes ? [make("b", {}, " → ")] : []), ...back);
+    branches.replaceChildren(...data.forks.map(([place, where, which, many]) => span("", `at step ${place}: branch ${which} of ${many} `,
+      button("‹", "The branch before", () => wishes.sibling(where, -1)), button("›", "The next branch", () => wishes.sibling(where, 1)))));
+    range.max = data.taken.length - 1;
+    [written, seen] = [back, null];
+  }
+
+  const watching = () => kind() === "watch";
+  const known = (at) => watching() || answered.has(at), open = () => known(step);
+
+  function draw(snapshot, at) {
+    [data, step] = [snapshot, at];
+    if (!written) write();
+    range.value = at;
+    range.setAttribute("aria-valuetext", place());
+    back.disabled = at === 0;
+    next.disabled = at + 1 >= data.taken.length;
+    written.forEach((node, place) => {
+      node.classList.toggle("jci-now", place === at);
+      node.classList.toggle("jci-later", place > at);
+      const shown = place === at && !open() ? " ? " : place > at && !watching() ? "" : textOf(data.taken[place]);
+      if (node.textContent !== shown) node.textContent = shown;
+    });
+    if (at !== seen) text.scrollTop = written[at].offsetTop - text.clientHeight / 2;
+    seen = at;
+  }
+
+  // Candidates of the step as it was recorded; by name, so that their order says nothing.
+  function offer(found) {
+    const quiz = kind() === "quiz", given = quiz && answered.has(step);
+    if (missing(found) || watching()) {
+      offers.replaceChildren();
+      said.textContent = found.text ?? (found.wait ? "…" : words(found));
+      return;
+    }
+    const rows = found.rows.slice(0, 6);
+    if (!rows.some((row) => row[1] === found.chosen)) rows[5] = found.rows.find((row) => row[1] === found.chosen);
+    rows.sort(([one], [other]) => (one < other ? -1 : 1));
+    renew(offers, make("b", {}, quiz ? "What did the model take?" : "What shall come next?"), ...rows.map(([name, id]) =>
+      button(glyphs(name), null, () => given || (quiz ? wishes.guess(step, id) : wishes.choose(step, id)), { "aria-disabled": given ? "true" : null, className: given && id === found.chosen ? "jci-right" : "" })));
+    said.textContent = quiz ? `${place()}. So far ${data.score}.` : `${place()}: the class chooses, and the model goes on from it.`;
+  }
+
+  function words(found) {
+    const [, , , , raw, , prob] = found.rows.find((row) => row[1] === found.chosen);
+    const rank = found.rows.filter((row) => row[4] > raw).length + 1;
+    return `${place()}: ${glyphs(data.taken[step][0])} was taken, rank ${rank > 20 ? "over 20" : rank}, P ${percent(raw)}, after the settings ${percent(prob)}.`;
+  }
+
+  return {
+    root, draw, offer, stop, begin, watching, open, known,
+    say: (sentence) => (outcome.textContent = sentence),
+    guessed({ step: at, rank, prob, right }) {
+      if (!answered.has(at)) answered.set(at, right);
+      outcome.textContent = `${right ? "✓ Right" : "✗ No"}: ${glyphs(data.taken[at][0])} was taken. Your token has rank ${rank.toLocaleString("en")}, P ${percent(prob)}.`;
+    },
+  };
+}

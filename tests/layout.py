@@ -1,0 +1,134 @@
+"""Where the tests lie: tests/ROOM/test_FILE.py for jupyter_complete/ROOM/FILE.py, and what is decided otherwise."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path, PurePosixPath
+
+import house
+
+TESTS = Path(__file__).resolve().parent
+
+# Rooms of tests of their own: real kernels, front ends, judged tasks, measurements, all rooms with a real transformer.
+OWN_ROOMS = ("bench", "browser", "judged", "kernel", "whole")
+
+# Test files of no single module, and what they test.
+OF_NO_MODULE = {
+    "engine/inside/test_real_model_inside.py": "the answers about the inside of SmolLM2",
+    "engine/test_branching.py": "a branch from a token, from the magic down to the sampler",
+    "engine/test_card.py": "all of the engine on a graphics card",
+    "engine/test_real_model.py": "all of the engine with SmolLM2, against transformers",
+    "session/test_conversations.py": "--thread, over session/session, session/resolve and notebook/magics",
+    "test_docs.py": "README and docs",
+    "test_house.py": "the package's own shape",
+    "test_names.py": "what a newcomer finds by the file names",
+    "test_torch_use.py": "the tests that need torch, and those that do not",
+    "test_public_face.py": "the names, magics, options and commands that users have",
+}
+
+_INT8 = "engine/runners/test_int8.py: the compiled passes, against transformers' logits and tokens"
+
+# Modules with code that have no test file of their name, and the test file that checks what they do.
+UNTESTED = {
+    "__init__": "test_house.py: the public names and what an import loads",
+    "cli/demo": "cli/test_main.py: it is one of the commands, and runs a kernel",
+    "engine/__init__": "test_house.py: it silences one warning",
+    "engine/echo/__init__": "engine/echo/test_engine.py: it exports the names and has the example",
+    "engine/decoding/continuations": "engine/decoding/test_loop.py: it is what the loop's tokens become",
+    "engine/inside/attention_hooks": "engine/inside/test_answers.py: a hook shows in the answers alone",
+    "engine/inside/futures": "engine/inside/test_answers.py: one of the answers",
+    "engine/inside/recorder": "results/test_trace.py: a trace replays to the tokens it recorded",
+    "engine/kernels/atomics": _INT8,
+    "engine/kernels/attention": _INT8,
+    "engine/kernels/decode_step": _INT8,
+    "engine/kernels/disk_cache": "engine/test_load.py: what is compiled is found again",
+    "engine/kernels/kv_cache": _INT8,
+    "engine/kernels/layer_ops": _INT8,
+    "engine/kernels/llvm_vectors": "engine/kernels/test_dot.py: the instructions, against numpy",
+    "engine/kernels/matmat": "engine/kernels/test_matvec.py: many vectors give what each gives alone",
+    "engine/kernels/prefill": _INT8,
+    "engine/kernels/round_vectors": "engine/kernels/test_matvec.py: the vectors of every product are rounded by it",
+    "engine/kernels/sample": "engine/decoding/test_sampler.py: the kernel's choice, against transformers' processors",
+    "engine/kernels/sample_row": "engine/decoding/test_sampler.py: the settings that the kernel reads",
+    "engine/kernels/symbols": "engine/kernels/test_dot.py: a kernel that is linked runs",
+    "engine/kernels/thread_team": "engine/runners/test_thread_pacing.py: threads wake, share and sleep",
+    "engine/runners/capabilities": "engine/test_local.py: what a model is seen to be able to do",
+    "engine/runners/int8_rows": "engine/decoding/test_batch.py: rows of int8, against each alone",
+    "engine/runners/padded_rows": "engine/decoding/test_batch.py: padded rows, against each alone",
+    "engine/runners/transformers_pass": "engine/test_local.py: every logprob, against a full forward pass",
+    "engine/text/encode": "engine/test_local.py: windows, forced ids and prompts that are refused",
+    "engine/weights/pack_any": "engine/weights/test_int8_modules.py: models packed and run",
+    "engine/weights/pack_llama": "engine/runners/test_int8.py: models packed and run",
+    "engine/weights/quantize": "engine/weights/test_gguf.py: numbers before and after",
+    "engine/weights/safetensors_file": "engine/weights/test_gguf.py: files written and read by safetensors",
+    "frames/fill": "frames/test_complete_frame.py: its one caller",
+    "frames/row_cache": "frames/test_complete_frame.py: results kept and found again",
+    "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",
+    "notebook/status_line": "notebook/test_screen.py: the line under a screen",
+    "prompt/tasks/task": "prompt/tasks/test_parse.py: a task is what a file was parsed to",
+    "prompt/values/arrays": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/columns": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/exceptions": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/fitted_models": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/frames": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/objects": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/plots": "prompt/values/test_describe.py: one kind of value each",
+    "prompt/values/writing": "prompt/values/test_describe.py: the forms of every kind are cut by it",
+    "prompt/variables/braces": "prompt/variables/test_fill.py: what is an expression and what stays",
+    "prompt/variables/evaluate": "prompt/variables/test_fill.py: what expressions give",
+    "prompt/variables/grammar": "prompt/variables/test_fill.py: what expressions may be made of",
+    "prompt/variables/limits": "prompt/variables/test_fill.py: what does not end is refused",
+    "prompt/variables/outside": "prompt/variables/test_fill.py: what would read files or the network is refused",
+    "prompt/variables/side_effects": "prompt/variables/test_fill.py: what would change a value is refused",
+    "protocol/doors": "test_house.py: every door is opened and leads somewhere",
+    "protocol/engine": "engine/echo/test_engine.py: the contract, kept by the smallest engine",
+    "protocol/events": "results/test_completion.py: events folded to completions",
+    "protocol/findings": "render/test_findings.py: a view of each",
+    "protocol/phrases": "notebook/test_screen.py: counts and sizes in the lines that users read",
+    "protocol/prompt_parts": "prompt/test_compose.py: the parts are composed there",
+    "protocol/questions": "engine/inside/test_answers.py: each is answered",
+    "protocol/sampling": "protocol/test_config.py: settings that exclude each other",
+    "protocol/views": "render/test_findings.py: a value displays itself",
+    "render/blocks": "render/test_findings.py: every view of the inside is made of blocks",
+    "render/comparison": "engine/test_branching.py: two completions side by side",
+    "render/futures": "render/test_findings.py: one of the findings",
+    "render/stations": "results/test_trace.py: a trace displayed",
+    "render/trace": "results/test_trace.py: a trace displayed",
+    "render/views": "render/test_findings.py: each value with its view",
+    "results/comparison": "engine/test_branching.py: two completions compared",
+    "results/draft": "results/test_completion.py: a completion in the making",
+    "results/token_bytes": "engine/text/test_tokenizer.py: the bytes of every token of four tokenizers",
+    "results/trace_file": "results/test_trace.py: a trace written and read",
+    "session/known_answers": "session/test_inside.py: what was answered is not asked again",
+    "session/status": "notebook/test_magics.py: what %complete_model says",
+    "session/stream": "session/test_worker.py: the caller's end of what a worker runs",
+    "widgets/inside_data": "widgets/test_inside.py: what a page is sent",
+    "widgets/inside_view": "widgets/test_inside.py: the widget around the data",
+    "widgets/latest_only": "widgets/test_inside.py: of many questions the last is answered",
+    "widgets/models": "browser/test_panels.py: models loaded and unloaded by clicks",
+    "widgets/panel_state": "widgets/test_panel.py: what stands in the panel",
+    "widgets/streaming": "widgets/test_panel.py: a text that grows in a page",
+    "widgets/transformer": "widgets/test_inside.py: the part with the layers",
+}
+
+
+def test_files() -> list[str]:
+    """Every test file, as its path in tests/."""
+    return sorted(path.relative_to(TESTS).as_posix() for path in TESTS.rglob("test_*.py"))
+
+
+def test_of(module: str) -> str:
+    """The test file that has a module's name."""
+    path = PurePosixPath(module)
+    return (path.parent / f"test_{path.name}.py").as_posix()
+
+
+def module_of(test: str) -> str:
+    """The module whose name a test file has."""
+    path = PurePosixPath(test)
+    return (path.parent / path.stem.removeprefix("test_")).as_posix()
+
+
+def has_code(module: str) -> bool:
+    """Whether there is more in a module than a docstring."""
+    return any(not isinstance(node, ast.Expr) for node in house.tree(module).body)
