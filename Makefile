@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # half of the tests that need no torch, by time
-TEXTS := tests/notebook tests/prompt tests/render
+TEXTS := tests/notebook tests/prompt tests/render tests/results
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
@@ -47,10 +47,10 @@ check: $(INSTALLED)
 quick: quick-texts quick-rest
 
 quick-texts: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch $(TEXTS)
+	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not mypy' $(TEXTS)
 
 quick-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -p no:cacheprovider $(TEXTS:%=--ignore=%)
+	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not mypy' -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
 	$(BIN)/python -m pytest

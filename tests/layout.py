@@ -15,6 +15,8 @@ OWN_ROOMS = ("bench", "browser", "judged", "kernel", "whole")
 # Test files of no single module, and what they test.
 OF_NO_MODULE = {
     "engine/inside/test_real_model_inside.py": "the answers about the inside of SmolLM2",
+    "engine/inside/test_answers.py": "the modules of engine/inside/answers/, a kind of question each",
+    "render/test_findings.py": "the modules of render/findings/, a finding each",
     "engine/test_branching.py": "a branch from a token, from the magic down to the sampler",
     "engine/test_card.py": "all of the engine on a graphics card",
     "engine/test_real_model.py": "all of the engine with SmolLM2, against transformers",
@@ -28,7 +30,8 @@ OF_NO_MODULE = {
 
 _INT8 = "engine/runners/test_int8.py: the compiled passes, against transformers' logits and tokens"
 
-# Modules with code that have no test file of their name, and the test file that checks what they do.
+# Modules with code that have no test file of their name, and the test file that checks what they do. A name that ends
+# in a slash stands for every module of a folder.
 UNTESTED = {
     "__init__": "test_house.py: the public names and what an import loads",
     "cli/demo": "cli/test_main.py: it is one of the commands, and runs a kernel",
@@ -36,8 +39,20 @@ UNTESTED = {
     "engine/echo/__init__": "engine/echo/test_engine.py: it exports the names and has the example",
     "engine/decoding/continuations": "engine/decoding/test_loop.py: it is what the loop's tokens become",
     "engine/inside/attention_hooks": "engine/inside/test_answers.py: a hook shows in the answers alone",
-    "engine/inside/futures": "engine/inside/test_answers.py: one of the answers",
     "engine/inside/recorder": "results/test_trace.py: a trace replays to the tokens it recorded",
+    "engine/inside/answer": "engine/inside/test_answers.py: what each kind of answer is made from",
+    "engine/inside/answers/": "engine/inside/test_answers.py: each kind, against transformers",
+    "engine/inside/layer_logits": "engine/inside/test_answers.py: the lens, against the model's own head",
+    "engine/inside/open_model": "engine/inside/test_answers.py: an int8 model is read with its own weights",
+    "engine/kernels/share": "engine/runners/test_int8.py: a thread's share of the work",
+    "engine/kernels/sizes": "engine/kernels/test_matvec.py: constants of the kernels",
+    "engine/weights/int8_forms": "engine/test_plan.py: what each form covers",
+    "protocol/distribution": "results/test_trace.py: the distribution of a step",
+    "protocol/folder": "session/test_inside.py: every kind of question is found in the folder",
+    "protocol/question": "session/test_known_answers.py: a narrower question has its answer from a broader one",
+    "protocol/questions/": "session/test_known_answers.py: each kind narrows",
+    "render/finding": "render/test_findings.py: what the views of findings share",
+    "render/findings/": "render/test_findings.py: a view of each",
     "engine/kernels/atomics": _INT8,
     "engine/kernels/attention": _INT8,
     "engine/kernels/decode_step": _INT8,
@@ -67,42 +82,21 @@ UNTESTED = {
     "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",
     "notebook/status_line": "notebook/test_screen.py: the line under a screen",
     "prompt/tasks/task": "prompt/tasks/test_parse.py: a task is what a file was parsed to",
-    "prompt/values/arrays": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/columns": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/exceptions": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/fitted_models": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/frames": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/objects": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/plots": "prompt/values/test_describe.py: one kind of value each",
-    "prompt/values/writing": "prompt/values/test_describe.py: the forms of every kind are cut by it",
-    "prompt/variables/braces": "prompt/variables/test_fill.py: what is an expression and what stays",
-    "prompt/variables/evaluate": "prompt/variables/test_fill.py: what expressions give",
-    "prompt/variables/grammar": "prompt/variables/test_fill.py: what expressions may be made of",
-    "prompt/variables/limits": "prompt/variables/test_fill.py: what does not end is refused",
-    "prompt/variables/outside": "prompt/variables/test_fill.py: what would read files or the network is refused",
-    "prompt/variables/side_effects": "prompt/variables/test_fill.py: what would change a value is refused",
     "protocol/doors": "test_house.py: every door is opened and leads somewhere",
     "protocol/engine": "engine/echo/test_engine.py: the contract, kept by the smallest engine",
     "protocol/events": "results/test_completion.py: events folded to completions",
-    "protocol/findings": "render/test_findings.py: a view of each",
     "protocol/phrases": "notebook/test_screen.py: counts and sizes in the lines that users read",
     "protocol/prompt_parts": "prompt/test_compose.py: the parts are composed there",
-    "protocol/questions": "engine/inside/test_answers.py: each is answered",
-    "protocol/sampling": "protocol/test_config.py: settings that exclude each other",
     "protocol/views": "render/test_findings.py: a value displays itself",
     "render/blocks": "render/test_findings.py: every view of the inside is made of blocks",
     "render/comparison": "engine/test_branching.py: two completions side by side",
-    "render/futures": "render/test_findings.py: one of the findings",
     "render/stations": "results/test_trace.py: a trace displayed",
     "render/trace": "results/test_trace.py: a trace displayed",
     "render/views": "render/test_findings.py: each value with its view",
     "results/comparison": "engine/test_branching.py: two completions compared",
     "results/draft": "results/test_completion.py: a completion in the making",
     "results/token_bytes": "engine/text/test_tokenizer.py: the bytes of every token of four tokenizers",
-    "results/trace_file": "results/test_trace.py: a trace written and read",
-    "session/known_answers": "session/test_inside.py: what was answered is not asked again",
     "session/status": "notebook/test_magics.py: what %complete_model says",
-    "session/stream": "session/test_worker.py: the caller's end of what a worker runs",
     "widgets/inside_data": "widgets/test_inside.py: what a page is sent",
     "widgets/inside_view": "widgets/test_inside.py: the widget around the data",
     "widgets/latest_only": "widgets/test_inside.py: of many questions the last is answered",
@@ -128,6 +122,12 @@ def module_of(test: str) -> str:
     """The module whose name a test file has."""
     path = PurePosixPath(test)
     return (path.parent / path.stem.removeprefix("test_")).as_posix()
+
+
+def entry(module: str) -> str:
+    """The line of UNTESTED for a module: its own, or that of its folder."""
+    folder = f"{PurePosixPath(module).parent}/"
+    return folder if folder in UNTESTED else module
 
 
 def has_code(module: str) -> bool:

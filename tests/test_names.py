@@ -16,16 +16,16 @@ THINGS = """
     constrained decoding                grammar         engine/decoding/grammar             Constraints
     prompt lookup, guessed tokens       lookup          engine/decoding/prompt_lookup       Lookup
     batches                             batch           engine/decoding/batch               Batch
-    the KV cache of the compiled step   kv_cache        engine/kernels/kv_cache             Slots
+    the KV cache of the compiled step   kv_cache        engine/kernels/kv_cache             KVCache
     the cache of prefixes               prefix_cache    engine/runners/prefix_cache         PrefixCache
     the prefill pass                    prefill         engine/kernels/prefill              read
     the decode step                     decode_step     engine/kernels/decode_step          run
     attention                           attention       engine/kernels/attention            attention
-    matrix times vector                 matvec          engine/kernels/matvec               times
+    matrix times vector                 matvec          engine/kernels/matvec               Matrix
     the threads of the kernels          thread          engine/kernels/thread_team          Team
     the cache of compiled code          cache           engine/kernels/disk_cache           compiled
     CUDA graphs                         cuda_graph      engine/runners/cuda_graph           Recordings
-    the int8 runner                     int8            engine/runners/int8                 Fused
+    the int8 runner                     int8            engine/runners/int8                 Int8Runner
     the tokenizer                       tokenizer       engine/text/tokenizer               Vocabulary
     stop strings                        stop            engine/text/text_stream             StopMatcher
     GGUF conversion                     gguf            engine/weights/gguf                 convert
@@ -49,8 +49,8 @@ THINGS = """
     the magics                          magics          notebook/magics                     CompleteMagics
     argument parsing                    argument        notebook/arguments                  Parser
     templates of rows                   template        frames/template                     Template
-    the cache of rows                   row_cache       frames/row_cache                    Results
-    variables in a prompt               variables       prompt/variables/fill               filled
+    the cache of rows                   row_cache       frames/row_cache                    RowCache
+    variables in a prompt               variables       prompt/variables/fill               fill
     JSON schemas                        schema          prompt/schema                       json_schema
     options and their defaults          config          protocol/config                     Complete
     error classes                       errors          protocol/errors                     CompleteError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from importlib.abc import MetaPathFinder
@@ -13,7 +14,8 @@ from types import ModuleType
 TESTS = Path(__file__).resolve().parent
 PACKAGE = TESTS.parent / "jupyter_complete"
 HEAVY = frozenset({"torch", "transformers", "numba", "llvmlite", "llguidance"})
-FOLDERS = (TESTS, *(TESTS / name for name in ("browser", "engine", "judged", "kernel", "sources", "widgets")))
+_SETTINGS = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS = [PACKAGE.parent / folder for folder in _SETTINGS["tool"]["pytest"]["ini_options"]["pythonpath"]]
 
 
 @cache

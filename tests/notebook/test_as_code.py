@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
+from jupyter_complete.engine.echo import EchoModel
 from jupyter_complete.notebook.as_code import as_code
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.session.session import Session
@@ -212,7 +213,10 @@ def test_one_of_several_beams_is_found_again(shell: InteractiveShell, session: S
         assert ids(shell.user_ns["c"]) == ids(one)
 
 
-def test_what_was_interrupted_ends_at_the_same_token(shell: InteractiveShell, session: Session) -> None:
+def test_what_was_interrupted_ends_at_the_same_token(
+    shell: InteractiveShell, session: Session, echo: EchoModel
+) -> None:
+    echo.delay = 0.01  # else it is done before it is left
     stream = session.stream("The mean", max_new_tokens=200, seed=3)
     for _ in stream:
         if len(stream.draft.texts[0]) > 5:

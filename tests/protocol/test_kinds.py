@@ -43,6 +43,7 @@ def test_every_kind_has_a_file_of_its_name(folder: str) -> None:
     assert members(f"jupyter_complete.{package}", inside).keys() == kinds().keys()
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("kind", sorted(kinds()))
 def test_a_kind_is_answered_and_drawn_by_one_function_each(kind: str) -> None:
     answer = members("jupyter_complete.engine.inside", "answers")[kind].answer

@@ -26,7 +26,7 @@ STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": 
 
 
 class Grammar:
-    """The tokens that may follow in one continuation: `advance` it by every token, `copy` it for another one."""
+    """The tokens that may follow in one continuation. `advance` it by each token; `copy` it for another one."""
 
     def __init__(self, matcher: Any, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
         self._matcher = matcher

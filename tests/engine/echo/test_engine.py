@@ -12,7 +12,8 @@ import pytest
 from jupyter_complete.engine.echo import EchoModel
 from jupyter_complete.protocol.errors import BadOption, PromptTooLong
 from jupyter_complete.protocol.events import Prefill, Token
-from jupyter_complete.protocol.questions import AskLens, Text
+from jupyter_complete.protocol.question import InputIds
+from jupyter_complete.protocol.questions.lens import AskLens
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.session.session import Session
 
@@ -162,7 +163,7 @@ def test_a_chat_is_put_by_roles_and_a_base_model_refuses_it(session: Session, ec
 def test_there_is_no_inside(session: Session, echo: EchoModel) -> None:
     resident = session.models.resident("tiny", "auto", "auto")
     with pytest.raises(BadOption, match="has no inside to look at"):
-        session.models.examine(resident, AskLens(Text((1, 2)))).wait()
+        session.models.examine(resident, AskLens(InputIds((1, 2)))).wait()
 
 
 def test_it_needs_no_torch() -> None:
