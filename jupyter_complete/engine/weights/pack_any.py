@@ -10,7 +10,7 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -87,13 +87,13 @@ def _pack(packing: CacheEntry, model: PreTrainedModel, stop: StopEvent) -> Gener
         (part / PLAN).write_text(json.dumps({"tiles": modules, "others": same}))
 
 
-def _wide(module: Any) -> torch.Tensor:
+def _wide(module: nn.Module) -> torch.Tensor:
     """The matrix [R, K] of a module; a Conv1D stores it transposed."""
-    weight: torch.Tensor = module.weight.detach()
+    weight = cast(Tensor, module.weight).detach()
     return weight.T if type(module).__name__ == "Conv1D" else weight
 
 
-def _write_others(model: Any, modules: dict[str, str], writer: SafetensorsWriter) -> dict[str, str]:
+def _write_others(model: nn.Module, modules: dict[str, str], writer: SafetensorsWriter) -> dict[str, str]:
     """Write every tensor that is in no tiles, once; return for each name the name that it is written under."""
     tiled_names = {f"{name}.weight" for name in modules}
     left = [(key, tensor) for key, _, _, tensor in others(model) if key not in tiled_names]
