@@ -28,7 +28,7 @@ from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
 from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
-from .runners.cuda_graph import RecordedRunner
+from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
 from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
@@ -238,7 +238,7 @@ class LocalEngine:
         answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
             if paths:
-                yield from answer.chosen(runner, head, paths, sampler, stop)
+                yield from answer.choose(runner, head, paths, sampler, stop)
             else:
                 yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
@@ -247,7 +247,7 @@ class LocalEngine:
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, recorded=trace)
+        yield Finish(reasons, tails, usage, *told, answer.matches(tails), answer.scores, recorded=trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -258,7 +258,7 @@ class LocalEngine:
         if not isinstance(request.structure, Choices):
             return []
         before = "" if self._encodes else shown
-        paths = choices.spelled(request.structure.texts, before, self._before(prompt), self._vocabulary)
+        paths = choices.spell(request.structure.texts, before, self._before(prompt), self._vocabulary)
         self._entry.check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
         return paths
 
@@ -300,7 +300,7 @@ class LocalEngine:
             self._forget()
         cache, cached = self._prefix.pop(head)
         if self._recordings is not None:
-            return RecordedRunner(self.model, self._recordings, cache), cached
+            return GraphRunner(self.model, self._recordings, cache), cached
         return CausalRunner(self.model, cache), cached
 
     def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
@@ -315,7 +315,7 @@ class LocalEngine:
         if self._int8 is not None:
             return self._int8.runner()
         if self._recordings is not None:
-            return RecordedRunner(self.model, self._recordings)
+            return GraphRunner(self.model, self._recordings)
         return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
