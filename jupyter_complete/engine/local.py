@@ -37,12 +37,14 @@ from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
 
-if TYPE_CHECKING:  # it brings numba, which only int8 needs
+if TYPE_CHECKING:  # heavy imports
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from .runners.int8 import Int8Model
 
 
 class Details(NamedTuple):
-    """What is known of a model besides its weights: the first three are ModelInfo's."""
+    """Facts about a model besides its weights. The first three are fields of ModelInfo."""
 
     revision: str = ""
     quantized: str | None = None
@@ -58,8 +60,8 @@ class LocalEngine:
 
     def __init__(
         self,
-        model: Any,
-        tokenizer: Any,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
         name: str,
         origin: str,
         details: Details = NO_DETAILS,

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,6 +20,9 @@ from ...protocol.request import Request
 from ...protocol.structure import Choices, JsonSchema, Regex
 from ..text.tokenizer import Vocabulary
 
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
 OPTIONS = '%llguidance {"no_forcing": true}\n'  # without it, llguidance would choose tokens for text that is forced
 SPACE = '" " '
 STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as json.dumps writes JSON
@@ -28,7 +31,7 @@ STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": 
 class Grammar:
     """The tokens that may follow in one continuation. `advance` it by each token; `copy` it for another one."""
 
-    def __init__(self, matcher: Any, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
+    def __init__(self, matcher: LLMatcher, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
         self._matcher = matcher
         self._size = size
         self._ends = ends

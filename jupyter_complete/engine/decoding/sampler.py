@@ -14,6 +14,9 @@ from torch import Tensor
 from ...protocol.sampling import CONSTRAINT, CUTS, GREEDY, MIN_P, TOP_K, TOP_P, Sampling
 
 if TYPE_CHECKING:  # heavy imports
+    import numpy as np
+    from transformers import GenerationConfig, PretrainedConfig
+
     from ..kernels.sample import SamplerSettings
     from ..kernels.sample_row import Chosen
 
@@ -117,7 +120,7 @@ class Sampler:
         logprob = float(given[chosen]) - float(given[best]) + most
         return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
 
-    def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
+    def _kernel(self, logits: np.ndarray, greedy: bool, at: float) -> Any:
         """The choice of engine/kernels/sample.py from logits, a numpy array."""
         from ..kernels.sample_row import choose_once
 
@@ -131,7 +134,12 @@ class Sampler:
 
     @staticmethod
     def _top_tokens(
-        chosen: int, greedy: bool, ids: Sequence[int], logprobs: Sequence[float], probs: Sequence[float], cuts: Any
+        chosen: int,
+        greedy: bool,
+        ids: Sequence[int],
+        logprobs: Sequence[float],
+        probs: Sequence[float],
+        cuts: Sequence[int],
     ) -> tuple[TopToken, ...]:
         """The kernel's candidates."""
         said = [None if id == chosen else GREEDY for id in ids] if greedy else [CUTS[cut] for cut in cuts]
@@ -250,7 +258,7 @@ class TopP:
         return scores.masked_fill(~above.index_fill(0, equal, True), -torch.inf)
 
 
-def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
+def model_rules(config: GenerationConfig, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
     """Return the rules that a generation config applies to every token, as `model.generate` applies them."""
     import transformers as tf
 
@@ -275,7 +283,7 @@ def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, 
     return rules
 
 
-def end_ids(config: Any) -> frozenset[int]:
+def end_ids(config: GenerationConfig | PretrainedConfig) -> frozenset[int]:
     """Return the end-of-text ids of a generation config."""
     ends = getattr(config, "eos_token_id", None)
     return frozenset([] if ends is None else ends if isinstance(ends, (list, tuple)) else [ends])
