@@ -129,7 +129,9 @@ class Models:
         Raises the ModelError or BadOption that loading would raise.
         """
         source = self._loadable(name, dtype, device)
-        return cast(Planner, door("plan"))(source, dtype, device)
+        own = source.model
+        planner = own.plan_engine if isinstance(own, OwnEngine) else cast(Planner, door("plan"))
+        return planner(source, dtype, device)
 
     def _loadable(self, name: str, dtype: str, device: str) -> Source:
         """The source of `name`; raises BadOption for a dtype or device that the user's own object does not have."""
