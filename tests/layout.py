@@ -36,6 +36,7 @@ UNTESTED = {
     "__init__": "test_house.py: the public names and what an import loads",
     "cli/demo": "cli/test_main.py: it is one of the commands, and runs a kernel",
     "engine/__init__": "test_house.py: it silences one warning",
+    "engine/echo/answer": "engine/echo/test_engine.py: the engine answers with it",
     "engine/echo/__init__": "engine/echo/test_engine.py: it exports the names and has the example",
     "engine/decoding/continuations": "engine/decoding/test_loop.py: it is what the loop's tokens become",
     "engine/inside/attention_hooks": "engine/inside/test_answers.py: a hook shows in the answers alone",
