@@ -1,4 +1,4 @@
-"""The resident models of a kernel: loaded once, kept, unloaded. Owns the weights; opens engines by name only."""
+"""The resident models of a kernel: plan, load, keep and unload them. Engines are opened by name only."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Models:
             )
         return catalog.find(name, self.names())
 
-    def register(self, name: str, model: Any, tokenizer: Any) -> None:
+    def register(self, name: str, model: object, tokenizer: object) -> None:
         """Let `name` mean a model and tokenizer that the user has in memory; raises BadOption or NotAModel."""
         if not (isinstance(name, str) and name.strip()):
             raise BadOption("A model is registered by a name.", "Give a text that is not empty.")
@@ -226,7 +226,7 @@ def _release() -> None:
         gc.collect()
 
 
-def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+def _holders(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """Who still refers to `model`: names of the namespace first, else the kinds of objects."""
     if model is None:
         return ()
@@ -236,7 +236,7 @@ def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(f"an object of type {kind}" for kind in kinds)) or ("something unknown",)
 
 
-def _names_of(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+def _names_of(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, value in list(namespace.items()) if value is model)
 
 

@@ -65,7 +65,7 @@ def check(made: Plan, engine: LocalEngine) -> None:
     assert made.fits
     is_int8 = made.form in ("compiled", "int8 modules")
     assert is_int8 == (info.dtype == "int8")
-    assert (made.form == "compiled") == (engine._fused is not None)
+    assert (made.form == "compiled") == (engine._int8 is not None)
     assert made.packing is None or (made.packing.path is None) == (made.conversion is not None)
 
 

@@ -151,7 +151,7 @@ def test_a_replay_has_the_rule_s_probabilities_and_cuts(options: dict[str, Any])
 
 def test_compiled_code_numbers_the_cuts_as_the_rule_lists_them() -> None:
     assert CUTS == (None, TOP_K, TOP_P, MIN_P)
-    assert tuple(range(len(CUTS))) == (sample.KEPT, sample.TOP_K, sample.TOP_P, sample.MIN_P)
+    assert tuple(range(len(CUTS))) == (sample.NOT_CUT, sample.TOP_K, sample.TOP_P, sample.MIN_P)
 
 
 class TestRule:

@@ -1,6 +1,6 @@
-"""What this process may have of its machine: cores and memory, as its control groups on Linux say.
+"""Cores and memory that the control groups of Linux allow this process.
 
-A group lies in others, and each may set a limit of its own, so all of them are asked, in both versions of the files.
+Control groups are nested, and each may set a limit, so all of them are read, in both versions of their files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MOUNTED = Path("/sys/fs/cgroup")
 
 
 def cores() -> int:
-    """Cores this process may use: its affinity, and no more whole ones than any of its groups has time for."""
+    """Cores that this process may use: those of its affinity, at most the whole cores of each group's quota."""
     try:
         allowed = len(os.sched_getaffinity(0))
     except AttributeError:  # not on this system
@@ -27,9 +27,10 @@ def cores() -> int:
 
 
 def memory_left() -> int | None:
-    """Bytes that the tightest of the groups allows beyond what it holds; None where none has a limit.
+    """Bytes that the tightest group still allows; None where no group has a limit.
 
-    A group holds files that were read as well; of these, the system takes back what nobody has read of late.
+    A group's memory includes files that were read. The system takes back those that were not read recently, so they
+    count as free.
     """
     left = []
     for folder in _folders("memory"):
@@ -42,7 +43,7 @@ def memory_left() -> int | None:
 
 
 def _folders(controller: str) -> Iterator[Path]:
-    """Those that hold a controller's numbers: of the process's own group, and of all that this one lies in."""
+    """The folders with a controller's files: of the process's own group, then of each group around it."""
     try:
         lines = GROUPS.read_text().splitlines()
     except OSError:
@@ -57,7 +58,7 @@ def _folders(controller: str) -> Iterator[Path]:
 
 
 def _numbers(folder: Path, *ways: list[str]) -> tuple[int | None, int | None]:
-    """Two numbers, of the first way's files that are there; None for "max", and where there are no such files."""
+    """Two numbers from the first of several sets of files that exists; None for "max" and for files that lack."""
     for names in ways:
         try:
             words = [word for name in names for word in (folder / name).read_text().split()]
@@ -69,9 +70,9 @@ def _numbers(folder: Path, *ways: list[str]) -> tuple[int | None, int | None]:
 
 
 def _idle(folder: Path) -> int:
-    """Bytes of files that a group's memory holds and nobody has read of late, those of inner groups with them."""
+    """Bytes of files in a group's memory that were not read recently, including those of inner groups."""
     try:
-        said = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):
         return 0
-    return int(said.get("total_inactive_file") or said.get("inactive_file") or 0)
+    return int(counts.get("total_inactive_file") or counts.get("inactive_file") or 0)

@@ -1,4 +1,4 @@
-"""Modules whose weights are tiles of 4 or 8 bits, in the places of nn.Linear, Conv1D and tied nn.Embedding."""
+"""Modules with int8 or 4-bit tiles as weights, which replace nn.Linear, Conv1D and tied nn.Embedding."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:  # it brings numba
 
 
 class Tiled(nn.Module):
-    """What both kinds have: the arrays of one tiles.Matrix, as buffers, and the team that multiplies them.
+    """The base of both modules: the arrays of one matvec.Matrix as buffers, and the team that multiplies them.
 
-    `weight` has the shape that the matrix would have, takes no memory, and is NaN everywhere: code that reads it past
-    the module is found out. Without gradients.
+    `weight` has the shape of the matrix, takes no memory and is NaN everywhere, so that code which reads it past the
+    module is noticed. There are no gradients.
     """
 
     words: Tensor
@@ -70,7 +70,7 @@ class TiledEmbedding(Tiled):
 
 
 def tiled_modules(model: nn.Module) -> dict[str, str]:
-    """The modules of `model` that can be tiled, each with the first of those that share its weight."""
+    """Modules of `model` that can have tiles, each with the first module that shares its weight."""
     from transformers.pytorch_utils import Conv1D
 
     linears = {name: one for name, one in model.named_modules() if type(one) in (nn.Linear, Conv1D)}
@@ -99,9 +99,9 @@ def swap(model: nn.Module, modules: Mapping[str, str], arrays: Mapping[str, Tens
 
 
 def others(model: nn.Module) -> Iterator[tuple[str, Any, str, Tensor]]:
-    """Every tensor of a model that is in no tiles: its name, where it is kept and by which key, and it itself.
+    """Every tensor of a model that is in no tiles: its name, the dictionary that holds it, its key there, the tensor.
 
-    Parameters, buffers (those that no file has among them) and tensors that are plain attributes.
+    These are parameters, buffers (including those that no file has) and tensors that are plain attributes.
     """
     for name, module in model.named_modules():
         for store in (module._parameters, module._buffers, vars(module)):
@@ -111,10 +111,10 @@ def others(model: nn.Module) -> Iterator[tuple[str, Any, str, Tensor]]:
 
 
 def team_of(model: nn.Module) -> Team | None:
-    """The threads that multiply the tiles of a model; None where it has none."""
+    """The threads that multiply the tiles of a model; None where the model has no tiles."""
     return next((module.team for module in model.modules() if isinstance(module, Tiled)), None)
 
 
 def _plain(module: nn.Embedding) -> bool:
-    """Whether an embedding is a look-up, or one with a factor, and no more."""
+    """Whether an embedding only looks rows up, or looks them up and multiplies them by a factor."""
     return type(module) is nn.Embedding or type(module).__name__.endswith("ScaledWordEmbedding")

@@ -186,8 +186,8 @@ def _check_whole(name: str, kind: str, report: Mapping[str, Any]) -> None:
     raise NotAModel(said, "Save the whole language model with save_pretrained.")
 
 
-def _asks_for_code(config: Any) -> bool:
-    """Whether the config, or one inside it, names a kernel that transformers would fetch and run."""
+def _asks_for_code(config: object) -> bool:
+    """Whether the config, or a config inside it, names a kernel that transformers would fetch and run."""
     if not isinstance(config, dict):
         return False
     return any(

@@ -1,7 +1,7 @@
-"""Any transformers model with its matrices as tiles: packed once into the cache, mapped from there.
+"""Pack the matrices of any transformers model into int8 tiles once, and map them from the cache afterwards.
 
-The forward pass stays transformers' own. The first time it loads the model as float32, and what its forward pass needs
-besides matrices is written down too, so that afterwards a model without weights becomes the same one.
+The forward pass stays transformers' own. Packing loads the model as float32 and also writes every other tensor that
+the forward pass needs, so that later a model without weights is filled from the cache alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from collections.abc import Generator
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -87,14 +87,14 @@ def _pack(packing: CacheEntry, model: PreTrainedModel, stop: StopEvent) -> Gener
         (part / PLAN).write_text(json.dumps({"tiles": modules, "others": same}))
 
 
-def _wide(module: Any) -> torch.Tensor:
-    """A module's matrix [R, K]."""
-    weight: torch.Tensor = module.weight.detach()
+def _wide(module: nn.Module) -> torch.Tensor:
+    """The matrix [R, K] of a module; a Conv1D stores it transposed."""
+    weight = cast(Tensor, module.weight).detach()
     return weight.T if type(module).__name__ == "Conv1D" else weight
 
 
-def _write_others(model: Any, modules: dict[str, str], writer: SafetensorsWriter) -> dict[str, str]:
-    """All tensors but those matrices, each once; the name of each, and the one it is written by."""
+def _write_others(model: nn.Module, modules: dict[str, str], writer: SafetensorsWriter) -> dict[str, str]:
+    """Write every tensor that is in no tiles, once; return for each name the name that it is written under."""
     tiled_names = {f"{name}.weight" for name in modules}
     left = [(key, tensor) for key, _, _, tensor in others(model) if key not in tiled_names]
     first: dict[int, str] = {}

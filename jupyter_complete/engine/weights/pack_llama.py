@@ -1,6 +1,6 @@
-"""A Llama-like model as groups of 8 or 4 bits in tiles: written once into the cache, mapped from there.
+"""Pack a Llama-like model into tiles of 8 or 4 bits once, and map them from the cache afterwards.
 
-A matrix is kept at 4 bits where its weights are no more than that, as those of a Q4_0 or Q4_1 file: exactly so.
+A matrix is packed at 4 bits where 4 bits hold its weights exactly, as for a Q4_0 or Q4_1 file.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from threading import Event as StopEvent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from .int8_forms import ACTIVATIONS, activation, ropes
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
 GEMMA = ("gemma2", "gemma3_text")
 PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
     "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
@@ -38,8 +41,8 @@ Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 Add = Callable[[str, np.ndarray], None]
 
 
-def shape_of(config: Any) -> Shape:
-    """The numbers of a step, by transformers' meaning of the config."""
+def shape_of(config: PretrainedConfig) -> Shape:
+    """Read the numbers of a decoding step from the config, as transformers interprets it."""
     gemma, size = config.model_type in GEMMA, _head_size(config)
     scalar = getattr(config, "query_pre_attn_scalar", None)
     return Shape(
@@ -56,7 +59,9 @@ def shape_of(config: Any) -> Shape:
     )
 
 
-def open_pack(packing: CacheEntry, config: Any, read: Read, stop: StopEvent) -> Generator[Loading, None, Arrays]:
+def open_pack(
+    packing: CacheEntry, config: PretrainedConfig, read: Read, stop: StopEvent
+) -> Generator[Loading, None, Arrays]:
     """Map the arrays of a packed model; pack it first where the cache does not hold it."""
     assert packing.path is not None
     if not packing.exists:
@@ -68,9 +73,11 @@ def open_pack(packing: CacheEntry, config: Any, read: Read, stop: StopEvent) -> 
     return map_arrays(packing.path / "model.safetensors")
 
 
-def pack(config: Any, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
-    """Arrays by the names of Weights, each to `add` as it is made; those of a Matrix as name.words, name.scale and
-    name.low."""
+def pack(config: PretrainedConfig, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
+    """Make the arrays of Weights and hand each to `add` by its name; a Matrix has name.words, name.scale, name.low.
+
+    Raises Stopped.
+    """
     layers, done = [f"model.layers.{layer}." for layer in range(config.num_hidden_layers)], 0
     whole = {"embed": ["model.embed_tokens.weight"]} | (
         {} if config.tie_word_embeddings else {"head": ["lm_head.weight"]}
@@ -104,7 +111,7 @@ def _alike(read: Read, each: Sequence[Sequence[str]], stop: StopEvent) -> Genera
         yield tiles_of(_joined(read, names), few)
 
 
-def weights_of(arrays: dict[str, Any], config: Any) -> Weights:
+def weights_of(arrays: dict[str, Any], config: PretrainedConfig) -> Weights:
     """What a step reads; the tables of positions are empty yet (see rope_table)."""
     layers, size = config.num_hidden_layers, _head_size(config)
     empty = np.zeros((0, 0, size // 2), np.float32)
@@ -131,7 +138,7 @@ def _matrix(arrays: dict[str, Any], name: str) -> Matrix:
     return Matrix(words, scale, low, tiles, groups, words.shape[2] // groups)
 
 
-def rope_table(config: Any, positions: int) -> tuple[np.ndarray, np.ndarray]:
+def rope_table(config: PretrainedConfig, positions: int) -> tuple[np.ndarray, np.ndarray]:
     """cos and sin of every position, float32 [kinds of layers, positions, D / 2], by transformers' own rule."""
     rotary = _rotary(config)
     tables = []
@@ -153,7 +160,7 @@ def _joined(read: Read, names: Sequence[str]) -> torch.Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def _vectors(config: Any, read: Read, layer: str) -> dict[str, Any]:
+def _vectors(config: PretrainedConfig, read: Read, layer: str) -> dict[str, Any]:
     gemma = config.model_type in GEMMA
     found: dict[str, Any] = {}
     if config.model_type == "qwen2":
@@ -172,18 +179,18 @@ def _norm(weight: torch.Tensor, gemma: bool) -> np.ndarray:
     return (weight.float() + (1.0 if gemma else 0.0)).numpy()
 
 
-def _head_size(config: Any) -> int:
+def _head_size(config: PretrainedConfig) -> int:
     return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
 
 
-def _kinds(config: Any) -> list[str]:
+def _kinds(config: PretrainedConfig) -> list[str]:
     """The kind of every layer, as far as its positions depend on it."""
     if len(ropes(config)) > 1:
         return list(config.layer_types)
     return [""] * config.num_hidden_layers
 
 
-def _window(config: Any, layer: int) -> int:
+def _window(config: PretrainedConfig, layer: int) -> int:
     """Positions a layer sees, itself among them; 0 for all."""
     window = getattr(config, "sliding_window", None)
     kinds = getattr(config, "layer_types", None)
@@ -191,7 +198,7 @@ def _window(config: Any, layer: int) -> int:
     return int(window) if window and slides else 0
 
 
-def _rotary(config: Any) -> Any:
+def _rotary(config: PretrainedConfig) -> Any:
     import importlib
 
     from transformers import AutoModelForCausalLM
