@@ -47,7 +47,6 @@ UNTESTED = {
     "engine/inside/open_model": "engine/inside/test_answers.py: an int8 model is read with its own weights",
     "engine/kernels/share": "engine/runners/test_int8.py: a thread's share of the work",
     "engine/kernels/sizes": "engine/kernels/test_matvec.py: constants of the kernels",
-    "engine/weights/int8_forms": "engine/test_plan.py: what each form covers",
     "protocol/distribution": "results/test_trace.py: the distribution of a step",
     "protocol/folder": "session/test_inside.py: every kind of question is found in the folder",
     "protocol/question": "session/test_known_answers.py: a narrower question has its answer from a broader one",
