@@ -80,8 +80,14 @@ class Kernel:
             watch(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 break
-        reply = self.client.get_shell_msg(timeout=10)
-        return Ran(reply["content"], messages)
+        return Ran(self.reply_to(asked), messages)
+
+    def reply_to(self, asked: str) -> dict[str, Any]:
+        """The content of the reply to a request; a kernel that starts slowly is asked for its info more than once."""
+        while (reply := self.client.get_shell_msg(timeout=30))["parent_header"].get("msg_id") != asked:
+            pass
+        content: dict[str, Any] = reply["content"]
+        return content
 
     def good(self, code: str) -> Ran:
         """Run a cell that must not raise."""
@@ -116,8 +122,7 @@ class Kernel:
 
     def completions(self, code: str) -> list[str]:
         """What Tab offers at the end of `code`: the whole code each offer would make."""
-        self.client.complete(code, len(code))
-        content = self.client.get_shell_msg(timeout=30)["content"]
+        content = self.reply_to(self.client.complete(code, len(code)))
         return [code[: content["cursor_start"]] + match for match in content["matches"]]
 
     def load_tiny(self, seconds: float = 0.0) -> None:

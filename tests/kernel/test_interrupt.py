@@ -26,8 +26,8 @@ def shows(words: str) -> Any:
 def next_cell_runs_by_itself(kernel: Kernel) -> None:
     """The next cell has its value, and shows nothing of the one that was interrupted."""
     ran = kernel.good("print(1 + 1)")
-    assert [message["msg_type"] for message in ran.messages] == ["status", "execute_input", "stream", "status"]
-    assert ran.text == "2\n"
+    others = [message["msg_type"] for message in ran.messages if message["msg_type"] != "stream"]
+    assert (others, ran.text) == (["status", "execute_input", "status"], "2\n")
 
 
 def test_fifty_interrupts_in_a_row_leave_everything_as_it_was(kernel: Kernel) -> None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import takewhile
 from threading import Event as StopEvent
 from typing import Any
 
-import numpy as np
 import psutil
 
 from ...protocol.engine import Footprint
@@ -23,7 +17,6 @@ from ...protocol.events import (
     Answered,
     Event,
     Finish,
-    Leading,
     Loading,
     ModelInfo,
     Prefill,
@@ -34,37 +27,24 @@ from ...protocol.events import (
     Usage,
 )
 from ...protocol.plan import Memory, Plan
-from ...protocol.prompt_parts import Kind
 from ...protocol.question import Question
 from ...protocol.request import Request
-from ...protocol.structure import Choices, ChoiceScore, Regex, Structure, best, scores
-from ...results import replay
+from ...protocol.structure import Choices
 from ...sources import cache
 from ...sources.catalog import Source
 from ..text.encode import Entry, shown
 from ..text.text_stream import TextStream
-from .sampler import Choice, choose, logits, logprobs, trace_of
-from .vocabulary import END, SIZE, EchoTokenizer
+from .answer import Answer, Settings
+from .sampler import choose, logits, trace_of
+from .vocabulary import SIZE, EchoTokenizer
 
 ORIGIN, DTYPE, DEVICE = "this kernel", "float32", "cpu"
 WEIGHT_BYTES = 4 * SIZE
 AT_ONCE = 8  # rows of many requests that are answered side by side
 
 
-@dataclass(eq=False)
-class EchoModel:
-    """What `jc.register` takes in place of a transformers model, with an EchoTokenizer.
-
-    `kind` decides which wording of a task it is given; only "instruct" takes a chat. With `says` it writes that text
-    and ends, instead of the prompt's words. A token takes `delay` seconds. `hooks` are called in the model's thread
-    ahead of every token: one that raises makes the request fail there, and one that waits holds it.
-    """
-
-    window: int | None = 256
-    kind: Kind = "base"
-    says: str = ""
-    delay: float = 0.0
-    hooks: list[Callable[[], object]] = field(default_factory=list)
+class EchoModel(Settings):
+    """What `jc.register` takes in place of a transformers model, with an EchoTokenizer; Settings has its arguments."""
 
     def plan_engine(self, source: Source, dtype: str, device: str) -> Plan:
         """See engine.Planner. There is nothing to fetch or to convert."""
@@ -210,155 +190,6 @@ class EchoEngine:
         return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))
 
 
-class Row:
-    """One continuation: its ids, those of the prompt among them, its text, and why it ended."""
-
-    def __init__(self, tokenizer: EchoTokenizer, request: Request, head: Sequence[int], draws: Sequence[float]) -> None:
-        self.ids, self.draws = list(head), draws
-        self.text = TextStream(tokenizer.detokenizer(), request.sampling.stop, request.prefix)
-        self.shown = self.text.before.shown
-        self.choices: list[Choice] = []
-        self.reason: Reason | None = None
-
-
-class Answer:
-    """What one request has got so far. `scores` are those of choices."""
-
-    def __init__(
-        self,
-        model: EchoModel,
-        tokenizer: EchoTokenizer,
-        request: Request,
-        head: Sequence[int],
-        prompt: Sequence[int],
-    ) -> None:
-        self._model, self._tokenizer, self._request, self._head = model, tokenizer, request, head
-        self._words = self._echoed(prompt)
-        sampling, skip = request.sampling, len(request.prefix) + len(request.forced)
-        wanted = 0 if sampling.greedy or sampling.seed is None else sampling.max_new_tokens
-        seeds = [(sampling.seed or 0) + index for index in range(sampling.num)]
-        self.rows = [Row(tokenizer, request, head, replay.draws(seed, wanted, skip).tolist()) for seed in seeds]
-        self.scores: tuple[ChoiceScore, ...] = ()
-        self._times: list[float] = []
-
-    def sampled(self, forced: Sequence[int], limit: int, stop: StopEvent) -> Iterator[Token]:
-        """The tokens of all continuations, side by side."""
-        for number in range(limit):
-            given = forced[number] if number < len(forced) else None
-            for index, row in enumerate(self.rows):
-                if row.reason is not None:
-                    continue
-                if not self._wait(stop):
-                    return
-                draw = math.nan if given is not None or not row.draws else row.draws[number - len(forced)]
-                yield self._take(index, self._next(row, draw, given), number + 1 == limit)
-
-    def searched(self, forced: Sequence[int], limit: int, stop: StopEvent) -> Iterator[Token | Leading]:
-        """The beams: how far they are, and the tokens of all at the end."""
-        paths: list[list[int]] = [list(forced[:limit]) for _ in self.rows]
-        for length in range(len(forced) + 1, limit + 1):
-            if not self._wait(stop):
-                break
-            for index, path in enumerate(paths):
-                place = index if length == len(forced) + 1 else 0
-                row = logits([*self._head, *path], self._word(len(self._request.prefix) + len(path)))
-                path.append(int((-row).argsort(kind="stable")[place]))
-            yield Leading(length, partial(self._anew, [list(path) for path in paths]))
-        for index, path in enumerate(paths):
-            yield from self._spelled(index, path, ended=not stop.is_set())
-
-    def chosen(self, choices: Choices, stop: StopEvent) -> Iterator[Token]:
-        """The tokens of the likeliest choice."""
-        if not self._wait(stop):
-            return
-        paths = [self._tokenizer.encode(text) for text in choices.texts]
-        found = [sum(float(logprobs(row)[id]) for row, id in self._along(path)) for path in paths]
-        self.scores = scores(choices.texts, found, [len(path) for path in paths])
-        yield from self._spelled(0, paths[best(self.scores)], ended=True, whole=True)
-
-    def endings(self, stop: StopEvent) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
-        """Why each continuation ended, and the text still held of those that were stopped."""
-        tails = tuple("" if row.reason else row.text.close()[1] for row in self.rows)
-        return tuple(row.reason or ("interrupted" if stop.is_set() else "length") for row in self.rows), tails
-
-    def met(self, tails: Sequence[str]) -> tuple[bool, ...]:
-        """Of each continuation, whether it has the form asked for; nothing where none was."""
-        structure = self._request.structure
-        if structure is None:
-            return ()
-        if isinstance(structure, Choices):
-            return (bool(self.scores),)
-        return tuple(_meets(structure, row.shown + tail) for row, tail in zip(self.rows, tails, strict=True))
-
-    def timing(self, started: float) -> Timing:
-        now = time.perf_counter()
-        if not self._times:
-            return Timing(total_s=now - started)
-        spent = self._times[-1] - self._times[0]
-        single = self._request.sampling.beams == 1 and len(self._times) > len(self.rows)
-        speed = (len(self._times) - len(self.rows)) / spent if single and spent > 0 else None
-        return Timing(self._times[0] - started, speed, now - started)
-
-    def _wait(self, stop: StopEvent) -> bool:
-        """Let the time of a token pass; whether the request goes on."""
-        for hook in list(self._model.hooks):
-            hook()
-        if self._model.delay:
-            stop.wait(self._model.delay)
-        return not stop.is_set()
-
-    def _echoed(self, prompt: Sequence[int]) -> list[int]:
-        said = self._model.says
-        if said:
-            return [*self._tokenizer.encode(said), END]
-        words = self._tokenizer.decode(prompt).split()
-        return self._tokenizer.encode("".join(f" {word}" for word in words) or " the")
-
-    def _word(self, number: int) -> int:
-        """The token that is echoed at a place of the completion."""
-        return self._words[min(number, len(self._words) - 1) if self._model.says else number % len(self._words)]
-
-    def _next(self, row: Row, draw: float, given: int | None) -> Choice:
-        scored = logits(row.ids, self._word(len(self._request.prefix) + len(row.choices)))
-        return choose(self._tokenizer, self._request.sampling, row.ids, scored, draw, given)
-
-    def _along(self, path: Sequence[int]) -> Iterator[tuple[np.ndarray, int]]:
-        """The logits ahead of every token of a path behind the prompt, and its id."""
-        for place, id in enumerate(path):
-            yield logits([*self._head, *path[:place]], self._word(len(self._request.prefix) + place)), id
-
-    def _spelled(self, index: int, path: Sequence[int], ended: bool, whole: bool = False) -> Iterator[Token]:
-        for place, id in enumerate(path, 1):
-            yield self._take(index, self._next(self.rows[index], math.nan, id), ended and place == len(path), whole)
-            if self.rows[index].reason is not None:
-                break
-
-    def _anew(self, paths: Sequence[Sequence[int]]) -> tuple[Token, ...]:
-        """The tokens that a search would end with if it ended with these paths."""
-        prompt = self._head[: len(self._head) - len(self._request.prefix)]
-        made = Answer(self._model, self._tokenizer, self._request, self._head, prompt)
-        return tuple(token for index, path in enumerate(paths) for token in made._spelled(index, path, ended=False))
-
-    def _take(self, index: int, choice: Choice, last: bool, whole: bool = False) -> Token:
-        """One more token of a continuation, with its text; sets why it ends, if it does."""
-        row = self.rows[index]
-        row.ids.append(choice.id)
-        row.choices.append(choice)
-        self._times.append(time.perf_counter())
-        end = choice.id == END
-        if end:
-            text, shown = row.text.close()
-            stopped = True
-        else:
-            text, shown, stopped = row.text.push(choice.id, last)
-        if stopped:
-            row.reason = "stop"
-        elif last:
-            row.reason = "stop" if whole else "length"
-        row.shown += shown
-        return Token(index, Step(choice.id, text, choice.logprob, choice.rank, choice.top), shown, end)
-
-
 class _Seat:
     """One of many requests while it is answered."""
 
@@ -388,13 +219,3 @@ class _Seat:
 def _alike(held: Sequence[int], head: Sequence[int]) -> int:
     """How many ids two lists begin with alike."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(held, head, strict=False)))
-
-
-def _meets(structure: Structure, text: str) -> bool:
-    if isinstance(structure, Regex):
-        return re.fullmatch(structure.pattern, text) is not None
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
