@@ -93,7 +93,7 @@ def load(name: str | PathLike[str] = "", dtype: Dtype = "auto", device: str = "a
     return Model(name, session)
 
 
-def register(name: str, model: Any, tokenizer: Any) -> Model:
+def register(name: str, model: object, tokenizer: object) -> Model:
     """Make `name` stand for a transformers model and tokenizer that are in memory already."""
     session = current()
     session.models.register(name, model, tokenizer)
@@ -152,7 +152,7 @@ def last() -> Completion | None:
     return current().last
 
 
-def task(name: str, template: str, **settings: Any) -> None:
+def task(name: str, template: str, **settings: object) -> None:
     """Add a task of your own to this kernel, for `--task NAME`. It may replace a task of the same name.
 
     In `template`, {{ text }} stands for the text of the cell, and {{ to }}, {{ from }} and {{ question }} for these

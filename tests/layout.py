@@ -56,7 +56,6 @@ UNTESTED = {
     "engine/kernels/atomics": _INT8,
     "engine/kernels/attention": _INT8,
     "engine/kernels/decode_step": _INT8,
-    "engine/kernels/disk_cache": "engine/test_load.py: what is compiled is found again",
     "engine/kernels/kv_cache": _INT8,
     "engine/kernels/layer_ops": _INT8,
     "engine/kernels/llvm_vectors": "engine/kernels/test_dot.py: the instructions, against numpy",

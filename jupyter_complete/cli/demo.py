@@ -28,7 +28,7 @@ def run(notebook: str | None, output: str) -> None:
     printer = Printer()
 
     class PrintingClient(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for subclassing
-        def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        def process_message(self, msg: dict[str, Any], cell: object, cell_index: int) -> Any:
             printer.message(msg)
             return super().process_message(msg, cell, cell_index)
 

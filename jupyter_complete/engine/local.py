@@ -28,7 +28,7 @@ from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
 from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
-from .runners.cuda_graph import RecordedRunner
+from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
 from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
@@ -37,12 +37,14 @@ from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
 
-if TYPE_CHECKING:  # it brings numba, which only int8 needs
+if TYPE_CHECKING:  # heavy imports
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from .runners.int8 import Int8Model
 
 
 class Details(NamedTuple):
-    """What is known of a model besides its weights: the first three are ModelInfo's."""
+    """Facts about a model besides its weights. The first three are fields of ModelInfo."""
 
     revision: str = ""
     quantized: str | None = None
@@ -58,8 +60,8 @@ class LocalEngine:
 
     def __init__(
         self,
-        model: Any,
-        tokenizer: Any,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
         name: str,
         origin: str,
         details: Details = NO_DETAILS,
@@ -238,7 +240,7 @@ class LocalEngine:
         answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
             if paths:
-                yield from answer.chosen(runner, head, paths, sampler, stop)
+                yield from answer.choose(runner, head, paths, sampler, stop)
             else:
                 yield from answer.tokens(runner, head, sampler, limit, stop)
             head = answer.held
@@ -247,7 +249,7 @@ class LocalEngine:
         usage = Usage(total, cached, answer.count)
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
-        yield Finish(reasons, tails, usage, *told, answer.met(tails), answer.scores, recorded=trace)
+        yield Finish(reasons, tails, usage, *told, answer.matches(tails), answer.scores, recorded=trace)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -258,7 +260,7 @@ class LocalEngine:
         if not isinstance(request.structure, Choices):
             return []
         before = "" if self._encodes else shown
-        paths = choices.spelled(request.structure.texts, before, self._before(prompt), self._vocabulary)
+        paths = choices.spell(request.structure.texts, before, self._before(prompt), self._vocabulary)
         self._entry.check_window(1 if self._encodes else len(prompt), 0, new=max(map(len, paths)))
         return paths
 
@@ -300,7 +302,7 @@ class LocalEngine:
             self._forget()
         cache, cached = self._prefix.pop(head)
         if self._recordings is not None:
-            return RecordedRunner(self.model, self._recordings, cache), cached
+            return GraphRunner(self.model, self._recordings, cache), cached
         return CausalRunner(self.model, cache), cached
 
     def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
@@ -315,7 +317,7 @@ class LocalEngine:
         if self._int8 is not None:
             return self._int8.runner()
         if self._recordings is not None:
-            return RecordedRunner(self.model, self._recordings)
+            return GraphRunner(self.model, self._recordings)
         return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:

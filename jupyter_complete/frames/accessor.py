@@ -66,10 +66,10 @@ def _completer(verb: Verb) -> type:
     class Completer:
         """`df.complete("Summarise: {{ text }}", into="summary")`: a new frame, see jupyter_complete.complete_frame."""
 
-        def __init__(self, frame: Any) -> None:
+        def __init__(self, frame: object) -> None:
             self._frame = frame
 
-        def __call__(self, template: Any, into: str = "completion", **options: Any) -> Any:
+        def __call__(self, template: object, into: str = "completion", **options: Any) -> Any:
             return verb(self._frame, template, into, **options)
 
     return Completer

@@ -26,7 +26,7 @@ Prompts = str | Callable[[dict[str, Any]], str] | Iterable[str]
 
 
 def complete_frame(
-    frame: Any,
+    frame: object,
     template: Prompts,
     into: str = "completion",
     *,
@@ -141,7 +141,7 @@ def series(name: str, values: list[Any], backend: Any) -> Any:
     return nw.new_series(name, values, nw.Object(), backend=backend)
 
 
-def _without_nulls(data: Any) -> Any:
+def _without_nulls(data: object) -> Any:
     """JSON data less its nulls, which a library may add to objects."""
     if isinstance(data, dict):
         return {name: _without_nulls(one) for name, one in data.items() if one is not None}

@@ -62,7 +62,7 @@ def prompt_of(make: Callable[[Any], Any], row: Mapping[str, Any]) -> str | Compl
         return BadPrompt(f"The function raised {raised(error)}.", "Call it with this row to see where.")
 
 
-def prompt(value: Any) -> str | CompleteError:
+def prompt(value: object) -> str | CompleteError:
     """What was given as a row's prompt, or what is wrong with it."""
     if isinstance(value, str):
         return value
@@ -71,7 +71,7 @@ def prompt(value: Any) -> str | CompleteError:
     return BadPrompt(f"A prompt is text, and this is of type {type(value).__name__}.", "Give a str.")
 
 
-def missing(value: Any) -> bool:
+def missing(value: object) -> bool:
     """Whether a value stands for nothing: None, or NaN, NaT and NA of any library."""
     if value is None:
         return True
@@ -83,7 +83,7 @@ def missing(value: Any) -> bool:
         return False
 
 
-def _written(name: str, value: Any) -> str:
+def _written(name: str, value: object) -> str:
     try:
         return str(value)
     except KeyboardInterrupt:

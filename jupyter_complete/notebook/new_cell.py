@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -31,7 +30,7 @@ def write(shell: InteractiveShell, text: str, form: str) -> bool:
     return True
 
 
-def has_reader(shell: Any) -> bool:
+def has_reader(shell: object) -> bool:
     """Whether somebody sees what comes after a cell; a front end that cannot ask (nbclient, nbconvert) has nobody."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None:

@@ -30,7 +30,7 @@ def structure_of(settings: Mapping[str, Any], namespace: Mapping[str, Any]) -> S
     return json_schema(asked["json"], namespace) if "json" in asked else None
 
 
-def json_schema(given: Any, namespace: Mapping[str, Any]) -> JsonSchema:
+def json_schema(given: object, namespace: Mapping[str, Any]) -> JsonSchema:
     """The schema that a text, a name in `namespace`, a path, a dict or a type stands for. Raises BadOption."""
     if isinstance(given, JsonSchema):
         return given
@@ -41,7 +41,7 @@ def json_schema(given: Any, namespace: Mapping[str, Any]) -> JsonSchema:
     return _of_object(given)
 
 
-def _left_out(value: Any) -> bool:
+def _left_out(value: object) -> bool:
     return value is None or (isinstance(value, (str, list)) and not value)
 
 
@@ -80,7 +80,7 @@ def _of_json(text: str, given: str) -> JsonSchema:
     return _of_object(schema, given)
 
 
-def _of_object(value: Any, given: str = "") -> JsonSchema:
+def _of_object(value: object, given: str = "") -> JsonSchema:
     """Of a schema as data, or of a type; without a word that gives it again, the schema itself is that."""
     try:
         if isinstance(value, (dict, bool)):
@@ -97,11 +97,11 @@ def _of_object(value: Any, given: str = "") -> JsonSchema:
     raise BadOption(f"{given or _name(value)} is of type {type(value).__name__}, which is no schema.", HINT)
 
 
-def _read(kind: Any, text: str) -> Any:
+def _read(kind: object, text: str) -> Any:
     return schema_types.value_of(kind, json.loads(text))
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     return str(getattr(value, "__name__", None) or "what was given")
 
 

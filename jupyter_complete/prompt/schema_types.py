@@ -29,7 +29,7 @@ DATED = (datetime.date, datetime.time, datetime.datetime)
 LISTS = (list, set, frozenset, tuple)
 
 
-def schema_of(kind: Any) -> dict[str, Any]:
+def schema_of(kind: object) -> dict[str, Any]:
     """The JSON schema of a type; objects hold what the type names, and nothing else. Raises TypeError for others."""
     names: dict[Any, str] = {}
     defined: dict[str, Any] = {}
@@ -62,16 +62,16 @@ def value_of(kind: Any, data: Any) -> Any:
     return _checked(data, type(None) if kind is None else kind)
 
 
-def is_type(value: Any) -> bool:
+def is_type(value: object) -> bool:
     """Whether this is a type, not an instance: a class, or one with parameters such as list[int]."""
     return isinstance(value, (type, types.UnionType)) or typing.get_origin(value) is not None or value is Any
 
 
-def is_pydantic(kind: Any) -> bool:
+def is_pydantic(kind: object) -> bool:
     return isinstance(kind, type) and hasattr(kind, "model_json_schema")
 
 
-def closed(schema: Any) -> Any:
+def closed(schema: object) -> Any:
     """A schema of pydantic's whose objects hold only what they name; alternatives that it tells apart are any of."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
@@ -127,7 +127,7 @@ def _referred(kind: Any, names: dict[Any, str], defined: dict[str, Any]) -> dict
     return {"$ref": f"#/$defs/{names[kind]}"}
 
 
-def _record(kind: Any, names: dict[Any, str], defined: dict[str, Any]) -> dict[str, Any]:
+def _record(kind: object, names: dict[Any, str], defined: dict[str, Any]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     if dataclasses.is_dataclass(kind):
         fields = [one for one in dataclasses.fields(kind) if one.init]
@@ -150,7 +150,7 @@ def _must_be_there(kind: Any, name: str, marked: Any) -> bool:
     return marked is typing.Required or (name in kind.__required_keys__ and marked is not typing.NotRequired)
 
 
-def _is_record(kind: Any) -> bool:
+def _is_record(kind: object) -> bool:
     return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or typing.is_typeddict(kind))
 
 
@@ -160,7 +160,7 @@ def _list(made: Any, inner: tuple[Any, ...], data: list[Any]) -> Any:
     return made(value_of(inner[0] if inner else Any, item) for item in data)
 
 
-def _first_that_fits(kinds: tuple[Any, ...], data: Any) -> Any:
+def _first_that_fits(kinds: tuple[Any, ...], data: object) -> Any:
     for kind in kinds:
         if typing.get_origin(kind) is typing.Literal and data not in typing.get_args(kind):
             continue

@@ -241,7 +241,7 @@ class Complete(Configurable):
         """The Framing that checked `settings` ask for."""
         return Framing(**{name: settings[name] for name in Framing.__dataclass_fields__})
 
-    def _check(self, name: str, value: Any) -> Any:
+    def _check(self, name: str, value: object) -> Any:
         trait = self.traits()[name]
         if trait.metadata.get("filled") and isinstance(value, (str, list, tuple)) and not value:
             raise BadOption(f"{_shown(name, trait)} is empty.", "Fill it in, or leave it out.")
@@ -258,7 +258,7 @@ class Complete(Configurable):
             raise BadOption(_out_of_bounds(name, trait, value), _default(trait)) from None
 
 
-def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: Any) -> str:
+def _out_of_bounds(name: str, trait: TraitType[Any, Any], value: object) -> str:
     """One sentence: what `trait` accepts, and what it was given."""
     return f"{_shown(name, trait)} must be {_accepted(trait)}, but is {_in_short(value)}."
 
@@ -267,7 +267,7 @@ def _shown(name: str, trait: TraitType[Any, Any]) -> str:
     return f"{name} ({'/'.join(flags)})" if (flags := trait.metadata.get("flag")) else name
 
 
-def _in_short(value: Any) -> str:
+def _in_short(value: object) -> str:
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # Python writes no number of more than 4,300 digits

@@ -71,7 +71,9 @@ class Opener(Protocol):
 
 @runtime_checkable
 class OwnEngine(Protocol):
-    """A registered object that makes its engine itself, as engine/echo's does; a transformers model does not."""
+    """A registered object that plans and makes its engine itself, as engine/echo's does and no transformers model."""
 
+    @property
+    def plan_engine(self) -> Planner: ...
     @property
     def open_engine(self) -> Opener: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from .doors import door
 
@@ -26,7 +26,7 @@ class Displayed:
         """The value drawn, static."""
         return draw(self)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         return self.view().bundle()
 
 

@@ -19,7 +19,7 @@ VIEWS: dict[type, Callable[..., View]] = {
 }
 
 
-def view(value: Any, **how: Any) -> View:
+def view(value: object, **how: Any) -> View:
     """The static view of a value; `how` are the options of that kind of view."""
     return VIEWS[type(value)](value, **how)
 

@@ -209,7 +209,7 @@ class Completion:
         """All but the way back to the session and the tree of branches, which do not travel."""
         return {**self.__dict__, "continue_with": None, "parent": None, "at": None, "_branches": []}
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Mapping[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Mapping[str, str]:
         return self.bundle()
 
 

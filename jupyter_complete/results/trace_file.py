@@ -115,7 +115,7 @@ def _argument(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> Any:
     """Return a numpy number as JSON's; raises TypeError for anything else."""
     if isinstance(value, np.generic):
         return value.item()
@@ -133,7 +133,7 @@ def _get(file: zipfile.ZipFile, name: str) -> np.ndarray:
     return array
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: object) -> Any:
     """JSON's lists as tuples."""
     if isinstance(value, dict):
         return {name: _frozen(one) for name, one in value.items()}

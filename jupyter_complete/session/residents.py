@@ -82,7 +82,7 @@ class Models:
             )
         return catalog.find(name, self.names())
 
-    def register(self, name: str, model: Any, tokenizer: Any) -> None:
+    def register(self, name: str, model: object, tokenizer: object) -> None:
         """Let `name` mean a model and tokenizer that the user has in memory; raises BadOption or NotAModel."""
         if not (isinstance(name, str) and name.strip()):
             raise BadOption("A model is registered by a name.", "Give a text that is not empty.")
@@ -129,7 +129,9 @@ class Models:
         Raises the ModelError or BadOption that loading would raise.
         """
         source = self._loadable(name, dtype, device)
-        return cast(Planner, door("plan"))(source, dtype, device)
+        own = source.model
+        planner = own.plan_engine if isinstance(own, OwnEngine) else cast(Planner, door("plan"))
+        return planner(source, dtype, device)
 
     def _loadable(self, name: str, dtype: str, device: str) -> Source:
         """The source of `name`; raises BadOption for a dtype or device that the user's own object does not have."""
@@ -224,7 +226,7 @@ def _release() -> None:
         gc.collect()
 
 
-def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+def _holders(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """Who still refers to `model`: names of the namespace first, else the kinds of objects."""
     if model is None:
         return ()
@@ -234,7 +236,7 @@ def _holders(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(f"an object of type {kind}" for kind in kinds)) or ("something unknown",)
 
 
-def _names_of(model: Any, namespace: Mapping[str, Any]) -> tuple[str, ...]:
+def _names_of(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, value in list(namespace.items()) if value is model)
 
 

@@ -153,7 +153,7 @@ def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
     """
     came: list[int] = []
 
-    def on_interrupt(number: int, frame: Any) -> None:
+    def on_interrupt(number: int, frame: object) -> None:
         came.append(number)
         stream.interrupted = True
         if len(came) > 2:
@@ -189,7 +189,7 @@ class _HeldInterrupts:
     def __init__(self) -> None:
         self.came = 0
 
-    def __call__(self, number: int, frame: Any) -> None:
+    def __call__(self, number: int, frame: object) -> None:
         self.came += 1
         if self.came > 2:
             raise KeyboardInterrupt

@@ -27,7 +27,7 @@ REMEMBERED = 256
 class ControlChannel:
     """The urgent messages of one widget: `called` gets each once, in the thread that it comes in, and must be brief."""
 
-    def __init__(self, called: Callable[[Any], None], kernel: Any = None) -> None:
+    def __init__(self, called: Callable[[Any], None], kernel: object = None) -> None:
         self._called = called
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
         self._lock = Lock()
@@ -41,7 +41,7 @@ class ControlChannel:
         if self._control:
             self._control.widgets.pop(self.key, None)
 
-    def receive(self, content: Any) -> bool:
+    def receive(self, content: object) -> bool:
         """Hand an urgent message on unless it came before; whether `content` was one."""
         if not (isinstance(content, dict) and isinstance(content.get("urgent"), str)):
             return False
@@ -49,7 +49,7 @@ class ControlChannel:
             self._called(content.get("payload"))
         return True
 
-    def receive_ordinary(self, widget: Any, content: Any, buffers: Any) -> None:
+    def receive_ordinary(self, widget: object, content: object, buffers: object) -> None:
         """The same for `widget.on_msg`, where what is not urgent is left to others."""
         self.receive(content)
 
@@ -67,14 +67,14 @@ class _Control:
         self.widgets: dict[str, ControlChannel] = {}
         self._usual = usual
 
-    def __call__(self, stream: Any, ident: Any, message: dict[str, Any]) -> Any:
+    def __call__(self, stream: object, ident: object, message: dict[str, Any]) -> Any:
         content = message["content"]
         widget = self.widgets.get(content.get("target_name"))
         taken = widget is not None and widget.receive(content)
         return None if taken and not content.get("reply") else self._usual(stream, ident, message)
 
 
-def _control_of(kernel: Any) -> _Control | None:
+def _control_of(kernel: object) -> _Control | None:
     """The handler that listens on this kernel's control channel, put there if need be; None where it has no such."""
     handlers = getattr(kernel, "control_handlers", None)
     if not isinstance(handlers, dict) or CARRIER not in handlers:

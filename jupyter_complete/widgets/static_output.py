@@ -36,7 +36,7 @@ class StaticOutput:
 
 
 @contextmanager
-def output_of(parent: Any) -> Iterator[None]:
+def output_of(parent: object) -> Iterator[None]:
     """Output of this thread inside the block goes to the cell of `parent`, and that of others where it goes anyway."""
     from IPython import get_ipython
 

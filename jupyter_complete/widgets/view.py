@@ -81,13 +81,13 @@ class View(anywidget.AnyWidget):
         """MIME type to what stays in the notebook."""
         raise NotImplementedError
 
-    def tell(self, kind: str, **what: Any) -> None:
+    def tell(self, kind: str, **what: object) -> None:
         """A message to every page that shows this widget."""
         with self.lock:
             self._number += 1
             self.send({"kind": kind, "number": self._number, **what})
 
-    def show(self, **what: Any) -> None:
+    def show(self, **what: object) -> None:
         """A new snapshot, which stands for all messages so far."""
         with self.lock:
             self._number += 1
@@ -110,11 +110,11 @@ class View(anywidget.AnyWidget):
         for one in wishes:
             self._dispatch(one)
 
-    def _receive(self, widget: Any, message: Any, buffers: Any) -> None:
+    def _receive(self, widget: object, message: object, buffers: object) -> None:
         if not self._control.receive(message):
             self._dispatch(message)
 
-    def _dispatch(self, message: Any) -> None:
+    def _dispatch(self, message: object) -> None:
         """Call what a page wishes for; while a cell runs that is in the thread of the control channel."""
         if not isinstance(message, dict):
             return

@@ -135,7 +135,7 @@ def test_single_tokens_are_played_from_a_graph(name: str) -> None:
 
 
 def test_a_text_that_outgrows_its_graph_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyter_complete.engine.runners.cuda_graph.LEAST", 16)
+    monkeypatch.setattr("jupyter_complete.engine.runners.cuda_graph.MIN_POSITIONS", 16)
     made = LocalEngine(copy.deepcopy(tiny.make("llama")[0]).to("cuda"), tiny.make("llama")[1], "x", "made in the tests")
     longer = {"temperature": 0, "max_new_tokens": 48}
     assert chosen(ask(made, **longer)) == chosen(ask(engine("llama"), **longer))

@@ -37,6 +37,7 @@ def test_the_names_of_kinds_stay() -> None:
     assert set(KINDS) <= set(kinds())
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("folder", ["engine.inside:answers", "render:findings"])
 def test_every_kind_has_a_file_of_its_name(folder: str) -> None:
     package, _, inside = folder.partition(":")

@@ -1,6 +1,6 @@
-"""Many requests at once: every pass takes all rows one token further, and a row that ends makes room for the next.
+"""Many requests at once: every pass decodes one token of each row, and a row that ends makes room for another request.
 
-The rows know no text and no requests, the seats no tensors: a seat is one request that is being answered.
+A **seat** is one request that is being answered. Rows handle neither text nor requests, and seats handle no tensors.
 """
 
 from __future__ import annotations
@@ -24,36 +24,39 @@ from .continuations import Answer
 from .loop import Row
 from .sampler import Sampler
 
-PULSE = 0.1  # seconds from one Advance to the next at least
-PASS = 96  # tokens of prompts that are read along with a pass
+PULSE = 0.1  # seconds between two Advance events, at least
+PROMPT_TOKENS = 96  # tokens of prompts that a pass reads besides decoding
 
 
 class Rows(Protocol):
-    """Rows of different lengths behind one model, each in its seat.
+    """Rows of different lengths on one model, each in its seat.
 
-    `seats` is how many there are at most; R rows take part in a pass. Up to `lanes` tokens cost a pass as much as one.
+    There are `seats` rows at most; R of them take part in a pass. A pass for up to `lanes` tokens costs as much as a
+    pass for one.
     """
 
     seats: int
     lanes: int
 
     def share(self, cache: Any, tokens: int) -> int:
-        """Let rows begin with a copy of the first `tokens` of a cache; how many of them they can have."""
+        """Offer the first `tokens` of a cache to rows that begin. Returns how many of the tokens rows can copy."""
         ...
 
     def begin(self, seat: int, shared: int) -> None:
-        """A new row: the shared tokens, or none of them, and nothing else."""
+        """Begin a row that holds the first `shared` of the shared tokens and nothing else."""
         ...
 
     def forward(self, chunks: Sequence[tuple[int, Sequence[int]]], steps: Sequence[tuple[int, int]]) -> Tensor:
-        """Append `chunks` of ids to the rows of some seats, and one id each in `steps` to those of others, whose logits
-        [R, V] it gives. They stand until the next call. A row that no step names any more, after its first, is over."""
+        """Append `chunks` (seat, ids), and one id to each seat in `steps`. Returns the logits [R, V] of the steps.
+
+        The next call may overwrite the logits. A row ends when a call after its first step does not name it in `steps`.
+        """
         ...
 
 
 @dataclass
 class Seat:
-    """One request: what it was answered so far, and how many of its ids the row holds."""
+    """One request: its answer so far, and how many of its ids the row holds."""
 
     row: Row
     prompt: list[int]
@@ -72,7 +75,7 @@ class Seat:
 
     @property
     def unread(self) -> int:
-        """Ids of the prompt that the row has yet to be given before the last one, which is a step of its own."""
+        """How many ids of the prompt the row has yet to read before the last id, which is a step of its own."""
         return max(0, len(self.prompt) - 1 - self.held)
 
     def begin(self, shared: int) -> None:
@@ -88,59 +91,60 @@ class Seat:
         self.events.append(self.answer.add(choice, self.limit, whole))
         return self.answer.open
 
-    def answered(self, stop: StopEvent, info: ModelInfo) -> Answered:
+    def finish(self, stop: StopEvent, info: ModelInfo) -> Answered:
+        """Return the complete answer."""
         usage = Usage(len(self.prompt), self.cached, self.answer.count)
         reasons, tails = self.answer.endings(stop)
         told = (self.answer.timing(self.started), info, tuple(self.prompt), ())
-        finish = Finish(reasons, tails, usage, *told, self.answer.met(tails))
+        finish = Finish(reasons, tails, usage, *told, self.answer.matches(tails))
         return Answered(self.row.index, (*self.events, finish))
 
 
 class Batch:
-    """The seats of one engine's rows, or of none where it answers one request after the other.
+    """The seats of one engine's rows. Without `rows`, the engine answers one request after the other.
 
-    `seated` makes a Seat of a request, or answers it if it cannot share a pass; it may raise CompleteError. `read`
-    reads the ids that the first rows share, and gives their cache.
+    `open_seat` makes a Seat of a request, or answers a request that cannot share a pass; it may raise CompleteError.
+    `read` reads the ids that the first rows share, and returns their cache.
     """
 
     def __init__(
         self,
         rows: Rows | None,
-        seated: Callable[[int, Request], Seat | Answered],
+        open_seat: Callable[[int, Request], Seat | Answered],
         read: Callable[[Sequence[int]], Any],
         info: ModelInfo,
         stop: StopEvent,
     ) -> None:
         self._rows = rows
-        self._seated = seated
+        self._open_seat = open_seat
         self._read = read
         self._info = info
         self._stop = stop
         self._seats: dict[int, Seat] = {}
         self._free = list(range(rows.seats if rows else 1))
-        self._shared: list[int] | None = None  # not known yet
+        self._shared: list[int] | None = None  # None before the first pass
         self._read_tokens = self._decoded = 0
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
 
     def answers(self, requests: Iterable[tuple[int, Request]]) -> Iterator[Advance | Answered]:
-        """Every request's Answered as it is done, in whatever order; once `stop` is set, those that are done."""
-        opened = self._opened(requests)
+        """Yield each request's Answered when it is done, in any order; after `stop`, of finished requests only."""
+        opened = self._open(requests)
         while not self._stop.is_set():
             came = list(islice(opened, len(self._free)))
             yield from (one for one in came if isinstance(one, Answered))
             self._place([one for one in came if isinstance(one, Seat)])
             if self._seats:
-                yield from self._passed()
+                yield from self._run_pass()
             elif not came:
                 return
-            if (now := time.monotonic()) - self._told >= PULSE:
-                self._told = now
+            if (now := time.monotonic()) - self._reported >= PULSE:
+                self._reported = now
                 yield Advance(self._read_tokens, self._decoded, len(self._seats))
 
-    def _opened(self, requests: Iterable[tuple[int, Request]]) -> Iterator[Seat | Answered]:
+    def _open(self, requests: Iterable[tuple[int, Request]]) -> Iterator[Seat | Answered]:
         for key, request in requests:
             try:
-                made = self._seated(key, request)
+                made = self._open_seat(key, request)
             except CompleteError as error:
                 made = Answered(key, error=error.with_traceback(None))
             if self._stop.is_set():  # which may have cut the answer short
@@ -160,7 +164,7 @@ class Batch:
             self._seats[number] = seat
 
     def _read_together(self, rows: Rows, seats: Sequence[Seat]) -> list[int]:
-        """Read what all of the first rows begin with, once; the ids that rows can have of it."""
+        """Read the common beginning of the first rows once. Returns the ids of it that rows can copy."""
         if len(seats) < 2:
             return []
         shared: list[int] = reduce(lambda one, other: one[: common(one, other)], (seat.prompt[:-1] for seat in seats))
@@ -169,8 +173,8 @@ class Batch:
         cache = self._read(shared)
         return [] if self._stop.is_set() else shared[: rows.share(cache, len(shared))]
 
-    def _passed(self) -> Iterator[Answered]:
-        """One pass of all rows; those that end with it."""
+    def _run_pass(self) -> Iterator[Answered]:
+        """Run one pass of all rows. Yields the answers that end with it."""
         assert self._rows is not None
         steps = [number for number, seat in self._seats.items() if not seat.unread]
         chunks = self._chunks(len(steps))
@@ -182,13 +186,13 @@ class Batch:
         for number, scores in zip(steps, logits, strict=True):
             if not self._seats[number].advance(scores):
                 self._free.append(number)
-                yield self._seats.pop(number).answered(self._stop, self._info)
+                yield self._seats.pop(number).finish(self._stop, self._info)
 
     def _chunks(self, steps: int) -> list[tuple[int, list[int]]]:
-        """What is read of prompts in this pass, beside so many steps: lanes are filled, and none begun for a few."""
+        """Return the parts of prompts that this pass reads besides `steps` tokens, so that its lanes are full."""
         assert self._rows is not None
         chunks, lanes = [], self._rows.lanes
-        asked = steps + min(PASS, sum(seat.unread for seat in self._seats.values()))
+        asked = steps + min(PROMPT_TOKENS, sum(seat.unread for seat in self._seats.values()))
         room = max(asked // lanes, -(-max(steps, 1) // lanes)) * lanes - steps
         for number, seat in self._seats.items():
             ids = seat.prompt[seat.held : seat.held + min(seat.unread, room)]
@@ -199,6 +203,6 @@ class Batch:
 
 
 def shares_passes(request: Request) -> bool:
-    """Whether a request is one row, which begins with its prompt and is not measured."""
+    """Whether a request is a single row that begins with its prompt and reports no prompt probabilities."""
     alone = request.sampling.num > 1 or request.sampling.beams > 1 or request.mode != "continue"
     return not (alone or request.inspect or request.prefix or request.forced or isinstance(request.structure, Choices))

@@ -1,7 +1,7 @@
-"""Beam search on ids: the `beams` likeliest sequences are kept at every step.
+"""Beam search on ids: every step keeps the `beams` likeliest sequences.
 
-A finished sequence is worth its summed logprob divided by its length; the search ends when no open beam can beat the
-worst finished one, as `model.generate(num_beams=…)` ends by default.
+The score of a finished sequence is its summed logprob divided by its length. The search ends when no open beam can beat
+the worst finished one, as `model.generate(num_beams=…)` ends by default.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .sampler import Choice, Sampler
 
 @dataclass(frozen=True, slots=True)
 class Beam:
-    """What was chosen and its worth: the summed logprob while open, that over the length once finished."""
+    """A sequence and its score: the summed logprob while it is open, divided by its length once it is finished."""
 
     choices: tuple[Choice, ...]
-    worth: float
+    score: float
 
     @property
     def ids(self) -> list[int]:
@@ -51,17 +51,17 @@ def search(
     opened = [Beam((), 0.0)] + [Beam((), -1e9)] * (beams - 1)
     finished: list[Beam] = []
     for length in range(1, limit + 1):
-        ranked = _ranked(logits, start, opened, sampler, max(2, 1 + len(ends)) * beams)
+        ranked = _rank(logits, start, opened, sampler, max(2, 1 + len(ends)) * beams)
         ended = [length == limit or beam.choices[-1].id in ends for _, beam in ranked]
         best = [
-            Beam(beam.choices, beam.worth / length)
+            Beam(beam.choices, beam.score / length)
             for (_, beam), end in zip(ranked[:beams], ended, strict=False)
             if end
         ]
-        finished = sorted([*finished, *best], key=lambda beam: beam.worth, reverse=True)[:beams]
+        finished = sorted([*finished, *best], key=lambda beam: beam.score, reverse=True)[:beams]
         going = [extension for extension, end in zip(ranked, ended, strict=True) if not end][:beams]
         opened = [beam for _, beam in going] or opened
-        settled = len(finished) == beams and finished[-1].worth >= opened[0].worth / length
+        settled = len(finished) == beams and finished[-1].score >= opened[0].score / length
         yield [*finished, *opened]
         if not going or settled or stop.is_set():
             return
@@ -69,20 +69,20 @@ def search(
         logits = runner.forward([[beam.choices[-1].id] for beam in opened])
 
 
-def _ranked(
+def _rank(
     logits: torch.Tensor, start: Sequence[int], opened: Sequence[Beam], sampler: Sampler, keep: int
 ) -> list[tuple[int, Beam]]:
-    """The `keep` likeliest one-token extensions of all beams, each with its parent's place."""
+    """Return the `keep` likeliest one-token extensions of all beams, each with its parent's index."""
     scores = torch.log_softmax(logits.float(), dim=-1)
     ids = torch.tensor([[*start, *beam.ids] for beam in opened], device=logits.device)
     for _, processor in sampler.processors:
         scores = processor(ids, scores)
-    totals = scores + torch.tensor([[beam.worth] for beam in opened], device=logits.device)
+    totals = scores + torch.tensor([[beam.score] for beam in opened], device=logits.device)
     vocabulary = totals.shape[-1]
     top = torch.topk(totals.flatten(), min(keep, totals.numel()))
     ranked = []
-    for place, worth in zip(top.indices.tolist(), top.values.tolist(), strict=True):
+    for place, score in zip(top.indices.tolist(), top.values.tolist(), strict=True):
         parent, token = divmod(place, vocabulary)
         choice = sampler.weigh(token, logits[parent])
-        ranked.append((parent, Beam((*opened[parent].choices, choice), worth)))
+        ranked.append((parent, Beam((*opened[parent].choices, choice), score)))
     return ranked

@@ -1,6 +1,6 @@
-"""How likely each of several texts is after a prompt: all are weighed, token by token, and what they share once.
+"""The probability of each of several texts after a prompt, computed token by token; shared beginnings are read once.
 
-The texts' ids are read as a tree, a level at a time: one row of the runner for each beginning that goes on.
+The texts' ids form a tree, which is read level by level: one row of the runner for each beginning that continues.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from ..runners.transformers_pass import Runner
 from ..text.tokenizer import Vocabulary
 from .sampler import Choice, Sampler
 
-BUDGET = 256 * 2**20  # bytes of KV cache that rows may take at once
-ROWS = 64
-OPENING = "([{<'\"`‘“«/"  # after which a word has no space
+BUDGET = 256 * 2**20  # bytes of KV cache for all rows of a pass
+MAX_ROWS = 64  # rows of a pass
+OPENING = "([{<'\"`‘“«/"  # signs after which a word has no space
 
 Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
-    """A text's tokens with what was said of them, and the summed logprob."""
+class WeighedPath:
+    """The tokens of one text with their probabilities, and the text's logprob."""
 
     tokens: tuple[Choice, ...]
     logprob: float
 
 
 class Tree:
-    """Several lists of ids with common beginnings, and what has been said of them so far."""
+    """Several lists of ids with common beginnings, and the choices computed for them so far."""
 
     def __init__(self, paths: Sequence[Ids]) -> None:
         self.paths = paths
-        self._said: dict[Ids, Choice] = {}  # of each beginning, of its last token
+        self._choices: dict[Ids, Choice] = {}  # of each beginning: its last token
 
     def after(self, beginning: Ids, paths: Sequence[Ids]) -> dict[int, list[Ids]]:
-        """Those of `paths` that go on after a beginning, by their next token."""
+        """Return the paths that continue after a beginning, by their next token."""
         length, found = len(beginning), dict[int, list[Ids]]()
         for path in paths:
             if len(path) > length and path[:length] == beginning:
@@ -50,25 +50,25 @@ class Tree:
         return found
 
     def weigh(self, beginning: Ids, paths: Sequence[Ids], logits: Tensor, sampler: Sampler) -> None:
-        """Note what the `logits` [V] after a beginning say of those that go on."""
+        """Record the probabilities, from the `logits` [V] after a beginning, of the tokens that continue it."""
         tokens = self.after(beginning, paths)
         for token in tokens:
-            self._said[(*beginning, token)] = sampler.weigh(token, logits)
+            self._choices[(*beginning, token)] = sampler.weigh(token, logits)
 
-    def weighed(self, path: Ids) -> Weighed:
-        """A path that longer ones begin with counts where the text does not go on as they do."""
-        tokens = tuple(self._said[path[:length]] for length in range(1, len(path) + 1))
-        longer = sum(math.exp(self._said[(*path, token)].logprob) for token in self.after(path, self.paths))
+    def result(self, path: Ids) -> WeighedPath:
+        """Return a path's tokens and logprob. If longer paths begin with it, their continuations are excluded."""
+        tokens = tuple(self._choices[path[:length]] for length in range(1, len(path) + 1))
+        longer = sum(math.exp(self._choices[(*path, token)].logprob) for token in self.after(path, self.paths))
         other = math.log1p(-longer) if longer < 1.0 else -math.inf
-        return Weighed(tokens, sum(token.logprob for token in tokens) + other)
+        return WeighedPath(tokens, sum(token.logprob for token in tokens) + other)
 
 
 def weigh(
     runner: Runner, head: Sequence[int], paths: Sequence[Ids], sampler: Sampler, stop: StopEvent
-) -> tuple[list[Weighed], list[int]] | None:
-    """What is said of each of `paths` after `head`, and the ids that the runner's one row stands for afterwards.
+) -> tuple[list[WeighedPath], list[int]] | None:
+    """Compute the probability of each of `paths` after `head`. Returns None if `stop` is set.
 
-    The runner holds all of `head` but its last id. None once `stop` is set.
+    The runner holds all of `head` but its last id. The second result are the ids that its row holds afterwards.
     """
     tree = Tree(paths)
     tree.weigh((), paths, runner.forward([[head[-1]]])[0], sampler)
@@ -82,13 +82,13 @@ def weigh(
         held = reached
         if kept is not None:
             runner.cache = kept
-    return [tree.weighed(path) for path in paths], [*head, *held]
+    return [tree.result(path) for path in paths], [*head, *held]
 
 
-def spelled(texts: Sequence[str], prompt: str, prompt_ids: Sequence[int], vocabulary: Vocabulary) -> list[Ids]:
-    """The ids of each text as it goes on after a prompt, with one space before it where a word would have one.
+def spell(texts: Sequence[str], prompt: str, prompt_ids: Sequence[int], vocabulary: Vocabulary) -> list[Ids]:
+    """Return the ids of each text as a continuation of the prompt, with a space before it where a word has one.
 
-    Raises BadOption for a text that the tokenizer does not know, and for two that are the same.
+    Raises BadOption for a text that the tokenizer cannot encode, and for two texts that are the same.
     """
     spaced = wants_space(prompt)
     paths: list[Ids] = []
@@ -102,16 +102,16 @@ def spelled(texts: Sequence[str], prompt: str, prompt_ids: Sequence[int], vocabu
 
 
 def wants_space(prompt: str) -> bool:
-    """Whether a word that follows a prompt has a space before it: not after a blank, an opening sign, or Chinese."""
+    """Whether a word after this prompt begins with a space: not after whitespace, an opening sign, or Chinese."""
     if not prompt or prompt[-1].isspace() or prompt[-1] in OPENING:
         return False
     return unicodedata.east_asian_width(prompt[-1]) not in ("W", "F")
 
 
 def _read(runner: Runner, tree: Tree, paths: Sequence[Ids], sampler: Sampler, stop: StopEvent) -> Ids | None:
-    """Weigh what follows the first tokens of `paths`; the runner, whose row stood for the head, has one row again.
+    """Weigh all tokens of `paths` after their first. The runner's one row holds the head, and is one row again.
 
-    The beginning that this row stands for; None once `stop` is set.
+    Returns the ids that the row holds behind the head; None if `stop` is set.
     """
     rows: list[Ids] = [()]
     while not stop.is_set():
@@ -132,10 +132,10 @@ def _read(runner: Runner, tree: Tree, paths: Sequence[Ids], sampler: Sampler, st
 
 
 def _rows(runner: Runner) -> int:
-    """How many rows may be read at once."""
+    """Return how many rows one pass may have."""
     if runner.cache is None:
-        return ROWS**2  # it reads everything again, and has nothing to go back to
-    return max(1, min(ROWS, BUDGET // max(1, cache_bytes(runner.cache))))
+        return MAX_ROWS**2  # without a cache there is none to restore between groups
+    return max(1, min(MAX_ROWS, BUDGET // max(1, cache_bytes(runner.cache))))
 
 
 def _groups(paths: Sequence[Ids], most: int) -> list[Sequence[Ids]]:

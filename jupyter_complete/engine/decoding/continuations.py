@@ -1,4 +1,4 @@
-"""The continuations of one request: chosen ids to Token events, text cut at stop strings, why each ended."""
+"""The continuations of one request: chosen ids become Token events, text is cut at stop strings, and each ends."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .sampler import Choice, Draws, Sampler
 
 
 class Answer:
-    """What one request has got so far. `held` are the ids that the runner's first row may be kept for.
+    """The continuations of one request so far.
 
-    `forced` are the ids of the request's forced tokens, `grammar` what the text may be after its prefix. `scores` are
-    those of choices.
+    `held` are the ids of the runner's first row, for which its cache may be kept. `forced` are the ids of the request's
+    forced tokens, and `grammar` constrains the text after its prefix. `scores` are filled for a request of choices.
     """
 
     def __init__(
@@ -50,8 +50,10 @@ class Answer:
         self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
         self._counts = [0] * sampling.num
         self._reasons: list[Reason | None] = [None] * sampling.num
-        self._open: Reason = "length"  # why those end that nothing else has ended
-        self._first: tuple[float, int] | None = None  # when the first tokens came, and how many came with it
+        self._open: Reason = "length"  # why continuations end that nothing else has ended
+        self._first: tuple[float, int] | None = (
+            None  # when the first token came, and how many first tokens came with it
+        )
         self._last = 0.0
         self._shown = [text.before.shown for text in self._texts]
         self.held: list[int] = []
@@ -59,35 +61,35 @@ class Answer:
 
     @property
     def count(self) -> int:
-        """Tokens decoded, over all continuations."""
+        """The number of tokens decoded, over all continuations."""
         return sum(self._counts)
 
     @property
     def open(self) -> bool:
-        """Whether the first continuation goes on."""
+        """Whether the first continuation continues."""
         return self._reasons[0] is None
 
     def add(self, choice: Choice, limit: int, whole: bool = False) -> Token:
-        """One more token of the only continuation, of `limit` in all; with it the text may be `whole`."""
+        """Add a token to the only continuation, of at most `limit` tokens; `whole` if it completes the text."""
         return self._add_token(0, choice, self._counts[0] + 1 == limit, whole)
 
     def tokens(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
-        """Every token after `head`, of which the runner holds all ids but the last."""
+        """Yield every token after `head`. The runner holds all of its ids but the last."""
         ids = list(head)
         if self._forced:
             row = Row(0, ids, self.draws(0), grammar=self._grammar)
             self._forced_choices = list(append_forced(runner, row, self._forced[:limit], sampler, stop))
         if self._sampling.beams > 1:
-            yield from self._searched(runner, ids, sampler, limit, stop)
+            yield from self._search(runner, ids, sampler, limit, stop)
         else:
-            yield from self._sampled(runner, ids, sampler, limit, stop)
+            yield from self._sample(runner, ids, sampler, limit, stop)
 
-    def chosen(
+    def choose(
         self, runner: Runner, head: Sequence[int], paths: Sequence[Ids], sampler: Sampler, stop: StopEvent
     ) -> Iterator[Token]:
-        """The tokens of the likeliest of the request's choices, whose ids are `paths`."""
+        """Yield the tokens of the likeliest of the request's choices, whose ids are `paths`."""
         assert isinstance(self._request.structure, Choices)
         self.held = list(head)
         found = weigh(runner, head, paths, sampler, stop)
@@ -100,8 +102,8 @@ class Answer:
         for place, choice in enumerate(tokens, 1):
             yield self._add_token(0, choice, last=place == len(tokens), whole=True)
 
-    def met(self, tails: Sequence[str]) -> tuple[bool, ...]:
-        """Of each continuation, ended with its tail, whether it has the form asked for; nothing where none was."""
+    def matches(self, tails: Sequence[str]) -> tuple[bool, ...]:
+        """Whether each continuation, completed by its tail, has the requested structure; () if none was requested."""
         structure = self._request.structure
         if structure is None:
             return ()
@@ -126,13 +128,13 @@ class Answer:
         speed = decoded / spent if decoded > 0 and spent > 0 and self._sampling.beams == 1 else None
         return Timing(when - started, speed, now - started)
 
-    def _sampled(
+    def _sample(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token]:
         self.held = list(head)
         whole = self._grammar is not None and self._grammar.done
         self._open = "stop" if whole else "length"
-        yield from self._told([Beam((), 0.0)] * self._sampling.num, len(self._forced_choices) == limit, whole)
+        yield from self._tokens_of([Beam((), 0.0)] * self._sampling.num, len(self._forced_choices) == limit, whole)
         left = limit - len(self._forced_choices)
         if left == 0 or whole or self._reasons[0] is not None:  # a forced token ends all of them or none
             return
@@ -152,21 +154,21 @@ class Answer:
             runner.select([0])
             self.held = list(head)
 
-    def _searched(
+    def _search(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token | Leading]:
         found, given = [Beam((), 0.0)] * self._sampling.num, len(self._forced_choices)
         left = 0 if any(choice.id in self._ends for choice in self._forced_choices) else limit - given
         steps = search(runner, head, sampler, Search(self._sampling.beams, left, self._ends), stop)
         for length, found in enumerate(steps, 1 + given):
-            yield Leading(length, partial(self._anew()._told, found, ended=False))
-        yield from self._told(found, ended=not stop.is_set())
+            yield Leading(length, partial(self._restart()._tokens_of, found, ended=False))
+        yield from self._tokens_of(found, ended=not stop.is_set())
         runner.select([0])
         self.held = list(head)
 
-    def _told(self, beams: Sequence[Beam], ended: bool, whole: bool = False) -> tuple[Token, ...]:
-        """The forced tokens and those of the best beams, the last of all where the search has `ended`, or the text is
-        `whole`."""
+    def _tokens_of(self, beams: Sequence[Beam], ended: bool, whole: bool = False) -> tuple[Token, ...]:
+        """Return the forced tokens and those of the best beams. The last token ends its text if the search has `ended`
+        or the text is `whole`."""
         tokens = []
         for index, beam in enumerate(beams[: self._sampling.num]):
             choices = [*self._forced_choices, *beam.choices]
@@ -177,7 +179,7 @@ class Answer:
                     break
         return tuple(tokens)
 
-    def _anew(self) -> Answer:
+    def _restart(self) -> Answer:
         made = Answer(self._vocabulary, self._ends, self._request, self._prompt)
         made._forced_choices = self._forced_choices
         return made
@@ -187,14 +189,14 @@ class Answer:
         return Row(index, list(head), self.draws(index), grammar=grammar)
 
     def draws(self, index: int) -> Draws | None:
-        """The random numbers of a continuation; none where nothing is drawn."""
+        """Return the random draws of a continuation; None if it is greedy."""
         seed = self._sampling.seed
         return None if self._sampling.greedy or seed is None else Draws(seed + index, skip=self._drawn)
 
     def _add_token(self, index: int, choice: Choice, last: bool, whole: bool = False) -> Token:
-        """One more token of continuation `index`, with its text; sets why it ends, if it does.
+        """Add a token to continuation `index`, with the text it adds, and record the reason if the continuation ends.
 
-        It is the `last` one, or the text is `whole` with it and has no more to say.
+        It ends after its `last` token, or because the text is `whole`.
         """
         last = last or whole
         self._counts[index] += 1
@@ -218,6 +220,6 @@ class Answer:
 
 
 def step_of(choice: Choice, text: str, vocabulary: Vocabulary) -> Step:
-    """A Choice of ids as a Step with texts."""
+    """Convert a Choice, which has ids, to a Step, which has texts."""
     top = tuple(Candidate(c.id, vocabulary.token_text(c.id), c.logprob, c.prob, c.cut) for c in choice.top)
     return Step(choice.id, text, choice.logprob, choice.rank, top)

@@ -1,7 +1,7 @@
-"""What the next token may be, so that the text keeps the form that was asked for: llguidance's grammars as masks.
+"""Constrained decoding: llguidance's grammars as masks of the tokens that may be next.
 
-One Grammar stands for one continuation. A mask lets every token through whose bytes can go on to a whole answer,
-however the text is cut into tokens, and the end of the text only where the answer is whole.
+One Grammar belongs to one continuation. A mask allows every token whose bytes can continue to a complete answer,
+however the text is split into tokens. It allows the end of the text only where the answer is complete.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,15 +20,18 @@ from ...protocol.request import Request
 from ...protocol.structure import Choices, JsonSchema, Regex
 from ..text.tokenizer import Vocabulary
 
-HEAD = '%llguidance {"no_forcing": true}\n'  # no text is put in tokens of llguidance's choice
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
+
+OPTIONS = '%llguidance {"no_forcing": true}\n'  # without it, llguidance would choose tokens for text that is forced
 SPACE = '" " '
-STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as json.dumps writes
+STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as json.dumps writes JSON
 
 
 class Grammar:
     """The tokens that may follow in one continuation. `advance` it by each token; `copy` it for another one."""
 
-    def __init__(self, matcher: Any, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
+    def __init__(self, matcher: LLMatcher, size: int, ends: frozenset[int], silent: Callable[[int], bool]) -> None:
         self._matcher = matcher
         self._size = size
         self._ends = ends
@@ -46,20 +49,20 @@ class Grammar:
 
     @property
     def done(self) -> bool:
-        """Whether no token but the end of the text may follow: the answer is whole, or no token goes on from here."""
+        """Whether only the end of the text may follow: the answer is complete, or no token can continue it."""
         if self._done is None:
             self._look()
         return bool(self._done)
 
     @property
     def only(self) -> int | None:
-        """The one token that may be next, if there is but one."""
+        """The only token that may be next; None if there are several."""
         places = self.allowed.nonzero()
         return int(places[0]) if not self.done and len(places) == 1 else None
 
     @property
     def stuck(self) -> bool:
-        """Whether no token goes on from here, and the answer is not whole."""
+        """Whether no token can continue an answer that is not complete."""
         return self.done and not self._matcher.is_accepting()
 
     def advance(self, token: int) -> bool:
@@ -87,13 +90,13 @@ class Grammar:
 
 
 class Constraints:
-    """Makes the grammars of one vocabulary, whose tokens are told to llguidance once, when the first is asked for."""
+    """Makes the grammars of one vocabulary, which is passed to llguidance once, with the first grammar."""
 
     def __init__(
         self, vocabulary: Vocabulary, size: int, ends: frozenset[int], opens: bool = False, first: int | None = None
     ) -> None:
-        """`size` is that of the model's logits; `opens` says that the text begins with nothing before it, `first` is a
-        control token that the model demands at its beginning."""
+        """`size` is the number of the model's logits. `opens` says that the text has no prompt before it. `first` is a
+        control token with which the model requires its text to begin."""
         self._vocabulary = vocabulary
         self._size = size
         self._ends = ends
@@ -102,7 +105,7 @@ class Constraints:
         self._tokens: Any = None
 
     def of(self, request: Request, forced: list[int]) -> tuple[Grammar | None, list[int]]:
-        """What the text may be after a request's prefix, and the forced tokens, each of which it allows.
+        """Return the grammar after a request's prefix, and the forced tokens, each of which the grammar allows.
 
         Raises BadOption.
         """
@@ -117,11 +120,11 @@ class Constraints:
         return grammar, forced
 
     def begin(self, structure: Regex | JsonSchema, prefix: Sequence[int] = ()) -> Grammar:
-        """The grammar of one continuation, gone on by the ids of `prefix`. Raises BadOption."""
+        """Return the grammar of one continuation, advanced by the ids of `prefix`. Raises BadOption."""
         from llguidance import LLMatcher
 
         if self._tokens is None:
-            self._tokens = _known(self._vocabulary, self._size, self._ends)
+            self._tokens = _tokenizer(self._vocabulary, self._size, self._ends)
         spaced = self._opens and self._vocabulary.drops_first_space
         matcher = LLMatcher(self._tokens, _grammar(structure, spaced), log_level=0)
         made = Grammar(matcher, self._size, self._ends, self._vocabulary.is_special)
@@ -135,14 +138,14 @@ class Constraints:
         return made
 
     def _force(self, grammar: Grammar, token: int) -> None:
-        """Go on by a token that was not chosen. Raises BadOption where it is not allowed."""
+        """Advance a grammar by a forced token. Raises BadOption if the token is not allowed."""
         if not grammar.advance(token):
             text = self._vocabulary.token_text(token)
             raise BadOption(f"{text!r} does not fit the form that was asked for here.", "Give another token.")
 
 
 def matches(structure: Regex | JsonSchema, text: str) -> bool:
-    """Whether a text has the form that was asked for, from its beginning to its end."""
+    """Whether a whole text matches a structure."""
     from llguidance import LLMatcher
 
     matcher = LLMatcher(_bytes(), _grammar(structure), log_level=0)
@@ -152,7 +155,7 @@ def matches(structure: Regex | JsonSchema, text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _grammar(structure: Regex | JsonSchema, spaced: bool = False) -> str:
-    """In llguidance's notation; `spaced` with one space before it, which JSON may have in any case.
+    """Return a structure in llguidance's notation, after one space if `spaced`; JSON may begin with a space anyway.
 
     Raises BadOption with its reason.
     """
@@ -162,17 +165,17 @@ def _grammar(structure: Regex | JsonSchema, spaced: bool = False) -> str:
         pattern = re.sub(r"(?s)\\(.)", lambda sign: "[0-9]" if sign[1] == "d" else sign[0], structure.pattern)
         what, before, body = "This regex", "", f"/{regex_to_lark(pattern, '')}/"
     else:
-        what, before, body = "This schema", '" "? ', f"%json {_styled(structure.schema)}"
+        what, before, body = "This schema", '" "? ', f"%json {_add_style(structure.schema)}"
     rules = f"start: {SPACE if spaced else before}body\nbody: {body}\n"
-    made = json.dumps({"grammars": [{"lark_grammar": HEAD + rules}]})
+    made = json.dumps({"grammars": [{"lark_grammar": OPTIONS + rules}]})
     failed, messages = LLMatcher.validate_grammar_with_warnings(made)
     if failed:
         raise BadOption(f"{what} cannot be enforced: {_reason(messages[0])}.", "Say it in another way.")
     return made
 
 
-def _styled(schema: str) -> str:
-    """A JSON schema with the way its JSON is written, where it does not say so itself."""
+def _add_style(schema: str) -> str:
+    """Add the style of JSON to a schema, where the schema does not state its own."""
     read = json.loads(schema)
     if not isinstance(read, dict):
         return schema if read is False else json.dumps({"x-guidance": STYLE})
@@ -180,15 +183,15 @@ def _styled(schema: str) -> str:
 
 
 def _reason(message: str) -> str:
-    """The one line of llguidance's message that says why."""
+    """Return the line of llguidance's message that states the reason."""
     told = re.search(r"error: (.+)", message)
     line = told[1] if told else message.strip().splitlines()[0]
     line = re.sub(r"^at \d+\(\d+\): |^failed to compile JSON schema: |^invalid regex .* \(in regex\): ", "", line)
     return re.sub(r"^failed to compile JSON schema: ", "", line).strip().rstrip(".")[:200]
 
 
-class _Told:
-    """A vocabulary as llguidance asks for it: the bytes of each token, none for one that has no text."""
+class _TokenTable:
+    """A vocabulary as llguidance reads it: the bytes of each token, empty for tokens without text."""
 
     is_tokenizer_wrapper = True
     bos_token_id = None
@@ -199,11 +202,11 @@ class _Told:
         self.special_token_ids = special
 
     def __call__(self, text: str | bytes) -> list[int]:
-        """Never needed for a mask."""
+        """Required by llguidance, and never called for a mask."""
         return []
 
 
-def _known(vocabulary: Vocabulary, size: int, ends: frozenset[int]) -> Any:
+def _tokenizer(vocabulary: Vocabulary, size: int, ends: frozenset[int]) -> Any:
     from llguidance import LLTokenizer
 
     known = {end for end in ends if end < size}
@@ -212,14 +215,14 @@ def _known(vocabulary: Vocabulary, size: int, ends: frozenset[int]) -> Any:
         known, tokens = {size}, [*tokens, b""]
     for end in known:
         tokens[end] = f"<end {end}>".encode()
-    told: Any = _Told(tokens, min(known), sorted(known))
+    told: Any = _TokenTable(tokens, min(known), sorted(known))
     return LLTokenizer(told, n_vocab=len(tokens), eos_token=sorted(known))
 
 
 @lru_cache(maxsize=1)
 def _bytes() -> Any:
-    """A vocabulary of the 256 bytes."""
+    """Return a vocabulary of the 256 bytes."""
     from llguidance import LLTokenizer
 
-    told: Any = _Told([*(bytes([byte]) for byte in range(256)), b"<end>"], 256, [256])
+    told: Any = _TokenTable([*(bytes([byte]) for byte in range(256)), b"<end>"], 256, [256])
     return LLTokenizer(told, n_vocab=257, eos_token=[256])

@@ -1,4 +1,4 @@
-"""The decoding loop on rows of ids: prefill in chunks, then a token a step. P(w_i | w_<i) = softmax(logits)."""
+"""The decoding loop on rows of ids: prefill in chunks, then one token a step. P(w_i | w_<i) = softmax(logits)."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Row:
 
 
 def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> Iterator[int]:
-    """Read ids[done:-1] in chunks, yielding how many are read; ends early once `stop` is set.
+    """Read ids[done:-1] in chunks. Yields how many ids are read so far; ends early if `stop` is set.
 
-    The last id is left for the first step, so that it is computed in one way whether or not what comes before it was
-    in the cache: a run repeats to the bit.
+    The last id is left for the first step, so that its logits are computed in the same way with and without a cache of
+    the ids before it, and a run repeats to the bit.
     """
     runner.expect(len(ids) - done)
     while done < len(ids) - 1 and not stop.is_set():

@@ -1,7 +1,7 @@
-"""Guesses at the next tokens: where the text ends as it did before, what followed then may follow again.
+"""Prompt lookup: if the text ends as it did at an earlier place, the tokens that followed there may follow again.
 
-A pass over the weights costs little more for several tokens than for one, so guesses are checked together, and those
-that the sampler chooses as well are kept: the tokens are the same with guesses as without.
+A pass over the weights costs little more for several tokens than for one, so guesses are checked together. Guesses that
+the sampler chooses as well are kept, so the tokens are the same with lookup as without.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ from collections.abc import Sequence
 
 from ..runners.transformers_pass import COSTS
 
-TRUST = (0.0, 0.0, 0.35, 0.5, 0.7, 0.8, 0.87, 0.9, 0.93)  # at first, by how many tokens are alike
-SHORTEST, LONGEST = 2, len(TRUST) - 1  # tokens at the end of the text that are compared with an earlier place
-WORTH = 1.05  # least gain for which guesses are made
-RATE = 0.1  # at which trust follows what it is given for
-HEARD = 256  # tokens at the prompt's end whose own repetitions say how far to trust
+TRUST = (0.0, 0.0, 0.35, 0.5, 0.7, 0.8, 0.87, 0.9, 0.93)  # initial, by the number of matching tokens
+SHORTEST, LONGEST = 2, len(TRUST) - 1  # tokens at the end of the text that are matched with an earlier place
+MIN_GAIN = 1.05  # expected tokens for the cost of one, below which no guess is made
+RATE = 0.1  # weight of the newest guess in the running mean that is trust
+TRAINING = 256  # tokens at the prompt's end whose repetitions adjust the trust
 
 
 class Lookup:
-    """The text so far, and how far its repetitions can be trusted: apart for each length of what repeats."""
+    """The text so far, and for each length of a match the probability (trust) that the next token repeats as well."""
 
     def __init__(self, ids: Sequence[int]) -> None:
         self._ids: list[int] = []
-        self._after: dict[tuple[int, int], int] = {}  # where the text went on after a pair, the last time
+        self._after: dict[tuple[int, int], int] = {}  # where the text last continued after a pair
         self._trust = list(TRUST)
-        for token in ids[:-HEARD]:
+        for token in ids[:-TRAINING]:
             self._add(token)
-        for token in ids[-HEARD:]:
+        for token in ids[-TRAINING:]:
             self.append(token)
 
     def guess(self, most: int, costs: Sequence[float] = COSTS) -> list[int]:
-        """Up to `most` tokens that may follow; none where checking them would not pay by what passes cost."""
+        """Return up to `most` tokens that may follow; none if checking them costs more than it is expected to gain."""
         place, length = self._earlier()
         if length == 0:
             return []
@@ -50,7 +50,7 @@ class Lookup:
         self._ids.append(token)
 
     def _earlier(self) -> tuple[int, int]:
-        """Where the text went on after an end like this one, and how many tokens are alike before it; 0 for nowhere."""
+        """Return where the text continued after an end like this one, and how many tokens match; (0, 0) if nowhere."""
         ids = self._ids
         place = self._after.get((ids[-2], ids[-1])) if len(ids) >= SHORTEST else None
         if place is None:
@@ -62,8 +62,8 @@ class Lookup:
 
 
 def worthwhile(trust: float, most: int, costs: Sequence[float] = COSTS) -> int:
-    """How many guesses to check at once, when each is right with probability `trust` if those before it are."""
-    best, gain, expected, likely = 0, WORTH, 1.0, 1.0
+    """Return how many guesses to check in one pass, if each is right with probability `trust` after right ones."""
+    best, gain, expected, likely = 0, MIN_GAIN, 1.0, 1.0
     for count in range(1, most + 1):
         likely *= trust
         expected += likely

@@ -13,13 +13,16 @@ from torch import Tensor
 
 from ...protocol.sampling import CONSTRAINT, CUTS, GREEDY, MIN_P, TOP_K, TOP_P, Sampling
 
-if TYPE_CHECKING:  # they bring numba
+if TYPE_CHECKING:  # heavy imports
+    import numpy as np
+    from transformers import GenerationConfig, PretrainedConfig
+
     from ..kernels.sample import SamplerSettings
     from ..kernels.sample_row import Chosen
 
 
-class Weighed(NamedTuple):
-    """A candidate by id: raw logprob, probability after sampling's cuts, and what cut it."""
+class TopToken(NamedTuple):
+    """A candidate token: its id, raw logprob, probability after the cuts, and the rule that cut it."""
 
     id: int
     logprob: float
@@ -29,16 +32,16 @@ class Weighed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The chosen id with its raw logprob (natural log) and rank (1 is the likeliest), and the top candidates."""
+    """A chosen token: its id, raw logprob (natural logarithm), rank (1 is the likeliest), and the top candidates."""
 
     id: int
     logprob: float
     rank: int
-    top: tuple[Weighed, ...]
+    top: tuple[TopToken, ...]
 
 
 class Draws:
-    """One uniform draw a token, the same for a seed, a continuation and a position, however the text was reached."""
+    """One uniform draw for each token. It depends on the seed and the position alone, so that a run repeats."""
 
     def __init__(self, seed: int, skip: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
@@ -47,7 +50,7 @@ class Draws:
             self.next()
 
     def next(self) -> float:
-        if not self._ahead:  # several cost as much as one, and are the same
+        if not self._ahead:  # 64 draws cost as much as one, and are the same numbers
             self._ahead.extend(torch.rand(64, generator=self._generator, dtype=torch.float64).tolist())
         return self._ahead.popleft()
 
@@ -69,13 +72,13 @@ class Sampler:
             self.processors += warpers(sampling)
 
     def choose(self, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None) -> Choice:
-        """The next token after `ids`, of `logits` [V]; without draws, the likeliest. `allowed` is bool [V]."""
+        """Choose the next token after `ids` from `logits` [V], the likeliest without `draws`. `allowed` is bool [V]."""
         if self._compiled:
             return self._choose_compiled(logits, draws, allowed)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         before = torch.as_tensor(ids, device=logits.device)
-        scores, cuts = processed(self.processors, before[None], logits.float()[None], top.indices, allowed)
+        scores, cuts = process(self.processors, before[None], logits.float()[None], top.indices, allowed)
         probs = torch.softmax(scores, dim=-1)
         chosen = int(scores.argmax()) if self._greedy or draws is None else draw(probs, draws.next())
         logprob = raw[chosen]
@@ -84,7 +87,7 @@ class Sampler:
         if self._greedy:
             kept = [float(token == chosen) for token in top.indices.tolist()]
             cuts = [cut or (None if prob else GREEDY) for cut, prob in zip(cuts, kept, strict=True)]
-        weighed = tuple(map(Weighed, top.indices.tolist(), top.values.tolist(), kept, cuts))
+        weighed = tuple(map(TopToken, top.indices.tolist(), top.values.tolist(), kept, cuts))
         return Choice(chosen, float(logprob), rank, weighed)
 
     def settings(self, draws: Draws | None) -> SamplerSettings | None:
@@ -92,8 +95,8 @@ class Sampler:
         return self._settings(self._greedy or draws is None) if self._compiled else None
 
     def choice_of(self, chosen: Chosen, greedy: bool) -> Choice:
-        """What a kernel has chosen."""
-        top = self._weighed(chosen.place, greedy, chosen.places, chosen.logprobs, chosen.probs, chosen.cuts)
+        """Convert a kernel's choice."""
+        top = self._top_tokens(chosen.place, greedy, chosen.places, chosen.logprobs, chosen.probs, chosen.cuts)
         return Choice(chosen.place, chosen.logprob, chosen.rank, top)
 
     def _choose_compiled(self, logits: Tensor, draws: Draws | None, allowed: Tensor | None) -> Choice:
@@ -103,21 +106,21 @@ class Sampler:
             return self.choice_of(self._kernel(given, greedy, at), greedy)
         import numpy as np
 
-        places = np.flatnonzero(allowed.numpy())  # the choice is among these, its probability is not
+        places = np.flatnonzero(allowed.numpy())  # the token is chosen among these; its raw probability is among all
         best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
         kept, _, _, inner, *said = self._kernel(given[places], greedy, at)
         chosen = int(places[kept])
-        known = {one.id: one for one in self._weighed(chosen, greedy, places[inner].tolist(), *said)}
+        known = {one.id: one for one in self._top_tokens(chosen, greedy, places[inner].tolist(), *said)}
         top = (
-            Weighed(id, logprob, known[id].prob, known[id].cut)
+            TopToken(id, logprob, known[id].prob, known[id].cut)
             if id in known
-            else Weighed(id, logprob, 0.0, CONSTRAINT)
+            else TopToken(id, logprob, 0.0, CONSTRAINT)
             for id, logprob in zip(ids, logprobs, strict=True)
         )
         logprob = float(given[chosen]) - float(given[best]) + most
         return Choice(chosen, logprob, 1 + int(np.count_nonzero(given > given[chosen])), tuple(top))
 
-    def _kernel(self, logits: Any, greedy: bool, at: float) -> Any:
+    def _kernel(self, logits: np.ndarray, greedy: bool, at: float) -> Any:
         """The choice of engine/kernels/sample.py from logits, a numpy array."""
         from ..kernels.sample_row import choose_once
 
@@ -130,12 +133,17 @@ class Sampler:
         return SamplerSettings(of.candidates, greedy, of.divisor, of.top_k, of.top_p, of.min_p)
 
     @staticmethod
-    def _weighed(
-        chosen: int, greedy: bool, ids: Sequence[int], logprobs: Sequence[float], probs: Sequence[float], cuts: Any
-    ) -> tuple[Weighed, ...]:
+    def _top_tokens(
+        chosen: int,
+        greedy: bool,
+        ids: Sequence[int],
+        logprobs: Sequence[float],
+        probs: Sequence[float],
+        cuts: Sequence[int],
+    ) -> tuple[TopToken, ...]:
         """The kernel's candidates."""
         said = [None if id == chosen else GREEDY for id in ids] if greedy else [CUTS[cut] for cut in cuts]
-        return tuple(map(Weighed, ids, logprobs, probs, said))
+        return tuple(map(TopToken, ids, logprobs, probs, said))
 
     def force(
         self, token: int, ids: Sequence[int], logits: Tensor, draws: Draws | None, allowed: Tensor | None = None
@@ -147,13 +155,13 @@ class Sampler:
         return replace(weighed, top=self.choose(ids, logits, draws, allowed).top)
 
     def weigh(self, token: int, logits: Tensor) -> Choice:
-        """A token that was given, not chosen: what the raw distribution of `logits` [V] says of it."""
+        """Return a given token's probability and rank in the raw distribution of `logits` [V], as a Choice."""
         if self._kernels:
             return self._weigh_compiled(token, logits)
         raw = torch.log_softmax(logits.float(), dim=-1)
         top = self._top(raw)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
-        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        weighed = tuple(TopToken(id, value, math.exp(value), None) for id, value in pairs)
         return Choice(token, float(raw[token]), 1 + int((raw > raw[token]).sum()), weighed)
 
     def _weigh_compiled(self, token: int, logits: Tensor) -> Choice:
@@ -162,7 +170,7 @@ class Sampler:
         given = logits.float().numpy()
         best, most, _, ids, logprobs, *_ = self._kernel(given, True, 0.0)
         pairs = zip(ids, logprobs, strict=True)
-        weighed = tuple(Weighed(id, value, math.exp(value), None) for id, value in pairs)
+        weighed = tuple(TopToken(id, value, math.exp(value), None) for id, value in pairs)
         logprob = float(given[token]) - float(given[best]) + most
         return Choice(token, logprob, 1 + int(np.count_nonzero(given > given[token])), weighed)
 
@@ -170,12 +178,12 @@ class Sampler:
         return torch.topk(raw, min(self._candidates, raw.numel()))
 
 
-def processed(
+def process(
     processors: Sequence[tuple[str, Any]], ids: Tensor, scores: Tensor, watched: Tensor, allowed: Tensor | None
 ) -> tuple[Tensor, list[str | None]]:
-    """Scores [V] after all processors, and for each `watched` id the name of the one that cut it.
+    """Return scores [V] after all processors, and for each `watched` id the name of the processor that cut it.
 
-    What is not `allowed` goes first, and a rule of the model's that would leave nothing of the rest is not obeyed.
+    Tokens that are not `allowed` are cut first. A rule of the model that would cut all other tokens is skipped.
     """
     cuts: list[str | None] = [None] * watched.numel()
     banned = None if allowed is None else ~allowed.to(scores.device)
@@ -203,7 +211,7 @@ def penalties(sampling: Sampling) -> list[tuple[str, Any]]:
 
 
 def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
-    """What shapes the distribution before a draw, in the order of `model.generate`."""
+    """Return the processors that reshape the distribution before a draw, in the order of `model.generate`."""
     from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper
 
     chain: list[tuple[str, Any]] = []
@@ -219,12 +227,12 @@ def warpers(sampling: Sampling) -> list[tuple[str, Any]]:
 
 
 class TopP:
-    """Cuts all but the likeliest tokens that together have probability `p`: what TopPLogitsWarper leaves.
+    """Cut all but the likeliest tokens that together have probability `p`, as TopPLogitsWarper does.
 
     That one sorts the whole vocabulary at every token; here only as much of its head as is needed is put in order.
     """
 
-    HEAD = 256
+    FIRST_SORTED = 256
 
     def __init__(self, p: float) -> None:
         self._p = p
@@ -235,7 +243,7 @@ class TopP:
     def _cut(self, scores: Tensor) -> Tensor:
         """Scores [V], -inf for what is cut."""
         total = torch.logsumexp(scores.double(), dim=-1)
-        head = min(self.HEAD, scores.numel())
+        head = min(self.FIRST_SORTED, scores.numel())
         while True:
             top = torch.topk(scores, head)
             probs = torch.exp(top.values.double() - total)
@@ -250,8 +258,8 @@ class TopP:
         return scores.masked_fill(~above.index_fill(0, equal, True), -torch.inf)
 
 
-def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
-    """What a generation config demands of every token (a summariser's does), as `model.generate` obeys it."""
+def model_rules(config: GenerationConfig, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
+    """Return the rules that a generation config applies to every token, as `model.generate` applies them."""
     import transformers as tf
 
     ends = end_ids(config)
@@ -275,8 +283,8 @@ def model_rules(config: Any, prompt_length: int, limit: int) -> list[tuple[str, 
     return rules
 
 
-def end_ids(config: Any) -> frozenset[int]:
-    """The end-of-text ids of a generation config."""
+def end_ids(config: GenerationConfig | PretrainedConfig) -> frozenset[int]:
+    """Return the end-of-text ids of a generation config."""
     ends = getattr(config, "eos_token_id", None)
     return frozenset([] if ends is None else ends if isinstance(ends, (list, tuple)) else [ends])
 

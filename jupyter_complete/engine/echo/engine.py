@@ -14,6 +14,7 @@ from threading import Event as StopEvent
 from typing import Any
 
 import numpy as np
+import psutil
 
 from ...protocol.engine import Footprint
 from ...protocol.errors import BadOption, CompleteError
@@ -32,17 +33,21 @@ from ...protocol.events import (
     Token,
     Usage,
 )
+from ...protocol.plan import Memory, Plan
 from ...protocol.prompt_parts import Kind
 from ...protocol.question import Question
 from ...protocol.request import Request
 from ...protocol.structure import Choices, ChoiceScore, Regex, Structure, best, scores
 from ...results import replay
+from ...sources import cache
 from ...sources.catalog import Source
 from ..text.encode import Entry, shown
 from ..text.text_stream import TextStream
 from .sampler import Choice, choose, logits, logprobs, trace_of
 from .vocabulary import END, SIZE, EchoTokenizer
 
+ORIGIN, DTYPE, DEVICE = "this kernel", "float32", "cpu"
+WEIGHT_BYTES = 4 * SIZE
 AT_ONCE = 8  # rows of many requests that are answered side by side
 
 
@@ -61,6 +66,22 @@ class EchoModel:
     delay: float = 0.0
     hooks: list[Callable[[], object]] = field(default_factory=list)
 
+    def plan_engine(self, source: Source, dtype: str, device: str) -> Plan:
+        """See engine.Planner. There is nothing to fetch or to convert."""
+        memory = Memory(WEIGHT_BYTES, WEIGHT_BYTES, psutil.virtual_memory().available, fits=True)
+        return Plan(
+            name=source.name,
+            origin=ORIGIN,
+            path=None,
+            dtype=DTYPE,
+            auto=False,
+            device=DEVICE,
+            disk_free=cache.free_bytes(),
+            form="registered",
+            parameters=SIZE,
+            memory=memory,
+        )
+
     def open_engine(
         self, source: Source, dtype: str, device: str, stop: StopEvent
     ) -> Generator[Loading, None, EchoEngine]:
@@ -76,10 +97,10 @@ class EchoEngine:
         self.model, self.tokenizer = model, tokenizer
         self.info = ModelInfo(
             name=name,
-            source="this kernel",
+            source=ORIGIN,
             revision="",
-            dtype="float32",
-            device="cpu",
+            dtype=DTYPE,
+            device=DEVICE,
             parameters=SIZE,
             window=model.window,
             architecture="Echo",
@@ -89,7 +110,7 @@ class EchoEngine:
         self._held: list[int] = []  # what a KV cache would hold of the last request
 
     def footprint(self) -> Footprint:
-        return Footprint(4 * SIZE, 4 * SIZE * len(self._held), len(self._held))
+        return Footprint(WEIGHT_BYTES, WEIGHT_BYTES * len(self._held), len(self._held))
 
     def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Refuse: there is no inside."""

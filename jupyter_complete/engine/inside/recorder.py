@@ -17,7 +17,7 @@ from ...protocol.sampling import STEPS, Sampling
 from ...results import replay
 from ...results.token_bytes import Pieces
 from ...results.trace import Trace, restore
-from ..decoding.sampler import Choice, Draws, Sampler, processed
+from ..decoding.sampler import Choice, Draws, Sampler, process
 from ..text.tokenizer import Vocabulary
 
 HEAD = 256  # logits of a step that are kept exactly, the largest
@@ -156,7 +156,7 @@ class Recorder(Sampler):
         if not self._rules and allowed is None:
             return np.empty(0, np.int32), False
         before, scores = torch.as_tensor(ids, device=logits.device)[None], logits.float()[None]
-        shaped, _ = processed(self._rules, before, scores, torch.empty(0, dtype=torch.long), allowed)
+        shaped, _ = process(self._rules, before, scores, torch.empty(0, dtype=torch.long), allowed)
         gone = (torch.isneginf(shaped) & ~torch.isneginf(logits.float())).cpu().numpy()
         keeps = bool(2 * gone.sum() > len(gone))
         return np.flatnonzero(~gone if keeps else gone).astype(np.int32), keeps

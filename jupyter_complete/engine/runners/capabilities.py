@@ -1,8 +1,8 @@
-"""What an engine wants to know of a model."""
+"""What a model can do: its kind, its context window, and which fast paths it has."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,19 +10,22 @@ from ...protocol.prompt_parts import Kind
 from .cuda_graph import Recordings
 from .transformers_pass import takes_cache
 
+if TYPE_CHECKING:  # heavy imports
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
 RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
 
 
-def kind(model: Any, tokenizer: Any) -> Kind:
-    """What it was made for: an instruct model has a chat template, T5 and its like were taught tasks by prefixes."""
+def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
+    """Return what the model was trained for: an instruct model has a chat template, T5 knows tasks by their prefix."""
     if model.config.is_encoder_decoder:
         return "text_to_text" if model.config.model_type in TEXT_TO_TEXT else "seq2seq"
     return "instruct" if getattr(tokenizer, "chat_template", None) else "base"
 
 
-def window(model: Any) -> int | None:
-    """Most tokens the model can attend to; None where its positions have no bound."""
+def window(model: PreTrainedModel) -> int | None:
+    """Return the largest number of tokens that the model attends to; None where positions have no limit."""
     if model.config.model_type in RELATIVE:
         return None
     config = model.config.get_text_config(decoder=True)
@@ -30,15 +33,15 @@ def window(model: Any) -> int | None:
     return int(positions) if positions else None
 
 
-def recordings(model: Any) -> Recordings | None:
-    """For a model on a graphics card whose cache can have fixed places."""
+def recordings(model: PreTrainedModel) -> Recordings | None:
+    """Return CUDA graph recordings for a model on a graphics card whose cache can be static; otherwise None."""
     if model.device.type != "cuda" or model.config.is_encoder_decoder or not takes_cache(model):
         return None
     made = Recordings(model)
     return made if made.useful else None
 
 
-def uses_compiled_sampler(model: Any) -> bool:
+def uses_compiled_sampler(model: PreTrainedModel) -> bool:
     """Whether compiled code samples from logits that torch computes on a device other than the CPU.
 
     A card that waits for torch's sampling on the CPU waits longer than its forward pass takes.
@@ -52,7 +55,7 @@ def uses_compiled_sampler(model: Any) -> bool:
     return True
 
 
-def stamp(model: Any) -> tuple[int, int, torch.dtype]:
-    """What changes when weights are written in place, moved or retyped."""
+def stamp(model: PreTrainedModel) -> tuple[int, int, torch.dtype]:
+    """Return numbers that change when weights are written in place, moved or converted."""
     tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]
     return sum(p._version for p in tensors), sum(p.data_ptr() for p in tensors), model.dtype

@@ -1,15 +1,15 @@
-"""Decoding one row on a graphics card: a token's pass is recorded once, on fixed places in memory, and played again.
+"""Decoding of one row on a graphics card by a CUDA graph: a token's pass is recorded once and then replayed.
 
-A small model's pass is hundreds of short kernels, and starting each from Python takes longer than the card needs for
-it; a CUDA graph starts them all at once. Where there are no graphs the same pass runs as it is, which is how the tests
-hold it to the ordinary one.
+A small model's pass consists of hundreds of short kernels. Starting each from Python takes longer than running it; a
+CUDA graph starts all of them at once, on fixed addresses. Without CUDA the same pass runs unrecorded, so that the tests
+can compare it with the ordinary pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,16 +17,19 @@ from torch import Tensor
 from .prefix_cache import cache_bytes
 from .transformers_pass import CausalRunner, on_cpu
 
-LEAST = 1024  # positions of the smallest recording; a larger one has twice as many, and so on
-TOLERANCE = 0.05  # of the largest logit, by which 16-bit passes in another order may differ
-MASKED = ("sdpa", "eager")  # kinds of attention that leave places unseen which nothing was written to yet
-WARM = 3  # passes before one is recorded: libraries choose their kernels in the first ones
+if TYPE_CHECKING:  # heavy imports
+    from transformers import Cache, PreTrainedModel
+
+MIN_POSITIONS = 1024  # positions of the smallest recording; each larger recording has twice as many
+TOLERANCE = 0.05  # of the largest logit: 16-bit passes that add in another order may differ by so much
+MASKING_ATTENTION = ("sdpa", "eager")  # attention implementations that mask unused positions of a static cache
+WARM_UP = 3  # passes before the recorded one: libraries choose their kernels in the first passes
 
 
 class Recording:
-    """One token's pass of `model` over a cache of `room` positions, whose places never change."""
+    """One token's pass of `model` over a static cache of `room` positions."""
 
-    def __init__(self, model: Any, room: int) -> None:
+    def __init__(self, model: PreTrainedModel, room: int) -> None:
         from transformers import StaticCache
 
         self.room = room
@@ -35,14 +38,14 @@ class Recording:
         self._cache: Any = StaticCache(config=model.config, max_cache_len=room)
         self._graph: Any = None
         logits = self._pass()
-        self._told = torch.empty(logits.shape, dtype=torch.float32, pin_memory=self._token.is_cuda)
+        self._logits = torch.empty(logits.shape, dtype=torch.float32, pin_memory=self._token.is_cuda)
         if self._token.is_cuda:
-            with torch.cuda.device(model.device), suppress(RuntimeError):  # without a graph passes start one by one
+            with torch.cuda.device(model.device), suppress(RuntimeError):  # without a graph, kernels start one by one
                 self._record()
 
     @torch.inference_mode()
-    def begin(self, cache: Any, length: int) -> None:
-        """Hold what a DynamicCache of `length` holds, and nothing behind it."""
+    def begin(self, cache: Cache, length: int) -> None:
+        """Copy the `length` positions of a DynamicCache, and clear the positions behind them."""
         for own, other in zip(self._cache.layers, cache.layers, strict=True):
             own.cumulative_length.fill_(length)
             for mine, theirs in ((own.keys, other.keys), (own.values, other.values)):
@@ -51,8 +54,8 @@ class Recording:
                     mine[:, :, :length].copy_(theirs)
 
     @torch.inference_mode()
-    def end(self, cache: Any, length: int) -> None:
-        """Let a DynamicCache hold the first `length` positions."""
+    def end(self, cache: Cache, length: int) -> None:
+        """Copy the first `length` positions into a DynamicCache."""
         for own, other in zip(self._cache.layers, cache.layers, strict=True):
             if not other.is_initialized:
                 other.lazy_initialization(own.keys, own.values)
@@ -60,19 +63,19 @@ class Recording:
 
     @property
     def bytes(self) -> int:
-        """Of its cache."""
+        """The bytes of the static cache."""
         return cache_bytes(self._cache)
 
     @torch.inference_mode()
     def step(self, token: int) -> Tensor:
-        """Logits [1, V] after one more token, on the CPU; the next call writes over them."""
+        """Append a token. Returns logits [1, V] on the CPU, which the next call overwrites."""
         self._token.fill_(token)
         if self._graph is None:
             return on_cpu(self._pass())
         with torch.cuda.device(self._token.device):
             self._graph.replay()
             torch.cuda.current_stream().synchronize()
-        return self._told
+        return self._logits
 
     @torch.inference_mode()
     def _pass(self) -> Tensor:
@@ -85,14 +88,14 @@ class Recording:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(WARM):
+            for _ in range(WARM_UP):
                 self._rewind()
                 self._pass()
         torch.cuda.current_stream().wait_stream(side)
         self._rewind()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads go on as they like
-            self._told.copy_(self._pass().float(), non_blocking=True)
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the card meanwhile
+            self._logits.copy_(self._pass().float(), non_blocking=True)
         self._graph = graph
 
     def _rewind(self) -> None:
@@ -101,37 +104,37 @@ class Recording:
 
 
 class Recordings:
-    """The newest recording of a model, kept between requests. `useful` says whether the model can have one."""
+    """The newest recording of a model, kept between requests. `useful` is False where recordings do not work."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         from transformers import DynamicCache, StaticCache
         from transformers.cache_utils import DynamicLayer, StaticLayer
 
         ours, theirs = DynamicCache(config=model.config), StaticCache(config=model.config, max_cache_len=8)
         plain = all(type(layer) is DynamicLayer for layer in ours.layers)
-        masked = getattr(model.config, "_attn_implementation", None) in MASKED
+        masked = getattr(model.config, "_attn_implementation", None) in MASKING_ATTENTION
         self.useful = plain and masked and all(type(layer) is StaticLayer for layer in theirs.layers)
         self.useful = self.useful and bool(ours.layers)
         self._model = model
         self._newest: Recording | None = None
 
     def of(self, positions: int) -> Recording | None:
-        """One with room for so many; None, and never another one, where it does not come to what the model does."""
-        room = LEAST
+        """Return a recording with room for so many positions; None if recordings fail or differ from the model."""
+        room = MIN_POSITIONS
         while room < positions:
             room *= 2
         if self.useful and (self._newest is None or self._newest.room < room):
-            self._newest = None  # its memory first
+            self._newest = None  # frees its memory before the next recording needs it
             try:
                 made = Recording(self._model, room)
-                self.useful = self._is_true(made)
-            except Exception:  # a model's own code fails in ways of its own, or there is no memory left
+                self.useful = self._matches(made)
+            except Exception:  # a model's own code may raise anything, or memory ran out
                 self.useful = False
             self._newest = made if self.useful else None
         return self._newest
 
-    def _is_true(self, made: Recording) -> bool:
-        """Whether tokens that are played, behind others, have the logits of the ordinary pass."""
+    def _matches(self, made: Recording) -> bool:
+        """Whether replayed tokens, after a short prompt, have the logits of the ordinary pass."""
         plain = CausalRunner(self._model)
         tokens = [place * 7 % self._model.config.get_text_config(decoder=True).vocab_size for place in range(3, 15)]
         plain.forward([tokens[:-2]])
@@ -151,43 +154,43 @@ class Recordings:
         return self._newest.bytes if self._newest else 0
 
 
-class RecordedRunner(CausalRunner):
-    """See CausalRunner: single tokens of one row are played, everything else runs as there."""
+class GraphRunner(CausalRunner):
+    """A CausalRunner that replays a recording for single tokens of one row."""
 
-    def __init__(self, model: Any, recordings: Recordings, cache: Any = None) -> None:
+    def __init__(self, model: PreTrainedModel, recordings: Recordings, cache: Cache | None = None) -> None:
         self._recordings = recordings
-        self._playing: Recording | None = None
+        self._recording: Recording | None = None
         self._length = 0
         super().__init__(model, cache)
 
     @property
     def cache(self) -> Any:
-        self._stop_playing()
+        self._end_recording()
         return self._cache
 
     @cache.setter
     def cache(self, cache: Any) -> None:
-        self._playing, self._cache = None, cache
+        self._recording, self._cache = None, cache
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         if len(ids) > 1 or len(ids[0]) > 1:
             return super().forward(ids, every)
-        if self._playing is None or self._length == self._playing.room:
-            self._play()
-        if self._playing is None:
+        if self._recording is None or self._length == self._recording.room:
+            self._begin_recording()
+        if self._recording is None:
             return super().forward(ids, every)
-        logits = self._playing.step(ids[0][0])
+        logits = self._recording.step(ids[0][0])
         self._length += 1
         return logits[:, None] if every else logits
 
-    def _play(self) -> None:
+    def _begin_recording(self) -> None:
         cache = self.cache
         self._length = int(cache.get_seq_length())
-        self._playing = self._recordings.of(self._length + 1)
-        if self._playing is not None:
-            self._playing.begin(cache, self._length)
+        self._recording = self._recordings.of(self._length + 1)
+        if self._recording is not None:
+            self._recording.begin(cache, self._length)
 
-    def _stop_playing(self) -> None:
-        if self._playing is not None:
-            self._playing.end(self._cache, self._length)
-            self._playing = None
+    def _end_recording(self) -> None:
+        if self._recording is not None:
+            self._recording.end(self._cache, self._length)
+            self._recording = None

@@ -1,28 +1,31 @@
-"""Rows of different lengths by transformers' own pass: they end together in one cache, and are masked before that."""
+"""Rows of different lengths in one pass of transformers: padded on the left in a common cache, the padding masked."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .transformers_pass import CausalRunner, on_cpu
 
+if TYPE_CHECKING:  # heavy imports
+    from transformers import Cache, DynamicCache, PreTrainedModel
+
 SEATS = 16
 
-Pairs = Sequence[tuple[Any, Any]]  # keys and values of each layer [R, heads, columns, size], or None
+Pairs = Sequence[tuple[Tensor | None, Tensor | None]]  # keys and values of each layer [R, heads, columns, size]
 
 
 class PaddedRows:
-    """See batch.Rows. A prompt is read by itself, as that of a single request is; then its row joins the others."""
+    """Rows (see batch.Rows) of a transformers model. A prompt is read by itself; then its row joins the others."""
 
     seats = SEATS
     lanes = 1
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
         self._alone: dict[int, CausalRunner] = {}
         self._order: list[int] = []  # the seats of the cache's rows
@@ -30,9 +33,9 @@ class PaddedRows:
         self._cache = _cache()
         self._shared: Pairs = ()
 
-    def share(self, cache: Any, tokens: int) -> int:
+    def share(self, cache: Cache, tokens: int) -> int:
         pairs = _pairs(cache)
-        if any(keys is not None and keys.shape[-2] != tokens for keys, _ in pairs):  # a window has let go of some
+        if any(keys is not None and keys.shape[-2] != tokens for keys, _ in pairs):  # a sliding window dropped some
             return 0
         self._shared = pairs
         return tokens
@@ -71,7 +74,7 @@ class PaddedRows:
         return on_cpu(output.logits[:, -1])
 
     def _keep(self, seats: Sequence[int]) -> None:
-        """Go on with these rows only, and without the columns that none of them has."""
+        """Keep these rows only, without the columns that are padding in all of them."""
         if len(seats) == len(self._order):
             return
         rows = [self._order.index(seat) for seat in seats]
@@ -81,59 +84,60 @@ class PaddedRows:
         self._cache = _cache(_each(lambda one: one[rows, :, unused:], _pairs(self._cache)) if rows else ())
 
     def _join(self, seats: Sequence[int]) -> None:
-        """Have the rows of these seats in the common cache, all of them as long as the longest."""
+        """Add the rows of these seats to the common cache, padded to the longest."""
         caches = [self._alone.pop(seat).cache for seat in seats]
         lengths = [int(cache.get_seq_length()) for cache in caches]
         longest = max([*self._lengths, *lengths], default=0)
         if seats and longest:
             widths = [max(self._lengths), *lengths] if self._order else lengths
-            told = [_pairs(cache) for cache in ([self._cache] if self._order else []) + caches]
-            self._cache = _cache(_together(told, [longest - width for width in widths]))
+            parts = [_pairs(cache) for cache in ([self._cache] if self._order else []) + caches]
+            self._cache = _cache(_stack(parts, [longest - width for width in widths]))
         self._order += seats
         self._lengths += lengths
 
 
-def _together(caches: Sequence[Pairs], missing: Sequence[int]) -> Pairs:
-    """Keys and values of all rows, with `missing` columns of zeros before those of each; a cache may hold none."""
+def _stack(caches: Sequence[Pairs], missing: Sequence[int]) -> Pairs:
+    """Stack the rows of caches, with `missing` columns of zeros before the rows of each. A cache may be empty."""
     layers = max(len(pairs) for pairs in caches)
     some = next(pairs for pairs in caches if len(pairs) == layers)
 
-    def joined(layer: int, kind: int) -> Tensor | None:
+    def join(layer: int, kind: int) -> Tensor | None:
         like = some[layer][kind]
         if like is None:
             return None
         parts = []
         for pairs, columns in zip(caches, missing, strict=True):
             own = pairs[layer][kind] if pairs else like[:1, :, :0]
+            assert own is not None  # caches of one model have the same layers
             parts.append(torch.nn.functional.pad(own, (0, 0, columns, 0)))
         return torch.cat(parts)
 
-    return [(joined(layer, 0), joined(layer, 1)) for layer in range(layers)]
+    return [(join(layer, 0), join(layer, 1)) for layer in range(layers)]
 
 
-def _cache(pairs: Pairs = ()) -> Any:
-    """A cache of keys and values of each layer that lets go of none, so that all its layers have the same columns."""
+def _cache(pairs: Pairs = ()) -> DynamicCache:
+    """Return a cache that drops no position, so that all its layers have the same columns."""
     from transformers import DynamicCache
 
     return DynamicCache(list(pairs) or None)
 
 
-def _pairs(cache: Any) -> Pairs:
-    """Keys and values of each layer; None where a layer has none of its own."""
+def _pairs(cache: Cache) -> Pairs:
+    """Return the keys and values of each layer; None for a layer without its own."""
     return [(layer.keys, layer.values) if layer.is_initialized else (None, None) for layer in cache.layers]
 
 
 def _each(change: Callable[[Tensor], Tensor], pairs: Pairs) -> Pairs:
-    """The same, changed."""
+    """Apply a change to all keys and values."""
 
-    def changed(one: Any) -> Any:
+    def apply(one: Tensor | None) -> Tensor | None:
         return None if one is None else change(one)
 
-    return [(changed(keys), changed(values)) for keys, values in pairs]
+    return [(apply(keys), apply(values)) for keys, values in pairs]
 
 
-def paddable(model: Any) -> bool:
-    """Whether rows of a model can be filled up: it takes a mask and positions, and remembers keys and values alone."""
+def paddable(model: PreTrainedModel) -> bool:
+    """Whether rows of a model can be padded: it accepts a mask and positions, and caches only keys and values."""
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 

@@ -117,7 +117,7 @@ def _options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {option: checked[option] for option in settings}
 
 
-def _length(name: str, size: str, table: Any) -> Length:
+def _length(name: str, size: str, table: object) -> Length:
     if size not in LENGTHS or not isinstance(table, dict):
         raise _wrong(name, f"[length.{size}] is no length", f"Use [length.{'], [length.'.join(LENGTHS)}].")
     options = {option: value for option, value in table.items() if option != "say"}

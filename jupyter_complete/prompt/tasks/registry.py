@@ -25,7 +25,7 @@ class Tasks:
         self._own: dict[str, Task] = {}
         self.troubles: list[str] = []  # packages whose tasks could not be had, a sentence each
 
-    def add(self, name: str, template: str, **settings: Any) -> None:
+    def add(self, name: str, template: str, **settings: object) -> None:
         """Let `name` mean this template; raises BadOption where it is none."""
         if not isinstance(template, str):
             raise BadOption(f"The template of task {name} is of type {type(template).__name__}.", "Give a str.")

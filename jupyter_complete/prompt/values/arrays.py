@@ -61,5 +61,5 @@ def _values(value: Any) -> str:
     return _written(value.tolist())
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     return f"[{', '.join(map(_written, value))}]" if isinstance(value, list) else number(value)

@@ -14,7 +14,7 @@ _ROWS = 10  # classes whose coefficients are
 _INNER = ("n_features", "feature_names", "cv_results", "refit_time", "n_outputs", "n_classes", "singular", "rank")
 
 
-def forms(value: Any) -> list[Form]:
+def forms(value: object) -> list[Form]:
     """The texts of a fitted model; none for anything else."""
     modules = {str(kind.__module__).partition(".")[0] for kind in type(value).__mro__}
     if "sklearn" in modules and callable(getattr(value, "get_params", None)) and not isinstance(value, type):
@@ -24,7 +24,7 @@ def forms(value: Any) -> list[Form]:
     return []
 
 
-def _estimator(model: Any) -> list[Form]:
+def _estimator(model: object) -> list[Form]:
     """Its settings (those that are no default), what it was fitted on, and its attributes that end in an underscore."""
     kind = type(model).__name__
     if not _fitted(model):
@@ -36,7 +36,7 @@ def _estimator(model: Any) -> list[Form]:
     return [*made, Form(_settings(model), "settings only"), Form(f"{kind}, fitted", "type only")]
 
 
-def _fitted(model: Any) -> bool:
+def _fitted(model: object) -> bool:
     """Whether it has learned anything; of a pipeline, whether its last step has."""
     if steps := getattr(model, "steps", ()):
         used = [step for _, step in steps if hasattr(step, "get_params")]
@@ -44,12 +44,12 @@ def _fitted(model: Any) -> bool:
     return bool(dict(_learned(model))) or any(name.endswith("_") and not name.startswith("_") for name in vars(model))
 
 
-def _settings(model: Any) -> str:
+def _settings(model: object) -> str:
     features = getattr(model, "n_features_in_", None)
     return f"{line(model, 300)}, fitted" + (f" on {count(features, 'feature')}" if features else "")
 
 
-def _told(model: Any, few: int) -> Iterator[str]:
+def _told(model: object, few: int) -> Iterator[str]:
     """Lines that tell of a fitted model, and of a pipeline's last step; of long attributes `few` numbers."""
     yield _settings(model)
     if (steps := getattr(model, "steps", ())) and hasattr(steps[-1][1], "get_params"):
@@ -58,7 +58,7 @@ def _told(model: Any, few: int) -> Iterator[str]:
         yield from _attribute(model, name, value, few)
 
 
-def _learned(model: Any) -> Iterator[tuple[str, Any]]:
+def _learned(model: object) -> Iterator[tuple[str, Any]]:
     """What a fit left: scalars, texts and arrays, and not the models inside."""
     properties = {name: getattr(model, name) for name in ("feature_importances_",) if hasattr(model, name)}
     for name, one in {**vars(model), **properties}.items():
@@ -92,13 +92,13 @@ def _by_size(names: list[str], values: list[float], few: int) -> str:
     return ", ".join(f"{names[place]} {number(values[place])}" for place in order[:few]) + more
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> Any:
     if isinstance(value, list):
         return [_rounded(one) for one in value]
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _size(value: Any) -> int:
+def _size(value: object) -> int:
     return int(getattr(value, "size", 1))
 
 
@@ -127,7 +127,7 @@ def _coefficients(result: Any) -> Iterator[str]:
         yield " | ".join([str(name), *map(number, numbers)])
 
 
-def _scalar(result: Any, name: str) -> Any:
+def _scalar(result: object, name: str) -> Any:
     """A measure of the fit; None where this kind of result has none."""
     try:
         return float(getattr(result, name))

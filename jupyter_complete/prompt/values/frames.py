@@ -19,7 +19,7 @@ _CUT = "long values shortened"
 _DESCRIBED = 20_000_000  # cells of a frame whose columns are still worth describing
 
 
-def forms(value: Any) -> list[Form]:
+def forms(value: object) -> list[Form]:
     """The texts of a DataFrame or Series; none for anything else."""
     kind, library = _known(type(value))
     if kind is None:
@@ -119,7 +119,7 @@ def _labelled(value: Any) -> bool:
     return module_of(value) != "polars" and type(value.index).__name__ != "RangeIndex"
 
 
-def _label(label: Any) -> str:
+def _label(label: object) -> str:
     return ", ".join(map(number, label)) if isinstance(label, tuple) else number(label)
 
 

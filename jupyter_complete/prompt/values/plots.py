@@ -28,7 +28,7 @@ def forms(value: Any) -> list[Form]:
     return []
 
 
-def _is_axes(value: Any) -> bool:
+def _is_axes(value: object) -> bool:
     named = ("get_xlabel", "get_legend_handles_labels")
     return module_of(value) in _LIBRARIES and all(callable(getattr(value, name, None)) for name in named)
 
@@ -88,5 +88,5 @@ def _named(one: Any) -> str:
     return "" if label.startswith("_") else _quoted(label)
 
 
-def _quoted(text: Any) -> str:
+def _quoted(text: object) -> str:
     return f" '{line(text, 80)}'" if text else ""

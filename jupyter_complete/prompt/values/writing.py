@@ -31,7 +31,7 @@ def falling(forms: Iterable[Form]) -> tuple[Form, ...]:
     return tuple(kept)
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """A number with six significant digits; other values as they write themselves, in at most 40 characters; of one
     that raises when asked for it, its type."""
     try:
@@ -47,7 +47,7 @@ def is_shortened(text: str) -> bool:
     return len(text) == _LONG and text.endswith("…")
 
 
-def _number(value: Any) -> str:
+def _number(value: object) -> str:
     if value is None:
         return "missing"
     if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
@@ -138,7 +138,7 @@ class Nested:
         self.cut |= len(text) > self.chars
         return text if len(text) <= self.chars else text[: self.chars] + "…"
 
-    def _shaped(self, value: Any, shape: tuple[int, ...]) -> str:
+    def _shaped(self, value: object, shape: tuple[int, ...]) -> str:
         """An array or frame inside of something else: short ones of one dimension as a list, others by their shape."""
         if len(shape) == 1 and shape[0] <= self.items and hasattr(value, "tolist"):
             return self._held([_item(one) for one in value.tolist()], self.deep - 1)
@@ -150,7 +150,7 @@ class Nested:
         return "…"
 
 
-def _item(value: Any) -> Any:
+def _item(value: object) -> Any:
     """A number of an array with six significant digits."""
     return float(f"{value:.6g}") if isinstance(value, float) else value
 

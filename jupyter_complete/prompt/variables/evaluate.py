@@ -125,28 +125,28 @@ def _environment() -> SandboxedEnvironment:
     class Sandbox(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset(("*", "**"))
 
-        def is_safe_callable(self, obj: Any) -> bool:
+        def is_safe_callable(self, obj: object) -> bool:
             # of some objects every attribute is there, and has no truth: pl.col.unsafe_callable is a column
             return getattr(obj, "unsafe_callable", False) is not True and getattr(obj, "alters_data", False) is not True
 
-        def getattr(self, obj: Any, attribute: str) -> Any:
+        def getattr(self, obj: object, attribute: str) -> Any:
             return _had(obj, attribute, super().getattr(obj, attribute))
 
-        def getitem(self, obj: Any, argument: Any) -> Any:
+        def getitem(self, obj: object, argument: object) -> Any:
             return _had(obj, argument, super().getitem(obj, argument))
 
-        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
+        def call(__self, __context: Context, __obj: object, *arguments: object, **named: object) -> Any:
             if not isinstance(__obj, Absent) and (said := call_refusal(__obj, arguments, named)):
                 raise SecurityError(said)
             result = super().call(__context, __obj, *arguments, **named)
             return _had(None, None, result)
 
-        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        def call_binop(self, context: Context, operator: str, left: object, right: object) -> Any:
             if too_large(operator, left, right):
                 raise SecurityError("the result would be too large")
             return super().call_binop(context, operator, left, right)
 
-    def _had(owner: Any, name: Any, value: Any) -> Any:
+    def _had(owner: object, name: object, value: object) -> Any:
         if not isinstance(value, Absent) and (said := refusal(owner, name, value)):
             raise SecurityError(said)
         return value

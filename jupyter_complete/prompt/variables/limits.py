@@ -29,7 +29,7 @@ class Bounded(Iterator[Any]):
         return next(self.items)
 
 
-def bound(value: Any) -> Any:
+def bound(value: object) -> Any:
     """`value`, or what bounds it where it is an iterator that is nothing else: no file, no reader."""
     return (
         Bounded(value) if isinstance(value, Iterator) and type(value).__module__ in ("builtins", "itertools") else value
@@ -41,7 +41,7 @@ def finite(function: Called, apart: bool = False) -> Called:
     texts `apart` into characters, texts no longer than that."""
 
     @wraps(function)
-    def ending(*arguments: Any, **named: Any) -> Any:
+    def ending(*arguments: object, **named: object) -> Any:
         if apart and any(isinstance(one, str) and len(one) > _READ for one in arguments):
             raise OverflowError(f"it has more than {_READ:,} characters")
         return function(*map(bound, arguments), **named)

@@ -40,14 +40,14 @@ _ROUTINES = (
 )
 
 
-def refusal(owner: Any, name: Any, value: Any) -> str:
+def refusal(owner: object, name: object, value: object) -> str:
     """Why the attribute or item `name` of `owner`, which is `value`, is not to be had; "" if it is."""
     if said := reaches(value):
         return said
     return side_effects.of_a_name(owner, name) if isinstance(name, str) and callable(value) else ""
 
 
-def call_refusal(function: Any, arguments: Iterable[Any], named: Mapping[str, Any]) -> str:
+def call_refusal(function: object, arguments: Iterable[Any], named: Mapping[str, Any]) -> str:
     """Why `function` is not to be called with these arguments; "" if it is."""
     arguments = list(arguments)
     held = [*arguments, *named.values()]
@@ -86,7 +86,7 @@ def reaches(value: Any) -> str:
     return ""
 
 
-def _of_the_outside(value: Any) -> bool:
+def _of_the_outside(value: object) -> bool:
     """Whether a class, function or method is of the standard library and does more than compute, or of the shell."""
     if isinstance(value, _UNBOUND):  # str.format and list.append, which are watched only as methods of a value
         kind = value.__objclass__
@@ -102,7 +102,7 @@ def _of_the_outside(value: Any) -> bool:
     return module != "builtins" and _abroad(str(module).partition(".")[0])
 
 
-def _instance_reaches(value: Any) -> bool:
+def _instance_reaches(value: object) -> bool:
     """Whether an object that is called, or a class of Python's own, is one of those that do more than compute."""
     if isinstance(value, type):
         return value.__module__ == "builtins" and not any(value is one for one in FUNCTIONS.values())
@@ -126,10 +126,10 @@ def _of_a_library(top: str) -> bool:
     return file.startswith((paths["purelib"], paths["platlib"]))
 
 
-def _top(value: Any) -> str:
+def _top(value: object) -> str:
     return str(getattr(value, "__module__", "")).partition(".")[0]
 
 
-def _name(value: Any) -> str:
+def _name(value: object) -> str:
     name = getattr(value, "__name__", "")
     return name if isinstance(name, str) and name else type(value).__name__

@@ -64,7 +64,7 @@ _BY_NAME = ("agg", "aggregate", "apply", "transform")  # which take a method by 
 _REACHES = re.compile(r"@|\.\s*[^\W\d]|__")  # in a query: variables, attributes, methods
 
 
-def of_a_name(owner: Any, name: str) -> str:
+def of_a_name(owner: object, name: str) -> str:
     """What the method or function `name` of `owner` would do that an expression may not; "" if nothing is known."""
     if isinstance(owner, str):
         return ""
@@ -98,7 +98,7 @@ def of_a_call(name: str, arguments: Iterable[Any], named: Mapping[str, Any]) -> 
     return ""
 
 
-def _with_files(owner: Any, name: str) -> bool:
+def _with_files(owner: object, name: str) -> bool:
     if _FORMATS.fullmatch(name):
         return True
     if isinstance(owner, ModuleType):  # those of the standard library are let in one by one
@@ -109,7 +109,7 @@ def _with_files(owner: Any, name: str) -> bool:
     return name in _FILES or name.startswith(_FILES_BEGIN)
 
 
-def _changes(owner: Any, name: str) -> bool:
+def _changes(owner: object, name: str) -> bool:
     sets = name.startswith("set_") and not _SETS_ANEW.fullmatch(name)
     if isinstance(owner, ModuleType):
         return sets or name in _OF_MODULES

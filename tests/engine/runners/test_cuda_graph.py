@@ -9,7 +9,7 @@ from engine_calls import PROMPT, ask, chosen, engine
 
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners import cuda_graph
-from jupyter_complete.engine.runners.cuda_graph import RecordedRunner, Recording, Recordings
+from jupyter_complete.engine.runners.cuda_graph import GraphRunner, Recording, Recordings
 from jupyter_complete.engine.runners.transformers_pass import CausalRunner
 
 PLAIN = ["llama", "gpt2", "qwen2", "qwen3"]  # architectures that see all positions in every layer
@@ -26,14 +26,14 @@ def recording(name: str) -> LocalEngine:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Positions of the smallest recording, few enough to outgrow."""
-    monkeypatch.setattr(cuda_graph, "LEAST", 16)
+    monkeypatch.setattr(cuda_graph, "MIN_POSITIONS", 16)
     return 16
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_played_tokens_have_the_logits_of_the_ordinary_pass(name: str) -> None:
     model = engine(name).model
-    played, plain = RecordedRunner(model, Recordings(model)), CausalRunner(model)
+    played, plain = GraphRunner(model, Recordings(model)), CausalRunner(model)
     for runner in (played, plain):
         runner.forward([IDS])
     for token in (3, 17, 60):
@@ -92,7 +92,7 @@ def test_a_model_that_a_recording_gets_wrong_goes_on_without_one() -> None:
     )  # fmt: skip
     model = GPTNeoForCausalLM(config).eval()
     recordings = Recordings(model)
-    played, plain = RecordedRunner(model, recordings), CausalRunner(model)
+    played, plain = GraphRunner(model, recordings), CausalRunner(model)
     for ids in ([IDS], [[3]], [[17]]):
         torch.testing.assert_close(played.forward(ids), plain.forward(ids))
     assert not recordings.useful
