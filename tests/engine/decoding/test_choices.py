@@ -23,10 +23,10 @@ TEXTS = ("yes", "not sure", "not at all", "mean", "never", "the population of bo
 EVERY = [*tiny.CAUSAL, *tiny.ENCODER_DECODER]
 
 
-def spelled(one: LocalEngine, texts: tuple[str, ...], prompt: str = PROMPT) -> list[tuple[int, ...]]:
+def spell(one: LocalEngine, texts: tuple[str, ...], prompt: str = PROMPT) -> list[tuple[int, ...]]:
     encodes = one.model.config.is_encoder_decoder
     ids = () if encodes else one._vocabulary.encode(prompt)
-    return choices.spelled(texts, "" if encodes else prompt, ids, one._vocabulary)
+    return choices.spell(texts, "" if encodes else prompt, ids, one._vocabulary)
 
 
 def theirs(one: LocalEngine, path: tuple[int, ...], prompt: str = PROMPT) -> float:
@@ -47,7 +47,7 @@ def theirs(one: LocalEngine, path: tuple[int, ...], prompt: str = PROMPT) -> flo
 def test_each_choice_is_as_likely_as_transformers_says(name: str) -> None:
     one = engine(name)
     done = ask(one, structure=Choices(TEXTS))
-    expected = [theirs(one, path) for path in spelled(one, TEXTS)]
+    expected = [theirs(one, path) for path in spell(one, TEXTS)]
     assert [choice.logprob for choice in done.choices] == pytest.approx(expected, abs=1e-4)
 
 
@@ -55,7 +55,7 @@ def test_each_choice_is_as_likely_as_transformers_says(name: str) -> None:
 def test_each_choice_is_as_likely_with_any_tokenizer(kind: str) -> None:
     one = mixed(kind)
     done = ask(one, "The mean", structure=Choices(TEXTS))
-    expected = [theirs(one, path, "The mean") for path in spelled(one, TEXTS, "The mean")]
+    expected = [theirs(one, path, "The mean") for path in spell(one, TEXTS, "The mean")]
     assert [choice.logprob for choice in done.choices] == pytest.approx(expected, abs=1e-4)
     assert done.text == " " + done.value
 
@@ -65,7 +65,7 @@ def test_the_real_model_weighs_as_transformers_does(real_session: Session) -> No
     prompt, texts = "The capital of France is", ("Paris", "London", "New York City")
     done = real_session.complete(prompt, choices=list(texts), model="smollm2")
     one = real_session.models.get("smollm2").engine  # type: ignore[union-attr]
-    expected = [theirs(one, path, prompt) for path in spelled(one, texts, prompt)]  # type: ignore[arg-type]
+    expected = [theirs(one, path, prompt) for path in spell(one, texts, prompt)]  # type: ignore[arg-type]
     assert [choice.logprob for choice in done.choices] == pytest.approx(expected, abs=1e-4)
     assert done.value == "Paris"
 
@@ -79,7 +79,7 @@ def test_int8_weighs_as_transformers_does_with_the_same_weights() -> None:
 @pytest.mark.parametrize("name", ["llama", "mistral", "t5"])
 def test_choices_that_are_too_many_at_once_are_weighed_in_turn(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = ask(engine(name), structure=Choices(TEXTS))
-    monkeypatch.setattr(choices, "ROWS", 2)
+    monkeypatch.setattr(choices, "MAX_ROWS", 2)
     in_turn = ask(engine(name), structure=Choices(TEXTS))
     assert [c.logprob for c in in_turn.choices] == pytest.approx([c.logprob for c in at_once.choices], abs=1e-4)
 
@@ -87,7 +87,7 @@ def test_choices_that_are_too_many_at_once_are_weighed_in_turn(name: str, monkey
 def test_a_choice_that_begins_another_counts_where_the_text_does_not_go_on_as_that_does() -> None:
     one = engine("llama")
     done = ask(one, structure=Choices(("no", "no idea")))
-    short, long = spelled(one, ("no", "no idea"))
+    short, long = spell(one, ("no", "no idea"))
     assert long[: len(short)] == short
     next_one = math.exp(theirs(one, long[: len(short) + 1]) - theirs(one, short))
     assert done.choices[0].logprob == pytest.approx(theirs(one, short) + math.log1p(-next_one), abs=1e-4)
