@@ -1,7 +1,7 @@
 """A disk cache of compiled functions, whose key is the text of every file in kernels/ and nothing else.
 
-numba's own cache key is the time stamp and size of the file a function stands in: it misses changes in the functions
-that a function calls, and it compiles again when a file is touched without a change.
+numba's own key is the file that a function stands in: it misses changes in the functions that a function calls. Older
+releases compare the file's time stamp instead of its content, and compile again when a file is touched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def compiled(**flags: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         with _own_folder():
             dispatcher = njit(cache=True, **flags)(function)
-        _ignore_time_stamp(dispatcher)
+        _replace_stamp(dispatcher)
         return dispatcher
 
     return decorate
@@ -41,7 +41,7 @@ def compiled_now(signature: Any, function: Callable[..., Any], **flags: Any) -> 
     with _own_folder():
         made = CFunc(function, normalize_signature(signature), locals={}, options=flags)
         made.enable_caching()
-    _ignore_time_stamp(made)
+    _replace_stamp(made)
     made.compile()
     return made
 
@@ -58,10 +58,10 @@ def _own_folder() -> Iterator[None]:
             config.CACHE_DIR = before
 
 
-def _ignore_time_stamp(function: Any) -> None:
-    """Have a cached function accept entries whatever its file's time stamp is: the folder's name is the key."""
+def _replace_stamp(function: Any) -> None:
+    """Use the folder's key in place of numba's stamp of the function's file, which may be its time stamp."""
     file = getattr(function._cache, "_cache_file", None)
-    if file is not None:  # numba's own attribute; without it a touched file is compiled again, and no harm is done
+    if file is not None:  # numba's private attribute; without it, older releases compile a touched file again
         file._source_stamp = key()
 
 
