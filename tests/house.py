@@ -104,7 +104,7 @@ def doors() -> dict[str, str]:
 
 
 @cache
-def opened(module: str) -> frozenset[str]:
+def doors_of(module: str) -> frozenset[str]:
     """Names of the late doors that a module opens."""
     called = [node for node in nodes(module) if isinstance(node, ast.Call) and ast.unparse(node.func) == "door"]
     return frozenset(ast.literal_eval(call.args[0]) for call in called)
@@ -115,6 +115,25 @@ def by_name(module: str) -> list[str]:
     texts = (node.value for node in nodes(module) if isinstance(node, ast.Constant) and isinstance(node.value, str))
     named = [text for text in texts if text.startswith("jupyter_complete.") and _module(text) in modules()]
     return [] if module == DOORS_FILE else named
+
+
+def door_rings() -> list[str]:
+    """Doors that lead back: the module behind a door imports, however far away, the module that opens it."""
+    return [
+        f"{module} → {behind} → {module}"
+        for module in modules()
+        for name in sorted(doors_of(module))
+        if module in _reached(behind := doors()[name])
+    ]
+
+
+def _reached(module: str) -> set[str]:
+    seen, waiting = {module}, [module]
+    while waiting:
+        new = imports(waiting.pop()) - seen
+        seen |= new
+        waiting += new
+    return seen
 
 
 def room(module: str, house: str = "") -> str:
@@ -205,6 +224,7 @@ def report() -> str:
     lines = [
         f"rooms at the top: {len(rooms)}, floors: {len(FLOORS)}, arrows between them: {len(arrows())}",
         f"arrows up: {len(upward())}, late doors: {len(doors())}, circles of modules: {len(circles())}",
+        f"doors that lead back to the module that opens them: {len(door_rings())}",
     ]
     for house, floors in HOUSES.items():
         lines += ["", f"{house or 'jupyter_complete/'}: upward {len(upward(house))}"]
@@ -212,7 +232,8 @@ def report() -> str:
         lines += [f"  up: {line}" for line in upward(house)]
     lines += ["", "late doors:"]
     for name, behind in doors().items():
-        lines.append(f"  {name}: {behind}, opened by {', '.join(m for m in modules() if name in opened(m))}")
+        lines.append(f"  {name}: {behind}, opened by {', '.join(m for m in modules() if name in doors_of(m))}")
+    lines += [f"  leads back: {ring}" for ring in door_rings()]
     lines += ["", f"files: {len(modules())}, biggest {measured.biggest[0]} lines ({measured.biggest[1]})"]
     lines += [
         f"functions: {len(lengths)}, median {median(lengths):.0f} lines, p90 {measured.p90}, longest "

@@ -71,6 +71,7 @@ UNTESTED = {
     "engine/runners/padded_rows": "engine/decoding/test_batch.py: padded rows, against each alone",
     "engine/runners/transformers_pass": "engine/test_local.py: every logprob, against a full forward pass",
     "engine/text/encode": "engine/test_local.py: windows, forced ids and prompts that are refused",
+    "engine/weights/int8_forms": "engine/test_plan.py: which int8 form a model can have, and why not",
     "engine/weights/pack_any": "engine/weights/test_int8_modules.py: models packed and run",
     "engine/weights/pack_llama": "engine/runners/test_int8.py: models packed and run",
     "engine/weights/quantize": "engine/weights/test_gguf.py: numbers before and after",

@@ -103,9 +103,33 @@ def test_what_is_imported_by_name_stands_in_the_table_of_doors() -> None:
 
 
 def test_every_door_is_opened_and_leads_somewhere() -> None:
-    opened = {name for module in house.modules() for name in house.opened(module)}
+    opened = {name for module in house.modules() for name in house.doors_of(module)}
     assert opened == set(house.doors())
     assert not [name for name, module in house.doors().items() if behind(name) not in defined(module)]
+
+
+def test_only_values_that_display_themselves_have_doors_that_lead_back() -> None:
+    assert house.door_rings() == [
+        "protocol/views → render/views → protocol/views",
+        "results/completion → render/views → results/completion",
+        "session/inside → widgets/inside → session/inside",
+    ]
+
+
+def test_modules_are_imported_by_name_in_three_places() -> None:
+    names = {"import_module", "__import__"}
+    used = {
+        module
+        for module in house.modules()
+        for node in house.nodes(module)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in names
+    }
+    libraries = {"engine/weights/pack_llama"}  # a class of transformers
+    assert used - libraries == {"__init__", "protocol/doors", "protocol/folder"}
+
+
+def test_no_room_has_the_name_of_a_public_function() -> None:
+    assert not {house.room(module) for module in house.modules()} & set(jupyter_complete._PUBLIC)
 
 
 def behind(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Unpack
 
+from ..protocol.config import Complete
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.options import FrameOptions
 from ..protocol.phrases import count
@@ -16,10 +17,10 @@ from .accessor import register
 from .fill import PROB, RowResult, fill
 from .template import Template, prompt, prompt_of
 
-ALONE = {"num": 1, "score": False, "dry_run": False, "inspect": False, "trace": False, "thread": ""}
-"""Options of a single completion, and what leaves each out."""
+SINGLE = {name: trait.default_value for name, trait in Complete.class_traits(single=True).items()}
+"""Options of a single completion, which rows cannot have, and the value that leaves each out."""
 
-SETTINGS = {"candidates": 0, "num": 1, "trace": False}  # whatever is set for cells: no column shows more
+SETTINGS = {"candidates": 0, "num": 1, "trace": False}  # for every row, whatever is set for cells: none is shown
 ERROR = "_error"
 
 Prompts = str | Callable[[dict[str, Any]], str] | Iterable[str]
@@ -33,17 +34,17 @@ def complete_frame(
     cache: bool | str | PathLike[str] | None = False,
     **options: Unpack[FrameOptions],
 ) -> Any:
-    """A new frame like `frame`, of pandas or polars, with the completion of each row's prompt in column `into`.
+    """Return a copy of `frame` (pandas or polars) with a column `into` of completions, one for each row.
 
-    `template` is a text with names of columns in double braces, a function of a row (a dict) that gives its prompt, or
-    a column of prompts. A row that fails is null, and column `into`_error says why; it is there only where one failed.
-    `options` are those of %%complete; row i has the seed plus i. With `cache` (True, or a file) rows completed before
-    are not completed again. An interrupt raises KeyboardInterrupt, and the same call goes on where it ended.
+    `template` is a text with column names in double braces, a function from a row (a dict) to a prompt, or a column of
+    prompts. If a row fails, its result is null and the column `<into>_error` holds the reason. `options` are those of
+    %%complete. Row i uses the seed plus i. With `cache` (True, or a file), rows that were completed before are read
+    from there. An interrupt raises KeyboardInterrupt; the same call continues where it stopped.
     """
     register(complete_frame)
     table = _table(frame)
     own = call_options(options)
-    for name, left_out in ALONE.items():
+    for name, left_out in SINGLE.items():
         if own.get(name, left_out) not in (left_out, None):
             raise BadOption(f"{name} is for single completions.", "Leave it out: each row gets one continuation.")
     if not isinstance(into, str) or not into:

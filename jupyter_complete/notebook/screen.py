@@ -18,7 +18,7 @@ from ..results.completion import TOKENS, Completion
 from ..results.draft import Wait
 from ..session.stream import Pending, Stream, stop_on_interrupt
 
-A_LITTLE_MORE = 1.02  # than an interval: woken before its end, a screen would wait for another one
+A_LITTLE_MORE = 1.02  # times an interval: a screen that wakes just before its end would wait for another whole one
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
 
 

@@ -23,12 +23,19 @@ THREAD = "complete_thread"
 class Complete(Configurable):
     """Settings of %%complete; set them with `%config Complete.temperature = 0.7` or in ipython_config.py.
 
-    A trait tagged `flag` is an option of the magic named by its tag `of` (%%complete where there is none);
-    `metavar` is how its help names the value, `values` what Tab offers for a free one, `known` of what the session
-    knows the names; `cell_only` options say where a text comes from, or a result is shown or bound. `verbatim` texts
-    are taken as they are typed, and a list's one text is read at its commas where it is `separated`. Options that are
-    `filled` are refused where they are given empty. `single` options are those of one completion, which a frame's rows
-    cannot have; `python` settings may be given in a call too.
+    Tags of a trait:
+
+    flag        its flags; a trait with flags is an option
+    of          the magic that has the option; %%complete without this tag
+    metavar     the name of the value in the help
+    values      values that Tab offers
+    known       the kind of names that Tab offers: models, threads or tasks
+    cell_only   the option says where a text comes from, or where a result goes, so only cells have it
+    verbatim    the value is taken as typed, without escapes
+    separated   a list that is given as one text is split at its commas
+    filled      an empty value is refused
+    single      the option belongs to a single completion; the rows of a frame cannot have it
+    python      a setting that a call in Python accepts too
     """
 
     model = Unicode(
@@ -204,7 +211,7 @@ class Complete(Configurable):
 
     @classmethod
     def drop_unset(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of `options` that ask for something: a text, list or choice that is None is left out."""
+        """Return `options` without the texts, lists and choices that are None."""
         traits = cls.class_traits()
         return {
             name: value

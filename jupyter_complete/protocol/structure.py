@@ -87,7 +87,11 @@ def best(choices: Sequence[ChoiceScore]) -> int:
 def read(
     form: Structure | None, text: str, met: bool | None, choices: Sequence[ChoiceScore]
 ) -> tuple[bool | None, Any, str]:
-    """Whether a text has the form asked for, where a model says that it is `met`; what it means; in words, why not."""
+    """Return (matches, value, reason) for a text and the form that was requested.
+
+    `met` says whether the engine found that the text has the form. `value` is the meaning of a text that has it, and
+    `reason` says in words why a text does not.
+    """
     if form is None:
         return None, None, ""
     if isinstance(form, Choices):

@@ -31,7 +31,7 @@ def walk(one: Completion) -> Iterator[Completion]:
 
 
 def leaves(one: Completion) -> tuple[Completion, ...]:
-    """Those of `one` and what goes on from it that nothing goes on from."""
+    """Return the completions of this subtree that have no branches."""
     return tuple(here for here in walk(one) if not here.branches)
 
 

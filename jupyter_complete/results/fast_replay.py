@@ -54,8 +54,11 @@ class Masses(NamedTuple):
 
 
 class GroupedRow:
-    """A step's tokens by the values of their logits, float16 [V], and the head apart: ids, float32 scores that fall,
-    none smaller than any other's."""
+    """The tokens of one step, grouped by equal float16 logits [V].
+
+    The most likely tokens (the head) are kept apart with exact float32 scores in descending order. No other token has a
+    higher score.
+    """
 
     def __init__(self, logits: np.ndarray, head_ids: np.ndarray, head_scores: np.ndarray) -> None:
         self._logits = logits

@@ -70,8 +70,11 @@ def mask(row: Row, ids: np.ndarray, keeps: bool) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """What the settings leave of a row: the tokens `left`, ids that rise, or all where that is None; of these those
-    whose score reaches the `floor` of min_p. What is below `lowest` was cut by top_k. `factor` is 1 / temperature."""
+    """The tokens that top_k, top_p and min_p leave.
+
+    `left` are their ids in ascending order, None for all tokens. min_p cuts those with a score below `floor`. top_k cut
+    those with a score below `lowest`. `factor` is 1 / temperature.
+    """
 
     left: np.ndarray | None
     lowest: float
@@ -127,7 +130,8 @@ def _likeliest(row: Row, among: np.ndarray | None, share: float, factor: float) 
 
 
 def _count(mass: np.ndarray, share: float = 0.0, needed: float = 0.0) -> int:
-    """How many of a falling mass have less before them than is `needed`, or than a `share` of it all."""
+    """Of masses in descending order, count those whose preceding cumulative sum is below `needed`, or below `share` of
+    the total."""
     sums = Sums(mass)
     return min(1 + sums.place(needed or share * sums.whole, side="left"), len(mass))
 

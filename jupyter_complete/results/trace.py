@@ -34,13 +34,15 @@ SHOWN = 20  # rows of a distribution
 
 @dataclass(frozen=True, eq=False)
 class Trace(Displayed, Recording):
-    """The steps of one completion with the logits each was chosen from; `replay` and `distribution` need no model.
+    """The steps of one completion with the logits that each token was chosen from. It needs no model.
 
-    `before` are the ids that the decoder held ahead of the first step recorded, which is step `first` of the
-    completion; `ids` the tokens that were taken, `forced` those of them that were given and not chosen. Logits are
-    float16 [S, V], those of the H likeliest float32 beside them, and whole rows float32 where that alone repeats the
-    choice (`exact`). `drawn` is u of every step, nan where nothing was drawn. `mask_ids` are the ids that the model's
-    own rules forbade, or alone allowed (`mask_keeps`), up to `mask_ends` of each step.
+    first       the number of the first recorded step in the completion
+    before      ids in the decoder before that step
+    ids         the chosen tokens; `forced` says which of them were given instead of chosen
+    logits      float16 [S, V]; the H largest of each step are also kept as float32 (`head_ids`, `head_logits`)
+    exact_steps steps whose whole row is kept as float32 (`exact_logits`), where only that repeats the choice
+    drawn       the uniform draw of each step; nan if nothing was drawn
+    mask_ids    ids that the model's own rules forbade, or alone allowed (`mask_keeps`), up to `mask_ends` of each step
     """
 
     prompt: str
@@ -67,7 +69,7 @@ class Trace(Displayed, Recording):
 
     @property
     def seed(self) -> int | None:
-        """Of the draws; None where nothing was drawn."""
+        """The seed of the draws; None if nothing was sampled."""
         return self.sampling.seed
 
     def __len__(self) -> int:
@@ -183,7 +185,7 @@ class Trace(Displayed, Recording):
         trace_file.write(path, plain, arrays, self.found)
 
     def cut(self, steps: int) -> Trace:
-        """The first steps of it."""
+        """Return a trace of the first `steps` steps."""
         ids = {name: getattr(self, name)[:steps] for name in PER_STEP}
         few = self.exact_steps < steps
         ends = self.mask_ends[:steps]
@@ -198,12 +200,12 @@ class Trace(Displayed, Recording):
         )
 
     def leads_to(self, later: Trace) -> bool:
-        """Whether a later one goes on from one of these steps, and both were chosen by the same settings."""
+        """Return whether `later` continues from a step of this trace with the same settings."""
         alike = all(getattr(self.sampling, name) == getattr(later.sampling, name) for name in KNOBS)
         return alike and self.first <= later.first <= self.first + len(self)
 
     def joined(self, later: Trace) -> Trace:
-        """This one and a later one that goes on right behind it, by the same model."""
+        """Return this trace followed by `later`, which continues it with the same model."""
         both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in ARRAYS}
         both["exact_steps"] = np.concatenate([self.exact_steps, later.exact_steps + len(self)])
         both["mask_ends"] = np.concatenate([self.mask_ends, later.mask_ends + len(self.mask_ids)])

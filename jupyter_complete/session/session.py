@@ -96,8 +96,10 @@ class Session:
         return made
 
     def stream_many(self, requests: Mapping[int, Request], done: Done) -> Pending[Answers]:
-        """Begin to answer many requests of one model; `done` gets each key and Completion, or error, as the stream is
-        followed. The longest come first: the last ones to run shall be short."""
+        """Submit many requests to one model, the longest prompt first, so that short ones end the batch.
+
+        `done` is called with each key and its Completion, or its error, while the stream is followed.
+        """
         longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
         model = next(iter(requests.values())).model
         resident = self.models.resident(model, self.config.dtype, self.config.device)

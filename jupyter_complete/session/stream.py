@@ -146,10 +146,10 @@ class Stream(Pending[Draft]):
 
 @contextmanager
 def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
-    """Inside the block an interrupt stops `stream` instead of raising; a third one raises KeyboardInterrupt.
+    """Inside the block, an interrupt stops `stream` instead of raising. A third one raises KeyboardInterrupt.
 
-    A second one is only impatience: it comes within GRACE, and what there is of the text shall still be kept.
-    Yields the list of interrupts that came. Only the main thread gets interrupts; in another this does nothing.
+    A second one is ignored, because it comes within GRACE, while the text is still being collected. Yields the list of
+    interrupts that came. Only the main thread receives interrupts; in another thread this does nothing.
     """
     came: list[int] = []
 

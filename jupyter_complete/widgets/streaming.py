@@ -38,7 +38,9 @@ class StreamingView:
             return
         self._due = now + INTERVAL
         texts = list(draft.texts)
-        if self._since != (snapshot := self._view.shown["number"]):  # which has nothing of a text that is written
+        if self._since != (
+            snapshot := self._view.shown["number"]
+        ):  # a new snapshot does not hold the text that is being written
             self._since, self._told, self._waited = snapshot, [], ""
         if not any(texts):
             waiting = self._progress.text(draft, "")

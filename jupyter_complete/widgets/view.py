@@ -24,7 +24,10 @@ _COMMENT = re.compile(r"(^|\s)// .*$")
 
 
 def module(*parts: str) -> str:
-    """One ES module of these files, the last of which is the view; every widget sends it, so without what is for us."""
+    """Concatenate these JS files into one ES module whose default export is the view of the last file.
+
+    Comments and indentation are stripped, because every widget sends the whole module.
+    """
     texts = [(STATIC / f"{part}.js").read_text(encoding="utf-8") for part in parts]
     lines = [_COMMENT.sub("", line).strip() for text in texts for line in text.splitlines()]
     kept = [line for line in lines if line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from base64 import b64decode
@@ -18,6 +19,7 @@ from pages import Page, until
 import jupyter_complete as jc
 from jupyter_complete.protocol.questions.attention import Attention
 from jupyter_complete.render import stations
+from jupyter_complete.session import session as sessions
 from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import inside_data
@@ -25,6 +27,16 @@ from jupyter_complete.widgets.inside import InsidePanel, Mode, show
 from jupyter_complete.widgets.latest_only import LatestOnly
 
 PROMPT = "The mean of a sample is 数"
+
+
+@pytest.fixture
+def tiny_session(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session whose default model is a tiny transformer, six tokens at a time: an echo has no inside."""
+    seeds = itertools.count(1)
+    monkeypatch.setattr(sessions.secrets, "randbelow", lambda below: next(seeds))
+    session.models.register("tiny", *tiny.make("qwen2"))
+    session.config.model, session.config.max_new_tokens = "tiny", 6
+    return session
 
 
 @pytest.fixture

@@ -48,10 +48,10 @@ def search(
     logits = runner.forward([[start[-1]]])
     runner.repeat(beams)
     logits = logits.expand(beams, -1)
-    opened = [Beam((), 0.0)] + [Beam((), -1e9)] * (beams - 1)
+    unfinished = [Beam((), 0.0)] + [Beam((), -1e9)] * (beams - 1)
     finished: list[Beam] = []
     for length in range(1, limit + 1):
-        ranked = _rank(logits, start, opened, sampler, max(2, 1 + len(ends)) * beams)
+        ranked = _rank(logits, start, unfinished, sampler, max(2, 1 + len(ends)) * beams)
         ended = [length == limit or beam.choices[-1].id in ends for _, beam in ranked]
         best = [
             Beam(beam.choices, beam.score / length)
@@ -60,29 +60,29 @@ def search(
         ]
         finished = sorted([*finished, *best], key=lambda beam: beam.score, reverse=True)[:beams]
         going = [extension for extension, end in zip(ranked, ended, strict=True) if not end][:beams]
-        opened = [beam for _, beam in going] or opened
-        settled = len(finished) == beams and finished[-1].score >= opened[0].score / length
-        yield [*finished, *opened]
+        unfinished = [beam for _, beam in going] or unfinished
+        settled = len(finished) == beams and finished[-1].score >= unfinished[0].score / length
+        yield [*finished, *unfinished]
         if not going or settled or stop.is_set():
             return
         runner.select([parent for parent, _ in going])
-        logits = runner.forward([[beam.choices[-1].id] for beam in opened])
+        logits = runner.forward([[beam.choices[-1].id] for beam in unfinished])
 
 
 def _rank(
-    logits: torch.Tensor, start: Sequence[int], opened: Sequence[Beam], sampler: Sampler, keep: int
+    logits: torch.Tensor, start: Sequence[int], unfinished: Sequence[Beam], sampler: Sampler, keep: int
 ) -> list[tuple[int, Beam]]:
     """Return the `keep` likeliest one-token extensions of all beams, each with its parent's index."""
     scores = torch.log_softmax(logits.float(), dim=-1)
-    ids = torch.tensor([[*start, *beam.ids] for beam in opened], device=logits.device)
+    ids = torch.tensor([[*start, *beam.ids] for beam in unfinished], device=logits.device)
     for _, processor in sampler.processors:
         scores = processor(ids, scores)
-    totals = scores + torch.tensor([[beam.score] for beam in opened], device=logits.device)
+    totals = scores + torch.tensor([[beam.score] for beam in unfinished], device=logits.device)
     vocabulary = totals.shape[-1]
     top = torch.topk(totals.flatten(), min(keep, totals.numel()))
     ranked = []
     for place, score in zip(top.indices.tolist(), top.values.tolist(), strict=True):
         parent, token = divmod(place, vocabulary)
         choice = sampler.weigh(token, logits[parent])
-        ranked.append((parent, Beam((*opened[parent].choices, choice), score)))
+        ranked.append((parent, Beam((*unfinished[parent].choices, choice), score)))
     return ranked

@@ -90,7 +90,7 @@ class Entry:
 
 
 def shown(request: Request, composed: Settled | None) -> str:
-    """The text right before what is written: none behind a chat template's own end."""
+    """Return the text immediately before the generated text; "" if a chat template ends the prompt."""
     if composed is None:
         return request.prompt
     return "" if composed.turns else composed.prompt

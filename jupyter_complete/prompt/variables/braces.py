@@ -46,7 +46,10 @@ def find(text: str) -> Iterator[Braces]:
 
 
 def foreign(inner: str) -> bool:
-    """Whether what is no expression is nobody's attempt at one: it begins with no name, or lists, maps or assigns."""
+    """Return True if text that failed to parse was probably not meant as an expression, so that it stays as typed.
+
+    Such a text does not start with a name, or it has one of , : ; = \\ outside brackets.
+    """
     return not re.match(r"[^\W\d]", inner) or any(piece in ",:;=\\" for piece in _outer(inner))
 
 

@@ -1,9 +1,9 @@
 """Expressions of a prompt, evaluated by Jinja2 in its sandbox: no assignment, no private attribute, no outside world.
 
 Objects of the notebook are read and their methods called, as a cell would. Not to be had are attributes with an
-underscore, modules and functions that reach beyond the values (`reaching`), and methods that by their names read or
-write files or change their object (`effects`). That keeps from accidents, and from what a pasted text is likely to
-try; it is no wall around the user's own functions.
+underscore, modules and functions that reach beyond the values (outside.py), and methods that by their names read or
+write files or change their object (side_effects.py). That keeps from accidents, and from what a pasted text is likely
+to try; it is no wall around the user's own functions.
 """
 
 from __future__ import annotations
