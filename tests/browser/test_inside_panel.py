@@ -51,7 +51,8 @@ NAMED = {"button", "tab", "slider", "combobox", "checkbox", "image", "table", "g
 
 @pytest.fixture(scope="module", params=["light", pytest.param("dark", marks=pytest.mark.heavy)])
 def page(request: pytest.FixtureRequest, lab: Lab, browser: Any) -> Iterator[Any]:
-    """A completion of 200 tokens of the embedded model, opened up, in either theme."""
+    """A completion of up to 200 tokens of the embedded model, opened up, in either theme. Where it ends depends on the
+    processor: the kernels of each round in their own way."""
     themed(lab, request.param)
     window = Page(browser.new_page(viewport={"width": 1024, "height": 768}))
     shown = opened(window, lab.notebook("inside.ipynb", LOAD, SEEN, "print(seen.score)"))
@@ -64,19 +65,24 @@ def page(request: pytest.FixtureRequest, lab: Lab, browser: Any) -> Iterator[Any
     themed(lab, "light")
 
 
+def steps(page: Any) -> int:
+    """Steps of the completion: each has a chip."""
+    return int(page.locator(".jci-chip").count())
+
+
 def told(times: list[float]) -> str:
     return f"median {median(times):.0f} ms, 9 of 10 under {quantiles(times, n=10)[-1]:.0f}, all under {max(times):.0f}"
 
 
-def test_a_slider_answers_for_200_steps(page: Any) -> None:
+def test_a_slider_answers_for_all_steps(page: Any) -> None:
     parts, times = [CHANGED, ".jci-scroll:has(> [aria-label='What this step chooses from'])"], {}
     for name, values in SLIDERS.items():
         moves = [page.evaluate(TOOK, [f"[aria-label='{name}']", str(value), *parts]) for value in values]
         times[name] = moves
         print(f"{name}: {', '.join(f'{one:.0f}' for one in moves)} ms")
         page.get_by_role("button", name="As recorded").click()
-    print(f"sliders, 200 steps: {told([one for moves in times.values() for one in moves])}")
-    assert len(page.locator(".jci-chip").all()) == 200
+    print(f"sliders, {steps(page)} steps: {told([one for moves in times.values() for one in moves])}")
+    assert steps(page) > 60
     assert median(times["temperature"]) < 1000  # 100 ms on a machine with nothing else to do; see docs/inside.md
 
 
@@ -96,14 +102,14 @@ def test_another_layer_and_head_are_shown(page: Any) -> None:
 
 
 def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
-    page.locator("[data-station=transformer]").focus()
+    page.locator("[data-station=transformer]").click()
     press(page, "ArrowRight")
     assert page.locator(".jci-station[aria-selected=true]").inner_text().startswith("Distribution")
     page.locator("[aria-label='Step']").focus()
     press(page, "ArrowRight", "ArrowRight", "ArrowRight")
-    wait_for(lambda: "Step 3 (0 to 199)" in page.locator(".jci").first.inner_text(), 10, "step 3")
+    wait_for(lambda: f"Step 3 (0 to {steps(page) - 1})" in page.locator(".jci").first.inner_text(), 10, "step 3")
     press(page, "Home")
-    wait_for(lambda: "Step 0 (0 to 199)" in page.locator(".jci").first.inner_text(), 10, "step 0")
+    wait_for(lambda: f"Step 0 (0 to {steps(page) - 1})" in page.locator(".jci").first.inner_text(), 10, "step 0")
 
 
 @pytest.mark.parametrize("station", STATIONS)
@@ -125,7 +131,7 @@ def test_a_guess_by_keyboard_is_in_the_score(page: Any) -> None:
     wait_for(lambda: re.search(r"Right|No:", page.locator(".jci-outcome").inner_text()), 10, "the answer")
     page.locator("[data-station=distribution]").click()
     known = [one.inner_text() != "?" for one in page.locator(".jci-chip").all()]
-    assert known == [True] + 199 * [False]
+    assert known == [True] + (steps(page) - 1) * [False]
     run(page, 2)
     assert re.search(r"[01] of 1 right", ended(page, 2))
 
