@@ -9,8 +9,9 @@ import house
 
 TESTS = Path(__file__).resolve().parent
 
-# Rooms of tests of their own: real kernels, front ends, judged tasks, measurements, all rooms with a real transformer.
-OWN_ROOMS = ("bench", "browser", "judged", "kernel", "whole")
+# Rooms of tests of their own: real kernels, front ends, judged tasks, measurements, all rooms with a real transformer,
+# every model type of transformers.
+OWN_ROOMS = ("bench", "browser", "families", "judged", "kernel", "whole")
 
 # Test files of no single module, and what they test.
 OF_NO_MODULE = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,12 +23,13 @@ from .decoding.batch import Batch, Rows, Seat, shares_passes
 from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
 from .decoding.loop import Row, prefill, score
-from .decoding.sampler import Sampler, end_ids, model_rules
+from .decoding.model_rules import beam_score, model_rules, own_sampling
+from .decoding.sampler import Sampler, end_ids
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
+from .runners.capabilities import kind, logit_count, recordings, stamp, uses_compiled_sampler, window
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
@@ -75,7 +77,7 @@ class LocalEngine:
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
-        self._size = model.get_input_embeddings().num_embeddings
+        self._size = logit_count(model)
         first = model.generation_config.forced_bos_token_id if self._encodes else None
         self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
@@ -275,8 +277,11 @@ class LocalEngine:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
         config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else length, limit)
+        request = replace(request, sampling=own_sampling(request.sampling, config))
+        begin, source = (1, prompt) if self._encodes else (length, ())
+        rules = model_rules(config, begin, limit, source)
         answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        answer.beam_score = beam_score(config)
         return answer, sampler_of(request, rules, self._kernels), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:

@@ -33,6 +33,15 @@ def window(model: PreTrainedModel) -> int | None:
     return int(positions) if positions else None
 
 
+def logit_count(model: PreTrainedModel) -> int:
+    """Return the number of logits of a pass: the head may have fewer rows than the embedding, or another vocabulary."""
+    head = model.get_output_embeddings()
+    rows = getattr(head, "out_features", None)
+    if rows is None and (weight := getattr(head, "weight", None)) is not None:
+        rows = weight.shape[0]
+    return int(model.get_input_embeddings().num_embeddings if rows is None else rows)
+
+
 def recordings(model: PreTrainedModel) -> Recordings | None:
     """Return CUDA graph recordings for a model on a graphics card whose cache can be static; otherwise None."""
     if model.device.type != "cuda" or model.config.is_encoder_decoder or not takes_cache(model):

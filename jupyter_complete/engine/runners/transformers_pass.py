@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # heavy imports
     from ..kernels.sample_row import Chosen
 
 EXTRA_COST = 0.2  # of a further token in a pass, where a pass for one token costs 1, until it was measured
+READS_ALL = ("cpmant",)  # types whose pass needs all ids, also those that its cache holds
 CARD_CHUNK = 512  # tokens of a prompt that a graphics card reads in one pass
 
 
@@ -188,5 +189,7 @@ def on_cpu(logits: Tensor) -> Tensor:
 
 
 def takes_cache(model: PreTrainedModel) -> bool:
-    """Whether the model's forward pass accepts transformers' Cache."""
-    return "past_key_values" in inspect.signature(model.forward).parameters
+    """Whether the model's forward pass goes on from transformers' DynamicCache, given the new ids alone."""
+    usual = getattr(model, "_supports_default_dynamic_cache", lambda: True)
+    accepts = "past_key_values" in inspect.signature(model.forward).parameters
+    return accepts and usual() and model.config.model_type not in READS_ALL

@@ -1,0 +1,232 @@
+"""A tiny random model of any type of transformers, by one recipe: small sizes by the names of a config's fields."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tiny
+
+LAYERS = 2  # of every stack, where one layer of each kind is not more
+PROBED = 12  # layers of the config that tells which kinds of layers there are
+WINDOW = 512  # tokens that the models attend to
+SLIDING = 16  # of them where a window slides: less than a prompt
+END, PAD = 0, 1  # of tiny.byte_level: <|endoftext|>, <|im_start|>
+ENCODER_DECODER = "seq2seq"
+
+
+class Family(NamedTuple):
+    """A model type in one of the two mappings of transformers."""
+
+    type: str
+    mapping: str = "causal"
+
+    @property
+    def name(self) -> str:
+        return self.type if self.mapping == "causal" else f"{self.type}-{self.mapping}"
+
+
+# Fields of config classes, and the small value of each. A field that is None by default stays None.
+SIZES: dict[str, Any] = {
+    **dict.fromkeys(["hidden_size", "d_model", "n_embd", "emb_dim", "embedding_size", "embedding_dim"], 64),
+    **dict.fromkeys(["word_embed_proj_dim", "backbone_hidden_size", "output_dim", "lru_width", "attention_hidden_size"], 64),
+    **dict.fromkeys(["intermediate_size", "d_ff", "ffn_dim", "decoder_ffn_dim", "encoder_ffn_dim", "d_inner"], 96),
+    **dict.fromkeys(["n_inner", "dff", "dim_ff", "ffn_hidden_size", "intermediate_size_mlp", "feed_forward_size"], 96),
+    **dict.fromkeys(["dense_intermediate_size", "prefix_dense_intermediate_size"], 96),
+    **dict.fromkeys(["num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers"], LAYERS),
+    **dict.fromkeys(["num_encoder_layers", "num_decoder_layers", "depth"], LAYERS),
+    **dict.fromkeys(["num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads"], 4),
+    **dict.fromkeys(["encoder_attention_heads", "decoder_attention_heads", "num_encoder_attention_heads"], 4),
+    **dict.fromkeys(["num_decoder_attention_heads", "linear_num_heads", "swa_num_attention_heads"], 4),
+    **dict.fromkeys(["num_key_value_heads", "num_kv_heads", "swa_num_key_value_heads", "linear_num_key_heads"], 2),
+    **dict.fromkeys(["head_dim", "d_kv", "dim_head", "kv_channels", "v_head_dim", "linear_head_dim"], 16),
+    **dict.fromkeys(["linear_key_head_dim", "linear_value_head_dim", "swa_head_dim", "global_head_dim"], 16),
+    **dict.fromkeys(["attention_head_size", "index_head_dim", "qk_nope_head_dim", "attention_head_dim"], 16),
+    **dict.fromkeys(["linear_num_value_heads"], 4),
+    **dict.fromkeys(["qk_rope_head_dim", "rotary_dim"], 8),
+    **dict.fromkeys(["q_lora_rank", "kv_lora_rank", "o_lora_rank", "lora_rank", "laurel_rank", "adapter_rank"], 32),
+    **dict.fromkeys(["index_n_heads", "o_groups", "n_mamba_heads"], 2),
+    **dict.fromkeys(["index_topk"], 64),
+    # experts: four, of which two are chosen
+    **dict.fromkeys(["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"], 4),
+    **dict.fromkeys(["num_experts_per_tok", "moe_k", "moe_topk", "top_k_experts"], 2),
+    **dict.fromkeys(["n_group", "topk_group", "n_shared_experts", "num_shared_experts", "moe_num_shared_experts"], 1),
+    **dict.fromkeys(["moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size"], 32),
+    **dict.fromkeys(["moe_shared_expert_intermediate_size", "expert_ffn_hidden_size"], 32),
+    **dict.fromkeys(["shared_experts_intermediate_size", "router_hidden_size"], 32),
+    **dict.fromkeys(["first_k_dense_replace", "num_dense_layers"], 1),
+    # state space models: 128 inner numbers, in 8 heads of 16
+    **dict.fromkeys(["mamba_d_state", "state_size", "ssm_state_size"], 8),
+    **dict.fromkeys(["mamba_n_heads", "mamba_num_heads"], 8),
+    **dict.fromkeys(["mamba_d_head", "mamba_head_dim"], 16),
+    **dict.fromkeys(["mamba_n_groups", "n_groups", "mamba_ngroups"], 2),
+    **dict.fromkeys(["mamba_d_ssm"], 128),
+    **dict.fromkeys(["chunk_size", "mamba_chunk_size"], 16),
+    # windows
+    **dict.fromkeys(["max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "context_length"], WINDOW),
+    **dict.fromkeys(["max_source_positions", "max_target_positions", "max_encoder_position_embeddings"], WINDOW),
+    **dict.fromkeys(["max_decoder_position_embeddings"], WINDOW),
+    **dict.fromkeys(["sliding_window", "sliding_window_size", "local_attention", "window_size"], SLIDING),
+    **dict.fromkeys(["attention_window_size", "attention_window", "attention_chunk_size"], SLIDING),
+    # tokens
+    **dict.fromkeys(["eos_token_id", "bos_token_id", "decoder_start_token_id"], END),
+    **dict.fromkeys(["pad_token_id"], PAD),
+    **dict.fromkeys(["forced_eos_token_id", "forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens"], None),
+    # towers of pictures and sound
+    **dict.fromkeys(["image_size"], 32),
+    **dict.fromkeys(["patch_size"], 8),
+    **dict.fromkeys(["out_hidden_size", "projection_dim"], 64),
+}
+VOCABULARY = ("vocab_size", "vocab_size_per_layer_input", "unpadded_vocab_size", "decoder_vocab_size", "src_vocab_size", "tgt_vocab_size")
+
+# What else a type needs: corrections to its config's fields, by name, or to those of a config inside it.
+_LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 10000.0,
+    "short_factor": [1.0] * 8,
+    "long_factor": [4.0] * 8,
+    "original_max_position_embeddings": 256,
+}
+_SHARED = {
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "num_kv_shared_layers": 2,
+    "hidden_size_per_layer_input": 16,
+    "global_head_dim": 32,
+}
+OWN: dict[str, dict[str, Any]] = {
+    "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
+    "bamba": {"attn_layer_indices": [1]},
+    "granitemoehybrid": {"layer_types": ["linear_attention", "full_attention"]},
+    "lfm2": {"layer_types": ["conv", "full_attention"]},
+    "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
+    "nemotron_h": {"layer_types": ["linear_attention", "moe", "full_attention", "mlp"]},
+    "zamba2": {"layers_block_type": ["linear_attention", "hybrid"], "num_hidden_layers": 2},
+    "gemma3n_text": {**_SHARED, "intermediate_size": 96},
+    "gemma3n": {"text_config": _SHARED},
+    "gemma4_text": _SHARED,
+    "gemma4": {"text_config": _SHARED},
+    "phi3": {"rope_parameters": _LONGROPE, "original_max_position_embeddings": 256},
+}
+
+
+def mapping(name: str) -> Mapping[Any, Any]:
+    """The mapping of transformers from config classes to model classes."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    return (AutoModelForSeq2SeqLM if name == ENCODER_DECODER else AutoModelForCausalLM)._model_mapping
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """Every type of both mappings."""
+    from transformers.models.auto import modeling_auto as auto
+
+    causal = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    both = auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    return tuple([Family(one) for one in causal] + [Family(one, ENCODER_DECODER) for one in both])
+
+
+def config_of(kind: type[Any], own: Mapping[str, Any]) -> Any:
+    """A small config of a class: SIZES where it has fields of these names, small configs inside it, and `own`."""
+    own = dict(own)
+    given = {name: value for name, value in _sizes(kind).items() if name not in own}
+    for name, spec in kind.sub_configs_defaults.items():
+        if name in own and not isinstance(own[name], Mapping):
+            continue
+        more = own.pop(name, {})
+        if not spec.optional or more:
+            given[name] = config_of(_class_of(spec), {**spec.init_kwargs, **_sizes(_class_of(spec)), **more})
+    return kind(**_layers(kind, {**given, **own}))
+
+
+def _sizes(kind: type[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        if field.name in VOCABULARY and field.default is not None:
+            found[field.name] = len(tiny.byte_level())
+        elif field.name in SIZES and (field.default is not None or field.name.endswith("_token_id")):
+            found[field.name] = SIZES[field.name]
+    return found
+
+
+def _class_of(spec: Any) -> type[Any]:
+    from transformers import CONFIG_MAPPING
+
+    found: type[Any] = CONFIG_MAPPING[spec.model_type] if hasattr(spec.config_class, "for_model") else spec.config_class
+    return found
+
+
+def _layers(kind: type[Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The fields with one layer of each kind: those that a config of twelve layers has, by what it lists for each."""
+    if "layer_types" in given:
+        return {**given, "num_hidden_layers": len(given["layer_types"])}
+    if "num_hidden_layers" not in given or any(isinstance(value, list) for value in given.values()):
+        return given
+    probe = kind(**{**given, "num_hidden_layers": PROBED})
+    names = {field.name for field in dataclasses.fields(kind)}
+    lists = {name: value for name, value in vars(probe).items() if name in names and _listed(value)}
+    if not lists:
+        return given
+    kinds = list(zip(*lists.values(), strict=True))
+    chosen = [kinds.index(one) for one in dict.fromkeys(kinds)][:4]
+    chosen += chosen[-1:] * (LAYERS - len(chosen))
+    return {**given, "num_hidden_layers": len(chosen)} | {
+        name: [value[place] for place in chosen] for name, value in lists.items()
+    }
+
+
+def _listed(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == PROBED and not isinstance(value[0], (dict, list))
+
+
+def model_of(family: Family) -> Any:
+    """A tiny random model of the family, the same every time."""
+    import torch
+
+    from transformers import CONFIG_MAPPING
+
+    config = config_of(CONFIG_MAPPING[family.type], OWN.get(family.name, OWN.get(family.type, {})))
+    torch.manual_seed(11)
+    made = mapping(family.mapping)[type(config)]
+    model = (made[0] if isinstance(made, tuple) else made)(config)
+    randomize(model)
+    return model.eval()
+
+
+FIXED = re.compile(r"A_log|dt_bias|inv_freq|embed_positions|position_bias$")
+
+
+def randomize(model: Any) -> None:
+    """Fill every matrix anew: a model as initialised has matrices of zeros, or so small that all tokens look alike."""
+    import torch
+
+    chance = torch.Generator().manual_seed(5)
+    for name, weight in _matrices(model):
+        if not FIXED.search(name) and weight.requires_grad and weight.is_floating_point():
+            scale = 1.0 if isinstance(weight, torch.nn.Embedding) else weight.shape[-1] ** -0.5
+            with torch.no_grad():
+                weight.copy_(torch.randn(weight.shape, generator=chance) * 1.3 * scale)
+
+
+def _matrices(model: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, weight) for name, weight in model.named_parameters() if weight.dim() > 1)
+
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "<|im_start|>assistant\n"
+)
+
+
+def save(family: Family, folder: Path) -> Path:
+    """The model, and tiny.byte_level with a chat template, as a directory of transformers."""
+    model_of(family).save_pretrained(folder)
+    tokenizer = copy.copy(tiny.byte_level())
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return folder
