@@ -21,7 +21,7 @@ from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
 from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence
-from .runners.capabilities import uses_compiled_sampler
+from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import gguf, load
 from .weights.load import Target
 
@@ -65,6 +65,7 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
     """Fetch, convert and load what `source` names; raises a ModelError, BadOption, OutOfMemory or Stopped."""
     name = source.name
     if source.kind == "registered":
+        check_continues(source.model, name)
         return LocalEngine(source.model, source.tokenizer, name, "this kernel")
     target = load.choose(dtype, device)
     place = yield from obtain(source, stop)
@@ -95,6 +96,8 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
     """Carry a plan out; where its form fails at run time, carry out the plan that follows."""
     plan, outline = decision.plan, decision.outline
     check_memory(plan)
+    if outline is not None:
+        check_continues(outline.model, plan.name)
     if outline is not None and plan.form in ("compiled", "int8 modules"):
         run = _compiled if plan.form == "compiled" else _int8_modules
         try:
@@ -106,6 +109,7 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
     if plan.reasons:
         yield Loading(f"loading {plan.name} without int8: {plan.reasons[0].text}")
     model, tokenizer = load.read(_folder(plan), plan.name, getattr(torch, plan.dtype), plan.device)
+    check_continues(model, plan.name)
     if uses_compiled_sampler(model):
         from .kernels import sample_row
 

@@ -15,20 +15,23 @@ HEAD = """# Supported models
 
 <!-- written by: make families -->
 
-Every model type of transformers {version} that continues a text: {number} decoder-only and encoder-decoder types. For each,
-`make families` makes a tiny random model, saves it, opens it as you would, and compares the result with transformers'
-own. This page is what the run has found, so it says whether the arithmetic is right, and not how good a model is.
+Every model type of transformers {version} that continues a text: {number} types, decoder-only and encoder-decoder. For
+each, `make families` makes a tiny random model, saves it, opens it as you would, and compares the result with
+transformers' own. This page is what the run has found. It says whether the arithmetic is right, and not how good a
+model is.
 
 {counts}
 
-- **directory**: in float32 greedy text is that of `model.generate(do_sample=False)`, and `--score` is one plain pass, for a prompt longer than a chunk of the prefill and longer than a sliding window.
+- **directory**: in float32 greedy text is that of `model.generate(do_sample=False)`, and `--score` is one plain pass.
+  The prompt is longer than a chunk of the prefill, and longer than a sliding window.
 - **GGUF**: a GGUF file of this family opens.
 - **on a CPU**: the *compiled* decoding step, or transformers' *general* forward pass.
-- **int8**: the default on a CPU gives the numbers of the same weights rounded to 8 bits. Types without an int8 form run in float32, and the status says why.
+- **int8**: the default on a CPU gives the numbers of the same weights rounded to 8 bits. A type without an int8 form
+  runs in float32, and the status says why.
 - **several rows**: `-n`, `--beams`, `--choices`, `--regex` and rows of a frame give what each gives alone.
 - **reuse**: what is not read again when a cell runs again (*again*), or when a text is continued (*more*).
 - **chat**: the chat template of the tokenizer is used.
-- **inside**: the views of the inside that equal transformers' own; the others are refused in one sentence.
+- **inside**: the views of the inside that equal transformers' own. The others are refused in one sentence.
 
 An encoder-decoder has the mark → behind its name. A type that is decoder and encoder-decoder has two rows.
 """
@@ -77,7 +80,7 @@ def _reuse(found: Findings, name: str) -> str:
 
 
 def label(family: Family) -> str:
-    return f"{family.type} →" if family.mapping != "causal" else family.type
+    return family.type + (" →" if family.mapping != "causal" else ", is_decoder" if family.decodes else "")
 
 
 def page(found: Findings, version: str, gguf: frozenset[str]) -> str:
@@ -87,7 +90,8 @@ def page(found: Findings, version: str, gguf: frozenset[str]) -> str:
     clean = [one for one in tried if not found.failed[one.name]]
     counts = (
         f"{len(tried)} types are held to the contract, and {len(clean)} of them keep all of it. "
-        f"{len(REFUSED)} are refused in one sentence when they are loaded. Of {len(UNBUILT)} no tiny model can be made here."
+        f"{len(REFUSED)} are refused in one sentence when they are loaded. "
+        f"Of {len(UNBUILT)} no tiny model can be made here."
     )
     lines = [HEAD.format(version=version, number=len(rows), counts=counts), "| " + " | ".join(COLUMNS) + " |"]
     lines += ["|---" * len(COLUMNS) + "|", *("| " + " | ".join(cells) + " |" for cells in rows)]

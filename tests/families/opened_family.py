@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import inspect
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ from jupyter_complete.engine.weights import quantize
 from jupyter_complete.engine.weights.int8_modules import tiled_modules
 from jupyter_complete.protocol.events import ModelInfo
 from jupyter_complete.results.completion import Completion
-from jupyter_complete.session.inside import Inside
 from jupyter_complete.session import session as session_module
+from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session
 
 TOKENS = 340  # of the prompt, which is read in three chunks
@@ -53,9 +54,7 @@ class Opened:
     @cached_property
     def default(self) -> str:
         """The same directory as a CPU opens it by default."""
-        link = self.folder.with_name(self.folder.name + "-default")
-        link.symlink_to(self.folder, target_is_directory=True)
-        return jc.load(link).name
+        return jc.load(shutil.copytree(self.folder, self.folder.with_name("default"))).name
 
     @cached_property
     def reference(self) -> Any:
@@ -166,10 +165,14 @@ class Opened:
         return [float(row[id]) for row, id in zip(rows, ids[begin:], strict=True)]
 
     @property
-    def attentions(self) -> tuple[torch.Tensor | None, ...]:
-        """Of every layer that has attention [1, heads, T, T]."""
+    def attentions(self) -> list[torch.Tensor]:
+        """Of every layer of the decoder that has attention [1, heads, T, T]."""
         found = self._pass.decoder_attentions if self.encodes else getattr(self._pass, "attentions", None)
-        return tuple(found or ())
+        return [one for one in found or () if one is not None]
+
+    @property
+    def layers(self) -> int:
+        return int(self.reference.config.get_text_config(decoder=True).num_hidden_layers)
 
     @cached_property
     def emulated(self) -> Any:

@@ -16,8 +16,27 @@ LAYERS = 2  # of every stack, where one layer of each kind is not more
 PROBED = 12  # layers of the config that tells which kinds of layers there are
 WINDOW = 512  # tokens that the models attend to
 SLIDING = 16  # of them where a window slides: less than a prompt
-END, PAD = 0, 1  # of tiny.byte_level: <|endoftext|>, <|im_start|>
+END = 0  # of tiny.byte_level: <|endoftext|>
 ENCODER_DECODER = "seq2seq"
+ENCODERS = (  # types that are encoders, unless their config says is_decoder
+    "bert",
+    "bert-generation",
+    "big_bird",
+    "camembert",
+    "data2vec-text",
+    "electra",
+    "ernie",
+    "megatron-bert",
+    "reformer",
+    "rembert",
+    "roberta",
+    "roberta-prelayernorm",
+    "roc_bert",
+    "roformer",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "xmod",
+)
 
 
 class Family(NamedTuple):
@@ -25,20 +44,25 @@ class Family(NamedTuple):
 
     type: str
     mapping: str = "causal"
+    decodes: bool = False  # whether a type that is an encoder by default is made a decoder
 
     @property
     def name(self) -> str:
-        return self.type if self.mapping == "causal" else f"{self.type}-{self.mapping}"
+        return self.type + (f"-{self.mapping}" if self.mapping != "causal" else "-decoder" if self.decodes else "")
 
 
 # Fields of config classes, and the small value of each. A field that is None by default stays None.
 SIZES: dict[str, Any] = {
     **dict.fromkeys(["hidden_size", "d_model", "n_embd", "emb_dim", "embedding_size", "embedding_dim"], 64),
-    **dict.fromkeys(["word_embed_proj_dim", "backbone_hidden_size", "output_dim", "lru_width", "attention_hidden_size"], 64),
+    **dict.fromkeys(
+        ["word_embed_proj_dim", "backbone_hidden_size", "output_dim", "lru_width", "attention_hidden_size"], 64
+    ),
     **dict.fromkeys(["intermediate_size", "d_ff", "ffn_dim", "decoder_ffn_dim", "encoder_ffn_dim", "d_inner"], 96),
     **dict.fromkeys(["n_inner", "dff", "dim_ff", "ffn_hidden_size", "intermediate_size_mlp", "feed_forward_size"], 96),
     **dict.fromkeys(["dense_intermediate_size", "prefix_dense_intermediate_size"], 96),
-    **dict.fromkeys(["num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers"], LAYERS),
+    **dict.fromkeys(
+        ["num_hidden_layers", "n_layer", "n_layers", "num_layers", "encoder_layers", "decoder_layers"], LAYERS
+    ),
     **dict.fromkeys(["num_encoder_layers", "num_decoder_layers", "depth"], LAYERS),
     **dict.fromkeys(["num_attention_heads", "n_head", "n_heads", "num_heads", "attention_heads"], 4),
     **dict.fromkeys(["encoder_attention_heads", "decoder_attention_heads", "num_encoder_attention_heads"], 4),
@@ -74,15 +98,21 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(["sliding_window", "sliding_window_size", "local_attention", "window_size"], SLIDING),
     **dict.fromkeys(["attention_window_size", "attention_window", "attention_chunk_size"], SLIDING),
     # tokens
-    **dict.fromkeys(["eos_token_id", "bos_token_id", "decoder_start_token_id"], END),
-    **dict.fromkeys(["pad_token_id"], PAD),
+    **dict.fromkeys(["eos_token_id", "bos_token_id", "decoder_start_token_id", "pad_token_id"], END),
     **dict.fromkeys(["forced_eos_token_id", "forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens"], None),
     # towers of pictures and sound
     **dict.fromkeys(["image_size"], 32),
     **dict.fromkeys(["patch_size"], 8),
     **dict.fromkeys(["out_hidden_size", "projection_dim"], 64),
 }
-VOCABULARY = ("vocab_size", "vocab_size_per_layer_input", "unpadded_vocab_size", "decoder_vocab_size", "src_vocab_size", "tgt_vocab_size")
+VOCABULARY = (
+    "vocab_size",
+    "vocab_size_per_layer_input",
+    "unpadded_vocab_size",
+    "decoder_vocab_size",
+    "src_vocab_size",
+    "tgt_vocab_size",
+)
 
 # What else a type needs: corrections to its config's fields, by name, or to those of a config inside it.
 _LONGROPE = {
@@ -110,6 +140,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gemma3n": {"text_config": _SHARED},
     "gemma4_text": _SHARED,
     "gemma4": {"text_config": _SHARED},
+    "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "phi3": {"rope_parameters": _LONGROPE, "original_max_position_embeddings": 256},
 }
 
@@ -128,7 +159,8 @@ def families() -> tuple[Family, ...]:
 
     causal = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     both = auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
-    return tuple([Family(one) for one in causal] + [Family(one, ENCODER_DECODER) for one in both])
+    made = [Family(one) for one in causal] + [Family(one, decodes=True) for one in ENCODERS]
+    return (*made, *(Family(one, ENCODER_DECODER) for one in both))
 
 
 def config_of(kind: type[Any], own: Mapping[str, Any]) -> Any:
@@ -187,10 +219,10 @@ def _listed(value: object) -> bool:
 def model_of(family: Family) -> Any:
     """A tiny random model of the family, the same every time."""
     import torch
-
     from transformers import CONFIG_MAPPING
 
-    config = config_of(CONFIG_MAPPING[family.type], OWN.get(family.name, OWN.get(family.type, {})))
+    own = OWN.get(family.name, OWN.get(family.type, {}))
+    config = config_of(CONFIG_MAPPING[family.type], {**own, "is_decoder": True} if family.decodes else own)
     torch.manual_seed(11)
     made = mapping(family.mapping)[type(config)]
     model = (made[0] if isinstance(made, tuple) else made)(config)

@@ -1,7 +1,7 @@
 """Beam search on ids: every step keeps the `beams` likeliest sequences.
 
-The score of a finished sequence is its summed logprob divided by its length, to the power of the model's length penalty.
-The search ends when no open beam can beat the worst finished one, as `model.generate(num_beams=…)` ends.
+The score of a finished sequence is its summed logprob divided by its length to the power of the length penalty. The
+search ends when no open beam can beat the worst finished one, as `model.generate(num_beams=…)` ends.
 """
 
 from __future__ import annotations

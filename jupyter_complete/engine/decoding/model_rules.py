@@ -88,4 +88,3 @@ def _of_places(config: GenerationConfig, begin: int, limit: int) -> Iterator[Rul
     if config.begin_suppress_tokens:
         first = begin + (begin == 1 and config.forced_bos_token_id is not None)
         yield "begin_suppress_tokens", tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, first)
-

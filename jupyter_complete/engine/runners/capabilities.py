@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ...protocol.errors import NotAModel
 from ...protocol.prompt_parts import Kind
 from .cuda_graph import Recordings
 from .transformers_pass import takes_cache
@@ -14,7 +15,9 @@ if TYPE_CHECKING:  # heavy imports
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
-RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
+RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mamba", "mamba2")
+WINDOWS = ("max_position_embeddings", "max_decoder_position_embeddings", "max_target_positions", "max_seq_len")
+MASKED = ("xlm", "xlnet")  # types that predict a token at a place of its own behind the text
 
 
 def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
@@ -29,8 +32,33 @@ def window(model: PreTrainedModel) -> int | None:
     if model.config.model_type in RELATIVE:
         return None
     config = model.config.get_text_config(decoder=True)
-    positions = getattr(config, "max_position_embeddings", None)
-    return int(positions) if positions else None
+    positions = (getattr(config, name, None) for name in WINDOWS)
+    return next((int(number) for number in positions if number), None)
+
+
+def check_continues(model: PreTrainedModel, name: str) -> None:
+    """Raise NotAModel for a model that cannot continue a text."""
+    kind = model.config.model_type
+    if reads_ahead(model):
+        raise NotAModel(
+            f"{name} is an encoder ({kind}), which reads a text in both directions and cannot continue it.",
+            "Choose a model that was trained to continue texts; such a config of this type says is_decoder: true.",
+        )
+    if kind in MASKED:
+        raise NotAModel(
+            f"{name} ({kind}) fills in masked tokens and has no probability of the next one.",
+            "Choose a model that was trained to continue texts.",
+        )
+
+
+def reads_ahead(model: PreTrainedModel) -> bool:
+    """Whether a model without an encoder has the layers of one, which attend to later tokens too."""
+    config = model.config
+    if getattr(config.get_text_config(decoder=True), "use_bidirectional_attention", None) in (True, "all"):
+        return True
+    if config.is_encoder_decoder or getattr(config, "is_decoder", True):
+        return False
+    return any(getattr(module, "is_decoder", None) is False for module in model.modules())
 
 
 def logit_count(model: PreTrainedModel) -> int:
