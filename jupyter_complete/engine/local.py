@@ -29,7 +29,15 @@ from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners.capabilities import kind, logit_count, recordings, stamp, uses_compiled_sampler, window
+from .runners.capabilities import (
+    kind,
+    logit_count,
+    recordings,
+    source_window,
+    stamp,
+    uses_compiled_sampler,
+    window,
+)
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
@@ -77,9 +85,9 @@ class LocalEngine:
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
-        self._size = logit_count(model)
+        self._size, logits = model.get_input_embeddings().num_embeddings, logit_count(model)
         first = model.generation_config.forced_bos_token_id if self._encodes else None
-        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
+        self._constraints = Constraints(self._vocabulary, logits, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
         self._kernels = self._threads is not None or uses_compiled_sampler(model)
@@ -97,7 +105,7 @@ class LocalEngine:
             note=details.note,
             kind=kind(model, tokenizer),
         )
-        self._entry = Entry(self._vocabulary, self.info, self._size)
+        self._entry = Entry(self._vocabulary, self.info, self._size, logits)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
         )
@@ -167,7 +175,7 @@ class LocalEngine:
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
         if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._entry.check_window(len(prompt), 0, new=0)
+            self._entry.check_window(len(prompt), 0, new=0, window=source_window(self.model))
             self._entry.check_window(1, len(request.prefix), new=1)
         else:
             self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)

@@ -17,7 +17,7 @@ import pytest
 import tiny
 import tiny_family
 import torch
-from tiny_family import ENCODER_DECODER, Family
+from tiny_family import Family
 
 import jupyter_complete as jc
 from jupyter_complete.engine.weights import quantize
@@ -59,10 +59,7 @@ class Opened:
     @cached_property
     def reference(self) -> Any:
         """transformers' own model of the directory, in float32."""
-        import transformers
-
-        auto = "AutoModelForSeq2SeqLM" if self.family.mapping == ENCODER_DECODER else "AutoModelForCausalLM"
-        return getattr(transformers, auto).from_pretrained(self.folder, dtype=torch.float32).eval()
+        return tiny_family.auto(self.family.mapping).from_pretrained(self.folder, dtype=torch.float32).eval()
 
     @cached_property
     def prompt(self) -> str:

@@ -27,7 +27,6 @@ ENCODERS = (  # types that are encoders, unless their config says is_decoder
     "electra",
     "ernie",
     "megatron-bert",
-    "reformer",
     "rembert",
     "roberta",
     "roberta-prelayernorm",
@@ -140,25 +139,48 @@ OWN: dict[str, dict[str, Any]] = {
     "gemma3n": {"text_config": _SHARED},
     "gemma4_text": _SHARED,
     "gemma4": {"text_config": _SHARED},
+    "blt": dict.fromkeys(("patcher_config", "encoder_config", "decoder_config", "global_config"), {"num_hidden_layers": 2}),
+    "cohere_compass_text": {"layer_types": ["sliding_attention", "full_attention"]},
+    "dots1": {"n_shared_experts": 1},
+    "dots3_note_text": {"num_key_value_heads": 4},
+    "dots3_note": {"text_config": {"num_key_value_heads": 4}},
+    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+    "mamba2": {"num_heads": 8},
+    "hunyuan_v1_dense": {"head_dim": 16},
+    "hunyuan_v1_moe": {"head_dim": 16},
+    "ministral": {"head_dim": 16},
+    "nemotron": {"head_dim": 16},
+    "zaya": {"num_experts_per_tok": 1},
+    "reformer": {
+        "is_decoder": True,
+        "axial_pos_shape": [16, 32],
+        "axial_pos_embds_dim": [16, 48],
+        "attn_layers": ["local", "lsh"],
+        "local_attn_chunk_length": 16,
+        "lsh_attn_chunk_length": 16,
+        "num_buckets": 8,
+    },
+    "zamba": {"layers_block_type": ["linear_attention", "hybrid"], "num_hidden_layers": 2},
+    "roc_bert": {"shape_vocab_size": 400, "pronunciation_vocab_size": 400, "shape_embed_dim": 8, "pronunciation_embed_dim": 8},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "phi3": {"rope_parameters": _LONGROPE, "original_max_position_embeddings": 256},
 }
 
 
-def mapping(name: str) -> Mapping[Any, Any]:
-    """The mapping of transformers from config classes to model classes."""
+def auto(mapping: str) -> Any:
+    """The class of transformers that opens any model of a mapping."""
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-    return (AutoModelForSeq2SeqLM if name == ENCODER_DECODER else AutoModelForCausalLM)._model_mapping
+    return AutoModelForSeq2SeqLM if mapping == ENCODER_DECODER else AutoModelForCausalLM
 
 
 @cache
 def families() -> tuple[Family, ...]:
     """Every type of both mappings."""
-    from transformers.models.auto import modeling_auto as auto
+    from transformers.models.auto import modeling_auto as names
 
-    causal = auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    both = auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    causal = names.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    both = names.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
     made = [Family(one) for one in causal] + [Family(one, decodes=True) for one in ENCODERS]
     return (*made, *(Family(one, ENCODER_DECODER) for one in both))
 
@@ -224,8 +246,7 @@ def model_of(family: Family) -> Any:
     own = OWN.get(family.name, OWN.get(family.type, {}))
     config = config_of(CONFIG_MAPPING[family.type], {**own, "is_decoder": True} if family.decodes else own)
     torch.manual_seed(11)
-    made = mapping(family.mapping)[type(config)]
-    model = (made[0] if isinstance(made, tuple) else made)(config)
+    model = auto(family.mapping).from_config(config, dtype=torch.float32)
     randomize(model)
     return model.eval()
 

@@ -36,6 +36,12 @@ def window(model: PreTrainedModel) -> int | None:
     return next((int(number) for number in positions if number), None)
 
 
+def source_window(model: PreTrainedModel) -> int | None:
+    """Return the largest number of tokens that an encoder reads, where it is not the decoder's."""
+    positions = getattr(model.config, "max_encoder_position_embeddings", None)
+    return int(positions) if positions else None
+
+
 def check_continues(model: PreTrainedModel, name: str) -> None:
     """Raise NotAModel for a model that cannot continue a text."""
     kind = model.config.model_type
