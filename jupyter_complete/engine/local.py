@@ -295,13 +295,23 @@ class LocalEngine:
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
-            begin = self.model.generation_config.decoder_start_token_id
-            begin = self.model.config.decoder_start_token_id if begin is None else begin
-            return [int(begin), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
+            return [self._decoder_start(), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
             return head, self._fresh(), 0
         return head, *self._resumed(head, stop)
+
+    def _decoder_start(self) -> int:
+        """The id that a decoder's text begins with, found where `generate` finds it. Raises BadOption."""
+        generation, config = self.model.generation_config, self.model.config
+        named = (generation.decoder_start_token_id, getattr(config, "decoder_start_token_id", None))
+        begin = next((id for id in (*named, generation.bos_token_id) if id is not None), None)
+        if begin is None:
+            raise BadOption(
+                f"The config of {self.info.name} does not say which token its text begins with.",
+                "Set decoder_start_token_id in its generation_config.json.",
+            )
+        return int(begin)
 
     def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
         """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""

@@ -104,7 +104,7 @@ class Opened:
     @property
     def start(self) -> int:
         """The id that a decoder's text begins with."""
-        return int(self.reference.generation_config.decoder_start_token_id)
+        return tiny_family.START
 
     def logprobs(self, prompt: Sequence[int], text: Sequence[int] = (), model: Any = None) -> torch.Tensor:
         """Of every token of a text [T, V], by one pass over all of it that keeps nothing: log P(· | all before it).
@@ -197,7 +197,8 @@ def opened(family: Family, folder: Path) -> Iterator[Opened]:
         patch.setenv("JUPYTER_COMPLETE_CACHE", str(folder / "cache"))
         session = Session()
         patch.setattr(session_module, "_current", session)
+        gc.collect()
+        gc.freeze()  # what earlier families left is not looked through when this one is unloaded
         yield Opened(family, tiny_family.save(family, folder / "model"), session)
         for resident in session.models:
             session.models.unload(resident.name)
-        gc.collect()

@@ -17,6 +17,7 @@ PROBED = 12  # layers of the config that tells which kinds of layers there are
 WINDOW = 512  # tokens that the models attend to
 SLIDING = 16  # of them where a window slides: less than a prompt
 END = 0  # of tiny.byte_level: <|endoftext|>
+START = 3  # what the text of a decoder behind an encoder begins with
 ENCODER_DECODER = "seq2seq"
 ENCODERS = (  # types that are encoders, unless their config says is_decoder
     "bert",
@@ -97,7 +98,8 @@ SIZES: dict[str, Any] = {
     **dict.fromkeys(["sliding_window", "sliding_window_size", "local_attention", "window_size"], SLIDING),
     **dict.fromkeys(["attention_window_size", "attention_window", "attention_chunk_size"], SLIDING),
     # tokens
-    **dict.fromkeys(["eos_token_id", "bos_token_id", "decoder_start_token_id", "pad_token_id"], END),
+    **dict.fromkeys(["eos_token_id", "bos_token_id", "pad_token_id"], END),
+    **dict.fromkeys(["decoder_start_token_id"], START),
     **dict.fromkeys(["forced_eos_token_id", "forced_bos_token_id", "suppress_tokens", "begin_suppress_tokens"], None),
     # towers of pictures and sound
     **dict.fromkeys(["image_size"], 32),
@@ -127,6 +129,16 @@ _SHARED = {
     "hidden_size_per_layer_input": 16,
     "global_head_dim": 32,
 }
+_MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 2, 2]}
+_INDEXED = {
+    "indexer_n_heads": 2,
+    "indexer_kv_heads": 1,
+    "indexer_head_dim": 16,
+    "indexer_budget": 64,
+    "indexer_compress_ratio": 4,
+    "hc_lowrank": 16,
+}
+_QFORMER = {"hidden_size": 64, "encoder_hidden_size": 64, "num_hidden_layers": 1}
 OWN: dict[str, dict[str, Any]] = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
     "bamba": {"attn_layer_indices": [1]},
@@ -139,17 +151,35 @@ OWN: dict[str, dict[str, Any]] = {
     "gemma3n": {"text_config": _SHARED},
     "gemma4_text": _SHARED,
     "gemma4": {"text_config": _SHARED},
-    "blt": dict.fromkeys(("patcher_config", "encoder_config", "decoder_config", "global_config"), {"num_hidden_layers": 2}),
-    "cohere_compass_text": {"layer_types": ["sliding_attention", "full_attention"]},
-    "dots1": {"n_shared_experts": 1},
+    "blt": {"encoder_hash_byte_group_vocab": 500}
+    | dict.fromkeys(("encoder_config", "decoder_config"), {"hidden_size_global": 64, "intermediate_size": 96}),
+    "cohere_compass_text": {
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": dict.fromkeys(["sliding_attention", "full_attention"], _MROPE),
+    },
+    "dbrx": {
+        "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0},
+        "ffn_config": {"ffn_hidden_size": 96, "moe_num_experts": 4, "moe_top_k": 2},
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+    },
+    "dots1": {"n_shared_experts": 1, "n_routed_experts": 4},
     "dots3_note_text": {"num_key_value_heads": 4},
-    "dots3_note": {"text_config": {"num_key_value_heads": 4}},
-    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0}},
+    "dots3_note": {"text_config": {"num_key_value_heads": 4, "per_layer_config": {}}},
+    "gemma4_assistant": {"text_config": {"hidden_size_per_layer_input": 0, "vocab_size_per_layer_input": 0}},
+    "qwen4_exp_text": _INDEXED,
+    "qwen4_exp": {"text_config": _INDEXED},
+    "granite_speech": {"projector_config": _QFORMER},
+    "granite_speech_plus": {"projector_config": _QFORMER},
+    "nemo_speechlm": {"head_config": {"audio_hidden_size": 64}},
+    "vibevoice_asr": dict.fromkeys(
+        ("acoustic_tokenizer_encoder_config", "semantic_tokenizer_encoder_config"),
+        {"num_filters": 4, "downsampling_ratios": [2, 2], "depths": [1, 1, 1]},
+    ),
     "mamba2": {"num_heads": 8},
     "hunyuan_v1_dense": {"head_dim": 16},
     "hunyuan_v1_moe": {"head_dim": 16},
     "ministral": {"head_dim": 16},
-    "nemotron": {"head_dim": 16},
+    "nemotron": {"head_dim": 16, "num_key_value_heads": 2},
     "zaya": {"num_experts_per_tok": 1},
     "reformer": {
         "is_decoder": True,
@@ -160,7 +190,7 @@ OWN: dict[str, dict[str, Any]] = {
         "lsh_attn_chunk_length": 16,
         "num_buckets": 8,
     },
-    "zamba": {"layers_block_type": ["linear_attention", "hybrid"], "num_hidden_layers": 2},
+    "zamba": {"layers_block_type": ["linear_attention", "hybrid"] * 2, "num_hidden_layers": 4},
     "roc_bert": {"shape_vocab_size": 400, "pronunciation_vocab_size": 400, "shape_embed_dim": 8, "pronunciation_embed_dim": 8},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "phi3": {"rope_parameters": _LONGROPE, "original_max_position_embeddings": 256},
@@ -247,6 +277,8 @@ def model_of(family: Family) -> Any:
     config = config_of(CONFIG_MAPPING[family.type], {**own, "is_decoder": True} if family.decodes else own)
     torch.manual_seed(11)
     model = auto(family.mapping).from_config(config, dtype=torch.float32)
+    if family.mapping == ENCODER_DECODER:
+        model.generation_config.decoder_start_token_id = START
     randomize(model)
     return model.eval()
 
@@ -264,6 +296,9 @@ def randomize(model: Any) -> None:
             scale = 1.0 if isinstance(weight, torch.nn.Embedding) else weight.shape[-1] ** -0.5
             with torch.no_grad():
                 weight.copy_(torch.randn(weight.shape, generator=chance) * 1.3 * scale)
+    head = model.get_output_embeddings()
+    with torch.no_grad():
+        head.weight[END] = 0  # so that no text ends early
 
 
 def _matrices(model: Any) -> Iterator[tuple[str, Any]]:
