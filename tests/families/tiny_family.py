@@ -138,6 +138,8 @@ _INDEXED = {
     "indexer_compress_ratio": 4,
     "hc_lowrank": 16,
 }
+_BYTES = {"hidden_size_global": 64, "intermediate_size": 96}
+_SOUND = {"num_filters": 4, "downsampling_ratios": [2, 2], "depths": [1, 1, 1]}
 _QFORMER = {"hidden_size": 64, "encoder_hidden_size": 64, "num_hidden_layers": 1}
 OWN: dict[str, dict[str, Any]] = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
@@ -151,8 +153,7 @@ OWN: dict[str, dict[str, Any]] = {
     "gemma3n": {"text_config": _SHARED},
     "gemma4_text": _SHARED,
     "gemma4": {"text_config": _SHARED},
-    "blt": {"encoder_hash_byte_group_vocab": 500}
-    | dict.fromkeys(("encoder_config", "decoder_config"), {"hidden_size_global": 64, "intermediate_size": 96}),
+    "blt": {"encoder_hash_byte_group_vocab": 500, "encoder_config": _BYTES, "decoder_config": _BYTES},
     "cohere_compass_text": {
         "layer_types": ["sliding_attention", "full_attention"],
         "rope_parameters": dict.fromkeys(["sliding_attention", "full_attention"], _MROPE),
@@ -171,10 +172,7 @@ OWN: dict[str, dict[str, Any]] = {
     "granite_speech": {"projector_config": _QFORMER},
     "granite_speech_plus": {"projector_config": _QFORMER},
     "nemo_speechlm": {"head_config": {"audio_hidden_size": 64}},
-    "vibevoice_asr": dict.fromkeys(
-        ("acoustic_tokenizer_encoder_config", "semantic_tokenizer_encoder_config"),
-        {"num_filters": 4, "downsampling_ratios": [2, 2], "depths": [1, 1, 1]},
-    ),
+    "vibevoice_asr": {"acoustic_tokenizer_encoder_config": _SOUND, "semantic_tokenizer_encoder_config": _SOUND},
     "mamba2": {"num_heads": 8},
     "hunyuan_v1_dense": {"head_dim": 16},
     "hunyuan_v1_moe": {"head_dim": 16},
@@ -191,7 +189,12 @@ OWN: dict[str, dict[str, Any]] = {
         "num_buckets": 8,
     },
     "zamba": {"layers_block_type": ["linear_attention", "hybrid"] * 2, "num_hidden_layers": 4},
-    "roc_bert": {"shape_vocab_size": 400, "pronunciation_vocab_size": 400, "shape_embed_dim": 8, "pronunciation_embed_dim": 8},
+    "roc_bert": {
+        "shape_vocab_size": 400,
+        "pronunciation_vocab_size": 400,
+        "shape_embed_dim": 8,
+        "pronunciation_embed_dim": 8,
+    },
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "phi3": {"rope_parameters": _LONGROPE, "original_max_position_embeddings": 256},
 }

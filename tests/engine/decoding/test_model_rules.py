@@ -84,7 +84,7 @@ def test_beams_are_those_of_generate(name: str, settings: dict[str, Any]) -> Non
 def test_the_settings_change_the_text(name: str) -> None:
     plain = chosen(ask(engine(name), temperature=0))
     changed = [settings for settings in OF_TOKENS if chosen(ask(engine(name, **settings), temperature=0)) != plain]
-    assert len(changed) > 3
+    assert len(changed) > 2
 
 
 def test_a_repetition_penalty_that_is_asked_for_is_the_one_that_counts() -> None:
