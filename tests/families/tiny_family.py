@@ -178,6 +178,7 @@ OWN: dict[str, dict[str, Any]] = {
     "hunyuan_v1_moe": {"head_dim": 16},
     "ministral": {"head_dim": 16},
     "nemotron": {"head_dim": 16, "num_key_value_heads": 2},
+    "xmod": {"default_language": "en_XX"},
     "zaya": {"num_experts_per_tok": 1},
     "reformer": {
         "is_decoder": True,
@@ -228,6 +229,8 @@ def config_of(kind: type[Any], own: Mapping[str, Any]) -> Any:
         more = own.pop(name, {})
         if not spec.optional or more:
             given[name] = config_of(_class_of(spec), {**spec.init_kwargs, **_sizes(_class_of(spec)), **more})
+    if "qk_rope_head_dim" in given and "head_dim" in given:  # of which the turning part is the head's size there
+        given["head_dim"] = given["qk_rope_head_dim"]
     return kind(**_layers(kind, {**given, **own}))
 
 

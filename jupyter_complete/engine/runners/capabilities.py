@@ -17,7 +17,11 @@ if TYPE_CHECKING:  # heavy imports
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
 RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mamba", "mamba2")
 WINDOWS = ("max_position_embeddings", "max_decoder_position_embeddings", "max_target_positions", "max_seq_len")
-MASKED = ("xlm", "xlnet")  # types that predict a token at a place of its own behind the text
+CANNOT = {  # types that do not continue a text, and what they do
+    "blt": "groups bytes into patches, which needs a generation of its own",
+    "xlm": "fills in masked tokens, and has no probability of the next one",
+    "xlnet": "fills in masked tokens, and has no probability of the next one",
+}
 
 
 def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
@@ -50,9 +54,9 @@ def check_continues(model: PreTrainedModel, name: str) -> None:
             f"{name} is an encoder ({kind}), which reads a text in both directions and cannot continue it.",
             "Choose a model that was trained to continue texts; such a config of this type says is_decoder: true.",
         )
-    if kind in MASKED:
+    if kind in CANNOT:
         raise NotAModel(
-            f"{name} ({kind}) fills in masked tokens and has no probability of the next one.",
+            f"{name} ({kind}) cannot continue a text here: it {CANNOT[kind]}.",
             "Choose a model that was trained to continue texts.",
         )
 
