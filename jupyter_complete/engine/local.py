@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from threading import Event as StopEvent
@@ -22,14 +22,16 @@ from .decoding import choices
 from .decoding.batch import Batch, Rows, Seat, shares_passes
 from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
-from .decoding.loop import Row, prefill, score
+from .decoding.loop import Row, prefill, score, turn_ends
 from .decoding.model_rules import beam_score, model_rules, own_sampling
 from .decoding.sampler import Sampler, end_ids
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
+from .runners import longrope
 from .runners.capabilities import (
+    decoder_start,
     kind,
     logit_count,
     recordings,
@@ -38,10 +40,12 @@ from .runners.capabilities import (
     uses_compiled_sampler,
     window,
 )
+from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
-from .runners.prefix_cache import PrefixCache, rewind
-from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .runners.prefix_cache import PrefixCache
+from .runners.transformers_cache import TransformersCache
+from .runners.transformers_pass import EXTRA_COST, CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
 from .text.encode import Entry, shown
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
@@ -92,6 +96,7 @@ class LocalEngine:
         self._recordings = recordings(model)
         self._kernels = self._threads is not None or uses_compiled_sampler(model)
         self._weights = stamp(model)
+        self._border = None if int8 else longrope.border(model)
         self.info = ModelInfo(
             name=name,
             source=origin,
@@ -208,7 +213,7 @@ class LocalEngine:
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
-        if not (together and shares_passes(request)):
+        if not (together and shares_passes(request)) or self._is_long(self._entry.longest(request)):
             return Answered(key, tuple(self._answer(request, stop, started)))
         composed = self._entry.settle(request)
         prompt = self._entry.ids(request, composed)
@@ -245,7 +250,7 @@ class LocalEngine:
         elif request.inspect:
             steps = yield from self._weighed(request, runner, prompt, total, stop)
             read = len(steps) - 1
-        for done in prefill(runner, head, read, stop):
+        for done in prefill(runner, head, read, stop, [self._prefix.parted, *turn_ends(head, self._ends)]):
             yield Prefill(done, total, cached)
         answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
@@ -295,38 +300,37 @@ class LocalEngine:
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
-            return [self._decoder_start(), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
+            return (
+                [decoder_start(self.model, self.info.name), *request.prefix],
+                EncoderDecoderRunner(self.model, prompt),
+                0,
+            )
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
             return head, self._fresh(), 0
         return head, *self._resumed(head, stop)
 
-    def _decoder_start(self) -> int:
-        """The id that a decoder's text begins with, found where `generate` finds it. Raises BadOption."""
-        generation, config = self.model.generation_config, self.model.config
-        named = (generation.decoder_start_token_id, getattr(config, "decoder_start_token_id", None))
-        begin = next((id for id in (*named, generation.bos_token_id) if id is not None), None)
-        if begin is None:
-            raise BadOption(
-                f"The config of {self.info.name} does not say which token its text begins with.",
-                "Set decoder_start_token_id in its generation_config.json.",
-            )
-        return int(begin)
-
     def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
         """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
         if self._int8 is not None:
-            cache, cached = self._prefix.pop(head)
-            return self._int8.runner(cache, stop), cached
-        if not takes_cache(self.model):
-            return RereadingRunner(self.model), 0
+            kept, cached = self._prefix.pop(head)
+            return self._int8.runner(kept, stop), cached
         if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
             self._weights = now
             self._forget()
-        cache, cached = self._prefix.pop(head)
-        if self._recordings is not None:
-            return GraphRunner(self.model, self._recordings, cache), cached
-        return CausalRunner(self.model, cache), cached
+        tokens = len(head)  # of which those behind a cache come one by one, if a prompt is read whole
+        least = tokens - int(1 + EXTRA_COST * tokens) if self._way == "whole" else 1
+        kept, cached = self._prefix.pop(head, least, self._is_long(tokens))
+        return self._fresh(kept), cached
+
+    @cached_property
+    def _way(self) -> Reading:
+        """How the model can be read."""
+        return reading(self.model)
+
+    def _is_long(self, tokens: int) -> bool:
+        """Whether a text of so many tokens is read with the long factors of a longrope model."""
+        return self._border is not None and tokens > self._border
 
     def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
         """A runner that holds all of a text but its last id."""
@@ -335,24 +339,23 @@ class LocalEngine:
             pass
         return runner
 
-    def _fresh(self) -> Runner:
-        """A runner that holds nothing yet."""
+    def _fresh(self, cache: TransformersCache | None = None) -> Runner:
+        """A runner that continues from a cache, or holds nothing yet."""
         if self._int8 is not None:
             return self._int8.runner()
+        if self._way == "again":
+            return RereadingRunner(self.model)
         if self._recordings is not None:
-            return GraphRunner(self.model, self._recordings)
-        return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+            return GraphRunner(self.model, self._recordings, cache)
+        return CausalRunner(self.model, cache, whole=self._way == "whole")
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
         """Keep the KV cache for the next request, as far as it stands for `ids`."""
         if self._encodes or runner.cache is None:
             return
-        held = runner.cache.get_seq_length()
-        if held > len(ids):
-            if not rewind(runner.cache, held - len(ids)):
-                return
-            held = len(ids)
-        self._prefix.keep(ids[:held], runner.cache)
+        if held := runner.cache.reach(len(ids)):
+            runner.cache.rewind(held)
+            self._prefix.keep(ids[:held], runner.cache)
 
     def _score(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
         if self._encodes:

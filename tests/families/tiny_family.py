@@ -159,10 +159,11 @@ OWN: dict[str, dict[str, Any]] = {
         "rope_parameters": dict.fromkeys(["sliding_attention", "full_attention"], _MROPE),
     },
     "dbrx": {
-        "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0},
+        "attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 10000.0},
         "ffn_config": {"ffn_hidden_size": 96, "moe_num_experts": 4, "moe_top_k": 2},
         "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
     },
+    "deepseek_v2": {"num_experts_per_tok": 2},
     "dots1": {"n_shared_experts": 1, "n_routed_experts": 4},
     "dots3_note_text": {"num_key_value_heads": 4},
     "dots3_note": {"text_config": {"num_key_value_heads": 4, "per_layer_config": {}}},
@@ -231,6 +232,8 @@ def config_of(kind: type[Any], own: Mapping[str, Any]) -> Any:
             given[name] = config_of(_class_of(spec), {**spec.init_kwargs, **_sizes(_class_of(spec)), **more})
     if "qk_rope_head_dim" in given and "head_dim" in given:  # of which the turning part is the head's size there
         given["head_dim"] = given["qk_rope_head_dim"]
+    if "kv_lora_rank" in given and "num_key_value_heads" in given:  # heads share their keys by rank, not by groups
+        given["num_key_value_heads"] = SIZES["num_attention_heads"]
     return kind(**_layers(kind, {**given, **own}))
 
 

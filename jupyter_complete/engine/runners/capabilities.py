@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...protocol.errors import NotAModel
+from ...protocol.errors import BadOption, NotAModel
 from ...protocol.prompt_parts import Kind
 from .cuda_graph import Recordings
 from .transformers_pass import takes_cache
@@ -44,6 +44,19 @@ def source_window(model: PreTrainedModel) -> int | None:
     """Return the largest number of tokens that an encoder reads, where it is not the decoder's."""
     positions = getattr(model.config, "max_encoder_position_embeddings", None)
     return int(positions) if positions else None
+
+
+def decoder_start(model: PreTrainedModel, name: str) -> int:
+    """Return the id that a decoder's text begins with, from where `generate` takes it. Raises BadOption."""
+    generation = model.generation_config
+    named = (generation.decoder_start_token_id, getattr(model.config, "decoder_start_token_id", None))
+    for id in (*named, generation.bos_token_id):
+        if id is not None:
+            return int(id)
+    raise BadOption(
+        f"The config of {name} does not say which token its text begins with.",
+        "Set decoder_start_token_id in its generation_config.json.",
+    )
 
 
 def check_continues(model: PreTrainedModel, name: str) -> None:

@@ -18,7 +18,7 @@ from tiny_family import Family
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners.capabilities import logit_count, source_window, window
-from jupyter_complete.engine.runners.transformers_pass import takes_cache
+from jupyter_complete.engine.runners.chunk_check import reading
 from jupyter_complete.protocol.errors import BadOption, NotAModel
 from jupyter_complete.protocol.structure import Regex
 from jupyter_complete.sources.catalog import Source, find
@@ -107,7 +107,7 @@ class TestLogits:
 
 @pytest.mark.parametrize("kind", ["minimax", "cpmant", "reformer"])
 def test_a_model_with_a_cache_of_its_own_reads_its_text_again(kind: str) -> None:
-    assert not takes_cache(tiny_family.model_of(Family(kind)))
+    assert reading(tiny_family.model_of(Family(kind))) == "again"
 
 
 def test_a_decoder_without_a_start_token_is_refused_in_a_sentence() -> None:
