@@ -101,7 +101,7 @@ class CausalRunner(Runner):
         from transformers import DynamicCache
 
         self._model = model
-        self._takes_keep = "logits_to_keep" in inspect.signature(model.forward).parameters
+        self._takes_keep = "logits_to_keep" in _parameters(model)
         self.cache = DynamicCache(config=model.config) if cache is None else cache
         if model.device.type != "cpu":
             self.chunk = CARD_CHUNK
@@ -189,4 +189,15 @@ def on_cpu(logits: Tensor) -> Tensor:
 
 def takes_cache(model: PreTrainedModel) -> bool:
     """Whether the model's forward pass accepts transformers' Cache."""
-    return "past_key_values" in inspect.signature(model.forward).parameters
+    return "past_key_values" in _parameters(model)
+
+
+def _parameters(model: Any) -> Collection[str]:
+    """The parameters of the model's forward pass; torch.compile and PEFT wrap it in one that takes any."""
+    while True:
+        if (inner := getattr(model, "_orig_mod", None)) is not None:
+            model = inner
+        elif callable(base := getattr(model, "get_base_model", None)) and base() is not model:
+            model = base()
+        else:
+            return inspect.signature(model.forward).parameters
