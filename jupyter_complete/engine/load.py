@@ -20,9 +20,10 @@ from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
 from .machine import memory
-from .plan import Decision, decide, fall_back, numba_reason, one_sentence
+from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
 from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import gguf, load
+from .weights.checkpoint import separate
 from .weights.load import Target
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
         run = _compiled if plan.form == "compiled" else _int8_modules
         try:
             int8 = yield from run(plan, outline.model, stop)
-            return Loaded(plan, outline.model, outline.tokenizer, int8)
+            return Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
         except FormError as failure:
             plan = fall_back(plan, failure.reason)
             check_memory(plan)
@@ -123,11 +124,7 @@ def check_memory(plan: Plan) -> None:
     bytes_of = plan.memory
     if bytes_of is None or bytes_of.fits:
         return
-    name, dtype = plan.name, getattr(torch, plan.dtype)
-    if plan.form == "int8 modules" and memory.fits(bytes_of.resident, bytes_of.free):
-        name, dtype = f"Packing {name} once", torch.float32
-    needed = bytes_of.peak if dtype is torch.float32 else bytes_of.resident
-    raise memory.does_not_fit(name, needed, dtype, plan.device, bytes_of.free)
+    raise memory.does_not_fit(plan.name, bytes_of.peak, getattr(torch, plan.dtype), plan.device, bytes_of.free)
 
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
@@ -137,12 +134,22 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
         from .runners.int8 import Int8Model
         from .weights import pack_llama
     with load.tensors(_folder(plan), plan.name, model) as read:
+        if not plan.packing.exists and read.untied():
+            _own_head(model)
         arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
+    if "head.words" in arrays and model.config.tie_word_embeddings:
+        _own_head(model)
     yield Loading("getting the decoding step ready, which is compiled the first time")
     with _form_errors():
         int8 = Int8Model(arrays, model.config)
         int8.prepare()
     return int8
+
+
+def _own_head(model: PreTrainedModel) -> None:
+    """Give `model` a head of its own, because the files hold one that differs from the embedding it is tied to."""
+    separate(model, ["lm_head.weight"])
+    model.config.tie_word_embeddings = False
 
 
 def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -155,7 +162,10 @@ def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Genera
         from .weights import pack_any
 
         team = Team(min(TEAM, cores()))
-    yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+    try:
+        yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+    except pack_any.FailedPass as failure:
+        raise FormError(failure.reason) from None
     yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
     with _form_errors():
         reason = pack_any.warm_up(model)

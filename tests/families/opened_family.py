@@ -21,7 +21,8 @@ from tiny_family import Family
 
 import jupyter_complete as jc
 from jupyter_complete.engine.weights import quantize
-from jupyter_complete.engine.weights.int8_modules import tiled_modules
+from jupyter_complete.engine.weights.int8_modules import Tiled, tiled_modules
+from jupyter_complete.engine.weights.int8_stacks import TiledStack
 from jupyter_complete.protocol.events import ModelInfo
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.session import session as session_module
@@ -82,9 +83,7 @@ class Opened:
 
     def forget(self, rounded: bool = False) -> None:
         """Let go of every cache that the model has kept."""
-        resident = self.session.models.get(self.model(rounded))
-        assert resident is not None
-        resident.engine._forget()  # type: ignore[union-attr]
+        self._engine(rounded)._forget()
 
     def generated(self, prompt: Sequence[int], prefix: Sequence[int] = (), new: int = 12, **options: Any) -> list[int]:
         """What transformers' `generate` adds to `prompt` and what was written behind it."""
@@ -130,10 +129,13 @@ class Opened:
         return str(tiny.byte_level().decode(ids, skip_special_tokens=not special))
 
     def info(self, rounded: bool = False) -> ModelInfo:
+        info: ModelInfo = self._engine(rounded).info
+        return info
+
+    def _engine(self, rounded: bool) -> Any:
         resident = self.session.models.get(self.model(rounded))
         assert resident is not None
-        assert resident.engine is not None
-        return resident.engine.info
+        return resident.engine
 
     @cached_property
     def seen(self) -> Inside:
@@ -173,16 +175,41 @@ class Opened:
 
     @cached_property
     def emulated(self) -> Any:
-        """The reference with every int8 matrix as its groups of 8 bits say."""
+        """The reference with every matrix that the default has in int8 as its groups of 8 bits say."""
         model = copy.deepcopy(self.reference)
-        with torch.no_grad():
-            for matrix in set(tiled_modules(model).values()):
-                module = model.get_submodule(matrix)
-                lies = type(module).__name__ == "Conv1D"
-                weight = module.weight.T if lies else module.weight
-                values = quantize.eight_bits(weight.contiguous()).wide()[:, : weight.shape[1]]
-                module.weight.copy_(values.T if lies else values)
+        modules = {_text_name(name): module for name, module in model.named_modules()}
+        for name, across in self._matrices():
+            path, _, key = name.rpartition(".")
+            weight = modules[path]._parameters[key]
+            with torch.no_grad():
+                weight.copy_(_rounded(weight, across or type(modules[path]).__name__ == "Conv1D"))
         return model
+
+    def _matrices(self) -> Iterator[tuple[str, bool]]:
+        """Names of the parameters that the default has in int8, and whether a group is part of a column."""
+        model = self._engine(rounded=True).model
+        if model.device.type == "meta":  # the compiled step has all of them
+            matrices = [*tiled_modules(self.reference), "model.embed_tokens"]
+            yield from ((f"{_text_name(name)}.weight", False) for name in dict.fromkeys(matrices))
+        for name, module in model.named_modules():
+            if isinstance(module, TiledStack):
+                yield _text_name(name), module._across
+            elif isinstance(module, Tiled):
+                yield f"{_text_name(name)}.weight", False
+
+
+def _text_name(name: str) -> str:
+    """The name of a module of a text model, whatever model it is part of."""
+    return name.replace("language_model.", "")
+
+
+def _rounded(weight: torch.Tensor, across: bool) -> torch.Tensor:
+    """A matrix, or a stack of them, in groups of 8 bits."""
+    if weight.dim() == 3:
+        return torch.stack([_rounded(one, across) for one in weight])
+    lies = (weight.T if across else weight).contiguous()
+    values = quantize.eight_bits(lies).wide()[:, : lies.shape[1]]
+    return values.T if across else values
 
 
 def chosen(completion: Completion) -> list[int]:

@@ -116,7 +116,7 @@ class CausalRunner(Runner):
 
     def __init__(self, model: PreTrainedModel, cache: TransformersCache | None = None, whole: bool = False) -> None:
         self._model = model
-        self._taken = set(inspect.signature(model.forward).parameters)
+        self._taken = set(_parameters(model))
         self._border = longrope.border(model)
         self._total = 0
         self.cache = TransformersCache(new_cache(model)) if cache is None else cache
@@ -254,4 +254,15 @@ def new_cache(model: PreTrainedModel) -> Cache:
 
 def takes_cache(model: PreTrainedModel) -> bool:
     """Whether the model's forward pass accepts transformers' Cache."""
-    return "past_key_values" in inspect.signature(model.forward).parameters
+    return "past_key_values" in _parameters(model)
+
+
+def _parameters(model: Any) -> Collection[str]:
+    """The parameters of the model's forward pass; torch.compile and PEFT wrap it in one that takes any."""
+    while True:
+        if (inner := getattr(model, "_orig_mod", None)) is not None:
+            model = inner
+        elif callable(base := getattr(model, "get_base_model", None)) and base() is not model:
+            model = base()
+        else:
+            return inspect.signature(model.forward).parameters
