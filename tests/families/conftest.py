@@ -32,11 +32,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     report = yield
     family, found = family_of(item), item.config.stash[FOUND]
-    if family is not None and report.when == "call":
-        (found.passed if report.passed else found.failed)[family.name].add(check_of(item))
+    if family is not None and (report.when == "call" or call.excinfo is not None):
+        (found.passed if call.excinfo is None else found.failed)[family.name].add(check_of(item))
         found.facts[family.name] += report.user_properties
     return report
 
@@ -48,6 +48,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
         known = frozenset(GGUF_SUPPORTED_ARCHITECTURES)
         PAGE.write_text(page(session.config.stash[FOUND], transformers.__version__, known), encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the lines that KNOWN lacks, and those that it has too many."""
+    found = config.stash[FOUND]
+    failed = {(name, check) for name, checks in found.failed.items() for check in checks}
+    known = {(name, check) for name, checks in KNOWN.items() for check in checks}
+    passed = {(name, check) for name, checks in found.passed.items() for check in checks}
+    for title, lines in (("KNOWN lacks", failed - known), ("KNOWN has, and it passes", known & passed)):
+        if lines:
+            terminalreporter.section(title)
+            for name in sorted({name for name, _ in lines}):
+                terminalreporter.line(f"{name}: {sorted(check for one, check in lines if one == name)}")
 
 
 def family_of(item: pytest.Item) -> Family | None:

@@ -185,21 +185,21 @@ class TestDefault:
         assert np.abs(np.array(given) - theirs).mean() < ROUNDED
 
     def test_several(self, family: Opened) -> None:
-        made = family.complete(rounded=True, num=3, temperature=0.8, seed=5)
+        made = family.complete(SHORT, rounded=True, num=3, temperature=0.8, seed=5)
         assert len(made.alternatives) == 2
 
     def test_beams(self, family: Opened) -> None:
-        assert len(chosen(family.complete(rounded=True, beams=2))) == 12
+        assert len(chosen(family.complete(SHORT, rounded=True, beams=2))) == 12
 
     def test_choices(self, family: Opened) -> None:
-        assert family.complete(rounded=True, choices=CHOICES).value in CHOICES
+        assert family.complete(SHORT, rounded=True, choices=CHOICES).value in CHOICES
 
     def test_regex(self, family: Opened) -> None:
-        assert family.complete(rounded=True, regex=REGEX, max_new_tokens=20).met
+        assert family.complete(SHORT, rounded=True, regex=REGEX, max_new_tokens=20).met
 
     def test_reuse(self, family: Opened) -> None:
-        made = family.complete(rounded=True)
-        assert chosen(family.again(rounded=True)) == chosen(made)
+        made = family.complete(SHORT, rounded=True)
+        assert chosen(family.again(SHORT, rounded=True)) == chosen(made)
         assert chosen(made.more(4))[:12] == chosen(made)
         other = next(one.id for one in made.tokens[4].top if one.id not in (made.tokens[4].id, *SPECIAL))
         assert chosen(made.branch(4, other))[:5] == [*chosen(made)[:4], other]
