@@ -17,6 +17,7 @@ UNBUILT: dict[str, str] = {
 # Types whose directory is refused when it is loaded, and a part of the sentence.
 REFUSED: dict[str, str] = {
     **{kind: f"is an encoder \\({kind}\\), which reads a text in both directions" for kind in ENCODERS},
+    "voxtral_realtime-seq2seq": "Unrecognized configuration class",
     **{kind: f"\\({kind}\\) cannot continue a text here" for kind in ("blt", "xlm", "xlnet")},
 }
 

@@ -229,7 +229,8 @@ def config_of(kind: type[Any], own: Mapping[str, Any]) -> Any:
             continue
         more = own.pop(name, {})
         if not spec.optional or more:
-            given[name] = config_of(_class_of(spec), {**spec.init_kwargs, **_sizes(_class_of(spec)), **more})
+            begun = {key: _small(key, value) for key, value in spec.init_kwargs.items()}
+            given[name] = config_of(_class_of(spec), {**begun, **_sizes(_class_of(spec)), **more})
     if "qk_rope_head_dim" in given and "head_dim" in given:  # of which the turning part is the head's size there
         given["head_dim"] = given["qk_rope_head_dim"]
     if "kv_lora_rank" in given and "num_key_value_heads" in given:  # heads share their keys by rank, not by groups
@@ -240,11 +241,14 @@ def config_of(kind: type[Any], own: Mapping[str, Any]) -> Any:
 def _sizes(kind: type[Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
-        if field.name in VOCABULARY and field.default is not None:
-            found[field.name] = len(tiny.byte_level())
-        elif field.name in SIZES and (field.default is not None or field.name.endswith("_token_id")):
-            found[field.name] = SIZES[field.name]
+        known = field.name in VOCABULARY or field.name in SIZES
+        if known and (field.default is not None or field.name.endswith("_token_id")):
+            found[field.name] = _small(field.name, field.default)
     return found
+
+
+def _small(name: str, value: Any) -> Any:
+    return len(tiny.byte_level()) if name in VOCABULARY else SIZES.get(name, value)
 
 
 def _class_of(spec: Any) -> type[Any]:
