@@ -18,7 +18,7 @@ UNBUILT: dict[str, str] = {
 REFUSED: dict[str, str] = {
     **{kind: f"is an encoder \\({kind}\\), which reads a text in both directions" for kind in ENCODERS},
     "voxtral_realtime-seq2seq": "Unrecognized configuration class",
-    **{kind: f"\\({kind}\\) cannot continue a text here" for kind in ("blt", "xlm", "xlnet")},
+    **{kind: f"\\({kind}\\) cannot continue a text here" for kind in ("blt", "cpmant", "xlm", "xlnet")},
 }
 
 # What fails: {type: {check: reason}}. A check is the name of a test class and of a test.

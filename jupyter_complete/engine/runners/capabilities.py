@@ -19,6 +19,7 @@ RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mamba", "mamba2")
 WINDOWS = ("max_position_embeddings", "max_decoder_position_embeddings", "max_target_positions", "max_seq_len")
 CANNOT = {  # types that do not continue a text, and what they do
     "blt": "groups bytes into patches, which needs a generation of its own",
+    "cpmant": "puts learned tokens before its text, and counts places from them",
     "xlm": "fills in masked tokens, and has no probability of the next one",
     "xlnet": "fills in masked tokens, and has no probability of the next one",
 }
