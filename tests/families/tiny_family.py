@@ -53,7 +53,9 @@ class Family(NamedTuple):
 
 # Fields of config classes, and the small value of each. A field that is None by default stays None.
 SIZES: dict[str, Any] = {
-    **dict.fromkeys(["hidden_size", "d_model", "n_embd", "emb_dim", "embedding_size", "embedding_dim"], 64),
+    **dict.fromkeys(
+        ["hidden_size", "d_model", "n_embd", "emb_dim", "hidden_dim", "embedding_size", "embedding_dim"], 64
+    ),
     **dict.fromkeys(
         ["word_embed_proj_dim", "backbone_hidden_size", "output_dim", "lru_width", "attention_hidden_size"], 64
     ),
