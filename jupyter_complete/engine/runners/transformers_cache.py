@@ -149,8 +149,9 @@ class TransformersCache:
         for number, part in enumerate(_parts(self.cache)):
             if type(part).__name__ in CROPPED or _plain(part):
                 continue
-            if lost:  # only a window that is not full yet is asked for an earlier place
+            if lost:  # only a window that is not full yet is asked for an earlier place, which all rows share
                 part = copy.copy(part)
+                part.reorder_cache(torch.tensor([0]))
                 part.crop(-lost)
             states[number] = _copied(vars(part), leave=("layers",))
         return states
@@ -178,8 +179,8 @@ def _parts(cache: Any) -> list[Part]:
 
 
 def _plain(part: Part) -> bool:
-    """Whether a part is a cache without tensors of its own."""
-    return hasattr(part, "layers") and not any(True for _ in _within(vars(part), leave=("layers",)))
+    """Whether a part is a cache that leaves all tensors to its layers."""
+    return type(part).__name__ == "DynamicCache"
 
 
 def _crops(part: Part, tokens: int) -> bool:
