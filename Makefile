@@ -9,13 +9,14 @@ TEXTS := tests/notebook tests/prompt tests/render tests/results
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo check quick quick-texts quick-rest test heavy fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
 	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
+	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
@@ -47,16 +48,19 @@ check: $(INSTALLED)
 quick: quick-texts quick-rest
 
 quick-texts: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not mypy' $(TEXTS)
+	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' $(TEXTS)
 
 quick-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not mypy' -p no:cacheprovider $(TEXTS:%=--ignore=%)
+	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
 	$(BIN)/python -m pytest
 
 heavy: setup chromium node
 	$(BIN)/python -m pytest -m heavy
+
+families: $(INSTALLED)
+	$(BIN)/python -m pytest tests/families -m 'families or not families' --families-page
 
 fuzz: setup
 	$(BIN)/python tests/fuzz.py

@@ -9,8 +9,9 @@ import house
 
 TESTS = Path(__file__).resolve().parent
 
-# Rooms of tests of their own: real kernels, front ends, judged tasks, measurements, all rooms with a real transformer.
-OWN_ROOMS = ("bench", "browser", "judged", "kernel", "whole")
+# Rooms of tests of their own: real kernels, front ends, judged tasks, measurements, all rooms with a real transformer,
+# every model type of transformers.
+OWN_ROOMS = ("bench", "browser", "families", "judged", "kernel", "whole")
 
 # Test files of no single module, and what they test.
 OF_NO_MODULE = {
@@ -69,7 +70,6 @@ UNTESTED = {
     "engine/kernels/sample_row": "engine/decoding/test_sampler.py: the settings that the kernel reads",
     "engine/kernels/symbols": "engine/kernels/test_dot.py: a kernel that is linked runs",
     "engine/kernels/thread_team": "engine/runners/test_thread_pacing.py: threads wake, share and sleep",
-    "engine/runners/capabilities": "engine/test_local.py: what a model is seen to be able to do",
     "engine/runners/int8_rows": "engine/decoding/test_batch.py: rows of int8, against each alone",
     "engine/runners/padded_rows": "engine/decoding/test_batch.py: padded rows, against each alone",
     "engine/runners/transformers_pass": "engine/test_local.py: every logprob, against a full forward pass",

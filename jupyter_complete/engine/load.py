@@ -22,10 +22,11 @@ from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
 from .machine import memory
-from .plan import Decision, decide, fall_back, numba_reason, one_sentence
+from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
 from .probe import Subject, examine
-from .runners.capabilities import uses_compiled_sampler
+from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import gguf, load, probe_file
+from .weights.checkpoint import separate
 from .weights.load import Target
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def open_engine(
     """
     name = source.name
     if source.kind == "registered":
+        check_continues(source.model, name)
         return LocalEngine(source.model, source.tokenizer, name, "this kernel")
     target = load.choose(dtype, device)
     place = yield from obtain(source, stop)
@@ -121,11 +123,13 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
     """Carry a plan out; where its form fails at run time, carry out the plan that follows."""
     plan, outline = decision.plan, decision.outline
     check_memory(plan)
+    if outline is not None:
+        check_continues(outline.model, plan.name)
     if outline is not None and plan.form in ("compiled", "int8 modules"):
         run = _compiled if plan.form == "compiled" else _int8_modules
         try:
             int8 = yield from run(plan, outline.model, stop)
-            loaded = Loaded(plan, outline.model, outline.tokenizer, int8)
+            loaded = Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
             probe = yield from _probe(loaded, again)
             if clause := probe.failure(*OF_FORM[plan.form]):
                 raise FormError(Reason("probe", clause))
@@ -136,6 +140,7 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
     if plan.reasons:
         yield Loading(f"loading {plan.name} without int8: {plan.reasons[0].text}")
     model, tokenizer = load.read(_folder(plan), plan.name, getattr(torch, plan.dtype), plan.device)
+    check_continues(model, plan.name)
     if uses_compiled_sampler(model):
         from .kernels import sample_row
 
@@ -181,11 +186,7 @@ def check_memory(plan: Plan) -> None:
     bytes_of = plan.memory
     if bytes_of is None or bytes_of.fits:
         return
-    name, dtype = plan.name, getattr(torch, plan.dtype)
-    if plan.form == "int8 modules" and memory.fits(bytes_of.resident, bytes_of.free):
-        name, dtype = f"Packing {name} once", torch.float32
-    needed = bytes_of.peak if dtype is torch.float32 else bytes_of.resident
-    raise memory.does_not_fit(name, needed, dtype, plan.device, bytes_of.free)
+    raise memory.does_not_fit(plan.name, bytes_of.peak, getattr(torch, plan.dtype), plan.device, bytes_of.free)
 
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
@@ -195,12 +196,22 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
         from .runners.int8 import Int8Model
         from .weights import pack_llama
     with load.tensors(_folder(plan), plan.name, model) as read:
+        if not plan.packing.exists and read.untied():
+            _own_head(model)
         arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
+    if "head.words" in arrays and model.config.tie_word_embeddings:
+        _own_head(model)
     yield Loading("getting the decoding step ready, which is compiled the first time")
     with _form_errors():
         int8 = Int8Model(arrays, model.config)
         int8.prepare()
     return int8
+
+
+def _own_head(model: PreTrainedModel) -> None:
+    """Give `model` a head of its own, because the files hold one that differs from the embedding it is tied to."""
+    separate(model, ["lm_head.weight"])
+    model.config.tie_word_embeddings = False
 
 
 def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -213,7 +224,10 @@ def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Genera
         from .weights import pack_any
 
         team = Team(min(TEAM, cores()))
-    yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+    try:
+        yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+    except pack_any.FailedPass as failure:
+        raise FormError(failure.reason) from None
     yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
     with _form_errors():
         reason = pack_any.warm_up(model)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from threading import Event as StopEvent
@@ -22,17 +23,30 @@ from .decoding import choices
 from .decoding.batch import Batch, Rows, Seat, shares_passes
 from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
-from .decoding.loop import Row, prefill, score
-from .decoding.sampler import Sampler, end_ids, model_rules
+from .decoding.loop import Row, prefill, score, turn_ends
+from .decoding.model_rules import beam_score, model_rules, own_sampling
+from .decoding.sampler import Sampler, end_ids
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
+from .runners import longrope
+from .runners.capabilities import (
+    decoder_start,
+    kind,
+    logit_count,
+    recordings,
+    source_window,
+    stamp,
+    uses_compiled_sampler,
+    window,
+)
+from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
-from .runners.prefix_cache import PrefixCache, rewind
-from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .runners.prefix_cache import PrefixCache
+from .runners.transformers_cache import TransformersCache
+from .runners.transformers_pass import EXTRA_COST, CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
 from .text.encode import Entry, shown
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
@@ -77,13 +91,14 @@ class LocalEngine:
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
-        self._size = model.get_input_embeddings().num_embeddings
+        self._size, logits = model.get_input_embeddings().num_embeddings, logit_count(model)
         first = model.generation_config.forced_bos_token_id if self._encodes else None
-        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
+        self._constraints = Constraints(self._vocabulary, logits, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
         self._kernels = self._threads is not None or uses_compiled_sampler(model)
         self._weights = stamp(model)
+        self._border = None if int8 else longrope.border(model)
         self.info = ModelInfo(
             name=name,
             source=origin,
@@ -98,8 +113,7 @@ class LocalEngine:
             kind=kind(model, tokenizer),
         )
         self.probe = details.probe
-        self._caches = takes_cache(model) and not (details.probe and details.probe.failure("pieces"))
-        self._entry = Entry(self._vocabulary, self.info, self._size)
+        self._entry = Entry(self._vocabulary, self.info, self._size, logits)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
         )
@@ -169,7 +183,7 @@ class LocalEngine:
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
         if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._entry.check_window(len(prompt), 0, new=0)
+            self._entry.check_window(len(prompt), 0, new=0, window=source_window(self.model))
             self._entry.check_window(1, len(request.prefix), new=1)
         else:
             self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
@@ -198,12 +212,12 @@ class LocalEngine:
             from .runners.int8_rows import Int8Rows
 
             return Int8Rows(self._int8, longest)
-        together = not self._encodes and self._caches and paddable(self.model)
+        together = not self._encodes and self._way != "again" and paddable(self.model)
         return PaddedRows(self.model) if together else None
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
-        if not (together and shares_passes(request)):
+        if not (together and shares_passes(request)) or self._is_long(self._entry.longest(request)):
             return Answered(key, tuple(self._answer(request, stop, started)))
         composed = self._entry.settle(request)
         prompt = self._entry.ids(request, composed)
@@ -240,7 +254,7 @@ class LocalEngine:
         elif request.inspect:
             steps = yield from self._weighed(request, runner, prompt, total, stop)
             read = len(steps) - 1
-        for done in prefill(runner, head, read, stop):
+        for done in prefill(runner, head, read, stop, [self._prefix.parted, *turn_ends(head, self._ends)]):
             yield Prefill(done, total, cached)
         answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
@@ -280,16 +294,21 @@ class LocalEngine:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
         config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else length, limit)
+        request = replace(request, sampling=own_sampling(request.sampling, config))
+        begin, source = (1, prompt) if self._encodes else (length, ())
+        rules = model_rules(config, begin, limit, source)
         answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        answer.beam_score = beam_score(config)
         return answer, sampler_of(request, rules, self._kernels), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
-            begin = self.model.generation_config.decoder_start_token_id
-            begin = self.model.config.decoder_start_token_id if begin is None else begin
-            return [int(begin), *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
+            return (
+                [decoder_start(self.model, self.info.name), *request.prefix],
+                EncoderDecoderRunner(self.model, prompt),
+                0,
+            )
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
             return head, self._fresh(), 0
@@ -298,17 +317,24 @@ class LocalEngine:
     def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
         """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
         if self._int8 is not None:
-            cache, cached = self._prefix.pop(head)
-            return self._int8.runner(cache, stop), cached
-        if not self._caches:
-            return RereadingRunner(self.model), 0
+            kept, cached = self._prefix.pop(head)
+            return self._int8.runner(kept, stop), cached
         if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
             self._weights = now
             self._forget()
-        cache, cached = self._prefix.pop(head)
-        if self._recordings is not None:
-            return GraphRunner(self.model, self._recordings, cache), cached
-        return CausalRunner(self.model, cache), cached
+        tokens = len(head)  # of which those behind a cache come one by one, if a prompt is read whole
+        least = tokens - int(1 + EXTRA_COST * tokens) if self._way == "whole" else 1
+        kept, cached = self._prefix.pop(head, least, self._is_long(tokens))
+        return self._fresh(kept), cached
+
+    @cached_property
+    def _way(self) -> Reading:
+        """How the model can be read."""
+        return "again" if self.probe is not None and self.probe.failure("pieces") else reading(self.model)
+
+    def _is_long(self, tokens: int) -> bool:
+        """Whether a text of so many tokens is read with the long factors of a longrope model."""
+        return self._border is not None and tokens > self._border
 
     def _reading(self, text: InputIds, stop: StopEvent) -> Runner:
         """A runner that holds all of a text but its last id."""
@@ -317,24 +343,23 @@ class LocalEngine:
             pass
         return runner
 
-    def _fresh(self) -> Runner:
-        """A runner that holds nothing yet."""
+    def _fresh(self, cache: TransformersCache | None = None) -> Runner:
+        """A runner that continues from a cache, or holds nothing yet."""
         if self._int8 is not None:
             return self._int8.runner()
+        if self._way == "again":
+            return RereadingRunner(self.model)
         if self._recordings is not None:
-            return GraphRunner(self.model, self._recordings)
-        return CausalRunner(self.model) if self._caches else RereadingRunner(self.model)
+            return GraphRunner(self.model, self._recordings, cache)
+        return CausalRunner(self.model, cache, whole=self._way == "whole")
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
         """Keep the KV cache for the next request, as far as it stands for `ids`."""
         if self._encodes or runner.cache is None:
             return
-        held = runner.cache.get_seq_length()
-        if held > len(ids):
-            if not rewind(runner.cache, held - len(ids)):
-                return
-            held = len(ids)
-        self._prefix.keep(ids[:held], runner.cache)
+        if held := runner.cache.reach(len(ids)):
+            runner.cache.rewind(held)
+            self._prefix.keep(ids[:held], runner.cache)
 
     def _score(self, request: Request, prompt: list[int], stop: StopEvent, started: float) -> Iterator[Event]:
         if self._encodes:

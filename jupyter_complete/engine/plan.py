@@ -16,9 +16,10 @@ from ..protocol.probe import OF_FORM
 from ..sources import cache, hub
 from ..sources.catalog import Source
 from ..sources.fetch import Place, locate
-from ..sources.headers import directory_parameters, gguf_parameters
+from ..sources.headers import gguf_parameters
 from .machine import memory
 from .weights import gguf, int8_forms, load, probe_file
+from .weights.dequantize import check_method
 from .weights.load import Loaded, Target
 
 if TYPE_CHECKING:
@@ -63,12 +64,20 @@ def decide(name: str, place: Place, target: Target) -> Decision:
         if conversion.path is None or not conversion.exists:
             return _before_conversion(begin, place.path, target)
         folder = conversion.path
-    load.check(folder, name)
-    begin = _plain(replace(begin, parameters=directory_parameters(folder)), target.dtype)
+    config = load.check(folder, name)
+    if not target.device.startswith("cuda"):
+        check_method(config, name)
+    begin = _plain(replace(begin, parameters=load.parameters_of(folder, name)), target.dtype)
     if target.dtype is not torch.int8:
         return Decision(begin)
     outline = load.describe(folder, name)
     return Decision(_int8(begin, outline.model, folder), outline)
+
+
+def with_packing_reasons(plan: Plan) -> Plan:
+    """The plan with what packing found out, once the weights are packed."""
+    found = int8_forms.reasons_of(plan.packing) if plan.packing is not None else ()
+    return replace(plan, reasons=tuple(dict.fromkeys((*plan.reasons, *found))))
 
 
 def fall_back(plan: Plan, reason: Reason) -> Plan:
@@ -149,10 +158,9 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
         return fall_back(plan, obstacle)
     parameters = plan.parameters or 0
     if (obstacle := int8_forms.compiled_obstacle(model)) is not None:
-        packing = int8_forms.modules_entry(folder, parameters)
-        peak = packing.size if packing.exists else 4 * parameters  # packing reads the model as float32
+        packing = int8_forms.modules_entry(folder, int8_forms.bytes_of(model, parameters))
         plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
-        return _trust(_measure(plan, packing.size, peak))
+        return _trust(with_packing_reasons(_measure(plan, packing.size, packing.size)))
     packing = int8_forms.compiled_entry(folder, parameters)
     return _trust(_measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size))
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ..protocol.phrases import count
 from ..protocol.probe import Check, Probe
-from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .runners.chunk_check import reading
+from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
 from .weights.int8_modules import team_of
 
 if TYPE_CHECKING:  # heavy imports
@@ -63,7 +64,8 @@ class Subject(NamedTuple):
             return self.int8.runner()
         if self.model.config.is_encoder_decoder:
             return EncoderDecoderRunner(self.model, prompt)
-        return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+        way = reading(self.model)
+        return RereadingRunner(self.model) if way == "again" else CausalRunner(self.model, whole=way == "whole")
 
     def awake(self) -> AbstractContextManager[None]:
         threads = self.int8 or team_of(self.model)
@@ -157,17 +159,16 @@ def _check_form(
 @torch.inference_mode()
 def _plain(model: PreTrainedModel, prompt: Sequence[int], ids: Sequence[int]) -> Tensor:
     """The logits [N, V] of one plain forward pass."""
-    own = torch.tensor([ids], device=model.device)
-    if model.config.is_encoder_decoder:
-        given = {"input_ids": torch.tensor([prompt], device=model.device), "decoder_input_ids": own}
-    else:
-        given = {"input_ids": own}
-    logits: Tensor = model(**given, use_cache=False, return_dict=True).logits[0].float().cpu()
-    return logits
+    if not model.config.is_encoder_decoder:
+        return RereadingRunner(model).forward([ids], every=True)[0].float()
+    read, own = (torch.tensor([each], device=model.device) for each in (prompt, ids))
+    logits: Tensor = model(input_ids=read, decoder_input_ids=own, use_cache=False, return_dict=True).logits[0]
+    return logits.float().cpu()
 
 
 def _in_pieces(runner: Runner, ids: Sequence[int]) -> Tensor:
     """The logits [N, V] of a text read in three pieces and the last tokens one by one."""
+    runner.expect(len(ids))
     borders = [0, *sorted({len(ids) // 3, len(ids) // 2, *range(max(len(ids) - SINGLES, 1), len(ids) + 1)} - {0})]
     runs = (ids[first:last] for first, last in pairwise(borders))
     return torch.cat([runner.forward([run], every=True)[0].float().clone() for run in runs])

@@ -14,6 +14,7 @@ import pytest
 import steps
 import tiny
 import torch
+import weight_kinds
 from claims import HUGE, write_claim
 from engine_calls import ask
 from numba.core.errors import LoweringError
@@ -220,13 +221,24 @@ class TestInt8:
         assert info.dtype == "float32"
         assert info.note.startswith("numba does not work here")
 
-    def test_a_model_that_fits_packed_and_not_while_it_is_packed_is_refused(
-        self, tmp_path: Path, empty_cache: Path
-    ) -> None:
+    def test_a_model_too_large_as_int8_is_refused_before_it_is_packed(self, tmp_path: Path, empty_cache: Path) -> None:
         folder = write_claim(tmp_path / "large", memory.free_bytes("cpu") // 3, "gpt2")
-        with pytest.raises(DoesNotFit, match=r"Packing .* once needs .* as float32.*--dtype bfloat16"):
+        with pytest.raises(DoesNotFit, match=r"needs .* of memory as int8"):
             open_now(folder, "int8")
         assert not list(empty_cache.glob("packed/*"))
+
+    def test_a_model_is_packed_where_its_float32_weights_would_not_fit(
+        self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = weight_kinds.save(weight_kinds.make("Qwen3MoeConfig", num_experts=16), tmp_path / "moe")
+        planned = plan(find(str(folder)), "int8", "cpu").memory
+        assert planned is not None
+        wide = 4 * headers.directory_parameters(folder)
+        assert planned.peak < 0.6 * wide
+        monkeypatch.setattr(memory, "free_bytes", lambda device: int(0.7 * wide))
+        engine = open_now(folder, "int8")
+        held = engine.footprint().weight_bytes
+        assert abs(held - planned.resident) < 0.2 * planned.resident  # rows are filled up to whole tiles
 
     @pytest.mark.parametrize("name", ["llama", "gpt2"])
     def test_an_error_that_is_not_numba_s_is_told_as_what_it_is(

@@ -49,7 +49,7 @@ def test_a_safetensors_file_cut_short_is_told_with_both_lengths(directory: Path,
     path = tmp_path / "model.safetensors"
     path.write_bytes(whole[:-1])
     with pytest.raises(NotAModel, match=f"cut short: {len(whole) - 1:,} bytes of {len(whole):,}"):
-        headers.safetensors_parameters(path)
+        headers.safetensors_tensors(path)
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_a_safetensors_file_cut_short_is_told_with_both_lengths(directory: Path,
 )
 def test_a_safetensors_header_that_is_none_is_damaged(tmp_path: Path, entries: object) -> None:
     with pytest.raises(NotAModel, match="damaged or cut short"):
-        headers.safetensors_parameters(safetensors(tmp_path / "x.safetensors", entries))
+        headers.safetensors_tensors(safetensors(tmp_path / "x.safetensors", entries))
 
 
 def test_a_header_that_claims_to_be_longer_than_the_file_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
     with pytest.raises(NotAModel, match="damaged or cut short"):
-        headers.safetensors_parameters(path)
+        headers.safetensors_tensors(path)
 
 
 def test_a_gguf_file_has_the_numbers_its_tensors_have(gguf: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_gguf_header_cut_anywhere_is_damaged(gguf: Path, tmp_path: Path) -> No
 
 
 def test_random_bytes_are_never_more_than_damaged(gguf: Path, directory: Path, tmp_path: Path) -> None:
-    sound = {gguf: headers.gguf_parameters, directory / "model.safetensors": headers.safetensors_parameters}
+    sound = {gguf: headers.gguf_parameters, directory / "model.safetensors": headers.safetensors_tensors}
     draw = random.Random(7)
     for source, read in sound.items():
         whole = source.read_bytes()[:4000]

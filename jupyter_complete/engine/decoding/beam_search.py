@@ -1,7 +1,7 @@
 """Beam search on ids: every step keeps the `beams` likeliest sequences.
 
-The score of a finished sequence is its summed logprob divided by its length. The search ends when no open beam can beat
-the worst finished one, as `model.generate(num_beams=…)` ends by default.
+The score of a finished sequence is its summed logprob divided by its length to the power of the length penalty. The
+search ends when no open beam can beat the worst finished one, as `model.generate(num_beams=…)` ends.
 """
 
 from __future__ import annotations
@@ -29,12 +29,33 @@ class Beam:
         return [choice.id for choice in self.choices]
 
 
+class BeamScore(NamedTuple):
+    """How finished sequences are compared: a positive `length_penalty` favours long ones.
+
+    The search ends early (True) once there are enough finished ones, or (False) once none that is as long as the open
+    ones can be better, or ("never") once none can be better.
+    """
+
+    length_penalty: float = 1.0
+    early_stopping: bool | str = False
+
+    def of(self, logprob: float, length: int) -> float:
+        """Return the score of a finished sequence."""
+        return logprob / length**self.length_penalty
+
+    def settled(self, worst: float, best_open: float, length: int, limit: int) -> bool:
+        """Whether an open sequence whose logprob is `best_open` cannot replace the `worst` of enough finished ones."""
+        longest = limit if self.early_stopping == "never" and self.length_penalty > 0.0 else length
+        return self.early_stopping is True or worst >= self.of(best_open, longest)
+
+
 class Search(NamedTuple):
     """How many beams to keep, how many tokens a sequence may have, and the ids that end a sequence."""
 
     beams: int
     limit: int
     ends: frozenset[int]
+    score: BeamScore = BeamScore()
 
 
 def search(
@@ -44,7 +65,7 @@ def search(
 
     The runner holds all of `start` but its last id.
     """
-    beams, limit, ends = options
+    beams, limit, ends, score = options
     logits = runner.forward([[start[-1]]])
     runner.repeat(beams)
     logits = logits.expand(beams, -1)
@@ -54,14 +75,15 @@ def search(
         ranked = _rank(logits, start, unfinished, sampler, max(2, 1 + len(ends)) * beams)
         ended = [length == limit or beam.choices[-1].id in ends for _, beam in ranked]
         best = [
-            Beam(beam.choices, beam.score / length)
+            Beam(beam.choices, score.of(beam.score, length))
             for (_, beam), end in zip(ranked[:beams], ended, strict=False)
             if end
         ]
         finished = sorted([*finished, *best], key=lambda beam: beam.score, reverse=True)[:beams]
         going = [extension for extension, end in zip(ranked, ended, strict=True) if not end][:beams]
         unfinished = [beam for _, beam in going] or unfinished
-        settled = len(finished) == beams and finished[-1].score >= unfinished[0].score / length
+        enough = len(finished) == beams
+        settled = enough and score.settled(finished[-1].score, unfinished[0].score, length, limit)
         yield [*finished, *unfinished]
         if not going or settled or stop.is_set():
             return

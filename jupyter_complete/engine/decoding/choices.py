@@ -14,7 +14,6 @@ from threading import Event as StopEvent
 from torch import Tensor
 
 from ...protocol.errors import BadOption
-from ..runners.prefix_cache import cache_bytes, fork
 from ..runners.transformers_pass import Runner
 from ..text.tokenizer import Vocabulary
 from .sampler import Choice, Sampler
@@ -75,7 +74,7 @@ def weigh(
     held: Ids = ()
     groups = _groups(sorted(path for path in paths if len(path) > 1), _rows(runner))
     for number, group in enumerate(groups, 1):
-        kept = fork(runner.cache, len(head), len(head)) if number < len(groups) else None
+        kept = runner.cache.fork(len(head)) if number < len(groups) else None
         reached = _read(runner, tree, group, sampler, stop)
         if reached is None:
             return None
@@ -135,7 +134,7 @@ def _rows(runner: Runner) -> int:
     """Return how many rows one pass may have."""
     if runner.cache is None:
         return MAX_ROWS**2  # without a cache there is none to restore between groups
-    return max(1, min(MAX_ROWS, BUDGET // max(1, cache_bytes(runner.cache))))
+    return max(1, min(MAX_ROWS, BUDGET // max(1, runner.cache.nbytes)))
 
 
 def _groups(paths: Sequence[Ids], most: int) -> list[Sequence[Ids]]:

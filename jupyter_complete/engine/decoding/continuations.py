@@ -13,7 +13,7 @@ from ...protocol.structure import Choices, ChoiceScore, best, scores
 from ..runners.transformers_pass import Runner
 from ..text.text_stream import TextStream
 from ..text.tokenizer import Vocabulary
-from .beam_search import Beam, Search, search
+from .beam_search import Beam, BeamScore, Search, search
 from .choices import Ids, weigh
 from .grammar import Grammar, matches
 from .loop import Row, append_forced, decode, decode_alone
@@ -26,7 +26,10 @@ class Answer:
 
     `held` are the ids of the runner's first row, for which its cache may be kept. `forced` are the ids of the request's
     forced tokens, and `grammar` constrains the text after its prefix. `scores` are filled for a request of choices.
+    `beam_score` says how the model's beams are compared.
     """
+
+    beam_score = BeamScore()
 
     def __init__(
         self,
@@ -159,7 +162,7 @@ class Answer:
     ) -> Iterator[Token | Leading]:
         found, given = [Beam((), 0.0)] * self._sampling.num, len(self._forced_choices)
         left = 0 if any(choice.id in self._ends for choice in self._forced_choices) else limit - given
-        steps = search(runner, head, sampler, Search(self._sampling.beams, left, self._ends), stop)
+        steps = search(runner, head, sampler, Search(self._sampling.beams, left, self._ends, self.beam_score), stop)
         for length, found in enumerate(steps, 1 + given):
             yield Leading(length, partial(self._restart()._tokens_of, found, ended=False))
         yield from self._tokens_of(found, ended=not stop.is_set())

@@ -18,6 +18,10 @@ from .sampler import Choice, Draws, Sampler
 if TYPE_CHECKING:  # it brings numba
     from ..kernels.sample_row import Chosen
 
+TAIL = 16  # ids before the last where a snapshot is taken, for a text whose end is edited
+TURNS = 2  # ends of turns where a snapshot is taken
+STEPS = 8  # single tokens between two checks of the stop event
+
 
 @dataclass(slots=True)
 class Row:
@@ -53,21 +57,49 @@ class Row:
         return choice
 
 
-def prefill(runner: Runner, ids: Sequence[int], done: int, stop: StopEvent) -> Iterator[int]:
+def prefill(
+    runner: Runner, ids: Sequence[int], done: int, stop: StopEvent, places: Collection[int] = ()
+) -> Iterator[int]:
     """Read ids[done:-1] in chunks. Yields how many ids are read so far; ends early if `stop` is set.
 
     The last id is left for the first step, so that its logits are computed in the same way with and without a cache of
-    the ids before it, and a run repeats to the bit.
+    the ids before it, and a run repeats to the bit. At `places` another text may part from this one, so a cache that
+    cannot be cropped can be rewound to these, to the ends of chunks, and to some ids before the last.
     """
     runner.expect(len(ids) - done)
-    while done < len(ids) - 1 and not stop.is_set():
-        chunk = ids[done : min(done + runner.chunk, len(ids) - 1)]
+    stateful = runner.stateful(len(ids) - done)
+    runner.snapshot()
+    for end in borders(runner, len(ids) - 1, done, places if stateful else None):
+        if stop.is_set():
+            return
         try:
-            runner.forward([chunk])
+            runner.forward([ids[done:end]])
         except Halted:
             return
-        done += len(chunk)
+        runner.snapshot()
+        done = end
         yield done
+
+
+def borders(runner: Runner, end: int, done: int, places: Collection[int] | None) -> list[int]:
+    """Return the ends of the passes that read a prompt from `done` to `end`; `places` are those to rewind to, if any.
+
+    With places, chunks end at whole multiples of their size, so that they are the same from whatever snapshot on.
+    """
+    if done >= end:
+        return []
+    if runner.whole:
+        return [*range(done + STEPS, end, STEPS), end] if done else [end]
+    if places is None:
+        return [*range(done + runner.chunk, end, runner.chunk), end]
+    chunks = range(done // runner.chunk * runner.chunk, end, runner.chunk)
+    tail = [end - TAIL] if end - chunks[-1] >= 2 * TAIL else []
+    return sorted({place for place in (*chunks, *places, *tail) if done < place < end} | {end})
+
+
+def turn_ends(ids: Sequence[int], ends: Collection[int]) -> list[int]:
+    """Return the last places of a prompt behind an id that ends a turn."""
+    return [place for place, token in enumerate(ids, 1) if token in ends][-TURNS:]
 
 
 def append_forced(
@@ -158,8 +190,9 @@ def _append_chosen(row: Row, sampler: Sampler, chosen: Sequence[Chosen], greedy:
 def score(runner: Runner, ids: Sequence[int], stop: StopEvent) -> Iterator[tuple[int, Tensor]]:
     """Logits [V] for every id after the first, by chunks: (index of the id they predict, logits)."""
     done = 0
+    runner.expect(len(ids))
     while done < len(ids) - 1 and not stop.is_set():
-        chunk = ids[done : min(done + Runner.chunk, len(ids) - 1)]
+        chunk = ids[done : len(ids) - 1 if runner.whole else min(done + Runner.chunk, len(ids) - 1)]
         for offset, logits in enumerate(runner.forward([chunk], every=True)[0], 1):
             yield done + offset, logits
         done += len(chunk)

@@ -258,31 +258,6 @@ class TopP:
         return scores.masked_fill(~above.index_fill(0, equal, True), -torch.inf)
 
 
-def model_rules(config: GenerationConfig, prompt_length: int, limit: int) -> list[tuple[str, Any]]:
-    """Return the rules that a generation config applies to every token, as `model.generate` applies them."""
-    import transformers as tf
-
-    ends = end_ids(config)
-    rules: list[tuple[str, Any]] = []
-    if config.no_repeat_ngram_size:
-        rules.append(("no_repeat_ngram_size", tf.NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)))
-    if config.bad_words_ids:
-        rules.append(("bad_words", tf.NoBadWordsLogitsProcessor(config.bad_words_ids, list(ends) or None)))
-    if config.min_length and ends and config.min_length > prompt_length:
-        rules.append(("min_length", tf.MinLengthLogitsProcessor(config.min_length, list(ends))))
-    if config.forced_bos_token_id is not None:
-        rules.append(("forced_bos", tf.ForcedBOSTokenLogitsProcessor(config.forced_bos_token_id)))
-    if config.forced_eos_token_id is not None:
-        last = prompt_length + limit
-        rules.append(("forced_eos", tf.ForcedEOSTokenLogitsProcessor(last, config.forced_eos_token_id)))
-    if config.suppress_tokens:
-        rules.append(("suppress_tokens", tf.SuppressTokensLogitsProcessor(config.suppress_tokens)))
-    if config.begin_suppress_tokens:
-        begin = tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, prompt_length)
-        rules.append(("begin_suppress_tokens", begin))
-    return rules
-
-
 def end_ids(config: GenerationConfig | PretrainedConfig) -> frozenset[int]:
     """Return the end-of-text ids of a generation config."""
     ends = getattr(config, "eos_token_id", None)

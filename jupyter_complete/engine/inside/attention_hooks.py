@@ -61,10 +61,16 @@ class Pass:
 
     def attention(self, part: AttentionKind, layer: int) -> tuple[int, Met]:
         """Return the number of a layer, counted from 0, and what its attention was given. Raises BadOption."""
-        layers = [number for of, number in self.met if of == part]
+        layers = sorted(number for of, number in self.met if of == part)
         if not layers:
             raise BadOption(f"The model has no {part} attention.", 'Leave it out, or give "decoder".')
-        layer = resolve_place(layer, len(layers), "layer")
+        total = max(layers[-1] + 1, 0 if part == "encoder" else len(self.states) - 1)
+        layer = resolve_place(layer, total, "layer")
+        if layer not in layers:
+            raise BadOption(
+                f"Layer {layer} has no attention: it mixes the tokens in another way.",
+                f"Give a layer that has: {', '.join(map(str, layers))}.",
+            )
         return layer, self.met[part, layer]
 
 
@@ -110,22 +116,25 @@ def _between(stack: Any, found: list[tuple[Tensor, Tensor]]) -> list[Any]:
     hooks: list[Any] = []
     last: dict[str, Tensor] = {}
 
+    def put(module: Any, given: Any, out: Any) -> None:
+        last["put"] = out[0] if isinstance(out, tuple) else out
+        if "state" in last and last["put"].numel() == last["state"].numel():
+            found.append((last["state"], last["put"].reshape(1, *last["state"].shape)[0]))
+
     def normed(module: Any, given: Any, out: Tensor) -> None:
         last["state"] = given[0][0]
         if found and given[0] is last.get("put"):
             found[-1] = found[-1][0], out[0]
 
-    def put(module: Any, given: Any, out: Any) -> None:
-        last["put"] = out[0] if isinstance(out, tuple) else out
-        if "state" in last:
-            found.append((last["state"], last["put"].reshape(1, *last["state"].shape)[0]))
-
     layers: Any = next((one for one in stack.children() if isinstance(one, torch.nn.ModuleList)), [])
     for layer in layers:
         for name, module in layer.named_modules():
+            *above, own = name.split(".")
+            if any(MLP.fullmatch(one) for one in above):  # norms of the MLP's own are given no state
+                continue
             if _is_norm(module):
                 hooks.append(module.register_forward_hook(normed))
-            elif MLP.fullmatch(name.rpartition(".")[2]):
+            elif MLP.fullmatch(own):
                 hooks.append(module.register_forward_hook(put))
     return hooks
 
@@ -201,6 +210,6 @@ def _eager(module: Any) -> Callable[..., Any]:
 def _place(name: str) -> tuple[AttentionKind, int]:
     """Which attention of which layer a module's name means."""
     numbers = re.findall(r"\.(\d+)\.", name)
-    cross = re.search(r"encoder_attn|EncDecAttention|cross_?attention", name, re.IGNORECASE)
+    cross = re.search(r"encoder_attn|EncDecAttention|cross_?att(entio)?n", name, re.IGNORECASE)
     part: AttentionKind = "cross" if cross else "encoder" if re.search(r"(^|\.)encoder\.", name) else "decoder"
     return part, int(numbers[0]) if numbers else 0

@@ -20,6 +20,10 @@ class LayerLogits:
     def __init__(self, model: Any, read: Pass) -> None:
         self._model, self._read = model, read
         self._head = model.get_output_embeddings()
+        if any(state.shape != read.into_head.shape for state in read.states):
+            raise BadOption(
+                f"A {type(model).__name__} has several states a token between its layers.", "There is no lens for it."
+            )
         at = read.states[-1].abs().argmax()
         self._factor = read.into_head.flatten()[at] / read.states[-1].flatten()[at]  # T5 scales its states first
         with torch.inference_mode():

@@ -122,6 +122,8 @@ class Recorder(Sampler):
         row = replay.Row(restore(half, head, scores[head]), head.astype(np.int64))
         if self._pick(row, ids, mask, keeps, draw) != chosen:  # one time in some thousand: u is too near a border
             draw = self._exactly(scores, row.head, ids, (mask, keeps), draw, chosen)
+            if self._pick(replay.Row(scores, row.head), ids, mask, keeps, draw) != chosen:  # a rule has moved scores
+                mask, keeps = np.array([chosen], np.int32), True
         kept = (chosen, False, half, head, scores[head], draw, mask, keeps)
         for name, value in zip(COLUMNS, kept, strict=True):
             self._columns[name].append(value)

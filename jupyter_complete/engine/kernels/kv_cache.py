@@ -19,8 +19,6 @@ class KVCache:
     Methods with a counterpart in transformers' DynamicCache behave like it.
     """
 
-    layers = ()  # no layer that loses positions: the cache can be cropped to any prefix
-
     def __init__(self, layers: int, kv_heads: int, head_size: int, slots: int = 1) -> None:
         self.length = 0
         keys = np.zeros((layers, slots, kv_heads, FIRST_POSITIONS // ROWS, head_size, ROWS), np.float32)
@@ -42,6 +40,14 @@ class KVCache:
     def crop(self, tokens: int) -> None:
         """Remove the last -tokens positions; `tokens` is negative, as DynamicCache has it."""
         self.length += tokens
+
+    def reach(self, tokens: int) -> int:
+        """Return the largest number of tokens, at most `tokens`, that the text can be rewound to."""
+        return min(tokens, self.length)
+
+    def rewind(self, tokens: int) -> None:
+        """Forget all but the first `tokens` positions."""
+        self.length = tokens
 
     def fork(self, tokens: int) -> KVCache:
         """Return a copy of the first `tokens` positions."""

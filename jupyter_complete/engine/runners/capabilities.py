@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ...protocol.errors import BadOption, NotAModel
 from ...protocol.prompt_parts import Kind
 from .cuda_graph import Recordings
 from .transformers_pass import takes_cache
@@ -14,7 +15,14 @@ if TYPE_CHECKING:  # heavy imports
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
-RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
+RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mamba", "mamba2")
+WINDOWS = ("max_position_embeddings", "max_decoder_position_embeddings", "max_target_positions", "max_seq_len")
+CANNOT = {  # types that do not continue a text, and what they do
+    "blt": "groups bytes into patches, which needs a generation of its own",
+    "cpmant": "puts learned tokens before its text, and counts places from them",
+    "xlm": "fills in masked tokens, and has no probability of the next one",
+    "xlnet": "fills in masked tokens, and has no probability of the next one",
+}
 
 
 def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
@@ -29,8 +37,61 @@ def window(model: PreTrainedModel) -> int | None:
     if model.config.model_type in RELATIVE:
         return None
     config = model.config.get_text_config(decoder=True)
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = (getattr(config, name, None) for name in WINDOWS)
+    return next((int(number) for number in positions if number), None)
+
+
+def source_window(model: PreTrainedModel) -> int | None:
+    """Return the largest number of tokens that an encoder reads, where it is not the decoder's."""
+    positions = getattr(model.config, "max_encoder_position_embeddings", None)
     return int(positions) if positions else None
+
+
+def decoder_start(model: PreTrainedModel, name: str) -> int:
+    """Return the id that a decoder's text begins with, from where `generate` takes it. Raises BadOption."""
+    generation = model.generation_config
+    named = (generation.decoder_start_token_id, getattr(model.config, "decoder_start_token_id", None))
+    for id in (*named, generation.bos_token_id):
+        if id is not None:
+            return int(id)
+    raise BadOption(
+        f"The config of {name} does not say which token its text begins with.",
+        "Set decoder_start_token_id in its generation_config.json.",
+    )
+
+
+def check_continues(model: PreTrainedModel, name: str) -> None:
+    """Raise NotAModel for a model that cannot continue a text."""
+    kind = model.config.model_type
+    if reads_ahead(model):
+        raise NotAModel(
+            f"{name} is an encoder ({kind}), which reads a text in both directions and cannot continue it.",
+            "Choose a model that was trained to continue texts; such a config of this type says is_decoder: true.",
+        )
+    if kind in CANNOT:
+        raise NotAModel(
+            f"{name} ({kind}) cannot continue a text here: it {CANNOT[kind]}.",
+            "Choose a model that was trained to continue texts.",
+        )
+
+
+def reads_ahead(model: PreTrainedModel) -> bool:
+    """Whether a model without an encoder has the layers of one, which attend to later tokens too."""
+    config = model.config
+    if getattr(config.get_text_config(decoder=True), "use_bidirectional_attention", None) in (True, "all"):
+        return True
+    if config.is_encoder_decoder or getattr(config, "is_decoder", True):
+        return False
+    return any(getattr(module, "is_decoder", None) is False for module in model.modules())
+
+
+def logit_count(model: PreTrainedModel) -> int:
+    """Return the number of logits of a pass: the head may have fewer rows than the embedding, or another vocabulary."""
+    head = model.get_output_embeddings()
+    rows = getattr(head, "out_features", None)
+    if rows is None and (weight := getattr(head, "weight", None)) is not None:
+        rows = weight.shape[0]
+    return int(model.get_input_embeddings().num_embeddings if rows is None else rows)
 
 
 def recordings(model: PreTrainedModel) -> Recordings | None:

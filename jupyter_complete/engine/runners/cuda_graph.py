@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from .prefix_cache import cache_bytes
+from . import longrope
+from .transformers_cache import TransformersCache, cache_bytes
 from .transformers_pass import CausalRunner, on_cpu
 
 if TYPE_CHECKING:  # heavy imports
@@ -114,7 +115,7 @@ class Recordings:
         plain = all(type(layer) is DynamicLayer for layer in ours.layers)
         masked = getattr(model.config, "_attn_implementation", None) in MASKING_ATTENTION
         self.useful = plain and masked and all(type(layer) is StaticLayer for layer in theirs.layers)
-        self.useful = self.useful and bool(ours.layers)
+        self.useful = self.useful and bool(ours.layers) and longrope.border(model) is None
         self._model = model
         self._newest: Recording | None = None
 
@@ -138,7 +139,7 @@ class Recordings:
         plain = CausalRunner(self._model)
         tokens = [place * 7 % self._model.config.get_text_config(decoder=True).vocab_size for place in range(3, 15)]
         plain.forward([tokens[:-2]])
-        made.begin(plain.cache, len(tokens) - 2)
+        made.begin(plain.cache.cache, len(tokens) - 2)
         for token in tokens[-2:]:
             expected = plain.forward([[token]])
             off = (made.step(token) - expected).abs().max()
@@ -157,19 +158,19 @@ class Recordings:
 class GraphRunner(CausalRunner):
     """A CausalRunner that replays a recording for single tokens of one row."""
 
-    def __init__(self, model: PreTrainedModel, recordings: Recordings, cache: Cache | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, recordings: Recordings, cache: TransformersCache | None = None) -> None:
         self._recordings = recordings
         self._recording: Recording | None = None
-        self._length = 0
+        self._replayed: list[int] = []  # ids that the recording has read
         super().__init__(model, cache)
 
     @property
-    def cache(self) -> Any:
+    def cache(self) -> TransformersCache:
         self._end_recording()
         return self._cache
 
     @cache.setter
-    def cache(self, cache: Any) -> None:
+    def cache(self, cache: TransformersCache) -> None:
         self._recording, self._cache = None, cache
 
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
@@ -180,17 +181,21 @@ class GraphRunner(CausalRunner):
         if self._recording is None:
             return super().forward(ids, every)
         logits = self._recording.step(ids[0][0])
-        self._length += 1
+        self._replayed.append(ids[0][0])
         return logits[:, None] if every else logits
 
+    @property
+    def _length(self) -> int:
+        return self._cache.get_seq_length() + len(self._replayed)
+
     def _begin_recording(self) -> None:
-        cache = self.cache
-        self._length = int(cache.get_seq_length())
-        self._recording = self._recordings.of(self._length + 1)
+        length = self.cache.get_seq_length()
+        self._recording = self._recordings.of(length + 1)
         if self._recording is not None:
-            self._recording.begin(cache, self._length)
+            self._recording.begin(self._cache.cache, length)
 
     def _end_recording(self) -> None:
         if self._recording is not None:
-            self._recording.end(self._cache, self._length)
-            self._recording = None
+            self._recording.end(self._cache.cache, self._length)
+            self._cache.append([self._replayed])
+            self._recording, self._replayed = None, []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .transformers_cache import TransformersCache
 from .transformers_pass import CausalRunner, on_cpu
 
 if TYPE_CHECKING:  # heavy imports
@@ -33,8 +34,8 @@ class PaddedRows:
         self._cache = _cache()
         self._shared: Pairs = ()
 
-    def share(self, cache: Cache, tokens: int) -> int:
-        pairs = _pairs(cache)
+    def share(self, cache: TransformersCache, tokens: int) -> int:
+        pairs = _pairs(cache.cache)
         if any(keys is not None and keys.shape[-2] != tokens for keys, _ in pairs):  # a sliding window dropped some
             return 0
         self._shared = pairs
@@ -42,7 +43,8 @@ class PaddedRows:
 
     def begin(self, seat: int, shared: int) -> None:
         held = _each(lambda one: one[:, :, :shared], self._shared)
-        self._alone[seat] = CausalRunner(self._model, _cache(held if shared else ()))
+        ids = [0] * shared  # of which only the number is asked here
+        self._alone[seat] = CausalRunner(self._model, TransformersCache(_cache(held if shared else ()), [ids]))
 
     @torch.inference_mode()
     def forward(self, chunks: Sequence[tuple[int, Sequence[int]]], steps: Sequence[tuple[int, int]]) -> Tensor:
@@ -85,7 +87,7 @@ class PaddedRows:
 
     def _join(self, seats: Sequence[int]) -> None:
         """Add the rows of these seats to the common cache, padded to the longest."""
-        caches = [self._alone.pop(seat).cache for seat in seats]
+        caches = [self._alone.pop(seat).cache.cache for seat in seats]
         lengths = [int(cache.get_seq_length()) for cache in caches]
         longest = max([*self._lengths, *lengths], default=0)
         if seats and longest:

@@ -25,10 +25,12 @@ class Encoder(Protocol):
 class Entry:
     """Requests on their way into one model, of `size` tokens in its vocabulary."""
 
-    def __init__(self, vocabulary: Encoder, info: ModelInfo, size: int) -> None:
+    def __init__(self, vocabulary: Encoder, info: ModelInfo, size: int, logits: int | None = None) -> None:
+        """`logits` is the number of tokens that the model can choose, where these are not all."""
         self._vocabulary = vocabulary
         self._info = info
         self._size = size
+        self._logits = size if logits is None else min(size, logits)
 
     def settle(self, request: Request) -> Settled | None:
         """A composed prompt for this model; None for one that is sent as it stands. Raises BadOption or BadPrompt."""
@@ -57,13 +59,16 @@ class Entry:
         """The id of a forced token; raises BadOption where there is none."""
         if isinstance(token, str):
             return self._vocabulary.only_token(token)
-        if not 0 <= token < self._size:
-            raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self._size - 1:,}.")
+        if not 0 <= token < self._logits:
+            raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self._logits - 1:,}.")
         return token
 
-    def check_window(self, prompt: int, prefix: int, new: int) -> None:
-        """Refuse a prompt, and what was decoded after it, that leave the window no room for `new` tokens more."""
-        window, length = self._info.window, prompt + prefix
+    def check_window(self, prompt: int, prefix: int, new: int, window: int | None = None) -> None:
+        """Refuse a prompt, and what was decoded after it, that leave the window no room for `new` tokens more.
+
+        The window is the model's, unless another one is given.
+        """
+        window, length = window or self._info.window, prompt + prefix
         if window is None or length + new <= window:
             return
         if prefix:

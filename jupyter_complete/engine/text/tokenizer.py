@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -13,6 +14,7 @@ from ...protocol.prompt_parts import Turn
 from ...results.token_bytes import Pieces, bytes_of_name, is_byte
 from .text_stream import ByteDetokenizer, Detokenizer, WindowDetokenizer
 
+UNFINISHED = "@@"  # ends the name of a piece that is followed by the rest of its word
 _SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
 
 
@@ -135,9 +137,10 @@ class Vocabulary:
         return self._decode([*inside, token])[len(self._decode(inside)) :] or self._name(token)
 
     def _decode(self, ids: Sequence[int]) -> str:
+        ids = [id for id in ids if id < self._limit]
         if not ids:
             return ""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _context(self, prompt_ids: Sequence[int]) -> list[int]:
         """A token that gives the first new one its leading space: the prompt's last one with a text of its own, or,
@@ -155,14 +158,21 @@ class Vocabulary:
         return self._anchor(self.encode("a"))
 
     def _name(self, token: int) -> str:
-        return str(self.tokenizer.convert_ids_to_tokens(token) or "")
+        return str(self.tokenizer.convert_ids_to_tokens(token) or "") if token < self._limit else ""
+
+    @cached_property
+    def _limit(self) -> float:
+        """The first id that the tokenizer cannot decode; a fast one decodes any id, unknown ones to nothing."""
+        return math.inf if getattr(self.tokenizer, "is_fast", True) else len(self.tokenizer)
 
     def _is_byte(self, token: int) -> bool:
         return is_byte(self._name(token))
 
     def _leaves_open(self, token: int) -> bool:
-        """Whether a run of byte tokens goes on through `token`: one of them, or one that decoding leaves out."""
-        return self._is_byte(token) or self.is_special(token) or not self._name(token)
+        """Whether the text of `token` depends on what follows: part of a run of byte tokens, a token that decoding
+        leaves out, or a piece of a word that is marked as unfinished, as CTRL marks it."""
+        name = self._name(token)
+        return self._is_byte(token) or self.is_special(token) or not name or name.endswith(UNFINISHED)
 
     def _token_bytes(self, token: int) -> bytes:
         return b"" if self.is_special(token) else bytes_of_name(self._name(token), byte_level=True) or b""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,13 @@ from ...protocol.plan import CacheEntry, Reason
 from ...sources import cache
 from ..kernels.sizes import GROUP
 from .int8_modules import tiled_modules
+from .int8_stacks import stacks
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-COMPILED_VERSION, MODULES_VERSION = 2, "general 1"  # of what is written; another version packs again
+COMPILED_VERSION, MODULES_VERSION = 2, "general 2"  # of what is written; another version packs again
+PLAN = "plan.json"  # beside packed weights: how the model is put together again
 FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
 ROPES = ("default", "linear", "llama3", "yarn")
 ACTIVATIONS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}  # and whether it is a GELU
@@ -51,9 +55,35 @@ def modules_obstacle(model: PreTrainedModel) -> Reason | None:
     """Why no matrix of this model can be int8, or None where some can."""
     if getattr(model.config, "quantization_config", None):
         return Reason("quantized", "its weights are quantized already")
-    if not tiled_modules(model):
+    if not tiled_modules(model) and not stacks(model):
         return Reason("matrices", "it has no matrix of a kind that is known")
     return None
+
+
+def bytes_of(model: PreTrainedModel, parameters: int) -> int:
+    """Bytes of a model with so many parameters whose matrices are int8 and whose other weights stay float32."""
+    matrices = [model.get_parameter(f"{name}.weight") for name in set(tiled_modules(model).values())]
+    small = [*matrices, *stacks(model).values()]
+    others: int = parameters - sum(one.numel() for one in small)
+    return 4 * others + sum(_tiled(one.shape) for one in small)
+
+
+def _tiled(shape: Sequence[int]) -> int:
+    """Bytes of one matrix or of a stack of them in tiles, from above: either side may be the one of the groups."""
+    rows, columns = (-(-side // GROUP) * GROUP for side in shape[-2:])
+    return int(math.prod(shape[:-2])) * rows * columns * GROUP_BYTES // GROUP
+
+
+def reasons_of(packing: CacheEntry) -> tuple[Reason, ...]:
+    """What packing found out about a model's matrices, which is known once it is packed."""
+    if packing.path is None or not (packing.path / PLAN).is_file():
+        return ()
+    past = json.loads((packing.path / PLAN).read_text())["past"]
+    if not past:
+        return ()
+    kinds = ", ".join(sorted({name.rpartition(".")[2] for name in past}))
+    said = f"{len(past)} of its matrices ({kinds}) stay float32, because its forward pass reads them past their modules"
+    return (Reason("forward pass", said),)
 
 
 def compiled_entry(folder: Path | None, parameters: int) -> CacheEntry:
@@ -62,14 +92,14 @@ def compiled_entry(folder: Path | None, parameters: int) -> CacheEntry:
     `folder` is None before a GGUF file is converted.
     """
     if folder is None:
-        return _entry(None, COMPILED_VERSION, parameters, reserve=4 * parameters)
+        return _entry(None, COMPILED_VERSION, parameters * GROUP_BYTES // GROUP, reserve=4 * parameters)
     stored = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
-    return _entry(folder, COMPILED_VERSION, parameters, reserve=stored)
+    return _entry(folder, COMPILED_VERSION, parameters * GROUP_BYTES // GROUP, reserve=stored)
 
 
-def modules_entry(folder: Path | None, parameters: int) -> CacheEntry:
+def modules_entry(folder: Path | None, size: int) -> CacheEntry:
     """A directory's weights with int8 matrices for transformers' forward pass, in the cache or not."""
-    return _entry(folder, MODULES_VERSION, parameters, reserve=2 * parameters)
+    return _entry(folder, MODULES_VERSION, size, reserve=size)
 
 
 def activation(config: PretrainedConfig) -> str:
@@ -83,12 +113,12 @@ def ropes(config: PretrainedConfig) -> list[dict[str, Any]]:
     return [rope for rope in parameters.values() if rope] if "rope_type" not in parameters else [parameters]
 
 
-def _entry(folder: Path | None, version: int | str, parameters: int, reserve: int) -> CacheEntry:
-    """The entry of one form; before it is made, its size is that of 8 bits everywhere."""
+def _entry(folder: Path | None, version: int | str, size: int, reserve: int) -> CacheEntry:
+    """The entry of one form, of so many bytes before it is made."""
     target = _place(folder, version) if folder else None
     if target is not None and target.is_dir():
         return CacheEntry(target, True, cache.bytes_in(target), 0)
-    return CacheEntry(target, False, parameters * GROUP_BYTES // GROUP, reserve)
+    return CacheEntry(target, False, size, reserve)
 
 
 def _place(folder: Path, version: int | str) -> Path:

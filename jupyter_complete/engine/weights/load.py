@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,9 @@ from ...protocol.phrases import count
 from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
 from ..machine import memory
+from .checkpoint import Checkpoint, Entries, Slice, stored
+from .dequantize import READ, config_of, dequantized, method_of
+from .text_part import set_chat_template, text_config, text_entries
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -81,9 +84,19 @@ def check(folder: Path, name: str) -> dict[str, Any]:
     return config
 
 
+def parameters_of(folder: Path, name: str) -> int:
+    """Weights of the model that is opened from a checked directory; raises NotAModel."""
+    found, config = directory_parameters(folder), config_of(folder)
+    if any(isinstance(value, dict) and "model_type" in value for value in config.values()):
+        model = describe(folder, name).model
+        if model.config.model_type != config["model_type"]:
+            return sum(one.numel() for one in model.parameters())
+    return found
+
+
 def load(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
     """Read a checked directory after its size was compared with the free memory; raises DoesNotFit or NotAModel."""
-    memory.check_fit(name, directory_parameters(folder), dtype, device)
+    memory.check_fit(name, parameters_of(folder, name), dtype, device)
     return read(folder, name, dtype, device)
 
 
@@ -92,22 +105,42 @@ def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
     try:
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
-            kind = _kind(config)
-            model, report = kind.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
+            given = {"config": config, "dtype": dtype, "output_loading_info": True, "ignore_mismatched_sizes": True}
+            if _as_it_is(folder, config):
+                model, report = _kind(config).from_pretrained(
+                    folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, **given
+                )
+            else:
+                model, report = _read_entries(folder, name, config, given)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
     _check_whole(name, type(model).__name__, report)
     _check_tokenizer(name, tokenizer)
     return Loaded(model.to(device).eval(), tokenizer)
+
+
+def _as_it_is(folder: Path, config: PretrainedConfig) -> bool:
+    """Whether transformers reads the weights of a directory as a model of this config without help."""
+    written = config_of(folder)
+    return method_of(written) not in READ and written["model_type"] == config.model_type
+
+
+def _read_entries(folder: Path, name: str, config: PretrainedConfig, given: dict[str, Any]) -> Any:
+    """As from_pretrained, of the tensors that this package makes of the files."""
+    with torch.device("meta"):
+        outline = _kind(config).from_config(config)
+    with _entries(folder, name, outline) as entries:
+        slices = {key: Slice(entry) for key, entry in entries.items()}
+        model, report = type(outline).from_pretrained(None, state_dict=slices, **given)
+    _set_generation_config(model, folder)
+    return model, report
+
+
+def _set_generation_config(model: PreTrainedModel, folder: Path) -> None:
+    from transformers import GenerationConfig
+
+    if (folder / "generation_config.json").is_file():
+        model.generation_config = GenerationConfig.from_pretrained(folder)
 
 
 def _kind(config: PretrainedConfig) -> Any:
@@ -121,7 +154,12 @@ def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTok
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     config._attn_implementation = None  # transformers picks one of its own, whatever the file says
-    return config, AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    for part in {id(one): one for one in (config, config.get_text_config())}.values():
+        if getattr(part, "quantization_config", None) and method_of(config_of(folder)) in READ:
+            del part.quantization_config  # the weights are floats once this package has read them
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    set_chat_template(tokenizer, folder)
+    return text_config(config) or config, tokenizer
 
 
 def _check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -134,15 +172,12 @@ def describe(folder: Path, name: str) -> Loaded:
 
     Raises NotAModel.
     """
-    from transformers import GenerationConfig
-
     try:
         with quiet():
             config, tokenizer = _config_and_tokenizer(folder)
             with torch.device("meta"):
                 model = _kind(config).from_config(config, dtype=torch.float32)
-            if (folder / "generation_config.json").is_file():
-                model.generation_config = GenerationConfig.from_pretrained(folder)
+            _set_generation_config(model, folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise unreadable(name, error) from None
     _check_tokenizer(name, tokenizer)
@@ -150,11 +185,17 @@ def describe(folder: Path, name: str) -> Loaded:
 
 
 @contextmanager
-def tensors(folder: Path, name: str, model: PreTrainedModel) -> Iterator[Callable[[str], torch.Tensor]]:
-    """Give a function that reads a tensor of a directory by its name.
+def tensors(folder: Path, name: str, model: PreTrainedModel) -> Iterator[Checkpoint]:
+    """Give the tensors of a directory by the names of `model`; raises NotAModel where the files do not fit it."""
+    with _entries(folder, name, model) as entries:
+        found = Checkpoint(entries, model)
+        _check_whole(name, type(model).__name__, {"missing_keys": found.missing, "mismatched_keys": found.odd})
+        yield found
 
-    Raises NotAModel where names or shapes of the tensors differ from those of `model`.
-    """
+
+@contextmanager
+def _entries(folder: Path, name: str, model: PreTrainedModel) -> Iterator[Entries]:
+    """The tensors of a directory's files that are of `model`, as numbers and not as codes of them."""
     from safetensors import safe_open
 
     with ExitStack() as files:
@@ -162,15 +203,10 @@ def tensors(folder: Path, name: str, model: PreTrainedModel) -> Iterator[Callabl
             shards = [files.enter_context(safe_open(path, "pt")) for path in sorted(folder.glob("*.safetensors"))]
         except (OSError, SafetensorError) as error:
             raise unreadable(name, error) from None
-        found = {key: file for file in shards for key in file.keys()}  # noqa: SIM118
-        wanted = {key: list(tensor.shape) for key, tensor in model.state_dict().items()}
-        if model.config.tie_word_embeddings:
-            wanted.pop("lm_head.weight", None)
-        shapes = {key: found[key].get_slice(key).get_shape() for key in wanted.keys() & found.keys()}
-        odd = [(key, shape, wanted[key]) for key, shape in shapes.items() if shape != wanted[key]]
-        missing = wanted.keys() - found.keys()
-        _check_whole(name, type(model).__name__, {"missing_keys": missing, "mismatched_keys": odd})
-        yield lambda key: found[key].get_tensor(key)
+        entries, config = stored(shards), config_of(folder)
+        if method_of(config) in READ:
+            entries = dequantized(entries)
+        yield entries if config["model_type"] == model.config.model_type else text_entries(entries, model)
 
 
 def _check_whole(name: str, kind: str, report: Mapping[str, Any]) -> None:

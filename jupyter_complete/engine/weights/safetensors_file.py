@@ -14,6 +14,8 @@ from ...protocol.errors import NotAModel
 from ...protocol.phrases import size
 
 DTYPES: dict[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "C64": np.dtype("<c8"),
     "F32": np.dtype("<f4"),
     "I16": np.dtype("<i2"),
     "I32": np.dtype("<i4"),

@@ -10,7 +10,8 @@ import transformers
 from engine_calls import sampling
 from torch import Tensor
 
-from jupyter_complete.engine.decoding.sampler import Choice, Draws, Sampler, TopP, draw, end_ids, model_rules
+from jupyter_complete.engine.decoding.model_rules import model_rules
+from jupyter_complete.engine.decoding.sampler import Choice, Draws, Sampler, TopP, draw, end_ids
 
 IDS = [3, 5, 3]
 NEUTRAL = {"temperature": 1.0, "top_p": 1.0, "candidates": 100}

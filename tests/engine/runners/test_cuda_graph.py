@@ -38,7 +38,7 @@ def test_played_tokens_have_the_logits_of_the_ordinary_pass(name: str) -> None:
         runner.forward([IDS])
     for token in (3, 17, 60):
         torch.testing.assert_close(played.forward([[token]]), plain.forward([[token]]), atol=1e-5, rtol=1e-4)
-    for one, other in zip(played.cache.layers, plain.cache.layers, strict=True):
+    for one, other in zip(played.cache.cache.layers, plain.cache.cache.layers, strict=True):
         torch.testing.assert_close(one.keys, other.keys, atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(one.values, other.values, atol=1e-5, rtol=1e-4)
 

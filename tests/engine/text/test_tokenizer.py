@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import tiny
-from transformers import AutoTokenizer, ByT5Tokenizer
+from transformers import AutoTokenizer, ByT5Tokenizer, CTRLTokenizer
 
 from jupyter_complete.engine.text.tokenizer import Vocabulary
 from jupyter_complete.protocol.prompt_parts import Turn
@@ -114,12 +116,24 @@ class TestStreamedEqualsDecoded:
         for id in range(len(vocabulary.tokenizer)):
             assert "".join(pieces(vocabulary, [id])) == whole(vocabulary.tokenizer, [id]), id
 
-    @pytest.mark.parametrize("kind", tiny.TOKENIZERS)
+    @pytest.mark.parametrize("kind", [*tiny.TOKENIZERS, "byt5"])
     def test_an_id_beyond_the_vocabulary_has_no_text(self, kind: str) -> None:
-        vocabulary = Vocabulary(tiny.TOKENIZERS[kind](), trailing_end=False)
+        made = ByT5Tokenizer() if kind == "byt5" else tiny.TOKENIZERS[kind]()
+        vocabulary = Vocabulary(made, trailing_end=False)
         beyond = len(vocabulary.tokenizer) + 5
         ids = vocabulary.encode("mean")
         assert "".join(pieces(vocabulary, [*ids, beyond, *ids])) == vocabulary.decode([*ids, *ids])
+
+    def test_pieces_of_a_word_that_are_marked_as_unfinished_join(self, tmp_path: Path) -> None:
+        names = ["<unk>", "me@@", "an", "sta@@", "tist@@", "ics", "the", "of"]
+        (tmp_path / "vocab.json").write_text(json.dumps({name: id for id, name in enumerate(names)}))
+        (tmp_path / "merges.txt").write_text("#version: 0.2\n")
+        made = CTRLTokenizer(str(tmp_path / "vocab.json"), str(tmp_path / "merges.txt"))
+        vocabulary, chance = Vocabulary(made, trailing_end=False), random.Random(4)
+        assert pieces(vocabulary, [1, 2, 7, 3, 4, 5]) == ["", "mean", " of", "", "", " statistics", ""]
+        for _ in range(SEQUENCES):
+            ids = [chance.randrange(len(names) + 2) for _ in range(chance.randrange(1, 12))]
+            assert "".join(pieces(vocabulary, ids)) == whole(made, [id for id in ids if id < len(names)]), ids
 
     @pytest.mark.parametrize("text", tiny.TEXTS)
     def test_no_piece_of_a_real_text_holds_half_a_character(self, vocabulary: Vocabulary, text: str) -> None:

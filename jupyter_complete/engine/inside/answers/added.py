@@ -32,7 +32,8 @@ def _vectors(read: Pass, name: str) -> tuple[Tensor, Tensor, Tensor]:
     states = read.states[:-1] + ([] if read.into_norm is None else [read.into_norm])
     steps = [*zip(states, read.between, states[1:], strict=False)]
     if not len(steps) == len(read.between) == len(read.states) - 1 or any(
-        float((after - between - put).norm()) > 1e-3 * float(put.norm()) for _, (between, put), after in steps
+        after.shape != put.shape or float((after - between - put).norm()) > 1e-3 * float(put.norm())
+        for _, (between, put), after in steps
     ):
         raise BadOption(
             f"Attention and MLP of {name} are not added one after the other.", "Look at its attention and lens."
