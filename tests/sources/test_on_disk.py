@@ -9,7 +9,6 @@ import pytest
 
 from jupyter_complete.sources import on_disk, pins
 from jupyter_complete.sources.entries import ENTRIES, Entry
-from jupyter_complete.sources.on_disk import Stored
 
 QWEN = next(entry for entry in ENTRIES if entry.name == "qwen3-0.6b")
 
@@ -47,8 +46,3 @@ def test_a_gguf_file_counts_by_its_kind(hub_cache: Path) -> None:
     assert forms(QWEN) == []
     hubs.put(hub_cache, QWEN.gguf, "Qwen3-0.6B-Q8_0.gguf", commit="cd" * 20)
     assert forms(QWEN) == ["gguf"]
-
-
-def test_other_programs_say_what_they_keep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_disk, "STORES", (lambda: [Stored("box/qwen", "a GGUF file of Box")], list))
-    assert on_disk.stored() == [Stored("box/qwen", "a GGUF file of Box")]
