@@ -110,9 +110,9 @@ def _append(remote: Remote, part: Path, counter: Counter) -> Exception | None:
     try:
         with part.open("ab") as sink:
             for block in _answer(remote, part, counter):
-                counter.check()
                 sink.write(block)
                 counter.done += len(block)
+                counter.check()  # after the write, so that no byte that came is asked for again
     except (Stopped, FetchFailed):
         raise
     except HfHubHTTPError as error:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import hubs
 import nbformat
 import pytest
+import steps
 import tiny
 
 from jupyter_complete.cli.demo import Printer
 from jupyter_complete.cli.main import main
 from jupyter_complete.protocol.phrases import size
 from jupyter_complete.session.session import Session
+from jupyter_complete.sources.catalog import find
+from jupyter_complete.sources.fetch import obtain
 from jupyter_complete.sources.transfer import Counter
 
 
@@ -89,6 +95,27 @@ def test_fetch_resumes_after_a_connection_that_stays_broken(
         server.breaks.clear()
         assert main(["fetch", "org/tiny"]) == 0
         assert server.bytes_asked("model.safetensors")[-1] == "bytes=1000-"
+
+
+def test_an_interrupted_fetch_keeps_what_has_arrived(
+    saved: Path, hub_cache: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hubs.serve(monkeypatch, hub_cache) as server:
+        server.add("org/tiny", "ab" * 20, saved)
+        server.held = {"model.safetensors"}
+        places = {"HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(hub_cache), "JUPYTER_COMPLETE_CACHE": str(empty_cache)}
+        command = [sys.executable, "-m", "jupyter_complete.cli.main", "fetch", "org/tiny"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **places}) as process:
+            assert server.reached_half.wait(60)
+            hubs.wait_for_part(hub_cache)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        assert (process.returncode, said.splitlines()[-1]) == (130, "Stopped; run it again to go on.")
+        assert "Traceback" not in said
+        server.held.clear()
+        server.release.set()
+        steps.result(obtain(find("org/tiny"), threading.Event()))
+        assert server.bytes_asked("model.safetensors")[-1].startswith("bytes=")
 
 
 def test_fetch_of_an_unknown_name_is_one_sentence(session: Session, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,6 +85,17 @@ def put(cache: Path, hub_id: str, *names: str, commit: str = "ab" * 20) -> None:
     folder.mkdir(parents=True)
     for name in names:
         (folder / name).write_text("{}")
+
+
+def wait_for_part(cache: Path) -> Path:
+    """Wait until some bytes of a large file have arrived; the part that holds them."""
+    deadline = time.monotonic() + 60
+    while True:
+        for part in cache.rglob("blobs/*.part"):
+            if part.stat().st_size > 0:
+                return part
+        assert time.monotonic() < deadline, "nothing arrives"
+        time.sleep(0.02)
 
 
 class _Handler(BaseHTTPRequestHandler):
