@@ -264,6 +264,21 @@ def test_the_rest_is_told_from_where_it_resumes(at_hub: hubs.Hub, saved: Path, t
     assert max(step.done for step in told) == max(step.total for step in told) > kept
 
 
+def test_a_second_kernel_waits_for_the_first_and_says_so(at_hub: hubs.Hub, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    remote = repository.remote("org/tiny", WEIGHTS, COMMIT)
+    place = tmp_path / "hub" / ".locks" / "models--org--tiny" / f"{remote.etag}.part.lock"
+    place.parent.mkdir(parents=True)
+    told = []
+    with FileLock(place):
+        running = hub.download("org/tiny", None, StopEvent())
+        while "waiting for another kernel that fetches org/tiny" not in told:
+            told.append(next(running).stage)
+    assert steps.result(running).commit == COMMIT
+    assert at_hub.bytes_asked(WEIGHTS) == [""]
+
+
 # -- a GGUF file -------------------------------------------------------------------------------------------------
 
 
