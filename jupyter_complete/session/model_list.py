@@ -17,7 +17,7 @@ from .status import SOURCES, sources
 CHOICE = ("name", "use", "parameters", "languages", "licence", "download", "memory", "tokens/s", "on this machine")
 ORIGINS = ("name", "on the model hub", "GGUF file", "commit")
 INT8 = 34 / 32  # bytes of a weight: groups of 32 numbers with a scale of 16 bits
-REACHED = 0.8  # share of the memory's speed that decoding reaches, 0.7 to 1 by size and machine (docs/performance.md)
+SHARE = 0.8  # share of the memory's speed that decoding reaches, 0.7 to 1 by size and machine (docs/performance.md)
 RESERVE = 0.05  # share of the free memory that a forward pass needs
 
 
@@ -31,10 +31,11 @@ class Table(NamedTuple):
 def tables(session: Session) -> list[Table]:
     """What you have that is not in the catalogue, if there is any; the catalogue; and where its models come from."""
     capacity: Capacity = door("capacity")()
-    own = [row for row in sources(session) if row[0] not in CATALOG]
-    found = [Table(SOURCES, own)] if own else []
-    found.append(Table(CHOICE, [choice(session, entry, capacity) for entry in ENTRIES]))
-    return [*found, Table(ORIGINS, [origin(entry) for entry in ENTRIES])]
+    own = {one.name for one in session.models.sources() if one is not CATALOG.get(one.name)}
+    entries = [entry for entry in ENTRIES if entry.name not in own]  # your own object may have such a name
+    above = [Table(SOURCES, [row for row in sources(session) if row[0] in own])] if own else []
+    below = [choice(session, entry, capacity) for entry in entries]
+    return [*above, Table(CHOICE, below), Table(ORIGINS, [origin(entry) for entry in entries])]
 
 
 def note() -> str:
@@ -57,7 +58,7 @@ def choice(session: Session, entry: Entry, capacity: Capacity) -> tuple[str, ...
         size(download_bytes(entry)),
         size(weight_bytes(entry)),
         speed(entry, capacity.read_rate),
-        _here(session, entry, capacity),
+        _fit(session, entry, capacity),
     )
 
 
@@ -96,7 +97,7 @@ def tokens_per_s(entry: Entry, read_rate: float) -> float:
     Without the compiled step a model stays below it.
     """
     read = weight_bytes(entry) * (entry.active or entry.parameters) / entry.parameters
-    return REACHED * read_rate / read
+    return SHARE * read_rate / read
 
 
 def speed(entry: Entry, read_rate: float) -> str:
@@ -105,7 +106,7 @@ def speed(entry: Entry, read_rate: float) -> str:
     return f"{'about' if entry.compiled else 'below'} {two_digits:{',.0f' if two_digits >= 10 else '.1f'}}"
 
 
-def _here(session: Session, entry: Entry, capacity: Capacity) -> str:
+def _fit(session: Session, entry: Entry, capacity: Capacity) -> str:
     """Whether a model is resident or on disk, and whether it fits."""
     if session.models.get(entry.name) is not None:
         return "resident"

@@ -32,7 +32,7 @@ def locate(source: Source) -> Place | Download:
     if source.wheel is not None:
         return Download(source.wheel.requirement, source.wheel.size)
     assert source.hub_id is not None
-    snapshot = hub.held(source.hub_id, source.revision, source.file)
+    snapshot = hub.find(source.hub_id, source.revision, source.file)
     return _place(source, snapshot) if snapshot else Download(_origin(source), None)
 
 

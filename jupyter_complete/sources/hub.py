@@ -37,7 +37,7 @@ def download(hub_id: str, revision: str | None, stop: StopEvent, file: str = "")
     UnknownModel, UnsafeModel, FetchFailed, DoesNotFit or Stopped.
     """
     pin = pins.read(hub_id)
-    found = held(hub_id, revision, file) if revision is None or is_commit(revision) else None
+    found = find(hub_id, revision, file) if revision is None or is_commit(revision) else None
     if found is not None:
         if revision is None and pin is None:
             pins.write(hub_id, found.commit, {})
@@ -47,20 +47,20 @@ def download(hub_id: str, revision: str | None, stop: StopEvent, file: str = "")
     folder = _place(hub_id) / "snapshots" / commit
     counter = Counter(f"fetching {hub_id}", sum(files.values()), _room_for(folder, files))
     records: dict[str, FileRecord] = {}
-    yield counter.told()
+    yield counter.progress()
     for name in files:
-        yield from _watched(partial(_bring, hub_id, name, commit, counter, records), counter, stop)
+        yield from _watch(partial(_get_file, hub_id, name, commit, counter, records), counter, stop)
     if revision in (None, "main"):
         pins.write(hub_id, commit, records)
     yield Loading(f"{hub_id} is here, at commit {commit[:12]}")
     return Snapshot(folder / next(iter(files)) if file else folder, commit)
 
 
-def held(hub_id: str, revision: str | None, file: str = "") -> Snapshot | None:
+def find(hub_id: str, revision: str | None, file: str = "") -> Snapshot | None:
     """What the hub's cache holds whole, without asking the hub; without a revision, the pinned commit or the newest."""
     for commit in _commits(hub_id, revision):
         folder = _place(hub_id) / "snapshots" / commit
-        if not file and _whole(folder):
+        if not file and _is_complete(folder):
             return Snapshot(folder, commit)
         if file and (names := repository.gguf_files(_ggufs(folder), file)):
             return Snapshot(folder / names[0], commit)
@@ -95,7 +95,7 @@ def _ggufs(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in folder.rglob("*.gguf") if path.is_file()]
 
 
-def _whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     """Whether a snapshot has its config and all of its weights, which are fetched last."""
     index = folder / "model.safetensors.index.json"
     try:
@@ -113,20 +113,20 @@ def _room_for(folder: Path, files: dict[str, int]) -> int:
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise repository.told(error, "") from None
+        raise repository.explain(error, "") from None
     present = sum(size for name, size in files.items() if (folder / name).is_file())
     present += sum(path.stat().st_size for path in place.glob("blobs/*.part"))
     cache.check_disk(place, sum(files.values()) - present, "HF_HUB_CACHE")
     return present
 
 
-def _bring(hub_id: str, name: str, commit: str, counter: Counter, records: dict[str, FileRecord]) -> None:
+def _get_file(hub_id: str, name: str, commit: str, counter: Counter, records: dict[str, FileRecord]) -> None:
     """Get one file of a commit into the hub's cache, and add its record; raises FetchFailed, OSError or Stopped."""
     path = _place(hub_id) / "snapshots" / commit / name
     if not path.is_file():
         remote = repository.remote(hub_id, name, commit)
         blob = _place(hub_id) / "blobs" / remote.etag
-        with _alone(hub_id, blob, counter):
+        with _lock(hub_id, blob, counter):
             if not blob.is_file():
                 records[name] = _fetch(hub_id, remote, commit, blob, counter)
                 return
@@ -148,8 +148,8 @@ def _fetch(hub_id: str, remote: Remote, commit: str, blob: Path, counter: Counte
 
 
 @contextmanager
-def _alone(hub_id: str, blob: Path, counter: Counter) -> Iterator[None]:
-    """Let one process at a time fetch a file; the others wait, which is told."""
+def _lock(hub_id: str, blob: Path, counter: Counter) -> Iterator[None]:
+    """Let one process at a time fetch a file; the others wait, and say so in their progress."""
     from filelock import FileLock, Timeout
 
     place = _place(hub_id).parent / ".locks" / _place(hub_id).name / f"{blob.name}.part.lock"
@@ -169,7 +169,7 @@ def _alone(hub_id: str, blob: Path, counter: Counter) -> Iterator[None]:
         lock.release()
 
 
-def _watched(work: Callable[[], None], counter: Counter, stop: StopEvent) -> Iterator[Loading]:
+def _watch(work: Callable[[], None], counter: Counter, stop: StopEvent) -> Iterator[Loading]:
     """Run `work` in a thread and tell ten times a second how far it is, until it ends; its error is raised here."""
     outcome: queue.Queue[BaseException | None] = queue.Queue()
 
@@ -184,7 +184,7 @@ def _watched(work: Callable[[], None], counter: Counter, stop: StopEvent) -> Ite
     threading.Thread(target=run, daemon=True, name="jupyter_complete-hub").start()
     try:
         while outcome.empty():
-            yield counter.told()
+            yield counter.progress()
             if stop.wait(0.1):
                 counter.cancel()
                 counter.check()
@@ -192,5 +192,5 @@ def _watched(work: Callable[[], None], counter: Counter, stop: StopEvent) -> Ite
         counter.cancel()
         raise
     if (error := outcome.get()) is not None:
-        raise repository.told(error, counter.stage) from None
-    yield counter.told()
+        raise repository.explain(error, counter.stage) from None
+    yield counter.progress()

@@ -27,7 +27,7 @@ def files(hub_id: str, revision: str | None, file: str = "") -> tuple[dict[str, 
     try:
         info = HfApi().model_info(hub_id, revision=revision, files_metadata=True, timeout=TIMEOUT)
     except Exception as error:
-        raise _refused(error, hub_id, revision) from None
+        raise _hub_error(error, hub_id, revision) from None
     sizes = {one.rfilename: one.size or 0 for one in info.siblings or []}
     if file:
         names = gguf_files(sizes, file)
@@ -46,7 +46,7 @@ def remote(hub_id: str, name: str, commit: str) -> Remote:
     try:
         found = get_hf_file_metadata(url, timeout=TIMEOUT)
     except Exception as error:
-        raise _refused(error, hub_id, commit) from None
+        raise _hub_error(error, hub_id, commit) from None
     if not found.etag:
         raise FetchFailed(f"The hub names no version of {name} in {hub_id}.", "Check HF_ENDPOINT, or the proxy.")
     return Remote(name, url, found.etag, found.size)
@@ -77,7 +77,7 @@ def gguf_files(names: Iterable[str], file: str) -> list[str]:
     return parts if len(parts) == int(split[1]) else []
 
 
-def told(error: BaseException, stage: str) -> BaseException:
+def explain(error: BaseException, stage: str) -> BaseException:
     """The error to raise for one of a download, in one sentence."""
     if isinstance(error, CompleteError) or not isinstance(error, Exception):
         return error
@@ -121,7 +121,7 @@ def _no_gguf(hub_id: str, names: Iterable[str], file: str) -> FetchFailed:
     return FetchFailed(f"{hub_id} has no whole GGUF file {file}.", hint)
 
 
-def _refused(error: Exception, hub_id: str, revision: str | None) -> ModelError:
+def _hub_error(error: Exception, hub_id: str, revision: str | None) -> ModelError:
     """What an answer of the hub means, or that there was none."""
     from huggingface_hub.errors import (
         EntryNotFoundError,

@@ -45,13 +45,13 @@ class Counter:
         self.done = done
         self._cancelled = threading.Event()
 
-    def told(self) -> Loading:
+    def progress(self) -> Loading:
         return Loading(self.stage, min(self.done, self.total), self.total)
 
     def cancel(self) -> None:
         self._cancelled.set()
 
-    def rest(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait, unless the download is cancelled meanwhile."""
         self._cancelled.wait(seconds)
 
@@ -67,7 +67,7 @@ def fetch(remote: Remote, part: Path, counter: Counter) -> None:
     Raises FetchFailed, OSError or Stopped; the part stays.
     """
     failures = 0
-    while not _complete(remote, part):
+    while not _is_complete(remote, part):
         before = _length(part)
         error = _append(remote, part, counter)
         counter.check()
@@ -75,9 +75,9 @@ def fetch(remote: Remote, part: Path, counter: Counter) -> None:
             return
         failures = 0 if _length(part) > before else failures + 1
         if failures > RETRIES:
-            raise _broken(remote, part, error)
+            raise _no_arrival(remote, part, error)
         if failures:
-            counter.rest(0.5 * failures)
+            counter.wait(0.5 * failures)
 
 
 def sha256(path: Path, counter: Counter | None = None) -> str:
@@ -94,12 +94,12 @@ def check(remote: Remote, part: Path, counter: Counter) -> str:
     Raises FetchFailed, and removes the file, where it differs.
     """
     if remote.size is not None and _length(part) != remote.size:
-        raise _damaged(remote, part, f"has {_length(part):,} bytes instead of {remote.size:,}")
+        raise _mismatch(remote, part, f"has {_length(part):,} bytes instead of {remote.size:,}")
     found = sha256(part, counter)
     if len(remote.etag) == 64 and found != remote.etag:
-        raise _damaged(remote, part, f"has sha256 {found[:16]}… instead of {remote.etag[:16]}…")
+        raise _mismatch(remote, part, f"has sha256 {found[:16]}… instead of {remote.etag[:16]}…")
     if len(remote.etag) == 40 and (blob := _git_sha1(part, counter)) != remote.etag:
-        raise _damaged(remote, part, f"has git's sha1 {blob[:16]}… instead of {remote.etag[:16]}…")
+        raise _mismatch(remote, part, f"has git's sha1 {blob[:16]}… instead of {remote.etag[:16]}…")
     return found
 
 
@@ -109,7 +109,7 @@ def _append(remote: Remote, part: Path, counter: Counter) -> Exception | None:
 
     try:
         with part.open("ab") as sink:
-            for block in _answer(remote, part, counter):
+            for block in _read(remote, part, counter):
                 sink.write(block)
                 counter.done += len(block)
                 counter.check()  # after the write, so that no byte that came is asked for again
@@ -130,7 +130,7 @@ def _append(remote: Remote, part: Path, counter: Counter) -> Exception | None:
     return None
 
 
-def _answer(remote: Remote, part: Path, counter: Counter) -> Iterator[bytes]:
+def _read(remote: Remote, part: Path, counter: Counter) -> Iterator[bytes]:
     """The bytes of a file from where its part ends. The part is emptied where the server begins anew."""
     from huggingface_hub import get_session, hf_raise_for_status
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -144,20 +144,20 @@ def _answer(remote: Remote, part: Path, counter: Counter) -> Iterator[bytes]:
     with stream("GET", remote.url, headers=headers, follow_redirects=True, timeout=TIMEOUT) as response:
         if response.status_code != 416:
             hf_raise_for_status(response)
-        if begin and not _goes_on(response, begin):
+        if begin and not _resumes(response, begin):
             os.truncate(part, 0)
             counter.done -= begin
         if response.status_code != 416:  # the part was longer than the file
             yield from response.iter_bytes()
 
 
-def _goes_on(response: Any, begin: int) -> bool:
+def _resumes(response: Any, begin: int) -> bool:
     """Whether an answer holds the rest of a file and not all of it."""
     sent: str = response.headers.get("Content-Range", "")
     return bool(response.status_code == 206) and sent.startswith(f"bytes {begin}-")
 
 
-def _complete(remote: Remote, part: Path) -> bool:
+def _is_complete(remote: Remote, part: Path) -> bool:
     return remote.size is not None and part.is_file() and _length(part) >= remote.size
 
 
@@ -181,7 +181,7 @@ def _git_sha1(path: Path, counter: Counter) -> str:
     return digest.hexdigest()
 
 
-def _broken(remote: Remote, part: Path, error: Exception | None) -> FetchFailed:
+def _no_arrival(remote: Remote, part: Path, error: Exception | None) -> FetchFailed:
     reason = type(error).__name__ if error is not None else "the answer ended early"
     whole = f" of {size(remote.size)}" if remote.size is not None else ""
     return FetchFailed(
@@ -190,7 +190,7 @@ def _broken(remote: Remote, part: Path, error: Exception | None) -> FetchFailed:
     )
 
 
-def _damaged(remote: Remote, part: Path, what: str) -> FetchFailed:
+def _mismatch(remote: Remote, part: Path, what: str) -> FetchFailed:
     with part.open("rb") as file:
         pointer = file.read(len(_POINTER)) == _POINTER
     part.unlink()

@@ -83,7 +83,7 @@ def test_fetch_says_what_came_from_where_and_how_fast(
 def test_fetch_resumes_after_a_connection_that_stays_broken(
     session: Session, saved: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Counter, "rest", lambda counter, seconds: None)
+    monkeypatch.setattr(Counter, "wait", lambda counter, seconds: None)
     with hubs.serve(monkeypatch, hub_cache) as server:
         server.add("org/tiny", "ab" * 20, saved)
         server.breaks["model.safetensors"] = [1000, 0, 0, 0, 0]

@@ -50,6 +50,13 @@ def test_what_is_not_in_the_catalogue_stands_above(session: Session) -> None:
     ]
 
 
+def test_your_own_object_with_a_catalogued_name_stands_in_its_place(session: Session) -> None:
+    session.models.register("smollm2", *echoes.make())
+    own, choice, _ = model_list.tables(session)
+    assert own.rows == [("smollm2", "", "your own object")]
+    assert "smollm2" not in [row[0] for row in choice.rows]
+
+
 def test_a_row_says_what_the_table_has(session: Session) -> None:
     assert model_list.choice(session, QWEN, LARGE)[:-1] == (
         "qwen3-0.6b",

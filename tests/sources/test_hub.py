@@ -305,7 +305,7 @@ def test_a_split_gguf_file_is_fetched_with_all_its_parts(at_hub: hubs.Hub, files
     assert found.path.name == "Tiny-BF16-00001-of-00002.gguf"
     assert sorted(path.read_bytes() for path in found.path.parent.iterdir()) == [b"GGUF part 1", b"GGUF part 2"]
     (found.path.parent / "Tiny-BF16-00002-of-00002.gguf").unlink()
-    assert hub.held("org/tiny-GGUF", None, "BF16") is None
+    assert hub.find("org/tiny-GGUF", None, "BF16") is None
 
 
 def test_two_files_of_a_repository_are_of_one_commit(at_hub: hubs.Hub, files: Path, saved: Path) -> None:

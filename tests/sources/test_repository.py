@@ -41,11 +41,11 @@ def test_a_kind_means_the_gguf_file_that_ends_with_it(names: list[str], file: st
     ids=lambda value: getattr(value, "__name__", ""),
 )
 def test_an_error_of_a_download_is_one_sentence(error: Exception, kind: type[CompleteError], said: str) -> None:
-    told = repository.told(error, "fetching org/tiny")
+    told = repository.explain(error, "fetching org/tiny")
     assert type(told) is kind
     assert str(told).startswith(said)
 
 
 def test_what_is_no_error_of_a_download_stays_what_it_is() -> None:
     interrupt = KeyboardInterrupt()
-    assert repository.told(interrupt, "fetching") is interrupt
+    assert repository.explain(interrupt, "fetching") is interrupt

@@ -71,7 +71,7 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(store: hubs.Hub, ta
 def test_a_connection_that_never_brings_more_is_told_with_what_is_kept(
     store: hubs.Hub, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer.Counter, "rest", lambda counter, seconds: None)
+    monkeypatch.setattr(transfer.Counter, "wait", lambda counter, seconds: None)
     store.breaks[NAME] = [512_000, 0, 0, 0, 0, 0]
     with pytest.raises(
         FetchFailed, match=r"model\.gguf did not arrive \(\w+\)\. Run it again to resume: 512\.0 kB of 1\.0 MB is kept"
