@@ -86,6 +86,7 @@ __all__ = [
 DOORS = {
     "engine": "jupyter_complete.engine.load:open_engine",
     "plan": "jupyter_complete.engine.plan:plan",
+    "capacity": "jupyter_complete.engine.machine.capacity:capacity",
     "release": "jupyter_complete.engine.machine.memory:release",
     "view": "jupyter_complete.render.views:view",
     "bundle": "jupyter_complete.render.views:bundle",

@@ -115,6 +115,15 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def hub_cache(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub in use, beside an empty cache of ours."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture
 def echo(session: Session) -> EchoModel:
     """An echo model called "tiny", the default of the session."""
     model, tokenizer = echoes.make()

@@ -35,6 +35,7 @@ _INT8 = "engine/runners/test_int8.py: the compiled passes, against transformers'
 # in a slash stands for every module of a folder.
 UNTESTED = {
     "__init__": "test_house.py: the public names and what an import loads",
+    "cli/fetch": "cli/test_main.py: it is one of the commands",
     "cli/demo": "cli/test_main.py: it is one of the commands, and runs a kernel",
     "engine/__init__": "test_house.py: it silences one warning",
     "engine/echo/answer": "engine/echo/test_engine.py: the engine answers with it",
@@ -87,6 +88,7 @@ UNTESTED = {
     "protocol/doors": "test_house.py: every door is opened and leads somewhere",
     "protocol/engine": "engine/echo/test_engine.py: the contract, kept by the smallest engine",
     "protocol/events": "results/test_completion.py: events folded to completions",
+    "protocol/machine": "session/test_model_list.py: what fits on a machine",
     "protocol/phrases": "notebook/test_screen.py: counts and sizes in the lines that users read",
     "protocol/prompt_parts": "prompt/test_compose.py: the parts are composed there",
     "protocol/views": "render/test_findings.py: a value displays itself",

@@ -10,6 +10,8 @@ import pytest
 from traitlets import Bool
 
 from jupyter_complete.protocol.config import COMPLETE, Complete, shown_default
+from jupyter_complete.session.model_list import parameters
+from jupyter_complete.sources.entries import ENTRIES
 
 ROOT = Path(__file__).parent.parent
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -32,6 +34,26 @@ def test_readme_lists_the_options_that_config_declares() -> None:
     match = re.search(r"<!-- options:[^>]*-->\n(.*?)<!-- /options -->", readme, re.DOTALL)
     assert match is not None
     assert match[1].strip() == options_table(), f"README's table should be:\n{options_table()}"
+
+
+def catalogue_table() -> str:
+    rows = [
+        "| name | model hub | GGUF file | parameters | licence | use | languages |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in ENTRIES:
+        gguf = f"`{entry.gguf}:{entry.kind}`" if entry.gguf else ""
+        licence = entry.licence + (", login" if entry.gated else "")
+        cells = (f"`{entry.name}`", f"`{entry.hub_id}`", gguf, parameters(entry), licence, entry.use, entry.languages)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def test_the_models_page_lists_the_catalogue() -> None:
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    match = re.search(r"<!-- catalogue:[^>]*-->\n(.*?)<!-- /catalogue -->", page, re.DOTALL)
+    assert match is not None
+    assert match[1].strip() == catalogue_table(), f"The table should be:\n{catalogue_table()}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -20,9 +20,14 @@ def main(argv: list[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="run the quickstart notebook in a real kernel, streaming to the terminal")
     demo.add_argument("notebook", nargs="?", help="another notebook to run")
     demo.add_argument("--output", default="build/demo", help="folder for the executed notebook and its HTML")
-    fetch = commands.add_parser("fetch", help="fetch and convert a model, so that it loads at once")
+    fetch = commands.add_parser(
+        "fetch", help="fetch and convert a model, so that it loads at once; run it again to resume"
+    )
     fetch.add_argument("name", nargs="?", default="smollm2")
-    commands.add_parser("models", help="list the models that can be given by name")
+    commands.add_parser(
+        "models",
+        help="list the models that have a name: what each is for, its size, its speed here, and whether it fits",
+    )
     plan = commands.add_parser("plan", help="show what loading a model would do, without loading or fetching anything")
     plan.add_argument("name", nargs="?", help="the model; without it, the default")
     for name, trait in Complete.flagged(MODEL):
@@ -59,17 +64,21 @@ def _demo(options: argparse.Namespace) -> None:
 
 def _fetch(options: argparse.Namespace) -> None:
     from ..api import load
+    from .fetch import fetch
 
+    source = current().models.find(options.name)
+    if source.kind != "registered":
+        fetch(source)
     info = load(options.name).info
     if info is not None:
         print(f"{info.name} is ready: {info.parameters:,} parameters, {info.source}, {info.revision[:16]}.")
 
 
 def _models(options: argparse.Namespace) -> None:
-    from ..render.tables import table_plain
-    from ..sources.catalog import CATALOG
+    from ..render.tables import bundle
+    from ..session import model_list, status
 
-    print(table_plain(("name", "what"), [(source.name, source.about) for source in CATALOG.values()]))
+    print(bundle(model_list.tables(current()), f"{model_list.note()} {status.ALSO}")["text/plain"])
 
 
 def _plan(options: argparse.Namespace) -> None:

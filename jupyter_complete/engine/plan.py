@@ -50,8 +50,7 @@ def plan(source: Source, dtype: str, device: str) -> Plan:
         return begin if target.dtype is torch.int8 else replace(begin, form="plain")
     with one_sentence(source.name):
         decision = decide(source.name, place, target)
-    from_hub = source.hub_id is not None and source.wheel is None
-    return replace(decision.plan, asks_hub=from_hub and not hub.is_commit(source.revision or ""))
+    return replace(decision.plan, asks_hub=bool(source.revision) and not hub.is_commit(source.revision or ""))
 
 
 def decide(name: str, place: Place, target: Target) -> Decision:

@@ -26,7 +26,7 @@ from ..render import tables as models_view
 from ..render import tasks as tasks_view
 from ..render.html import visible
 from ..results.completion import TOKENS, Completion
-from ..session import status
+from ..session import model_list, status
 from ..session.session import Session
 from ..session.stream import Stream, hold_interrupts
 from . import arguments, new_cell
@@ -298,8 +298,7 @@ class CompleteMagics(Magics):
         print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))
 
     def _list(self, name: str, settings: dict[str, Any]) -> None:
-        self._table(status.SOURCES, status.sources(self.session))
-        print(status.ALSO)
+        self._tell(models_view.bundle(model_list.tables(self.session), f"{model_list.note()} {status.ALSO}"))
 
     def _status(self, name: str, settings: dict[str, Any]) -> None:
         residents = [one for one in self.session.models if not name or one is self.session.models.get(name)]

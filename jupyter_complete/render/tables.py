@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from .html import element, escape, unmath, visible
+from .html import QUIET, element, escape, unmath, visible
 
 Row = Sequence[str]
 
@@ -33,3 +33,11 @@ def table_html(head: Row, rows: Sequence[Row]) -> str:
     body = [element("tr", "", "".join(element("th", style, escape(cell)) for cell in head))]
     body += [element("tr", "", "".join(element("td", style, unmath(escape(cell))) for cell in row)) for row in rows]
     return element("table", "border-collapse:collapse", "".join(body))
+
+
+def bundle(tables: Iterable[tuple[Row, Sequence[Row]]], note: str = "") -> Mapping[str, str]:
+    """MIME type to content of several tables, one below the other, and a note."""
+    shown = list(tables)
+    plain = [table_plain(head, rows) for head, rows in shown] + [visible(note)] * bool(note)
+    html = [table_html(head, rows) for head, rows in shown] + [element("div", QUIET, escape(note))] * bool(note)
+    return {"text/plain": "\n\n".join(plain), "text/html": "<br>".join(html)}

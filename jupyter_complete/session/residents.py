@@ -61,7 +61,7 @@ class Models:
 
     def names(self) -> list[str]:
         """Every name that can be given without a path or a hub id."""
-        return [source.name for source in self.sources()]
+        return [*(source.name for source in self.sources()), *catalog.GGUFS]
 
     def sources(self) -> list[Source]:
         """What is resident, and what can be loaded by name."""

@@ -13,7 +13,10 @@ HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
 SOURCES = ("name", "resident", "what")
 TASKS = ("task", "what for", "needs")
 THREADS = ("conversation", "turns", "last said")
-ALSO = "Also: a directory of transformers, a .gguf file, a hub id (org/name, org/name@revision)."
+ALSO = (
+    "Also: NAME:gguf for the GGUF file of a name, a directory of transformers, a .gguf file, a hub id (org/name, "
+    "org/name@revision, org/name:Q4_K_M, org/name/file.gguf)."
+)
 _KINDS = {
     "registered": "your own object",
     "directory": "a directory",

@@ -13,12 +13,14 @@ from pathlib import Path
 from ..protocol.errors import CompleteError, DoesNotFit
 from ..protocol.phrases import size
 
+VARIABLE = "JUPYTER_COMPLETE_CACHE"  # the environment variable that names the cache directory
+
 
 def root() -> Path:
     """JUPYTER_COMPLETE_CACHE, or the platform's cache directory."""
     import platformdirs
 
-    return Path(os.environ.get("JUPYTER_COMPLETE_CACHE") or platformdirs.user_cache_dir("jupyter_complete"))
+    return Path(os.environ.get(VARIABLE) or platformdirs.user_cache_dir("jupyter_complete"))
 
 
 def free_bytes() -> int:
@@ -49,7 +51,7 @@ def build(target: Path, needed: int) -> Iterator[Path]:
         _publish(part, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(target.parent, needed) from None
+            raise full(target.parent, needed) from None
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -69,10 +71,10 @@ def _make(place: Path) -> None:
         ) from None
 
 
-def check_disk(place: Path, needed: int) -> None:
-    """Raise DoesNotFit when the disk of `place` has less than `needed` bytes free."""
+def check_disk(place: Path, needed: int, variable: str = VARIABLE) -> None:
+    """Raise DoesNotFit when the disk of `place`, which an environment variable names, lacks `needed` free bytes."""
     if shutil.disk_usage(place).free < needed:
-        raise _full(place, needed)
+        raise full(place, needed, variable)
 
 
 def sweep(place: Path) -> None:
@@ -94,8 +96,9 @@ def _publish(part: Path, target: Path) -> None:
         # another kernel finished the same thing first: its directory serves as well
 
 
-def _full(place: Path, needed: int) -> DoesNotFit:
+def full(place: Path, needed: int, variable: str = VARIABLE) -> DoesNotFit:
+    """The error for a disk that lacks `needed` bytes, with what to do about it."""
     return DoesNotFit(
         f"The model needs {size(needed)} of disk in {place}, where {size(shutil.disk_usage(place).free)} is free.",
-        "Free some space, or point JUPYTER_COMPLETE_CACHE at a larger disk.",
+        f"Free some space, or point {variable} at a larger disk.",
     )

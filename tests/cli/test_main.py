@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import hubs
 import nbformat
 import pytest
+import steps
 import tiny
 
 from jupyter_complete.cli.demo import Printer
 from jupyter_complete.cli.main import main
+from jupyter_complete.protocol.phrases import size
 from jupyter_complete.session.session import Session
+from jupyter_complete.sources.catalog import find
+from jupyter_complete.sources.fetch import obtain
+from jupyter_complete.sources.transfer import Counter
 
 
 @pytest.fixture
@@ -52,7 +61,61 @@ def test_fetch_says_what_is_ready(session: Session, saved: Path, capsys: pytest.
     assert main(["fetch", str(saved)]) == 0
     said = capsys.readouterr().out
     assert f"{tiny.make('gpt2')[0].num_parameters():,} parameters" in said
-    assert said.startswith(str(saved))
+    assert said.splitlines()[-1].startswith(str(saved))
+
+
+def test_fetch_says_what_came_from_where_and_how_fast(
+    session: Session, saved: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with hubs.serve(monkeypatch, hub_cache) as server:
+        server.add("org/tiny", "ab" * 20, saved)
+        assert main(["fetch", "org/tiny"]) == 0
+    fetched, ready = capsys.readouterr().out.splitlines()
+    total = size(sum(path.stat().st_size for path in saved.iterdir()))
+    assert re.fullmatch(
+        rf"org/tiny, commit abababababab, is fetched: {total} in \d+\.\d s \(\d+\.\d MB/s\), sha256 checked\.", fetched
+    )
+    assert ready.startswith(f"org/tiny is ready: {tiny.make('gpt2')[0].num_parameters():,} parameters, org/tiny, abab")
+    assert main(["fetch", "org/tiny"]) == 0  # without a hub
+    assert capsys.readouterr().out.startswith("org/tiny, commit abababababab, is on this disk: ")
+
+
+def test_fetch_resumes_after_a_connection_that_stays_broken(
+    session: Session, saved: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Counter, "wait", lambda counter, seconds: None)
+    with hubs.serve(monkeypatch, hub_cache) as server:
+        server.add("org/tiny", "ab" * 20, saved)
+        server.breaks["model.safetensors"] = [1000, 0, 0, 0, 0]
+        assert main(["fetch", "org/tiny"]) == 1
+        captured = capsys.readouterr()
+        told = captured.err.splitlines()[-1]
+        assert told.startswith("FetchFailed: model.safetensors did not arrive")
+        assert "Run it again to resume: 1.0 kB of " in told
+        server.breaks.clear()
+        assert main(["fetch", "org/tiny"]) == 0
+        assert server.bytes_asked("model.safetensors")[-1] == "bytes=1000-"
+
+
+def test_an_interrupted_fetch_keeps_what_has_arrived(
+    saved: Path, hub_cache: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hubs.serve(monkeypatch, hub_cache) as server:
+        server.add("org/tiny", "ab" * 20, saved)
+        server.held = {"model.safetensors"}
+        places = {"HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(hub_cache), "JUPYTER_COMPLETE_CACHE": str(empty_cache)}
+        command = [sys.executable, "-m", "jupyter_complete.cli.main", "fetch", "org/tiny"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **places}) as process:
+            assert server.reached_half.wait(60)
+            hubs.wait_for_part(hub_cache)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        assert (process.returncode, said.splitlines()[-1]) == (130, "Stopped; run it again to go on.")
+        assert "Traceback" not in said
+        server.held.clear()
+        server.release.set()
+        steps.result(obtain(find("org/tiny"), threading.Event()))
+        assert server.bytes_asked("model.safetensors")[-1].startswith("bytes=")
 
 
 def test_fetch_of_an_unknown_name_is_one_sentence(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,13 +159,13 @@ def test_a_plan_that_cannot_be_made_is_one_sentence(
 
 
 def test_an_interrupt_says_how_to_go_on(
-    session: Session, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    session: Session, saved: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session.models, "load", interrupted)
-    assert main(["fetch", "smollm2"]) == 130
+    assert main(["fetch", str(saved)]) == 130
     assert capsys.readouterr().err == "Stopped; run it again to go on.\n"
 
 

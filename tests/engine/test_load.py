@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event as StopEvent
 
 import gguf_files
+import hubs
 import pytest
 import steps
 import tiny
@@ -34,6 +35,21 @@ from jupyter_complete.sources.catalog import Source, find
 
 def open_now(path: Path, dtype: str = "float32") -> LocalEngine:
     return steps.result(open_engine(find(str(path)), dtype, "cpu", StopEvent()))
+
+
+@pytest.mark.parametrize("name", ["qwen3-0.6b", "qwen3-0.6b:gguf"])
+def test_a_name_of_the_catalogue_is_fetched_and_runs(
+    name: str, tmp_path: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.save("qwen3", tmp_path / "qwen3")
+    file = gguf_files.write_llama(folder / "Tiny-Q8_0.gguf")
+    with hubs.serve(monkeypatch, hub_cache) as server:
+        for hub_id in ("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B-GGUF"):
+            server.add(hub_id, "ab" * 20, folder)
+        engine = steps.result(open_engine(find(name), "float32", "cpu", StopEvent()))
+    assert ask(engine, "The mean").tokens
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (engine.info.name, engine.info.revision) == (name, digest if name.endswith("gguf") else "ab" * 20)
 
 
 NEEDS_NUMBA = re.compile(r"jupyter_complete\.engine\.(kernels\.\w+|weights\.pack_\w+|runners\.int8\w*)")

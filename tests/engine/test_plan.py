@@ -27,6 +27,7 @@ from jupyter_complete.protocol.errors import BadOption, DoesNotFit, NotAModel, U
 from jupyter_complete.protocol.plan import Download, Plan, Reason
 from jupyter_complete.sources import wheel as wheels
 from jupyter_complete.sources.catalog import CATALOG, Source, find
+from jupyter_complete.sources.entries import ENTRIES
 
 
 @pytest.fixture(autouse=True)
@@ -184,9 +185,25 @@ def test_a_model_of_the_hub_is_planned_without_asking_the_hub(tmp_path: Path, mo
     assert not (tmp_path / "hub").exists()
     folder = tiny.save("llama", tmp_path / "hub/models--org--tiny/snapshots" / ("ab" * 20))
     made = plan(source, "float32", "cpu")
-    assert (made.path, made.origin, made.download, made.asks_hub) == (folder, "org/tiny", None, True)
+    assert (made.path, made.origin, made.download, made.asks_hub) == (folder, "org/tiny", None, False)
     made = plan(replace(source, revision="ab" * 20), "float32", "cpu")
     assert (made.path, made.asks_hub) == (folder, False)
+    (tmp_path / "hub/models--org--tiny/refs").mkdir()
+    (tmp_path / "hub/models--org--tiny/refs/main").write_text("ab" * 20)
+    made = plan(replace(source, revision="main"), "float32", "cpu")
+    assert (made.path, made.asks_hub) == (folder, True)
+
+
+def test_the_catalogue_says_which_models_the_compiled_step_runs() -> None:
+    assert {entry.name for entry in ENTRIES if entry.compiled} == {
+        entry.name for entry in ENTRIES if entry.family in int8_forms.FAMILY
+    }
+
+
+def test_the_catalogue_names_families_of_transformers() -> None:
+    from transformers import AutoConfig
+
+    assert not [entry.name for entry in ENTRIES if AutoConfig.for_model(entry.family).model_type != entry.family]
 
 
 def test_what_cannot_be_loaded_cannot_be_planned(tmp_path: Path) -> None:

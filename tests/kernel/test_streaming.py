@@ -138,6 +138,8 @@ def test_an_error_of_ours_is_two_lines(kernel: Kernel) -> None:
         ("%complete --top", "%complete --top-p"),
         ("%%complete -m sm", "%%complete -m smollm2"),
         ("%%complete --model ti", "%%complete --model tiny"),
+        ("%%complete -m qwen3-0", "%%complete -m qwen3-0.6b"),
+        ("%complete_model load qwen3-0.6b:", "%complete_model load qwen3-0.6b:gguf"),
         ("%%complete --format ma", "%%complete --format markdown"),
         ("%complete_model lo", "%complete_model load"),
         ("%complete_model ", "%complete_model unload"),

@@ -235,14 +235,18 @@ def test_use_of_a_model_that_cannot_be_loaded_keeps_the_default(
 
 
 def test_list_names_every_model_and_marks_the_resident(
-    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+    shell: InteractiveShell, hub_cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(shell, "%complete_model load tiny")
     capsys.readouterr()
     run(shell, "%complete_model list")
     shown = capsys.readouterr().out
     assert re.search(r"^tiny +yes +your own object$", shown, re.MULTILINE)
-    assert re.search(r"^smollm2 +SmolLM2-135M-Instruct, Apache-2.0", shown, re.MULTILINE)
+    assert re.search(r"^smollm2 +instruct +135 M +English +Apache-2\.0 +92\.9 MB +92\.9 MB +about \d+ ", shown, re.M)
+    assert re.search(
+        r"^qwen3-0\.6b +Qwen/Qwen3-0\.6B +Qwen/Qwen3-0\.6B-GGUF:Q8_0 +set by the first fetch$", shown, re.M
+    )
+    assert "Also: NAME:gguf for the GGUF file of a name" in shown
 
 
 def test_status_shows_the_cache_of_a_model_that_was_used(

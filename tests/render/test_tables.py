@@ -6,7 +6,7 @@ import pytest
 from hostile import CONTROL, TEXTS, Read
 
 from jupyter_complete.render.html import visible
-from jupyter_complete.render.tables import table_html, table_plain
+from jupyter_complete.render.tables import bundle, table_html, table_plain
 
 HEAD = ("name", "what")
 
@@ -32,3 +32,14 @@ def test_hostile_names_are_inert(text: str) -> None:
 
 def test_no_rows_make_a_head_alone() -> None:
     assert table_plain(HEAD, []) == "name  what"
+
+
+def test_several_tables_stand_one_below_the_other_with_their_note() -> None:
+    shown = bundle([(HEAD, [("a", "one")]), (HEAD, [("b", "two")])], "about $1 \x1b")
+    assert shown["text/plain"].split("\n\n") == [
+        "name  what\na     one",
+        "name  what\nb     two",
+        f"about $1 {visible(chr(27))}",
+    ]
+    assert shown["text/html"].count("<table") == 2
+    assert Read(shown["text/html"]).faults == []

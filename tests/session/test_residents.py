@@ -18,6 +18,7 @@ from jupyter_complete.results.draft import Wait
 from jupyter_complete.session.residents import Models
 from jupyter_complete.session.session import Session
 from jupyter_complete.session.stream import Pending
+from jupyter_complete.sources.catalog import CATALOG, GGUFS
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_the_users_own_model_keeps_its_dtype_and_device(
 
 def test_names_are_those_that_need_no_path(models: Models, own: tuple[Any, Any], llama: str) -> None:
     models.resident(llama, "auto", "auto")
-    assert models.names() == [llama, "mine", "smollm2", "gpt2"]
+    assert models.names() == [llama, "mine", *CATALOG, *GGUFS]
 
 
 def test_a_misspelt_name_is_told_the_users_own(models: Models, own: tuple[Any, Any]) -> None:
@@ -360,7 +361,8 @@ def test_what_is_no_model_is_not_registered(models: Models) -> None:
 def test_what_can_be_loaded_is_listed_once(models: Models, llama: str) -> None:
     models.register("smollm2", *tiny.make("llama"))
     models.resident(llama, "auto", "auto")
-    assert models.names() == [llama, "smollm2", "gpt2"]
+    catalogued = [name for name in (*CATALOG, *GGUFS) if name != "smollm2"]
+    assert models.names() == [llama, "smollm2", *catalogued]
 
 
 def test_a_completion_can_be_continued_after_its_model_was_unloaded(session: Session, llama: str) -> None:

@@ -1,10 +1,9 @@
-"""Loopback servers and small wheels: a package index and a model hub that can be made slow."""
+"""Loopback servers and small wheels: a package index that can be made slow. hubs.py has the model hub."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -75,34 +74,6 @@ def index_of(folder: Path) -> Iterator[Server]:
                 self.send_error(404)
 
     with _serving(Index) as server:
-        yield server
-
-
-@contextmanager
-def hub_of(hub_id: str, commit: str, folder: Path) -> Iterator[Server]:
-    """A model hub with one model at one commit (its only revision but main)."""
-
-    class Hub(_Handler):
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            self.server_state.asked.append(f"{self.command} {path}")
-            if path in (f"/api/models/{hub_id}{rest}" for rest in ("", "/revision/main", f"/revision/{commit}")):
-                files = [{"rfilename": one.name, "size": one.stat().st_size} for one in sorted(folder.iterdir())]
-                about = {"id": hub_id, "modelId": hub_id, "sha": commit, "siblings": files, "tags": []}
-                self.answer(json.dumps(about).encode(), {"Content-Type": "application/json"})
-                return
-            name = path.removeprefix(f"/{hub_id}/resolve/{commit}/")
-            if name != path and (folder / name).is_file():
-                data = (folder / name).read_bytes()
-                self.answer(data, {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": commit}, name)
-                return
-            what = "RevisionNotFound" if path.startswith(f"/api/models/{hub_id}/") else "RepoNotFound"
-            self.answer(b"{}", {"X-Error-Code": what}, status=404)
-
-    with _serving(Hub) as server:
         yield server
 
 

@@ -95,17 +95,50 @@ def test_what_can_be_no_name_is_unknown(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hub_id", "revision"),
+    ("name", "hub_id", "file", "revision"),
     [
-        ("org/name", "org/name", None),
-        ("org/name@v1.0", "org/name", "v1.0"),
-        ("org/name@refs/pr/2", "org/name", "refs/pr/2"),
-        ("distilgpt2", "distilgpt2", None),
+        ("org/name", "org/name", "", None),
+        ("org/name@v1.0", "org/name", "", "v1.0"),
+        ("org/name@refs/pr/2", "org/name", "", "refs/pr/2"),
+        ("distilgpt2", "distilgpt2", "", None),
+        ("org/name:Q4_K_M", "org/name", "Q4_K_M", None),
+        ("org/name:Q4_K_M@v1.0", "org/name", "Q4_K_M", "v1.0"),
+        ("org/name/file-Q8_0.gguf", "org/name", "file-Q8_0.gguf", None),
+        ("org/name/BF16/file-00001-of-00002.gguf@v1", "org/name", "BF16/file-00001-of-00002.gguf", "v1"),
     ],
 )
-def test_a_hub_id_may_have_a_revision(name: str, hub_id: str, revision: str | None) -> None:
+def test_a_hub_id_may_have_a_file_and_a_revision(name: str, hub_id: str, file: str, revision: str | None) -> None:
     source = catalog.find(name)
-    assert (source.kind, source.hub_id, source.revision) == ("hub", hub_id, revision)
+    assert (source.kind, source.hub_id, source.file, source.revision) == ("hub", hub_id, file, revision)
+
+
+def test_a_path_below_a_folder_that_is_here_is_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownModel, match=r"There is no file or directory models/small/x\.gguf"):
+        catalog.find("models/small/x.gguf")
+
+
+def test_a_catalogued_name_may_mean_its_gguf_file() -> None:
+    source = catalog.find("qwen3-0.6b:gguf")
+    assert (source.kind, source.hub_id, source.file) == ("catalogued", "Qwen/Qwen3-0.6B-GGUF", "Q8_0")
+
+
+@pytest.mark.parametrize("name", ["smollm3@main", "smollm3:gguf@v2"])
+def test_a_catalogued_name_may_have_a_revision(name: str) -> None:
+    source, begin = catalog.find(name), catalog.find(name.partition("@")[0])
+    assert (source.name, source.hub_id, source.file) == (name, begin.hub_id, begin.file)
+    assert (begin.revision, source.revision) == (None, name.partition("@")[2])
+
+
+def test_the_default_at_a_revision_comes_from_the_hub() -> None:
+    assert catalog.find("smollm2@main").wheel is None
+
+
+@pytest.mark.parametrize("name", ["smollm2:q9", "gpt2:gguf", "smollm2@", "gpt3:gguf"])
+def test_a_name_with_a_form_it_does_not_have_is_unknown(name: str) -> None:
+    with pytest.raises(UnknownModel):
+        catalog.find(name)
 
 
 @pytest.mark.parametrize("name", list(catalog.CATALOG))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as StopEvent
 
+import hubs
 import pytest
 import servers
 import steps
 
 from jupyter_complete.protocol.errors import FetchFailed
-from jupyter_complete.sources import hub
+from jupyter_complete.protocol.plan import Download
 from jupyter_complete.sources.catalog import Source, Wheel
-from jupyter_complete.sources.fetch import Place, obtain
+from jupyter_complete.sources.fetch import Place, locate, obtain
 
 
 @pytest.fixture
@@ -65,12 +66,32 @@ def test_the_cache_comes_before_an_installed_package(
 def test_the_hub_comes_last(
     source: Source, empty_cache: Path, offline: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def answer(hub_id: str, revision: str | None, stop: StopEvent) -> Iterator[object]:
-        yield from ()
-        return tmp_path, "c0ffee"  # type: ignore[return-value]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    with hubs.serve(monkeypatch, tmp_path / "hub") as server:
+        server.add("org/tiny", "ab" * 20, folder)
+        place = get(source)
+    assert (place.kind, place.origin, place.revision) == ("directory", "org/tiny", "ab" * 20)
+    assert (place.path / "model.safetensors").read_bytes() == b"weights"
+    assert locate(replace(source, wheel=None)) == place
 
-    monkeypatch.setattr(hub, "download", answer)
-    assert get(source) == Place("directory", tmp_path, "org/tiny", "c0ffee")
+
+def test_a_gguf_file_of_the_hub_is_one(
+    empty_cache: Path, gguf_bytes: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "tiny-Q8_0.gguf").write_bytes(gguf_bytes)
+    named = Source(name="tiny:gguf", kind="catalogued", hub_id="org/tiny-GGUF", file="Q8_0")
+    with hubs.serve(monkeypatch, tmp_path / "hub") as server:
+        server.add("org/tiny-GGUF", "ab" * 20, folder)
+        assert locate(named) == Download("org/tiny-GGUF:Q8_0", None)
+        place = get(named)
+    assert (place.kind, place.origin, place.revision) == ("gguf", "org/tiny-GGUF:Q8_0", "ab" * 20)
+    assert place.path.read_bytes() == gguf_bytes
+    assert locate(named) == place
 
 
 def test_when_all_ways_fail_the_first_failure_is_told(

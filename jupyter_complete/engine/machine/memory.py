@@ -10,7 +10,7 @@ import torch
 
 from ...protocol.errors import DoesNotFit, OutOfMemory
 from ...protocol.phrases import size
-from . import cgroup
+from .capacity import free_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,13 +44,9 @@ def fits(needed: int, free: int) -> bool:
 
 def free_bytes(device: str) -> int:
     """Free memory of a device in bytes; on a CPU, the least of what the machine and the control groups have free."""
-    import psutil
-
     if device.startswith("cuda"):
         return int(torch.cuda.mem_get_info(torch.device(device))[0])
-    free = int(psutil.virtual_memory().available)
-    allowance = cgroup.memory_left()
-    return free if allowance is None else min(free, allowance)
+    return free_memory()
 
 
 def weight_bytes(model: nn.Module) -> int:

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import torch
 
-from jupyter_complete.engine.machine import memory
+from jupyter_complete.engine.machine import cgroup, memory
 from jupyter_complete.protocol.errors import DoesNotFit, OutOfMemory
 
 
@@ -52,7 +52,7 @@ def test_free_memory_is_some_of_the_machines() -> None:
 
 
 def test_a_containers_limit_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.cgroup, "memory_left", lambda: 5)
+    monkeypatch.setattr(cgroup, "memory_left", lambda: 5)
     assert memory.free_bytes("cpu") == 5
 
 
@@ -69,7 +69,7 @@ def test_buffers_are_counted() -> None:
 
 FREED = """
 import psutil
-from jupyter_complete.engine.machine import memory
+from jupyter_complete.engine.machine import cgroup, memory
 rss = lambda: psutil.Process().memory_info().rss
 before = rss()
 held = [b"x" * 50_000 + bytes(8) for _ in range(2000)]
