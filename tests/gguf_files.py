@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from gguf import GGMLQuantizationType, GGUFWriter, quants
 HIDDEN, FEED, HEADS, KV_HEADS, LAYERS = 64, 128, 4, 2, 2
 
 
-def write_llama(path: Path, seed: int = 5) -> Path:
-    """A whole model: transformers reads it, and so do we."""
+def write_llama(path: Path, seed: int = 5, keys: Mapping[str, object] | None = None) -> Path:
+    """A whole model: transformers reads it, and so do we. `keys` are more keys of the header, by the writer's names."""
     import json
 
     state = json.loads(tiny.byte_level().backend_tokenizer.to_str())
@@ -34,6 +35,8 @@ def write_llama(path: Path, seed: int = 5) -> Path:
     writer.add_token_merges([" ".join(merge) for merge in state["model"]["merges"]])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
+    for key, value in (keys or {}).items():
+        getattr(writer, f"add_{key}")(value)
     draw = np.random.default_rng(seed)
     for name, shape, kind in tensors(len(vocabulary)):
         values = (draw.standard_normal(shape) * 0.4).astype(np.float32)

@@ -22,7 +22,8 @@ from .local import Details, LocalEngine
 from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence
 from .runners.capabilities import uses_compiled_sampler
-from .weights import gguf, load
+from .weights import load
+from .weights.gguf import convert as gguf
 from .weights.load import Target
 
 if TYPE_CHECKING:

@@ -15,9 +15,12 @@ from ..protocol.plan import Download, Memory, Plan, Reason
 from ..sources import cache, hub
 from ..sources.catalog import Source
 from ..sources.fetch import Place, locate
-from ..sources.headers import directory_parameters, gguf_parameters
+from ..sources.gguf_file import read_header
+from ..sources.headers import directory_parameters
 from .machine import memory
-from .weights import gguf, int8_forms, load
+from .weights import int8_forms, load
+from .weights.gguf import convert as gguf
+from .weights.gguf.head import Head, check_architecture, read_head
 from .weights.load import Loaded, Target
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ class Decision(NamedTuple):
 
     plan: Plan
     outline: Loaded | None = None
-    head: gguf.Head | None = None
+    head: Head | None = None
 
 
 def plan(source: Source, dtype: str, device: str) -> Plan:
@@ -56,7 +59,9 @@ def decide(name: str, place: Place, target: Target) -> Decision:
     """Decide how the files at `place` are loaded; raises NotAModel, UnsafeModel or BadOption."""
     begin, folder = _begin(name, target, place.origin, place.path), place.path
     if place.kind == "gguf":
-        parameters = gguf_parameters(place.path)
+        header = read_header(place.path)
+        check_architecture(header, name)
+        parameters = header.parameters
         conversion = gguf.entry(place.path, parameters)
         begin = replace(begin, conversion=conversion, parameters=parameters)
         if conversion.path is None or not conversion.exists:
@@ -129,7 +134,7 @@ def _before_conversion(begin: Plan, path: Path, target: Target) -> Decision:
     plan = _plain(begin, target.dtype)
     if plan.memory is None or not plan.memory.fits:
         return Decision(replace(plan, form=None) if target.dtype is torch.int8 else plan)
-    head = gguf.read_head(path, plan.name)
+    head = read_head(path, plan.name)
     return Decision(_int8(plan, head.model, None) if target.dtype is torch.int8 else plan, head=head)
 
 
