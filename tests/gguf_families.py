@@ -69,6 +69,8 @@ def model(case: Case) -> Any:
 def write(path: Path, case: Case, made: Any) -> Path:
     """The file that the converter would write of this model."""
     c = made.config
+    if case.arch == "gemma4":
+        c.allow_global_per_layer_attribute_access = True
     arch = next(arch for arch, name in gguf.MODEL_ARCH_NAMES.items() if name == case.arch)
     layers = c.num_hidden_layers
     names = gguf.get_tensor_name_map(arch, layers)
@@ -954,7 +956,7 @@ CASES: dict[str, Case] = {
     "exaone4": Case(
         "exaone4",
         "Exaone4Config",
-        {"num_hidden_layers": 4, "sliding_window": 16, "sliding_window_pattern": "LLLG"}
+        {"num_hidden_layers": 4, "sliding_window": 16, "sliding_window_pattern": 4}
         | {"rope_parameters": LLAMA3, "head_dim": 16},
         window_keys(pattern=True),
         extra=llama3_factors,

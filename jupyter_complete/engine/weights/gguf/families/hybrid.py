@@ -135,7 +135,8 @@ def falcon_h1_rules(config: Config) -> Rules:
         **mamba2("mamba"),
         "output_norm": "model.final_layernorm",
         "attn_norm": "input_layernorm",
-        "ffn_norm": "pre_ff_layernorm",
+        "ffn_norm": "pre_ff_layernorm.weight",  # its converter leaves the suffix out
+        "ffn_norm.weight": "pre_ff_layernorm.weight",
         "ffn_gate": "feed_forward.gate_proj",
         "ffn_up": "feed_forward.up_proj",
         "ffn_down": "feed_forward.down_proj",
