@@ -21,8 +21,8 @@ import tiny
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, dequantize
 from safetensors.numpy import load_file
 
-from jupyter_complete.engine.weights import gguf as converting
-from jupyter_complete.engine.weights.gguf import place
+from jupyter_complete.engine.weights.gguf import convert as converting
+from jupyter_complete.engine.weights.gguf.convert import place
 from jupyter_complete.engine.weights.safetensors_file import SafetensorsWriter
 from jupyter_complete.protocol.errors import DoesNotFit, NotAModel, Stopped
 from jupyter_complete.sources import wheel as wheels
@@ -192,7 +192,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from threading import Event
-from jupyter_complete.engine.weights.gguf import convert
+from jupyter_complete.engine.weights.gguf.convert import convert
 for step in convert(Path(sys.argv[1]), "tiny", Event()):
     if step.stage.endswith("weights") and step.done > step.total // 2:
         print("half", flush=True)
@@ -246,11 +246,12 @@ def test_noise_in_the_header_never_ends_in_another_error(gguf: Path, tmp_path: P
             convert(path)
 
 
-def test_an_architecture_that_transformers_does_not_read_is_told(tmp_path: Path, empty_cache: Path) -> None:
+def test_an_unknown_architecture_leaves_nothing(tmp_path: Path, empty_cache: Path) -> None:
     path = tmp_path / "odd.gguf"
     write_odd(path, "nobodys-architecture")
-    with pytest.raises(NotAModel, match=r"odd\.gguf cannot be loaded: .*nobodys-architecture"):
+    with pytest.raises(NotAModel, match=r"odd\.gguf has the architecture 'nobodys-architecture'"):
         convert(path)
+    assert files(empty_cache) == []
 
 
 def test_missing_tensors_are_told(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
