@@ -156,16 +156,15 @@ class _Reader:
         if kind == _STRING:
             return self.string()
         if kind != _ARRAY:
-            (number,) = self.numbers("<" + _SCALARS[kind])
-            return number
+            return self.numbers("<" + _SCALARS[kind])[0]
         item, length = self.numbers("<IQ")
         if length > _MOST:
             raise ValueError(length)
         if item == _STRING:
             return [self.string() for _ in range(length)]
-        array = np.frombuffer(self.view, np.dtype("<" + _SCALARS[item]), length, self.place).tolist()
+        values = list(np.frombuffer(self.view, np.dtype("<" + _SCALARS[item]), length, self.place).tolist())
         self.place += length * struct.calcsize(_SCALARS[item])
-        return array
+        return values
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int, int]:
         """Name, shape, type, offset among the data and size in bytes of the tensor described next."""

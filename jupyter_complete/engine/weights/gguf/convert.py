@@ -144,7 +144,7 @@ def _stored_as(header: GgufHeader) -> str:
     stored: Counter[int] = Counter()
     for tensor in header.tensors.values():
         stored[tensor.kind] += math.prod(tensor.shape)
-    return GGMLQuantizationType(stored.most_common(1)[0][0]).name
+    return str(GGMLQuantizationType(stored.most_common(1)[0][0]).name)
 
 
 def _write_weights(head: Head, part: Path, stop: StopEvent) -> Iterator[Loading]:

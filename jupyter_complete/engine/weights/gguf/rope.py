@@ -104,4 +104,4 @@ def _llama3_factors(rope: dict[str, Any], lengths: np.ndarray[Any, Any]) -> np.n
     """By what Llama 3's scaling divides the frequencies of these wavelengths."""
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     smooth = np.clip((rope["original_max_position_embeddings"] / lengths - low) / (high - low), 0, 1)
-    return 1 / ((1 - smooth) / rope["factor"] + smooth)
+    return np.asarray(1 / ((1 - smooth) / rope["factor"] + smooth))

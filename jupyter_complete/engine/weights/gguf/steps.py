@@ -106,7 +106,7 @@ class Pick:
     index: int
 
     def __call__(self, array: Array) -> Array:
-        return array[self.index]
+        return np.asarray(array[self.index])
 
 
 @dataclass(frozen=True)
