@@ -669,6 +669,13 @@ def nemotron_keys(w: Any, c: Any) -> None:
     w.add_rope_dimension_count(int(c.rope_parameters["partial_rotary_factor"] * c.hidden_size) // c.num_attention_heads)
 
 
+def hunyuan_keys(w: Any, c: Any) -> None:
+    rope = c.rope_parameters
+    w.add_rope_freq_base(rope["rope_theta"] * rope["alpha"] ** (c.head_dim / (c.head_dim - 2)))
+    w.add_rope_scaling_type(gguf.RopeScalingType.NONE)
+    w.add_rope_scaling_factor(1.0)
+
+
 def phi2_keys(w: Any, c: Any) -> None:
     w.add_rope_dimension_count(int(c.rope_parameters["partial_rotary_factor"] * c.hidden_size) // c.num_attention_heads)
 
@@ -812,6 +819,26 @@ CASES: dict[str, Case] = {
         granite_hybrid,
     ),
     "qwen2": Case("qwen2", "Qwen2Config"),
+    "qwen2vl": Case("qwen2vl", "Qwen2Config", keys=lambda w, c: w.add_rope_dimension_sections([4, 2, 2, 0])),
+    "qwen3vl": Case(
+        "qwen3vl", "Qwen3Config", {"head_dim": 24}, lambda w, c: w.add_rope_dimension_sections([6, 3, 3, 0])
+    ),
+    "arcee": Case("arcee", "ArceeConfig", {"rope_parameters": YARN, "head_dim": 16}, llama_keys, llama),
+    "seed_oss": Case("seed_oss", "SeedOssConfig", {"head_dim": 24}),
+    "hunyuan-dense": Case(
+        "hunyuan-dense",
+        "HunYuanDenseV1Config",
+        {"head_dim": 16, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "alpha": 1000.0, "factor": 1.0}}
+        | {"pad_token_id": 0, "tie_word_embeddings": True},
+        hunyuan_keys,
+    ),
+    "granitemoe plain": Case(
+        "granitemoe",
+        "GraniteMoeConfig",
+        {**GRANITE, "num_local_experts": 6, "num_experts_per_tok": 2},
+        granite_keys,
+        granite_moe,
+    ),
     "qwen2moe": Case(
         "qwen2moe", "Qwen2MoeConfig", {**EXPERTS, "shared_expert_intermediate_size": 48}, qwen_moe_keys, moe
     ),

@@ -28,8 +28,9 @@ def _scaling(fields: Fields, theta: float, turned: int) -> dict[str, Any]:
         return _longrope(fields, factors[0], factors[1])
     if (single := _factors(fields, "rope_freqs")) and set(single) != {1.0}:
         return llama3(single, theta, turned) or _fixed(fields, single)
-    factor = fields.number("rope.scaling.factor", 0.0)
-    match fields.text("rope.scaling.type"):
+    older = fields.number("rope.scale_linear", 0.0)  # the key of files from 2023
+    factor = fields.number("rope.scaling.factor", older)
+    match fields.text("rope.scaling.type", "linear" if older else ""):
         case "linear" if factor not in (0.0, 1.0):
             return {"rope_type": "linear", "factor": factor}
         case "yarn" if factor:
@@ -74,9 +75,8 @@ def _yarn(fields: Fields, factor: float) -> dict[str, Any]:
     for ours, key in (("beta_fast", "yarn_beta_fast"), ("beta_slow", "yarn_beta_slow")):
         if (number := fields.optional(f"rope.scaling.{key}")) is not None:
             found[ours] = number
-    for key in ("yarn_attn_factor", "attn_factor"):
-        if (number := fields.optional(f"rope.scaling.{key}")) is not None:
-            found["attention_factor"] = number
+    if (number := fields.optional("rope.scaling.yarn_attn_factor")) is not None:
+        found["attention_factor"] = number
     if (number := fields.optional("rope.scaling.yarn_log_multiplier")) is not None:
         found |= {"mscale": 1.0, "mscale_all_dim": number}
     return found

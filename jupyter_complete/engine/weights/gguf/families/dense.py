@@ -272,6 +272,28 @@ def stablelm_config(fields: Fields) -> Config:
     }
 
 
+def arcee_config(fields: Fields) -> Config:
+    """Arcee's models: Llama without a gate."""
+    return decoder(fields, "arcee") | {"mlp_bias": fields.has("ffn_up.bias")}
+
+
+def seed_oss_config(fields: Fields) -> Config:
+    return decoder(fields, "seed_oss") | {"attention_out_bias": fields.has("attn_output.bias"), "mlp_bias": False}
+
+
+def seed_oss_rules(config: Config) -> Rules:
+    return {**PLAIN, **AFTER}
+
+
+def hunyuan_config(fields: Fields) -> Config:
+    """Hunyuan's dense models, whose longer context is in the base of the rotation."""
+    return decoder(fields, "hunyuan_v1_dense")
+
+
+def hunyuan_rules(config: Config) -> Rules:
+    return {**PLAIN, "attn_q_norm": "self_attn.query_layernorm", "attn_k_norm": "self_attn.key_layernorm"}
+
+
 def gpt2_config(fields: Fields) -> Config:
     """GPT-2, whose positions are learned."""
     return size(fields, "gpt2") | {
