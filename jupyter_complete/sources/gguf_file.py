@@ -61,7 +61,7 @@ def read_header(path: Path) -> GgufHeader:
 
     Raises NotAModel for a file that is none, damaged, cut short or lacks a part.
     """
-    paths = _parts(path)
+    paths = parts_of(path)
     first = _read(paths[0])
     if len(paths) == 1 and (count := int(str(first.metadata.get("split.count", 1)))) > 1:
         raise NotAModel(
@@ -74,7 +74,7 @@ def read_header(path: Path) -> GgufHeader:
     return GgufHeader(first.metadata, tensors, paths)
 
 
-def _parts(path: Path) -> tuple[Path, ...]:
+def parts_of(path: Path) -> tuple[Path, ...]:
     """All files of the model that `path` is a file of, the first part first; raises NotAModel where one is missing."""
     found = SPLIT.fullmatch(path.name)
     if found is None or int(found[3]) < 2:

@@ -91,44 +91,23 @@ def test_a_gguf_that_is_whole_is_not_called_cut_short(tmp_path: Path) -> None:
     assert read_header(gguf_files.write_llama(tmp_path / "x.gguf")).parameters > 0
 
 
-def split(path: Path, folder: Path, parts: int) -> list[Path]:
-    """The file at `path`, split as llama.cpp splits: each part has a header of its own, the first all the metadata."""
-    from gguf import GGUFReader, GGUFWriter
-
-    tensors = list(GGUFReader(path).tensors)
-    paths = [folder / f"big-{number:05d}-of-{parts:05d}.gguf" for number in range(1, parts + 1)]
-    for number, part in enumerate(paths):
-        writer = GGUFWriter(str(part), "llama")
-        if number == 0:
-            writer.add_context_length(256)
-        writer.add_uint16("split.no", number)
-        writer.add_uint16("split.count", parts)
-        for tensor in tensors[number::parts]:
-            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-    return paths
-
-
 @pytest.mark.parametrize("named", [0, 1, 2])
 def test_any_part_of_a_split_model_means_all_parts(gguf: Path, tmp_path: Path, named: int) -> None:
-    paths = split(gguf, tmp_path, 3)
+    paths = gguf_files.split(gguf, tmp_path, 3)
     header, whole = read_header(paths[named]), read_header(gguf)
     assert header.paths == tuple(paths)
     assert (header.parameters, set(header.tensors)) == (whole.parameters, set(whole.tensors))
-    assert header.metadata["llama.context_length"] == 256
+    assert header.metadata["llama.context_length"] == whole.metadata["llama.context_length"] == 256
 
 
 def test_the_missing_part_of_a_split_model_is_named(gguf: Path, tmp_path: Path) -> None:
-    paths = split(gguf, tmp_path, 3)
+    paths = gguf_files.split(gguf, tmp_path, 3)
     paths[1].unlink()
     with pytest.raises(NotAModel, match=r"big-00002-of-00003\.gguf is missing: the model is split into 3 files"):
         read_header(paths[0])
 
 
 def test_a_part_under_another_name_is_told(gguf: Path, tmp_path: Path) -> None:
-    part = split(gguf, tmp_path, 2)[0].rename(tmp_path / "renamed.gguf")
+    part = gguf_files.split(gguf, tmp_path, 2)[0].rename(tmp_path / "renamed.gguf")
     with pytest.raises(NotAModel, match=r"renamed\.gguf is one of 2 parts of a model"):
         read_header(part)

@@ -20,7 +20,7 @@ from ....protocol.events import Loading
 from ....protocol.phrases import count
 from ....protocol.plan import CacheEntry
 from ....sources import cache, local_stores
-from ....sources.gguf_file import GgufHeader, read_header
+from ....sources.gguf_file import GgufHeader, parts_of, read_header
 from ..load import quiet, unreadable
 from ..safetensors_file import SafetensorsWriter
 from . import transformers_reader
@@ -52,10 +52,11 @@ def entry(path: Path, parameters: int) -> CacheEntry:
 
 
 def place(path: Path) -> Path:
-    """Where in the cache the conversion of the GGUF file at `path` lies once it is made."""
-    stat = path.stat()
-    key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}|{VERSION}"
-    return cache.root() / "converted" / f"{path.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    """Where in the cache the conversion of the GGUF file at `path` lies once it is made; one place for all parts."""
+    parts = parts_of(path)
+    states = [f"{stat.st_size}|{stat.st_mtime_ns}" for stat in (part.stat() for part in parts)]
+    key = "|".join([str(parts[0].resolve()), *states, str(VERSION)])
+    return cache.root() / "converted" / f"{parts[0].stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def convert(path: Path, name: str, stop: StopEvent, head: Head | None = None) -> Generator[Loading, None, Path]:

@@ -169,6 +169,18 @@ def test_another_file_at_the_same_path_is_converted_again(tmp_path: Path, empty_
     assert place(path) != first
 
 
+def test_any_part_of_a_split_file_gives_the_conversion_of_the_whole(
+    gguf: Path, directory: Path, tmp_path: Path, empty_cache: Path
+) -> None:
+    parts = gguf_files.split(gguf, tmp_path, 3)
+    folder = convert(parts[1])
+    assert convert(parts[2]) == folder
+    whole, ours = load_file(directory / "model.safetensors"), load_file(folder / "model.safetensors")
+    assert whole.keys() == ours.keys()
+    assert all(np.array_equal(whole[name], ours[name]) for name in whole)
+    assert (folder / "tokenizer.json").read_bytes() == (directory / "tokenizer.json").read_bytes()
+
+
 def test_the_progress_of_the_weights_is_told_in_bytes(gguf: Path, empty_cache: Path) -> None:
     _, told = steps.run(converting.convert(gguf, "tiny", StopEvent()))
     weights = [step for step in told if step.stage == "converting once: weights"]
