@@ -145,6 +145,31 @@ def test_the_window_and_the_end_token_are_the_files(directory: Path) -> None:
     assert (config["max_position_embeddings"], config["eos_token_id"]) == (256, 0)
 
 
+def test_every_end_of_an_answer_is_kept(tmp_path: Path, empty_cache: Path) -> None:
+    folder = convert(gguf_files.write_llama(tmp_path / "x.gguf", keys={"eot_token_id": 1}))
+    config = json.loads((folder / "generation_config.json").read_text())
+    assert config["eos_token_id"] == [0, 1, 2]  # the header's EOS and EOT tokens, and <|im_end|>
+
+
+def test_the_sampling_that_the_header_recommends_is_kept(tmp_path: Path, empty_cache: Path) -> None:
+    folder = convert(gguf_files.write_llama(tmp_path / "x.gguf", keys={"sampling_temp": 0.5, "sampling_top_k": 20}))
+    config = json.loads((folder / "generation_config.json").read_text())
+    assert (config["temperature"], config["top_k"], config["do_sample"]) == (0.5, 20, True)
+
+
+def test_the_sampling_that_ollama_keeps_beside_a_file_is_kept(tmp_path: Path, empty_cache: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    path = gguf_files.write_llama(tmp_path / "blobs" / "sha256-1")
+    (tmp_path / "blobs" / "sha256-2").write_text('{"temperature": 0.6, "repeat_penalty": 1.1, "stop": ["User:"]}')
+    manifest = tmp_path / "manifests" / "registry.ollama.ai" / "library" / "a" / "latest"
+    manifest.parent.mkdir(parents=True)
+    kinds = {"model": "sha256:1", "params": "sha256:2"}
+    layers = [{"mediaType": f"application/vnd.ollama.image.{kind}", "digest": one} for kind, one in kinds.items()]
+    manifest.write_text(json.dumps({"layers": layers}))
+    config = json.loads((convert(path) / "generation_config.json").read_text())
+    assert (config["temperature"], config["repetition_penalty"], config["do_sample"]) == (0.6, 1.1, True)
+
+
 def test_what_was_converted_is_stated(gguf: Path, directory: Path) -> None:
     import hashlib
 

@@ -51,6 +51,18 @@ def test_linear_scaling_has_its_factor(tmp_path: Path) -> None:
     assert rope(fields, HEAD) == {"rope_type": "linear", "rope_theta": 10_000.0, "factor": 8.0}
 
 
+def test_the_key_of_old_files_scales_linearly(tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_float32("llama.rope.scale_linear", 4.0)
+    writer.add_tensor("some.weight", np.zeros(1, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert rope(Fields(read_header(path)), HEAD) == {"rope_type": "linear", "rope_theta": 10_000.0, "factor": 4.0}
+
+
 def test_yarn_has_all_its_numbers(tmp_path: Path) -> None:
     fields = header(
         tmp_path / "x.gguf",
