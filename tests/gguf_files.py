@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tiny
-from gguf import GGMLQuantizationType, GGUFWriter, quants
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, quants
 
 HIDDEN, FEED, HEADS, KV_HEADS, LAYERS = 64, 128, 4, 2, 2
 
 
-def write_llama(path: Path, seed: int = 5) -> Path:
-    """A whole model: transformers reads it, and so do we."""
+def write_llama(path: Path, seed: int = 5, keys: Mapping[str, object] | None = None) -> Path:
+    """A whole model: transformers reads it, and so do we. `keys` are more keys of the header, by the writer's names."""
     import json
 
     state = json.loads(tiny.byte_level().backend_tokenizer.to_str())
@@ -34,6 +35,8 @@ def write_llama(path: Path, seed: int = 5) -> Path:
     writer.add_token_merges([" ".join(merge) for merge in state["model"]["merges"]])
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(0)
+    for key, value in (keys or {}).items():
+        getattr(writer, f"add_{key}")(value)
     draw = np.random.default_rng(seed)
     for name, shape, kind in tensors(len(vocabulary)):
         values = (draw.standard_normal(shape) * 0.4).astype(np.float32)
@@ -65,6 +68,25 @@ def tensors(words: int) -> list[tuple[str, tuple[int, ...], GGMLQuantizationType
         }
         found += [(f"blk.{layer}.{name}.weight", *kind) for name, kind in shapes.items()]
     return found
+
+
+def split(path: Path, folder: Path, parts: int) -> list[Path]:
+    """The file at `path` in parts, as llama.cpp splits: each has a header of its own, the first with all the keys."""
+    reader = GGUFReader(path)
+    paths = [folder / f"big-{number:05d}-of-{parts:05d}.gguf" for number in range(1, parts + 1)]
+    for number, part in enumerate(paths):
+        writer = GGUFWriter(str(part), "llama")
+        if number == 0:
+            for key, field in reader.fields.items():
+                if not key.startswith("GGUF.") and key != "general.architecture":
+                    kind, *items = field.types
+                    writer.add_key_value(key, field.contents(), kind, items[0] if items else None)
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", parts)
+        for tensor in reader.tensors[number::parts]:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+        _close(writer)
+    return paths
 
 
 def write_claim(path: Path, elements: int) -> Path:

@@ -18,6 +18,8 @@ OF_NO_MODULE = {
     "engine/inside/test_real_model_inside.py": "the answers about the inside of SmolLM2",
     "engine/inside/test_answers.py": "the modules of engine/inside/answers/, a kind of question each",
     "render/test_findings.py": "the modules of render/findings/, a finding each",
+    "engine/weights/gguf/test_families.py": "GGUF files of each family, against the models they were made from",
+    "engine/weights/gguf/test_older.py": "engine/weights/gguf/transformers_reader: architectures that it reads",
     "engine/test_branching.py": "a branch from a token, from the magic down to the sampler",
     "engine/test_card.py": "all of the engine on a graphics card",
     "engine/test_real_model.py": "all of the engine with SmolLM2, against transformers",
@@ -30,6 +32,8 @@ OF_NO_MODULE = {
 }
 
 _INT8 = "engine/runners/test_int8.py: the compiled passes, against transformers' logits and tokens"
+
+_GGUF = "engine/weights/gguf/test_families.py: logits of each family's file, against the model it was made from"
 
 # Modules with code that have no test file of their name, and the test file that checks what they do. A name that ends
 # in a slash stands for every module of a folder.
@@ -76,10 +80,19 @@ UNTESTED = {
     "engine/runners/transformers_pass": "engine/test_local.py: every logprob, against a full forward pass",
     "engine/text/encode": "engine/test_local.py: windows, forced ids and prompts that are refused",
     "engine/weights/int8_forms": "engine/test_plan.py: which int8 form a model can have, and why not",
+    "engine/weights/gguf/config": _GGUF,
+    "engine/weights/gguf/families/": _GGUF,
+    "engine/weights/gguf/fields": _GGUF,
+    "engine/weights/gguf/names": _GGUF,
+    "engine/weights/gguf/pre_tokenizers": "engine/weights/gguf/test_tokenizer.py: the words of each",
+    "engine/weights/gguf/read": "engine/weights/gguf/test_convert.py: every number is what the file says",
+    "engine/weights/gguf/steps": _GGUF,
+    "engine/weights/gguf/transformers_reader": "engine/weights/gguf/test_older.py: files of the kinds it is for",
+    "engine/weights/gguf/vocabulary": "engine/weights/gguf/test_tokenizer.py: the vocabulary of a header",
     "engine/weights/pack_any": "engine/weights/test_int8_modules.py: models packed and run",
     "engine/weights/pack_llama": "engine/runners/test_int8.py: models packed and run",
-    "engine/weights/quantize": "engine/weights/test_gguf.py: numbers before and after",
-    "engine/weights/safetensors_file": "engine/weights/test_gguf.py: files written and read by safetensors",
+    "engine/weights/quantize": "engine/weights/gguf/test_convert.py: numbers before and after",
+    "engine/weights/safetensors_file": "engine/weights/gguf/test_convert.py: files written and read by safetensors",
     "frames/fill": "frames/test_complete_frame.py: its one caller",
     "frames/row_cache": "frames/test_complete_frame.py: results kept and found again",
     "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",

@@ -28,7 +28,7 @@ THINGS = """
     the int8 runner                     int8            engine/runners/int8                 Int8Runner
     the tokenizer                       tokenizer       engine/text/tokenizer               Vocabulary
     stop strings                        stop            engine/text/text_stream             StopMatcher
-    GGUF conversion                     gguf            engine/weights/gguf                 convert
+    GGUF conversion                     gguf            engine/weights/gguf/convert         convert
     quantization                        quantiz         engine/weights/quantize             four_bits
     safetensors files                   safetensors     engine/weights/safetensors_file     SafetensorsWriter
     loading a model                     load            engine/load                         open_engine

@@ -25,8 +25,9 @@ from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
 from .probe import Subject, examine
 from .runners.capabilities import check_continues, uses_compiled_sampler
-from .weights import gguf, load, probe_file
+from .weights import load, probe_file
 from .weights.checkpoint import separate
+from .weights.gguf import convert as gguf
 from .weights.load import Target
 
 if TYPE_CHECKING:

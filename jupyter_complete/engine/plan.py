@@ -16,10 +16,12 @@ from ..protocol.probe import OF_FORM
 from ..sources import cache, hub
 from ..sources.catalog import Source
 from ..sources.fetch import Place, locate
-from ..sources.headers import gguf_parameters
+from ..sources.gguf_file import read_header
 from .machine import memory
-from .weights import gguf, int8_forms, load, probe_file
+from .weights import int8_forms, load, probe_file
 from .weights.dequantize import check_method
+from .weights.gguf import convert as gguf
+from .weights.gguf.head import Head, check_architecture, read_head
 from .weights.load import Loaded, Target
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Decision(NamedTuple):
 
     plan: Plan
     outline: Loaded | None = None
-    head: gguf.Head | None = None
+    head: Head | None = None
 
 
 def plan(source: Source, dtype: str, device: str) -> Plan:
@@ -57,7 +59,9 @@ def decide(name: str, place: Place, target: Target) -> Decision:
     """Decide how the files at `place` are loaded; raises NotAModel, UnsafeModel or BadOption."""
     begin, folder = _begin(name, target, place.origin, place.path), place.path
     if place.kind == "gguf":
-        parameters = gguf_parameters(place.path)
+        header = read_header(place.path)
+        check_architecture(header, name)
+        parameters = header.parameters
         conversion = gguf.entry(place.path, parameters)
         begin = replace(begin, conversion=conversion, parameters=parameters)
         if conversion.path is None or not conversion.exists:
@@ -138,7 +142,7 @@ def _before_conversion(begin: Plan, path: Path, target: Target) -> Decision:
     plan = _plain(begin, target.dtype)
     if plan.memory is None or not plan.memory.fits:
         return Decision(replace(plan, form=None) if target.dtype is torch.int8 else plan)
-    head = gguf.read_head(path, plan.name)
+    head = read_head(path, plan.name)
     return Decision(_int8(plan, head.model, None) if target.dtype is torch.int8 else plan, head=head)
 
 

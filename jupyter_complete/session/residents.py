@@ -66,7 +66,8 @@ class Models:
     def sources(self) -> list[Source]:
         """What is resident, and what can be loaded by name."""
         found: dict[str, Source] = {}
-        for source in (*(one.source for one in self), *self._registered.values(), *catalog.CATALOG.values()):
+        held = (one.source for one in self)
+        for source in (*held, *self._registered.values(), *catalog.CATALOG.values(), *catalog.stored()):
             found.setdefault(source.name, source)
         return list(found.values())
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ..protocol.errors import NotAModel, UnknownModel, UnsafeModel
 from ..protocol.phrases import near
+from . import local_stores
 from .entries import ENTRIES, Entry
 
 Kind = Literal["catalogued", "directory", "gguf", "hub", "registered"]
@@ -95,6 +96,8 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
         return catalogued
     if not name.strip():
         raise unknown(name, ())
+    if local_stores.is_stored_name(name) and not _path(name).exists():
+        return Source(name=name, kind="gguf", path=local_stores.find(name).resolve())
     path = _path(name)
     if path.is_dir():
         return _directory(name, path)
@@ -123,6 +126,14 @@ def _hub(name: str, known: Iterable[str]) -> Source:
     if parts is None or ("/" not in name and (file or near(name, known))):
         raise unknown(name, known)
     return Source(name=name, kind="hub", hub_id=parts["hub_id"], revision=parts["revision"], file=file)
+
+
+def stored() -> list[Source]:
+    """The models of Ollama and LM Studio on this disk."""
+    return [
+        Source(name=one.name, kind="gguf", path=one.path.resolve(), about=f"a model of {one.program} on this disk")
+        for one in local_stores.stored()
+    ]
 
 
 def _path(name: str) -> Path:
@@ -156,11 +167,17 @@ def _directory(name: str, path: Path) -> Source:
 
 
 def _file(name: str, path: Path) -> Source:
-    if path.suffix == ".gguf":
+    if path.suffix == ".gguf" or _begins_as_gguf(path):
         return Source(name=name, kind="gguf", path=path.resolve())
     if path.suffix in PICKLED:
         raise refused_pickle(name)
     raise NotAModel(f"{name} is no model file.", "Name a .gguf file, or the directory of a transformers model.")
+
+
+def _begins_as_gguf(path: Path) -> bool:
+    """Whether a file has the format's first letters: Ollama keeps GGUF files without an ending."""
+    with path.open("rb") as file:
+        return file.read(4) == b"GGUF"
 
 
 def refused_pickle(name: str) -> UnsafeModel:

@@ -250,7 +250,7 @@ def main() -> None:
 
     if hasattr(os, "sched_setaffinity"):  # every worker has the same cores, whoever counts them
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    from jupyter_complete.engine.weights.gguf import place
+    from jupyter_complete.engine.weights.gguf.convert import place
     from jupyter_complete.sources.catalog import find
     from jupyter_complete.sources.fetch import obtain
 

@@ -7,7 +7,6 @@ import random
 import struct
 from pathlib import Path
 
-import gguf_files
 import pytest
 import tiny
 
@@ -18,11 +17,6 @@ from jupyter_complete.sources import headers
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny.save("llama", tmp_path_factory.mktemp("llama"))
-
-
-@pytest.fixture(scope="module")
-def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return gguf_files.write_llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
 
 
 def safetensors(path: Path, entries: object, data: bytes = b"") -> Path:
@@ -79,77 +73,12 @@ def test_a_header_that_claims_to_be_longer_than_the_file_is_damaged(tmp_path: Pa
         headers.safetensors_tensors(path)
 
 
-def test_a_gguf_file_has_the_numbers_its_tensors_have(gguf: Path) -> None:
-    from gguf import GGUFReader
-
-    assert headers.gguf_parameters(gguf) == sum(int(tensor.n_elements) for tensor in GGUFReader(gguf).tensors)
-
-
-def test_a_file_that_is_no_gguf_is_told_so(tmp_path: Path) -> None:
-    path = tmp_path / "x.gguf"
-    path.write_bytes(b"PK\x03\x04" + bytes(100))
-    with pytest.raises(NotAModel, match="is no GGUF file"):
-        headers.gguf_parameters(path)
-
-
-def test_a_gguf_header_cut_anywhere_is_damaged(gguf: Path, tmp_path: Path) -> None:
-    from gguf import GGUFReader
-
-    whole, path = gguf.read_bytes(), tmp_path / "cut.gguf"
-    header = min(int(tensor.data_offset) for tensor in GGUFReader(gguf).tensors) - 32
-    for length in range(0, header, 101):
-        path.write_bytes(whole[:length])
+def test_random_bytes_are_never_more_than_damaged(directory: Path, tmp_path: Path) -> None:
+    whole, draw = (directory / "model.safetensors").read_bytes()[:4000], random.Random(7)
+    for _ in range(300):
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 12)):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        (tmp_path / "x").write_bytes(bytes(data))
         with pytest.raises(NotAModel):
-            headers.gguf_parameters(path)
-
-
-def test_random_bytes_are_never_more_than_damaged(gguf: Path, directory: Path, tmp_path: Path) -> None:
-    sound = {gguf: headers.gguf_parameters, directory / "model.safetensors": headers.safetensors_tensors}
-    draw = random.Random(7)
-    for source, read in sound.items():
-        whole = source.read_bytes()[:4000]
-        for _ in range(300):
-            data = bytearray(whole)
-            for _ in range(draw.randint(1, 12)):
-                data[draw.randrange(len(data))] = draw.randrange(256)
-            (tmp_path / "x").write_bytes(bytes(data))
-            with pytest.raises(NotAModel):
-                read(tmp_path / "x")
-
-
-@pytest.mark.parametrize("length", [(1 << 64) - 1, 1 << 62, 1 << 40])
-@pytest.mark.parametrize("item", [0, 8, 9, 12])
-def test_a_gguf_array_of_absurd_length_is_damaged(tmp_path: Path, item: int, length: int) -> None:
-    path = tmp_path / "x.gguf"
-    key = struct.pack("<Q", 1) + b"k"
-    path.write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, 1, 1) + key + struct.pack("<IIQ", 9, item, length))
-    with pytest.raises(NotAModel, match="damaged or cut short"):
-        headers.gguf_parameters(path)
-
-
-def test_gguf_arrays_nested_without_end_are_damaged(tmp_path: Path) -> None:
-    path = tmp_path / "x.gguf"
-    key = struct.pack("<Q", 1) + b"k"
-    path.write_bytes(
-        struct.pack("<4sIQQ", b"GGUF", 3, 1, 1) + key + struct.pack("<I", 9) + struct.pack("<IQ", 9, 1) * 100_000
-    )
-    with pytest.raises(NotAModel, match="damaged or cut short"):
-        headers.gguf_parameters(path)
-
-
-def test_a_file_of_hundreds_of_gigabytes_is_measured_at_once(tmp_path: Path) -> None:
-    claimed = 100 * 1024**3
-    assert headers.gguf_parameters(gguf_files.write_claim(tmp_path / "x.gguf", claimed)) == claimed
-
-
-def test_a_gguf_cut_in_its_weights_is_told_with_the_numbers(tmp_path: Path) -> None:
-    path = gguf_files.write_llama(tmp_path / "x.gguf")
-    whole = path.stat().st_size
-    with path.open("r+b") as file:
-        file.truncate(whole - 1000)
-    with pytest.raises(NotAModel, match=rf"cut short: {whole - 1000:,} bytes of "):
-        headers.gguf_parameters(path)
-
-
-def test_a_gguf_that_is_whole_is_not_called_cut_short(tmp_path: Path) -> None:
-    assert headers.gguf_parameters(gguf_files.write_llama(tmp_path / "x.gguf")) > 0
+            headers.safetensors_tensors(tmp_path / "x")

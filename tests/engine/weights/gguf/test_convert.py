@@ -21,8 +21,8 @@ import tiny
 from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, dequantize
 from safetensors.numpy import load_file
 
-from jupyter_complete.engine.weights import gguf as converting
-from jupyter_complete.engine.weights.gguf import place
+from jupyter_complete.engine.weights.gguf import convert as converting
+from jupyter_complete.engine.weights.gguf.convert import place
 from jupyter_complete.engine.weights.safetensors_file import SafetensorsWriter
 from jupyter_complete.protocol.errors import DoesNotFit, NotAModel, Stopped
 from jupyter_complete.sources import wheel as wheels
@@ -145,6 +145,31 @@ def test_the_window_and_the_end_token_are_the_files(directory: Path) -> None:
     assert (config["max_position_embeddings"], config["eos_token_id"]) == (256, 0)
 
 
+def test_every_end_of_an_answer_is_kept(tmp_path: Path, empty_cache: Path) -> None:
+    folder = convert(gguf_files.write_llama(tmp_path / "x.gguf", keys={"eot_token_id": 1}))
+    config = json.loads((folder / "generation_config.json").read_text())
+    assert config["eos_token_id"] == [0, 1, 2]  # the header's EOS and EOT tokens, and <|im_end|>
+
+
+def test_the_sampling_that_the_header_recommends_is_kept(tmp_path: Path, empty_cache: Path) -> None:
+    folder = convert(gguf_files.write_llama(tmp_path / "x.gguf", keys={"sampling_temp": 0.5, "sampling_top_k": 20}))
+    config = json.loads((folder / "generation_config.json").read_text())
+    assert (config["temperature"], config["top_k"], config["do_sample"]) == (0.5, 20, True)
+
+
+def test_the_sampling_that_ollama_keeps_beside_a_file_is_kept(tmp_path: Path, empty_cache: Path) -> None:
+    (tmp_path / "blobs").mkdir()
+    path = gguf_files.write_llama(tmp_path / "blobs" / "sha256-1")
+    (tmp_path / "blobs" / "sha256-2").write_text('{"temperature": 0.6, "repeat_penalty": 1.1, "stop": ["User:"]}')
+    manifest = tmp_path / "manifests" / "registry.ollama.ai" / "library" / "a" / "latest"
+    manifest.parent.mkdir(parents=True)
+    kinds = {"model": "sha256:1", "params": "sha256:2"}
+    layers = [{"mediaType": f"application/vnd.ollama.image.{kind}", "digest": one} for kind, one in kinds.items()]
+    manifest.write_text(json.dumps({"layers": layers}))
+    config = json.loads((convert(path) / "generation_config.json").read_text())
+    assert (config["temperature"], config["repetition_penalty"], config["do_sample"]) == (0.6, 1.1, True)
+
+
 def test_what_was_converted_is_stated(gguf: Path, directory: Path) -> None:
     import hashlib
 
@@ -167,6 +192,18 @@ def test_another_file_at_the_same_path_is_converted_again(tmp_path: Path, empty_
     gguf_files.write_llama(path, seed=2)
     os.utime(path, ns=(1, 1))
     assert place(path) != first
+
+
+def test_any_part_of_a_split_file_gives_the_conversion_of_the_whole(
+    gguf: Path, directory: Path, tmp_path: Path, empty_cache: Path
+) -> None:
+    parts = gguf_files.split(gguf, tmp_path, 3)
+    folder = convert(parts[1])
+    assert convert(parts[2]) == folder
+    whole, ours = load_file(directory / "model.safetensors"), load_file(folder / "model.safetensors")
+    assert whole.keys() == ours.keys()
+    assert all(np.array_equal(whole[name], ours[name]) for name in whole)
+    assert (folder / "tokenizer.json").read_bytes() == (directory / "tokenizer.json").read_bytes()
 
 
 def test_the_progress_of_the_weights_is_told_in_bytes(gguf: Path, empty_cache: Path) -> None:
@@ -192,7 +229,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from threading import Event
-from jupyter_complete.engine.weights.gguf import convert
+from jupyter_complete.engine.weights.gguf.convert import convert
 for step in convert(Path(sys.argv[1]), "tiny", Event()):
     if step.stage.endswith("weights") and step.done > step.total // 2:
         print("half", flush=True)
@@ -246,11 +283,12 @@ def test_noise_in_the_header_never_ends_in_another_error(gguf: Path, tmp_path: P
             convert(path)
 
 
-def test_an_architecture_that_transformers_does_not_read_is_told(tmp_path: Path, empty_cache: Path) -> None:
+def test_an_unknown_architecture_leaves_nothing(tmp_path: Path, empty_cache: Path) -> None:
     path = tmp_path / "odd.gguf"
     write_odd(path, "nobodys-architecture")
-    with pytest.raises(NotAModel, match=r"odd\.gguf cannot be loaded: .*nobodys-architecture"):
+    with pytest.raises(NotAModel, match=r"odd\.gguf has the architecture 'nobodys-architecture'"):
         convert(path)
+    assert files(empty_cache) == []
 
 
 def test_missing_tensors_are_told(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
