@@ -22,7 +22,8 @@ from .decoding.batch import Batch, Rows, Seat, shares_passes
 from .decoding.continuations import Answer, step_of
 from .decoding.grammar import Constraints, Grammar
 from .decoding.loop import Row, prefill, score
-from .decoding.sampler import Sampler, end_ids, model_rules
+from .decoding.sampler import Sampler, end_ids, model_rules, recommended
+from .decoding.thinking import Thinking
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
@@ -32,23 +33,26 @@ from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
 from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .text.chat import Prompt
 from .text.encode import Entry, shown
+from .text.languages import Languages
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
 
 if TYPE_CHECKING:  # heavy imports
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from .runners.int8 import Int8Model
 
 
 class Details(NamedTuple):
-    """Facts about a model besides its weights. The first three are fields of ModelInfo."""
+    """Facts about a model besides its weights. All but `folder` are fields of ModelInfo."""
 
     revision: str = ""
     quantized: str | None = None
     note: str = ""
+    tokenizer_note: str = ""
     folder: Path | None = None  # of the weights as they were before they became int8
 
 
@@ -76,8 +80,8 @@ class LocalEngine:
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
-        first = model.generation_config.forced_bos_token_id if self._encodes else None
-        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes, first)
+        self._languages = Languages(tokenizer, self._encodes)
+        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
         self._kernels = self._threads is not None or uses_compiled_sampler(model)
@@ -94,6 +98,8 @@ class LocalEngine:
             architecture=type(model).__name__,
             note=details.note,
             kind=kind(model, tokenizer),
+            tokenizer_note=details.tokenizer_note,
+            recommended=recommended(model.generation_config),
         )
         self._entry = Entry(self._vocabulary, self.info, self._size)
         self._inside = OpenModel(
@@ -157,10 +163,13 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
+        request, told = self._entry.recommended(request)
+        yield from told
         composed = self._entry.settle(request)
         if composed is not None:
-            yield composed
-        prompt = self._entry.ids(request, composed)
+            yield self._languages.noted(composed, request.framing)
+        with self._languages.source(request.framing):
+            prompt, thinks = entry = self._entry.prompt(request, composed)
         if request.mode == "preview":
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
@@ -171,8 +180,29 @@ class LocalEngine:
             self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
-        else:
+        elif thinks == "no":
             yield from self._continue(request, prompt, shown(request, composed), stop, started)
+        else:
+            yield from self._think(request, entry, shown(request, composed), stop, started)
+
+    def _think(self, request: Request, prompt: Prompt, shown: str, stop: StopEvent, started: float) -> Iterator[Event]:
+        """The tokens of the thinking after a prompt, and then those of the answer."""
+        self._constraints.of(request, [])  # a form that cannot be had is refused at once
+        thinking, total = Thinking(self._vocabulary, self._ends, request, prompt), len(prompt.ids)
+        runner, cached = self._resumed(prompt.ids, stop)
+        sampler = Sampler(request.sampling, self._rules(total, request), self._kernels)
+        yield from thinking.events(runner, cached, sampler, self._entry.thinking_limit(request, total), stop)
+        self._keep(runner, thinking.held)
+        for event in self._continue(thinking.request, thinking.prompt, shown, stop, started):
+            yield thinking.finish(event) if isinstance(event, Finish) else event
+
+    def _rules(self, length: int, request: Request) -> list[tuple[str, Any]]:
+        """The model's own rules for a request's tokens behind so many ids."""
+        limit = self._entry.limit(request.sampling.max_new_tokens, length)
+        return model_rules(self._config(request), 1 if self._encodes else length, limit)
+
+    def _config(self, request: Request) -> GenerationConfig:
+        return self._languages.config(self.model.generation_config, request.framing)
 
     def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
         waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
@@ -198,15 +228,16 @@ class LocalEngine:
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
-        if not (together and shares_passes(request)):
-            return Answered(key, tuple(self._answer(request, stop, started)))
         composed = self._entry.settle(request)
-        prompt = self._entry.ids(request, composed)
+        prompt, thinks = self._entry.prompt(request, composed)
+        if not (together and shares_passes(request) and thinks == "no"):
+            return Answered(key, tuple(self._answer(request, stop, started)))
+        request, told = self._entry.recommended(request)
         self._entry.check_window(len(prompt), 0, new=1)
         grammar, _ = self._constraints.of(request, [])
         answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
         row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
-        return Seat(row, prompt, answer, sampler, limit, started, composed)
+        return Seat(row, prompt, answer, sampler, limit, started, told + ((composed,) if composed else ()))
 
     def _read(self, ids: Sequence[int], kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
         """A cache of `ids`, kept for the next request when the rows that copy it are done."""
@@ -222,7 +253,8 @@ class LocalEngine:
     ) -> Iterator[Event]:
         """The tokens after `prompt`, which stands there as the text `shown`."""
         forced = [self._entry.forced(token) for token in request.forced]
-        grammar, forced = self._constraints.of(request, forced)
+        first = self._config(request).forced_bos_token_id if self._encodes else None
+        grammar, forced = self._constraints.of(request, forced, first)
         paths = self._paths(request, prompt, shown)
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
@@ -274,10 +306,8 @@ class LocalEngine:
     ) -> tuple[Answer, Sampler, int]:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
-        config = self.model.generation_config
-        rules = model_rules(config, 1 if self._encodes else length, limit)
         answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
-        return answer, sampler_of(request, rules, self._kernels), limit
+        return answer, sampler_of(request, self._rules(length, request), self._kernels), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
@@ -346,7 +376,7 @@ class LocalEngine:
         self, request: Request, runner: Runner, prompt: Sequence[int], total: int, stop: StopEvent
     ) -> Generator[Prefill, None, list[Step]]:
         """Read all of the prompt but its last token, and measure every token after the first."""
-        texts = self._texts(prompt)
+        texts = self._vocabulary.texts(prompt)
         steps = [Step(*next(texts))]
         sampler = Sampler(request.sampling)
         for index, logits in score(runner, prompt, stop):
@@ -356,14 +386,7 @@ class LocalEngine:
         return steps
 
     def _unweighed(self, prompt: Sequence[int]) -> list[Step]:
-        return [Step(id, text) for id, text in self._texts(prompt)]
-
-    def _texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Each id with the text it adds; a special token, which adds none, with its name."""
-        stream = TextStream(self._vocabulary.detokenizer())
-        for place, token in enumerate(ids, 1):
-            text = stream.push(token, last=place == len(ids)).text
-            yield token, self._vocabulary.token_text(token) if self._vocabulary.is_special(token) else text
+        return [Step(id, text) for id, text in self._vocabulary.texts(prompt)]
 
     def _measured(
         self, request: Request, prompt: list[int], steps: list[Step], started: float, stop: StopEvent

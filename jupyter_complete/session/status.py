@@ -57,13 +57,22 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
     )
 
 
-def note(resident: Resident) -> str:
-    """Why a model is not as fast as it might be; nothing where it is."""
+def notes(resident: Resident) -> list[str]:
+    """What there is to say of a model besides its numbers: why it is not as fast as it might be, where its tokenizer is
+    not transformers' own, and what sampling it recommends."""
     info = resident.engine.info if resident.engine is not None else None
-    if info is None or not info.note:
-        return ""
-    how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
-    return f"{info.name} {how}, which is slower: {info.note}."
+    if info is None:
+        return []
+    said = []
+    if info.note:
+        how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
+        said.append(f"{info.name} {how}, which is slower: {info.note}.")
+    if info.tokenizer_note:
+        said.append(f"{info.name}: {info.tokenizer_note}.")
+    if info.recommended:
+        asked = ", ".join(f"{name} {value:g}" for name, value in info.recommended)
+        said.append(f"{info.name} recommends {asked}; --sampling model uses that.")
+    return said
 
 
 def residence(session: Session, name: str, dtype: str, device: str) -> str:

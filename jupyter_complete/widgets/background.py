@@ -63,7 +63,7 @@ class Background(View):
         error = self._stream.error
         if error is not None:
             self.refuse(error)
-        if error is None or done.text:
+        if error is None or done.text or done.thinking:
             self._when_done(done)
         self._output.replace(self._finished(done, error))
 

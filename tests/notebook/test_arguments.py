@@ -280,7 +280,7 @@ def test_any_line_gives_settings_or_one_sentence(line: str) -> None:
         with contextlib.suppress(UsageError, BadOption):
             found = read(line)
             given_ = found if isinstance(found, dict) else next(part for part in found if isinstance(part, dict))
-            config.sampling(config.checked(given_))
+            config.to_sampling(config.checked(given_))
 
 
 @settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))

@@ -20,7 +20,7 @@ from jupyter_complete.results.draft import Draft
 
 def draft(num: int = 1) -> Draft:
     config = Complete()
-    return Draft(Request(prompt="Say", sampling=config.sampling(config.checked({"num": num}))))
+    return Draft(Request(prompt="Say", sampling=config.to_sampling(config.checked({"num": num}))))
 
 
 def token(text: str, index: int = 0) -> Token:

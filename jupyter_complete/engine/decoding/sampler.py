@@ -21,6 +21,10 @@ if TYPE_CHECKING:  # heavy imports
     from ..kernels.sample_row import Chosen
 
 
+RECOMMENDED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+"""The settings that a model's own generation config can recommend."""
+
+
 class TopToken(NamedTuple):
     """A candidate token: its id, raw logprob, probability after the cuts, and the rule that cut it."""
 
@@ -281,6 +285,15 @@ def model_rules(config: GenerationConfig, prompt_length: int, limit: int) -> lis
         begin = tf.SuppressTokensAtBeginLogitsProcessor(config.begin_suppress_tokens, prompt_length)
         rules.append(("begin_suppress_tokens", begin))
     return rules
+
+
+def recommended(config: GenerationConfig) -> tuple[tuple[str, float], ...]:
+    """Return the names and values of the sampling that a generation config asks for; () if it asks for none."""
+    asked = config.to_diff_dict()
+    values = {name: asked[name] for name in RECOMMENDED if isinstance(asked.get(name), (int, float))}
+    if asked.get("do_sample") is False:
+        values["temperature"] = 0.0
+    return tuple(values.items())
 
 
 def end_ids(config: GenerationConfig | PretrainedConfig) -> frozenset[int]:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from ...prompt.compose import settle
 from ...protocol.errors import BadOption, BadPrompt, CompleteError, PromptTooLong
-from ...protocol.events import ModelInfo, Settled
+from ...protocol.events import ModelInfo, Sampled, Settled
 from ...protocol.phrases import count
-from ...protocol.prompt_parts import Turn
+from ...protocol.prompt_parts import Think, Turn
 from ...protocol.request import Request
+from ...protocol.sampling import Sampling
+from .chat import Prompt
+
+MARKS = 16  # tokens that the marks before and after the thinking take at most
 
 
 class Encoder(Protocol):
     """Texts to ids, as tokenizer.Vocabulary makes them."""
 
     def encode(self, text: str) -> list[int]: ...
-    def encode_chat(self, turns: Sequence[Turn]) -> list[int]: ...
+    def encode_chat(self, turns: Sequence[Turn], think: Think = "auto") -> Prompt: ...
     def count(self, text: str) -> int: ...
     def only_token(self, text: str) -> int: ...
 
@@ -30,20 +35,38 @@ class Entry:
         self._info = info
         self._size = size
 
+    def recommended(self, request: Request) -> tuple[Request, tuple[Sampled, ...]]:
+        """The request with the model's own sampling where that counts, and the event that reports it.
+
+        Raises BadOption for settings that exclude each other then.
+        """
+        own = {name: value for name, value in self._info.recommended if name in request.recommended}
+        if not own:
+            return request, ()
+        sampling: Sampling = replace(request.sampling, **own)  # type: ignore[arg-type]  # names of the same type
+        if sampling.greedy:
+            sampling = replace(sampling, seed=None)
+        return replace(request, sampling=sampling), (Sampled(sampling),)
+
     def settle(self, request: Request) -> Settled | None:
         """A composed prompt for this model; None for one that is sent as it stands. Raises BadOption or BadPrompt."""
         if request.composed is None or request.prompt_ids is not None:
             return None
         return settle(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
 
-    def ids(self, request: Request, composed: Settled | None) -> list[int]:
-        """The prompt's ids. Raises BadPrompt where there are none, or ids that the model does not know."""
+    def prompt(self, request: Request, composed: Settled | None) -> Prompt:
+        """The prompt as the model reads it. Raises BadPrompt where it has no ids, or ids that the model does not know,
+        and BadOption for thinking that the model lacks."""
         if request.prompt_ids is not None:
-            ids = list(request.prompt_ids)
+            made = Prompt(list(request.prompt_ids), "open" if request.unfinished else "no")
         elif composed is not None and composed.turns:
-            ids = self._vocabulary.encode_chat(composed.turns)
+            made = self._vocabulary.encode_chat(composed.turns, request.framing.think)
         else:
-            ids = self._vocabulary.encode(composed.prompt if composed else request.prompt)
+            made = Prompt(self._vocabulary.encode(composed.prompt if composed else request.prompt))
+        self._check(made.ids)
+        return made
+
+    def _check(self, ids: Sequence[int]) -> None:
         if not ids:
             raise BadPrompt("The tokenizer finds no token in this prompt.", "Write some text.")
         if max(ids) >= self._size:
@@ -51,7 +74,6 @@ class Entry:
                 f"The tokenizer gave id {max(ids):,}, and the model knows {self._size:,}.",
                 "Use the model's own tokenizer.",
             )
-        return ids
 
     def forced(self, token: int | str) -> int:
         """The id of a forced token; raises BadOption where there is none."""
@@ -76,13 +98,20 @@ class Entry:
             f"Shorten it by at least {count(length + new - window, 'token')}.",
         )
 
+    def thinking_limit(self, request: Request, length: int) -> int:
+        """How many tokens the thinking after so many ids may have, which leaves the answer its room in the window."""
+        if self._info.window is None:
+            return request.framing.think_tokens
+        left = self._info.window - length
+        return max(0, min(request.framing.think_tokens, left - min(request.sampling.max_new_tokens, left // 2) - MARKS))
+
     def limit(self, asked: int, length: int) -> int:
         return asked if self._info.window is None else max(1, min(asked, self._info.window - length))
 
     def longest(self, request: Request) -> int:
         """Tokens that a request may come to; 0 for one that will not be answered."""
         try:
-            length = len(self.ids(request, self.settle(request)))
+            length = len(self.prompt(request, self.settle(request)).ids)
             self.check_window(length, 0, new=1)
         except CompleteError:
             return 0

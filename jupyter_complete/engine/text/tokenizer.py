@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 from ...protocol.errors import BadOption
 from ...protocol.phrases import REPLACEMENT
-from ...protocol.prompt_parts import Turn
+from ...protocol.prompt_parts import Think, Turn
 from ...results.token_bytes import Pieces, bytes_of_name, is_byte
-from .text_stream import ByteDetokenizer, Detokenizer, WindowDetokenizer
-
-_SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
+from .chat import ChatTemplate, Prompt
+from .text_stream import ByteDetokenizer, Detokenizer, TextStream, WholeDetokenizer, WindowDetokenizer
 
 
 class Vocabulary:
@@ -24,6 +22,8 @@ class Vocabulary:
         self.tokenizer = tokenizer
         self._trailing_end = trailing_end
         self._byte_level = _is_byte_level(tokenizer)
+        self._fast = bool(getattr(tokenizer, "is_fast", True))
+        self._rewrites = not self._fast and _rewrites(tokenizer)
         self.token_bytes: Callable[[int], bytes] = lru_cache(maxsize=65536)(self._token_bytes)
         self.token_text: Callable[[int], str] = lru_cache(maxsize=65536)(self._token_text)
         self.pieces: Callable[[int], Pieces] = lru_cache(maxsize=1)(self._pieces)
@@ -31,26 +31,47 @@ class Vocabulary:
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; strings that look like special tokens are encoded as the characters they are."""
         ids = self._literal(text, add_special_tokens=True)
+        if self._lacks_bos:
+            ids.insert(0, int(self.tokenizer.bos_token_id))
         end = self.tokenizer.eos_token_id
         if not self._trailing_end and len(ids) > 1 and ids[-1] == end:
             ids.pop()
         return ids
 
+    @cached_property
+    def _lacks_bos(self) -> bool:
+        """Whether the tokenizer leaves out the token that begins every text the model was trained on.
+
+        The chat template writes that token. Gemma 4's tokenizer is such a one.
+        """
+        bos = self.tokenizer.bos_token_id
+        return bos is not None and self._literal("a", True)[:1] != [bos] and self.chat.begins_with_bos
+
     def count(self, text: str) -> int:
         """Tokens of a text that stands inside another."""
         return len(self._literal(text, add_special_tokens=False))
 
-    def encode_chat(self, turns: Sequence[Turn]) -> list[int]:
-        """Ids of a conversation in the model's own chat template, up to where its answer begins."""
-        texts = [turn.text for turn in turns]
-        if not any(special in text for special in self._special_strings() for text in texts):
-            return list(self._templated(turns, tokenize=True)["input_ids"])
-        held = [replace(turn, text=f"{_SENTINEL}{place}{_SENTINEL}") for place, turn in enumerate(turns)]
-        ids, rest = list[int](), str(self._templated(held, tokenize=False))
-        for text, turn in zip(texts, held, strict=True):
-            before, _, rest = rest.partition(turn.text)
-            ids += self._template_part(before) + self._literal(text, add_special_tokens=False)
-        return ids + self._template_part(rest)
+    def encode_chat(self, turns: Sequence[Turn], think: Think = "auto") -> Prompt:
+        """A conversation in the model's own chat template, up to where its answer, or its thinking, begins.
+
+        Raises BadPrompt for a conversation that the template refuses, BadOption for thinking that the model lacks.
+        """
+        parts, thinks = self.chat.render(turns, think)
+        ids = list[int]()
+        for part in parts:
+            ids += self._literal(part.text, add_special_tokens=False) if part.literal else self.template_ids(part.text)
+        return Prompt(ids, thinks)
+
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """The model's own chat template."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        special = [one.content for one in added if one.special]
+        return ChatTemplate(self.tokenizer, special, [one.content for one in added])
+
+    def template_ids(self, text: str) -> list[int]:
+        """Ids of a template's text, in which the names of control tokens stand for these tokens."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
 
     def only_token(self, text: str) -> int:
         """The id of the one token that is `text` inside a text; raises BadOption, which says what `text` encodes to."""
@@ -73,7 +94,16 @@ class Vocabulary:
     def detokenizer(self, prompt_ids: Sequence[int] = ()) -> Detokenizer:
         if self._byte_level:
             return ByteDetokenizer(self.token_bytes)
+        if self._rewrites:
+            return WholeDetokenizer(self._decode, self._context(prompt_ids))
         return WindowDetokenizer(self._decode, self._leaves_open, self._context(prompt_ids))
+
+    def texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Each id with the text it adds; a special token, which adds none, with its name."""
+        stream = TextStream(self.detokenizer())
+        for place, token in enumerate(ids, 1):
+            text = stream.push(token, last=place == len(ids)).text
+            yield token, self.token_text(token) if self.is_special(token) else text
 
     def continuation(self, text: str, prompt_ids: Sequence[int]) -> list[int]:
         """Ids that add exactly `text` after `prompt_ids`; raises BadOption where no spelling of the tokenizer does."""
@@ -135,6 +165,8 @@ class Vocabulary:
         return self._decode([*inside, token])[len(self._decode(inside)) :] or self._name(token)
 
     def _decode(self, ids: Sequence[int]) -> str:
+        if not self._fast:  # one written in Python raises for rows of the embedding that only pad it
+            ids = [id for id in ids if self._name(id)]
         if not ids:
             return ""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -146,7 +178,8 @@ class Vocabulary:
 
     def _anchor(self, ids: Sequence[int]) -> list[int]:
         for token in reversed(ids):
-            if not self._is_byte(token) and self._decode([token]):
+            joins = self._is_byte(token) or (self._rewrites and self._name(token).endswith("@@"))
+            if not joins and self._decode([token]):
                 return [token]
         return []
 
@@ -155,7 +188,10 @@ class Vocabulary:
         return self._anchor(self.encode("a"))
 
     def _name(self, token: int) -> str:
-        return str(self.tokenizer.convert_ids_to_tokens(token) or "")
+        try:
+            return str(self.tokenizer.convert_ids_to_tokens(token) or "")
+        except (ValueError, IndexError):  # an id past the vocabulary, to a tokenizer written in Python
+            return ""
 
     def _is_byte(self, token: int) -> bool:
         return is_byte(self._name(token))
@@ -166,17 +202,6 @@ class Vocabulary:
 
     def _token_bytes(self, token: int) -> bytes:
         return b"" if self.is_special(token) else bytes_of_name(self._name(token), byte_level=True) or b""
-
-    def _special_strings(self) -> list[str]:
-        return [added.content for added in self.tokenizer.added_tokens_decoder.values()]
-
-    def _templated(self, turns: Sequence[Turn], tokenize: bool) -> Any:
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        extra = {"return_dict": True} if tokenize else {}
-        return self.tokenizer.apply_chat_template(messages, tokenize=tokenize, add_generation_prompt=True, **extra)
-
-    def _template_part(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _literal(self, text: str, add_special_tokens: bool) -> list[int]:
         """Ids of `text` as characters; the only control tokens are those that the tokenizer adds around it."""
@@ -204,3 +229,11 @@ def _is_byte_level(tokenizer: Any) -> bool:
     from tokenizers.decoders import ByteLevel
 
     return isinstance(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None), ByteLevel)
+
+
+def _rewrites(tokenizer: Any) -> bool:
+    """Whether a token can change the text of the tokens before it, for a tokenizer written in Python. ByT5's, which
+    joins bytes, changes none."""
+    from transformers import ByT5Tokenizer
+
+    return not isinstance(tokenizer, ByT5Tokenizer)

@@ -16,6 +16,7 @@ from ...protocol.phrases import count
 from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
 from ..machine import memory
+from ..text.open_tokenizer import Opened, open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -32,10 +33,11 @@ class Target(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A model and its tokenizer."""
+    """A model and its tokenizer; `tokenizer_note` says why that is not the one that transformers makes."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    tokenizer_note: str = ""
 
 
 def choose(dtype: str, device: str) -> Target:
@@ -91,7 +93,7 @@ def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
     """Model and tokenizer of a checked directory, in eval mode on `device`; raises NotAModel."""
     try:
         with quiet():
-            config, tokenizer = _config_and_tokenizer(folder)
+            config, opened = _config_and_tokenizer(folder)
             kind = _kind(config)
             model, report = kind.from_pretrained(
                 folder,
@@ -106,8 +108,8 @@ def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
     _check_whole(name, type(model).__name__, report)
-    _check_tokenizer(name, tokenizer)
-    return Loaded(model.to(device).eval(), tokenizer)
+    _check_tokenizer(name, opened.tokenizer)
+    return Loaded(model.to(device).eval(), *opened)
 
 
 def _kind(config: PretrainedConfig) -> Any:
@@ -116,12 +118,12 @@ def _kind(config: PretrainedConfig) -> Any:
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
-def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
-    from transformers import AutoConfig, AutoTokenizer
+def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, Opened]:
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     config._attn_implementation = None  # transformers picks one of its own, whatever the file says
-    return config, AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    return config, open_tokenizer(folder)
 
 
 def _check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -138,15 +140,15 @@ def describe(folder: Path, name: str) -> Loaded:
 
     try:
         with quiet():
-            config, tokenizer = _config_and_tokenizer(folder)
+            config, opened = _config_and_tokenizer(folder)
             with torch.device("meta"):
                 model = _kind(config).from_config(config, dtype=torch.float32)
             if (folder / "generation_config.json").is_file():
                 model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise unreadable(name, error) from None
-    _check_tokenizer(name, tokenizer)
-    return Loaded(model.eval(), tokenizer)
+    _check_tokenizer(name, opened.tokenizer)
+    return Loaded(model.eval(), *opened)
 
 
 @contextmanager
