@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import tiny
-
-CHATML = "<|im_start|>{{ message.role }}\n{{ content }}<|im_end|>\n"
 
 QWEN3 = (  # a switch, thinking stripped from earlier answers; the model opens the block itself
     "{%- for message in messages %}{%- set content = message.content %}"
@@ -80,13 +79,13 @@ HARMONY = ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>", "
 WORDS = ("thought", "analysis", "final", "commentary", "assistant", " hmm", " so", " one", " yes", " no", "!", "Right")
 
 
-def tokenizer(template: str, bos: str | None = None) -> Any:
-    """A byte-level tokenizer with this template, every mark and some words as tokens."""
-    made = copy.deepcopy(tiny.byte_level())
+def tokenizer(template: Any, bos: str | None = None, marks: bool = True) -> Any:
+    """A byte-level tokenizer with this template, the marks of thinking and some words as tokens."""
     from tokenizers import AddedToken
 
+    made = copy.deepcopy(tiny.byte_level())
     made.add_tokens([AddedToken(name, special=True, normalized=False) for name in (*CONTROL, *HARMONY)], True)
-    made.add_tokens([AddedToken(name, special=False, normalized=False) for name in (*MARKS, *WORDS)])
+    made.add_tokens([AddedToken(name, special=False, normalized=False) for name in (*(MARKS if marks else ()), *WORDS)])
     if bos is not None:
         made.bos_token = bos
     made.chat_template = template
@@ -132,6 +131,6 @@ def model(tokenizer: Any, scripts: Sequence[Sequence[str]], ends: Sequence[str] 
 def _follows(scripts: Sequence[Sequence[int]]) -> Mapping[int, int]:
     found: dict[int, int] = {}
     for script in scripts:
-        for before, after in zip(script, script[1:], strict=False):
+        for before, after in pairwise(script):
             assert found.setdefault(before, after) == after, "a token has two followers"
     return found

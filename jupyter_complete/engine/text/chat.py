@@ -170,6 +170,7 @@ class ChatTemplate:
                 raise refusal from None
 
     def _apply(self, turns: Sequence[Turn], switch: Mapping[str, Any], parts: bool) -> str:
+        source = self._source
         messages = [
             {"role": turn.role, "content": [{"type": "text", "text": turn.text}] if parts else turn.text}
             for turn in turns
@@ -177,11 +178,11 @@ class ChatTemplate:
         try:
             return str(
                 self._tokenizer.apply_chat_template(
-                    messages, chat_template=self._source, tokenize=False, add_generation_prompt=True, **switch
+                    messages, chat_template=source, tokenize=False, add_generation_prompt=True, **switch
                 )
             )
         except Exception as error:  # a template is a program, and may fail in any way
-            raise BadPrompt(*_reason(error)) from None
+            raise _refusal(error) from None
 
     @cached_property
     def _source(self) -> str:
@@ -222,11 +223,12 @@ def _join(turns: Sequence[Turn]) -> list[Turn]:
     return joined
 
 
-def _reason(error: Exception) -> tuple[str, str]:
-    """Message and hint for an error of a template."""
-    line = getattr(error, "lineno", None)
+def _refusal(error: Exception) -> BadPrompt:
+    """The error of one sentence for an error of a template."""
     if type(error).__name__ == "TemplateSyntaxError":
         said = " ".join(str(error).split("\n")[0].split()).rstrip(".")
-        return f"The model's chat template cannot be read (line {line}: {said}).", "Leave out --chat, or mend it."
-    said = raised(error) if type(error).__name__ != "TemplateError" else " ".join(str(error).split())[:200].rstrip(".")
-    return f"The model's chat template refuses this conversation: {said}.", "Change the messages, or use another model."
+        where = getattr(error, "lineno", None)
+        return BadPrompt(f"The model's chat template cannot be read (line {where}: {said}).", "Mend the template.")
+    own = type(error).__name__ == "TemplateError"  # raised by the template itself, in its own words
+    said = " ".join(str(error).split())[:200].rstrip(".") if own else raised(error)
+    return BadPrompt(f"The model's chat template refuses this conversation: {said}.", "Change the messages.")

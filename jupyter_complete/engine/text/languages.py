@@ -65,14 +65,15 @@ class Languages:
         for name in self._tokens:
             if language in (name, name.strip("_")):
                 return name
-        _, *codes = NAMES.get(language.lower(), ("", language.lower()))
+        asked = language.lower()
+        codes = next((codes for codes in NAMES.values() if asked in codes), (asked,))
         for name in self._tokens:
             parts = FORMS.fullmatch(name)
             if parts is not None and parts[parts.lastindex or 0] in codes:
                 return name
         raise BadOption(
             f"The model knows no language {language[:60]!r}.",
-            near(language.lower(), NAMES)
+            near(asked, NAMES)
             or f"Give a name in English, or one of its codes, as {next(iter(self._tokens))}.",
         )
 

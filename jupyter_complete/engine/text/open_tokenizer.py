@@ -71,13 +71,21 @@ def _from_file(made: Any, path: Path) -> PreTrainedTokenizerBase:
 
 
 def _from_tekken(path: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of Mistral's own file. Raises ImportError, of one sentence, where transformers cannot read it."""
+    """The tokenizer of Mistral's own file, whose models read every text after the token that begins one.
+
+    Raises ImportError, of one sentence, for an old file, which transformers does not read alone.
+    """
+    from tokenizers.processors import TemplateProcessing
+
     try:
         from transformers.integrations.mistral import convert_tekken_tokenizer
 
-        made: PreTrainedTokenizerBase = convert_tekken_tokenizer(str(path))
+        made: Any = convert_tekken_tokenizer(str(path))
     except ImportError:
-        raise ImportError(
-            "its tokenizer is in tekken.json, which needs mistral-common: pip install mistral-common"
-        ) from None
-    return made
+        raise ImportError(f"{path.name} needs mistral-common, so install it: pip install mistral-common") from None
+    if made.bos_token_id is not None:
+        made.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{made.bos_token} $A", special_tokens=[(made.bos_token, made.bos_token_id)]
+        )
+    own: PreTrainedTokenizerBase = made
+    return own

@@ -166,7 +166,7 @@ class Vocabulary:
 
     def _decode(self, ids: Sequence[int]) -> str:
         if not self._fast:  # one written in Python raises for rows of the embedding that only pad it
-            ids = [id for id in ids if self._name(id)]
+            ids = [id for id in ids if id < self._length]
         if not ids:
             return ""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -187,11 +187,14 @@ class Vocabulary:
     def _inside(self) -> list[int]:
         return self._anchor(self.encode("a"))
 
+    @cached_property
+    def _length(self) -> int:
+        return len(self.tokenizer)
+
     def _name(self, token: int) -> str:
-        try:
-            return str(self.tokenizer.convert_ids_to_tokens(token) or "")
-        except (ValueError, IndexError):  # an id past the vocabulary, to a tokenizer written in Python
+        if not self._fast and token >= self._length:
             return ""
+        return str(self.tokenizer.convert_ids_to_tokens(token) or "")
 
     def _is_byte(self, token: int) -> bool:
         return is_byte(self._name(token))
