@@ -42,8 +42,8 @@ GRANITE = (  # thinking is off unless the switch is on
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
 )
 GEMMA4 = (  # the template writes the token that begins a text
-    "{{ bos_token }}{%- if enable_thinking is defined and enable_thinking %}{{- '<|turn>system\\n<|think|><turn|>\\n' }}"
-    "{%- endif %}{%- for message in messages %}"
+    "{{ bos_token }}{%- if enable_thinking is defined and enable_thinking %}"
+    "{{- '<|turn>system\\n<|think|><turn|>\\n' }}{%- endif %}{%- for message in messages %}"
     "{{- '<|turn>' + message.role + '\\n' + message.content | trim + '<turn|>\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|turn>model\\n' }}"
     "{%- if not (enable_thinking is defined and enable_thinking) %}{{- '<|channel>thought\\n<channel|>' }}{%- endif %}"
@@ -53,7 +53,8 @@ GPT_OSS = (
     "{%- for message in messages %}{%- if message.role == 'assistant' %}"
     "{{- '<|start|>assistant<|channel|>final<|message|>' + message.content + '<|end|>' }}{%- else %}"
     "{{- '<|start|>' + message.role + '<|message|>' + message.content + '<|end|>' }}{%- endif %}{%- endfor %}"
-    "{%- if reasoning_effort is defined %}{{- '<|start|>system<|message|>' + reasoning_effort + '<|end|>' }}{%- endif %}"
+    "{%- if reasoning_effort is defined %}"
+    "{{- '<|start|>system<|message|>' + reasoning_effort + '<|end|>' }}{%- endif %}"
     "{%- if add_generation_prompt %}{{- '<|start|>assistant' }}{%- endif %}"
 )
 GEMMA2 = (  # no system role, and roles that alternate

@@ -32,6 +32,8 @@ OPTIONS = [
     ("--min-p 0.1", {"min_p": 0.1}),
     ("--repetition-penalty 1.1", {"repetition_penalty": 1.1}),
     ("--seed 7", {"seed": 7}),
+    ("--sampling model", {"sampling": "model"}),
+    ("--think off --think-tokens 200", {"think": "off", "think_tokens": 200}),
     ("--beams 4", {"beams": 4}),
     ("--echo", {"echo": True}),
     ("--no-echo", {"echo": False}),

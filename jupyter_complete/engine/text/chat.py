@@ -59,8 +59,10 @@ class ChatTemplate:
 
     @property
     def begins_with_bos(self) -> bool:
-        """Whether a conversation begins with the token that begins a text, and has it only there: SmolLM2 calls the mark
-        of every turn so."""
+        """Whether a conversation begins with the token that begins a text, and has it only there.
+
+        SmolLM2 calls the mark of every turn so.
+        """
         bos = self._tokenizer.bos_token
         if not bos or not getattr(self._tokenizer, "chat_template", None):
             return False
