@@ -43,7 +43,6 @@ class Loaded(NamedTuple):
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     int8: Int8Model | None = None
-    tokenizer_note: str = ""
 
 
 class Provenance(NamedTuple):
@@ -73,15 +72,14 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         if place.kind == "gguf":
             yield from _convert(name, place, target, stop)
         yield Loading(f"loading {name}")
-        loaded = yield from _load(decide(name, place, target), stop)
+        plan, model, tokenizer, int8 = yield from _load(decide(name, place, target), stop)
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # gives back what reading and compiling left over
-    folder = _folder(loaded.plan)
+    folder = _folder(plan)
     provenance = _provenance(place, folder)
-    notes = (loaded.plan.note, loaded.tokenizer_note)
-    details = Details(provenance.revision, provenance.quantized, *notes, folder)
-    return LocalEngine(loaded.model, loaded.tokenizer, name, provenance.origin, details, loaded.int8)
+    details = Details(provenance.revision, provenance.quantized, plan.note, folder)
+    return LocalEngine(model, tokenizer, name, provenance.origin, details, int8)
 
 
 def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -101,19 +99,19 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
         run = _compiled if plan.form == "compiled" else _int8_modules
         try:
             int8 = yield from run(plan, outline.model, stop)
-            return Loaded(plan, outline.model, outline.tokenizer, int8, outline.tokenizer_note)
+            return Loaded(plan, outline.model, outline.tokenizer, int8)
         except FormError as failure:
             plan = fall_back(plan, failure.reason)
             check_memory(plan)
     if plan.reasons:
         yield Loading(f"loading {plan.name} without int8: {plan.reasons[0].text}")
-    model, tokenizer, note = load.read(_folder(plan), plan.name, getattr(torch, plan.dtype), plan.device)
+    model, tokenizer = load.read(_folder(plan), plan.name, getattr(torch, plan.dtype), plan.device)
     if uses_compiled_sampler(model):
         from .kernels import sample_row
 
         yield Loading("getting the choice of tokens ready, which is compiled the first time")
         sample_row.prepare()
-    return Loaded(plan, model, tokenizer, tokenizer_note=note)
+    return Loaded(plan, model, tokenizer)
 
 
 def check_memory(plan: Plan) -> None:

@@ -36,6 +36,7 @@ from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, Rerea
 from .text.chat import Prompt
 from .text.encode import Entry, shown
 from .text.languages import Languages
+from .text.open_tokenizer import note_of
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
@@ -47,12 +48,11 @@ if TYPE_CHECKING:  # heavy imports
 
 
 class Details(NamedTuple):
-    """Facts about a model besides its weights. All but `folder` are fields of ModelInfo."""
+    """Facts about a model besides its weights. The first three are fields of ModelInfo."""
 
     revision: str = ""
     quantized: str | None = None
     note: str = ""
-    tokenizer_note: str = ""
     folder: Path | None = None  # of the weights as they were before they became int8
 
 
@@ -81,7 +81,8 @@ class LocalEngine:
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
         self._languages = Languages(tokenizer, self._encodes)
-        self._constraints = Constraints(self._vocabulary, self._size, self._ends, self._encodes)
+        ends = self._ends | self._vocabulary.turn_ends
+        self._constraints = Constraints(self._vocabulary, self._size, ends, self._encodes)
         self._prefix = PrefixCache()
         self._recordings = recordings(model)
         self._kernels = self._threads is not None or uses_compiled_sampler(model)
@@ -98,10 +99,10 @@ class LocalEngine:
             architecture=type(model).__name__,
             note=details.note,
             kind=kind(model, tokenizer),
-            tokenizer_note=details.tokenizer_note,
+            tokenizer_note=note_of(tokenizer),
             recommended=recommended(model.generation_config),
         )
-        self._entry = Entry(self._vocabulary, self.info, self._size)
+        self._entry = Entry(self._vocabulary, self.info, self._size, self._ends)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
         )
@@ -173,11 +174,7 @@ class LocalEngine:
         if request.mode == "preview":
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
-        if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._entry.check_window(len(prompt), 0, new=0)
-            self._entry.check_window(1, len(request.prefix), new=1)
-        else:
-            self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
+        self._entry.check_room(request, len(prompt), self._encodes)
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
         elif thinks == "no":
@@ -188,7 +185,8 @@ class LocalEngine:
     def _think(self, request: Request, prompt: Prompt, shown: str, stop: StopEvent, started: float) -> Iterator[Event]:
         """The tokens of the thinking after a prompt, and then those of the answer."""
         self._constraints.of(request, [])  # a form that cannot be had is refused at once
-        thinking, total = Thinking(self._vocabulary, self._ends, request, prompt), len(prompt.ids)
+        thinking = Thinking(self._vocabulary, self._entry.ends(request), request, prompt)
+        total = len(prompt.ids)
         runner, cached = self._resumed(prompt.ids, stop)
         sampler = Sampler(request.sampling, self._rules(total, request), self._kernels)
         yield from thinking.events(runner, cached, sampler, self._entry.thinking_limit(request, total), stop)
@@ -306,7 +304,7 @@ class LocalEngine:
     ) -> tuple[Answer, Sampler, int]:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
-        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        answer = Answer(self._vocabulary, self._entry.ends(request), request, self._before(prompt), forced, grammar)
         return answer, sampler_of(request, self._rules(length, request), self._kernels), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:

@@ -1,4 +1,4 @@
-"""Thinking as the rooms above an engine have it: a value beside the text, in conversations, columns, screens and code."""
+"""Thinking as the rooms above an engine have it: beside the text, in conversations, columns, screens and code."""
 
 from __future__ import annotations
 

@@ -57,6 +57,11 @@ class EchoTokenizer:
             ids += [self._role(turn.role), *self.encode(turn.text), TURN]
         return Prompt([*ids, self._role("assistant")], "no" if think == "off" else "may")
 
+    @property
+    def turn_ends(self) -> frozenset[int]:
+        """What ends an answer besides the end of the text: nothing."""
+        return frozenset()
+
     def only_token(self, text: str) -> int:
         """The id of the one token that is `text`; raises BadOption where there is none."""
         ids = self.encode(text)

@@ -67,7 +67,7 @@ class OpenModel:
             return self._model
         if self._opened is None:
             yield Loading(f"opening {self.name} as float32 to look inside")
-            self._opened = load.load(self._folder, self.name, torch.float32, "cpu").model
+            self._opened, _ = load.load(self._folder, self.name, torch.float32, "cpu")
         return self._opened
 
     def read(self, text: InputIds) -> Generator[Loading, None, Pass]:

@@ -72,6 +72,18 @@ class ChatTemplate:
             return False
         return text.startswith(bos) and text.count(bos) == 1
 
+    @property
+    def after_answer(self) -> str:
+        """The control token that the template puts after an answer; "" where it puts none."""
+        if not getattr(self._tokenizer, "chat_template", None):
+            return ""
+        try:
+            text = self._rendered((Turn("user", "a"), Turn("assistant", _sign(0)), Turn("user", "b")), {})
+        except BadPrompt:
+            return ""
+        after = text.partition(_sign(0))[2].lstrip()
+        return max((name for name in self._special if after.startswith(name)), key=len, default="")
+
     def render(self, turns: Sequence[Turn], think: Think) -> tuple[list[Part], Thinks]:
         """A conversation up to where its answer begins. Raises BadPrompt, or BadOption for thinking that is not there.
 

@@ -25,15 +25,19 @@ class Encoder(Protocol):
     def encode_chat(self, turns: Sequence[Turn], think: Think = "auto") -> Prompt: ...
     def count(self, text: str) -> int: ...
     def only_token(self, text: str) -> int: ...
+    @property
+    def turn_ends(self) -> frozenset[int]: ...
 
 
 class Entry:
     """Requests on their way into one model, of `size` tokens in its vocabulary."""
 
-    def __init__(self, vocabulary: Encoder, info: ModelInfo, size: int) -> None:
+    def __init__(self, vocabulary: Encoder, info: ModelInfo, size: int, ends: frozenset[int] = frozenset()) -> None:
+        """`ends` are the ids that end every text of the model."""
         self._vocabulary = vocabulary
         self._info = info
         self._size = size
+        self._ends = ends
 
     def recommended(self, request: Request) -> tuple[Request, tuple[Sampled, ...]]:
         """The request with the model's own sampling where that counts, and the event that reports it.
@@ -75,6 +79,12 @@ class Entry:
                 "Use the model's own tokenizer.",
             )
 
+    def ends(self, request: Request) -> frozenset[int]:
+        """The ids that end an answer to `request`: the model's own, and after a message the end of a turn."""
+        framing = request.framing
+        message = self._info.kind == "instruct" and (framing.chat or framing.thread or framing.task)
+        return self._ends | self._vocabulary.turn_ends if message else self._ends
+
     def forced(self, token: int | str) -> int:
         """The id of a forced token; raises BadOption where there is none."""
         if isinstance(token, str):
@@ -82,6 +92,15 @@ class Entry:
         if not 0 <= token < self._size:
             raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self._size - 1:,}.")
         return token
+
+    def check_room(self, request: Request, length: int, encodes: bool) -> None:
+        """Refuse a prompt of so many tokens for which the window has no room. An encoder reads the prompt apart from
+        the text, whose decoder begins with a token of its own."""
+        if encodes:
+            self.check_window(length, 0, new=0)
+            self.check_window(1, len(request.prefix), new=1)
+        else:
+            self.check_window(length, len(request.prefix), new=0 if request.mode == "score" else 1)
 
     def check_window(self, prompt: int, prefix: int, new: int) -> None:
         """Refuse a prompt, and what was decoded after it, that leave the window no room for `new` tokens more."""

@@ -73,8 +73,7 @@ class Languages:
                 return name
         raise BadOption(
             f"The model knows no language {language[:60]!r}.",
-            near(asked, NAMES)
-            or f"Give a name in English, or one of its codes, as {next(iter(self._tokens))}.",
+            near(asked, NAMES) or f"Give a name in English, or one of its codes, as {next(iter(self._tokens))}.",
         )
 
     def config(self, config: GenerationConfig, framing: Framing) -> GenerationConfig:

@@ -5,8 +5,9 @@ transformers 5 rebuilds some tokenizers from the name of a class, without the fi
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # heavy imports
     from transformers import PreTrainedTokenizerBase
@@ -18,30 +19,45 @@ PROBES = (
 )
 """Texts whose ids tell tokenizers apart: spaces, digits, code, capitals, other scripts."""
 
+NOTE = "jupyter_complete_note"  # the attribute of a tokenizer that says why transformers' own is not used
 NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
-class Opened(NamedTuple):
-    """A tokenizer; `note` says why it is not the one that transformers makes."""
-
-    tokenizer: PreTrainedTokenizerBase
-    note: str = ""
-
-
-def open_tokenizer(folder: Path) -> Opened:
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a directory. Raises what transformers raises for one that it cannot read."""
+    made = _open(folder)
+    if getattr(made, "chat_template", None) is None:
+        made.chat_template = _processor_template(folder)
+    return made
+
+
+def note_of(tokenizer: Any) -> str:
+    """Why a tokenizer is not the one that transformers makes; "" where it is."""
+    return str(getattr(tokenizer, NOTE, ""))
+
+
+def _open(folder: Path) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     own, tekken = folder / "tokenizer.json", folder / "tekken.json"
     if tekken.is_file():  # for which transformers would take mistral-common's tokenizer, which reads no plain text
         if own.is_file():
-            return Opened(PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True))
-        return Opened(_from_tekken(tekken))
-    made = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    if not own.is_file() or _agrees(made, own):
-        return Opened(made)
-    note = f"transformers' {type(made).__name__} gives other ids than tokenizer.json, so the file's own rules are used"
-    return Opened(_from_file(made, own), note)
+            return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        return _from_tekken(tekken)
+    made: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    return made if not own.is_file() or _agrees(made, own) else _from_file(made, own)
+
+
+def _processor_template(folder: Path) -> str | None:
+    """The chat template that a model of images keeps for its processor, in a file of its own."""
+    try:
+        found = json.loads((folder / "chat_template.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    template = found.get("chat_template") if isinstance(found, dict) else None
+    return template if isinstance(template, str) else None
 
 
 def _agrees(made: Any, path: Path) -> bool:
@@ -67,6 +83,8 @@ def _from_file(made: Any, path: Path) -> PreTrainedTokenizerBase:
         tokenizer_object=Tokenizer.from_file(str(path)), clean_up_tokenization_spaces=False, **names
     )
     own.chat_template = getattr(made, "chat_template", None)
+    note = f"transformers' {type(made).__name__} gives other ids than tokenizer.json, so the file's own rules are used"
+    setattr(own, NOTE, note)
     return own
 
 

@@ -69,6 +69,12 @@ class Vocabulary:
         special = [one.content for one in added if one.special]
         return ChatTemplate(self.tokenizer, special, [one.content for one in added])
 
+    @cached_property
+    def turn_ends(self) -> frozenset[int]:
+        """The control token that ends an answer in the chat template, besides those that end a text."""
+        name = self.chat.after_answer
+        return frozenset([int(self.tokenizer.convert_tokens_to_ids(name))] if name else [])
+
     def template_ids(self, text: str) -> list[int]:
         """Ids of a template's text, in which the names of control tokens stand for these tokens."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

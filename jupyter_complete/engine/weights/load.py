@@ -16,7 +16,7 @@ from ...protocol.phrases import count
 from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
 from ..machine import memory
-from ..text.open_tokenizer import Opened, open_tokenizer
+from ..text.open_tokenizer import open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -33,11 +33,10 @@ class Target(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """A model and its tokenizer; `tokenizer_note` says why that is not the one that transformers makes."""
+    """A model and its tokenizer."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    tokenizer_note: str = ""
 
 
 def choose(dtype: str, device: str) -> Target:
@@ -93,7 +92,7 @@ def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
     """Model and tokenizer of a checked directory, in eval mode on `device`; raises NotAModel."""
     try:
         with quiet():
-            config, opened = _config_and_tokenizer(folder)
+            config, tokenizer = _config_and_tokenizer(folder)
             kind = _kind(config)
             model, report = kind.from_pretrained(
                 folder,
@@ -108,8 +107,8 @@ def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
         raise unreadable(name, error) from None
     _check_whole(name, type(model).__name__, report)
-    _check_tokenizer(name, opened.tokenizer)
-    return Loaded(model.to(device).eval(), *opened)
+    _check_tokenizer(name, tokenizer)
+    return Loaded(model.to(device).eval(), tokenizer)
 
 
 def _kind(config: PretrainedConfig) -> Any:
@@ -118,7 +117,7 @@ def _kind(config: PretrainedConfig) -> Any:
     return AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
 
 
-def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, Opened]:
+def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
@@ -140,15 +139,15 @@ def describe(folder: Path, name: str) -> Loaded:
 
     try:
         with quiet():
-            config, opened = _config_and_tokenizer(folder)
+            config, tokenizer = _config_and_tokenizer(folder)
             with torch.device("meta"):
                 model = _kind(config).from_config(config, dtype=torch.float32)
             if (folder / "generation_config.json").is_file():
                 model.generation_config = GenerationConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise unreadable(name, error) from None
-    _check_tokenizer(name, opened.tokenizer)
-    return Loaded(model.eval(), *opened)
+    _check_tokenizer(name, tokenizer)
+    return Loaded(model.eval(), tokenizer)
 
 
 @contextmanager

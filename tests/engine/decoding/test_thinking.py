@@ -265,3 +265,20 @@ def test_no_event_shows_a_mark(qwen: LocalEngine) -> None:
     shown = [event.shown for event in events if isinstance(event, Thought)]
     assert "".join(shown) == " hmm so"
     assert [event.end for event in events if isinstance(event, Thought)] == [False, False, True]
+
+
+class TestEndOfATurn:
+    """The token that the chat template puts after an answer ends it, where the model's own config does not say so."""
+
+    @pytest.fixture(scope="class")
+    def endless(self) -> LocalEngine:
+        script = ["Ċ", "Right", "!", "<|im_end|>", " no"], [" hmm", "<|im_end|>"]
+        return engine("PLAIN", script, ends=["<|endoftext|>"])
+
+    def test_it_ends_an_answer(self, endless: LocalEngine) -> None:
+        done = answered(endless, request(think="off"))
+        assert (done.text, done.finish_reason) == ("Right!", "stop")
+
+    def test_a_raw_text_goes_on(self, endless: LocalEngine) -> None:
+        plain = Request(prompt="\n", sampling=sampling(temperature=0, max_new_tokens=4))
+        assert answered(endless, plain).text == "Right! no"

@@ -13,7 +13,7 @@ import tiny
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from jupyter_complete.engine.text.open_tokenizer import PROBES, open_tokenizer
+from jupyter_complete.engine.text.open_tokenizer import PROBES, note_of, open_tokenizer
 from jupyter_complete.engine.text.tokenizer import Vocabulary
 from jupyter_complete.protocol.errors import NotAModel
 from jupyter_complete.session.session import Session
@@ -48,14 +48,14 @@ def test_a_tokenizer_that_gives_other_ids_gives_way_to_the_file(rebuilt: Path) -
     theirs = AutoTokenizer.from_pretrained(rebuilt)
     assert any(ids(theirs, text) != file.encode(text).ids for text in PROBES)  # else this test shows nothing
     opened = open_tokenizer(rebuilt)
-    assert all(ids(opened.tokenizer, text) == file.encode(text).ids for text in PROBES)
-    assert opened.note == (
+    assert all(ids(opened, text) == file.encode(text).ids for text in PROBES)
+    assert note_of(opened) == (
         "transformers' Qwen2Tokenizer gives other ids than tokenizer.json, so the file's own rules are used"
     )
 
 
 def test_its_special_tokens_and_template_are_those_of_its_config(rebuilt: Path) -> None:
-    own = open_tokenizer(rebuilt).tokenizer
+    own = open_tokenizer(rebuilt)
     assert own.eos_token == "<|endoftext|>"
     assert own.chat_template == "{{ messages[0].content }}"
     text = "say <|im_end|>"
@@ -72,14 +72,14 @@ def test_the_status_says_so(session: Session, rebuilt: Path) -> None:
 def test_one_that_agrees_is_transformers_own(tmp_path: Path) -> None:
     tiny.save("llama", tmp_path)
     opened = open_tokenizer(tmp_path)
-    assert opened.note == ""
-    assert type(opened.tokenizer) is type(AutoTokenizer.from_pretrained(tmp_path))
+    assert note_of(opened) == ""
+    assert type(opened) is type(AutoTokenizer.from_pretrained(tmp_path))
 
 
 def test_tokenizer_json_is_read_where_mistrals_own_file_lies_beside_it(tmp_path: Path) -> None:
     tiny.save("mistral", tmp_path)
     (tmp_path / "tekken.json").write_text("{}", encoding="utf-8")
-    assert ids(open_tokenizer(tmp_path).tokenizer, "mean") == ids(tiny.byte_level(), "mean")
+    assert ids(open_tokenizer(tmp_path), "mean") == ids(tiny.byte_level(), "mean")
 
 
 @pytest.fixture
@@ -117,3 +117,12 @@ def test_an_old_file_of_that_kind_is_one_sentence(session: Session, tekken: Path
     with pytest.raises(NotAModel) as refused:
         session.complete("Hi", model=str(tekken))
     assert "tekken.json needs mistral-common, so install it: pip install mistral-common." in str(refused.value)
+
+
+def test_a_chat_template_beside_the_tokenizer_is_its_own(tmp_path: Path) -> None:
+    """Models of images keep it for their processor."""
+    tiny.save("llama", tmp_path)
+    (tmp_path / "chat_template.json").write_text('{"chat_template": "{{ messages[0].content }}"}', encoding="utf-8")
+    assert open_tokenizer(tmp_path).chat_template == "{{ messages[0].content }}"
+    (tmp_path / "chat_template.json").write_text("[", encoding="utf-8")
+    assert open_tokenizer(tmp_path).chat_template is None
