@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
 
 import chatty
 import numpy as np
 import pytest
+import tiny
+import torch
 from engine_calls import sampling
 
 from jupyter_complete.engine.local import LocalEngine
@@ -56,6 +59,13 @@ def answered(engine: LocalEngine, asked: Request, stop: StopEvent | None = None,
         if number == stop_at:
             stop.set()
     return draft.completion()
+
+
+@pytest.fixture(scope="module")
+def endless() -> LocalEngine:
+    """A model whose config does not say that a turn ends."""
+    script = ["Ċ", "Right", "!", "<|im_end|>", " no"], [" hmm", "<|im_end|>"]
+    return engine("PLAIN", script, ends=["<|endoftext|>"])
 
 
 class TestApart:
@@ -270,11 +280,6 @@ def test_no_event_shows_a_mark(qwen: LocalEngine) -> None:
 class TestEndOfATurn:
     """The token that the chat template puts after an answer ends it, where the model's own config does not say so."""
 
-    @pytest.fixture(scope="class")
-    def endless(self) -> LocalEngine:
-        script = ["Ċ", "Right", "!", "<|im_end|>", " no"], [" hmm", "<|im_end|>"]
-        return engine("PLAIN", script, ends=["<|endoftext|>"])
-
     def test_it_ends_an_answer(self, endless: LocalEngine) -> None:
         done = answered(endless, request(think="off"))
         assert (done.text, done.finish_reason) == ("Right!", "stop")
@@ -282,3 +287,29 @@ class TestEndOfATurn:
     def test_a_raw_text_goes_on(self, endless: LocalEngine) -> None:
         plain = Request(prompt="\n", sampling=sampling(temperature=0, max_new_tokens=4))
         assert answered(endless, plain).text == "Right! no"
+
+
+class TestTheSameModel:
+    """The thinking and the answer are what the model says to the ids before them."""
+
+    def test_the_answer_is_transformers_own_after_the_thinking(self) -> None:
+        tokenizer = chatty.tokenizer(chatty.QWEN35)
+        torch.manual_seed(5)
+        model = tiny._decoder_only("Qwen3Config", head_dim=12, vocab_size=len(tokenizer)).eval()
+        made = LocalEngine(model, tokenizer, "random", "made in the tests")
+        done = answered(made, request(think_tokens=12, max_new_tokens=8))
+        assert done.usage.thinking_tokens == 12
+        own = model.generate(torch.tensor([done.prompt_ids]), max_new_tokens=8, do_sample=False)[0]
+        assert [step.id for step in done.tokens] == own[len(done.prompt_ids) :].tolist()[: len(done.tokens)]
+        begin = done.usage.prompt_tokens
+        own = model.generate(torch.tensor([done.prompt_ids[:begin]]), max_new_tokens=12, do_sample=False)[0]
+        assert [step.id for step in done.thinking_tokens] == own[begin:].tolist()
+
+    def test_the_compiled_step_thinks_too(self, session: Session, tmp_path: Path) -> None:
+        tokenizer = chatty.tokenizer(chatty.QWEN3)
+        chatty.model(tokenizer, [OPENS, ANSWER]).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+        done = session.complete("Hi", model=str(tmp_path), chat=True, temperature=0)
+        assert done.model is not None
+        assert done.model.dtype == "int8"
+        assert (done.thinking, done.text) == ("hmm so", "Right!")
