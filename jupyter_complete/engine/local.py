@@ -28,7 +28,7 @@ from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
+from .runners.capabilities import begins_with_bos, kind, recordings, stamp, uses_compiled_sampler, window
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache, rewind
@@ -77,7 +77,7 @@ class LocalEngine:
         self._int8 = int8
         self._threads = int8 or team_of(model)  # None where torch multiplies the weights
         self._encodes = bool(model.config.is_encoder_decoder)
-        self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
+        self._vocabulary = Vocabulary(tokenizer, self._encodes, begins=begins_with_bos(model))
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size = model.get_input_embeddings().num_embeddings
         self._languages = Languages(tokenizer, self._encodes)

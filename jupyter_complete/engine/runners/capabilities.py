@@ -17,6 +17,12 @@ TEXT_TO_TEXT = ("t5", "mt5", "umt5", "longt5", "switch_transformers")
 RELATIVE = ("t5", "mt5", "umt5", "longt5", "bloom", "mpt", "mamba", "mamba2", "xlnet")
 
 
+def begins_with_bos(model: PreTrainedModel) -> bool:
+    """Whether the model's family reads every text after the token that begins one, which Gemma 4's tokenizer leaves
+    out: without it a text costs it several nats a token."""
+    return str(model.config.model_type).startswith("gemma")
+
+
 def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
     """Return what the model was trained for: an instruct model has a chat template, T5 knows tasks by their prefix."""
     if model.config.is_encoder_decoder:

@@ -17,9 +17,11 @@ from .text_stream import ByteDetokenizer, Detokenizer, TextStream, WholeDetokeni
 class Vocabulary:
     """A tokenizer seen from a completion: exact encoding, and decoding that can be done token by token."""
 
-    def __init__(self, tokenizer: Any, trailing_end: bool) -> None:
-        """`trailing_end`: keep an end-of-text token that the tokenizer appends (an encoder expects it)."""
+    def __init__(self, tokenizer: Any, trailing_end: bool, begins: bool = False) -> None:
+        """`trailing_end`: keep an end-of-text token that the tokenizer appends (an encoder expects it). `begins`: the
+        model is of a family that reads every text after the token that begins one."""
         self.tokenizer = tokenizer
+        self._begins = begins
         self._trailing_end = trailing_end
         self._byte_level = _is_byte_level(tokenizer)
         self._fast = bool(getattr(tokenizer, "is_fast", True))
@@ -42,10 +44,12 @@ class Vocabulary:
     def _lacks_bos(self) -> bool:
         """Whether the tokenizer leaves out the token that begins every text the model was trained on.
 
-        The chat template writes that token. Gemma 4's tokenizer is such a one.
+        The chat template writes that token, in Gemma 4's case; a base model has no template.
         """
         bos = self.tokenizer.bos_token_id
-        return bos is not None and self._literal("a", True)[:1] != [bos] and self.chat.begins_with_bos
+        if bos is None or self._literal("a", add_special_tokens=True)[:1] == [bos]:
+            return False
+        return self._begins or self.chat.begins_with_bos
 
     def count(self, text: str) -> int:
         """Tokens of a text that stands inside another."""

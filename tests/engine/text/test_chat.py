@@ -180,6 +180,12 @@ class TestTheTokenThatBeginsAText:
         )
         assert Vocabulary(tokenizer, trailing_end=False).encode("Hi").count(bos) == 1
 
+    def test_a_base_model_of_such_a_family_has_no_template_to_tell(self) -> None:
+        tokenizer = chatty.tokenizer(None, "<bos>")
+        assert Vocabulary(tokenizer, trailing_end=False).encode("Hi") == tokenizer("Hi")["input_ids"]
+        begun = Vocabulary(tokenizer, trailing_end=False, begins=True).encode("Hi")
+        assert begun == [tokenizer.bos_token_id, *tokenizer("Hi")["input_ids"]]
+
     def test_a_mark_of_every_turn_begins_no_text(self) -> None:
         """SmolLM2 calls <|im_start|> its bos token."""
         made = Vocabulary(chatty.tokenizer(chatty.PLAIN, "<|im_start|>"), trailing_end=False)
