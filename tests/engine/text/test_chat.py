@@ -7,9 +7,11 @@ from typing import Any
 import chatty
 import pytest
 
+import jupyter_complete as jc
 from jupyter_complete.engine.text.tokenizer import Vocabulary
 from jupyter_complete.protocol.errors import BadOption, BadPrompt
 from jupyter_complete.protocol.prompt_parts import Think, Turn
+from jupyter_complete.session.session import Session
 
 THINKING = ("QWEN3", "QWEN35", "R1", "SMOLLM3", "GRANITE", "GEMMA4", "GPT_OSS")
 BEGIN = {"R1": "<bos>", "GEMMA4": "<bos>", "GEMMA2": "<bos>"}
@@ -185,6 +187,15 @@ class TestTheTokenThatBeginsAText:
         assert Vocabulary(tokenizer, trailing_end=False).encode("Hi") == tokenizer("Hi")["input_ids"]
         begun = Vocabulary(tokenizer, trailing_end=False, begins=True).encode("Hi")
         assert begun == [tokenizer.bos_token_id, *tokenizer("Hi")["input_ids"]]
+
+    def test_a_completion_a_score_and_the_inside_view_have_it(self, session: Session) -> None:
+        tokenizer = chatty.tokenizer(chatty.GEMMA4, "<bos>")
+        session.models.register("gemma", chatty.model(tokenizer, [[" so", "Right", "!"]]), tokenizer)
+        options = {"model": "gemma", "max_new_tokens": 2, "temperature": 0}
+        bos = tokenizer.bos_token_id
+        assert session.complete("Hi so", **options).prompt_ids[0] == bos
+        assert jc.score("Hi so", model="gemma").prompt_tokens[0].id == bos
+        assert jc.inside("Hi so", **options).text.ids[0] == bos
 
     def test_a_mark_of_every_turn_begins_no_text(self) -> None:
         """SmolLM2 calls <|im_start|> its bos token."""
