@@ -12,12 +12,13 @@ import torch
 
 from ..protocol.errors import BadOption
 from ..protocol.plan import Download, Memory, Plan, Reason
+from ..protocol.probe import OF_FORM
 from ..sources import cache, hub
 from ..sources.catalog import Source
 from ..sources.fetch import Place, locate
 from ..sources.headers import directory_parameters, gguf_parameters
 from .machine import memory
-from .weights import gguf, int8_forms, load
+from .weights import gguf, int8_forms, load, probe_file
 from .weights.load import Loaded, Target
 
 if TYPE_CHECKING:
@@ -151,9 +152,16 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
         packing = int8_forms.modules_entry(folder, parameters)
         peak = packing.size if packing.exists else 4 * parameters  # packing reads the model as float32
         plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
-        return _measure(plan, packing.size, peak)
+        return _trust(_measure(plan, packing.size, peak))
     packing = int8_forms.compiled_entry(folder, parameters)
-    return _measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size)
+    return _trust(_measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size))
+
+
+def _trust(plan: Plan) -> Plan:
+    """The plan, or the plan without int8 where an earlier probe found a fault in its form."""
+    probe = probe_file.read(probe_file.place(plan))
+    clause = probe.failure(*OF_FORM[plan.form]) if probe is not None else ""
+    return fall_back(plan, Reason("probe", clause)) if clause else plan
 
 
 def _plain(plan: Plan, dtype: torch.dtype) -> Plan:

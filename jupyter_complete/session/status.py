@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
+from ..protocol.probe import Probe
 from .residents import Resident, Unloaded, matches
 from .session import Session
 
@@ -58,21 +59,44 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
 
 
 def notes(resident: Resident) -> list[str]:
-    """What there is to say of a model besides its numbers: why it is not as fast as it might be, where its tokenizer is
-    not transformers' own, and what sampling it recommends."""
+    """Sentences about a model: why it is not as fast as it might be, what its probe found, where its tokenizer is not
+    transformers' own, and what sampling it recommends."""
+    return [said for said in (_slower(resident), _probed(resident), _rebuilt(resident), _advised(resident)) if said]
+
+
+def _slower(resident: Resident) -> str:
+    """Why a model is not as fast as it might be; nothing where it is."""
     info = resident.engine.info if resident.engine is not None else None
-    if info is None:
-        return []
-    said = []
-    if info.note:
-        how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
-        said.append(f"{info.name} {how}, which is slower: {info.note}.")
-    if info.tokenizer_note:
-        said.append(f"{info.name}: {info.tokenizer_note}.")
-    if info.recommended:
-        asked = ", ".join(f"{name} {value:g}" for name, value in info.recommended)
-        said.append(f"{info.name} recommends {asked}; --sampling model uses that.")
-    return said
+    if info is None or not info.note:
+        return ""
+    how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
+    return f"{info.name} {how}, which is slower: {info.note}."
+
+
+def _rebuilt(resident: Resident) -> str:
+    """Why a model's tokenizer is not the one that transformers makes; nothing where it is."""
+    info = resident.engine.info if resident.engine is not None else None
+    return f"{info.name}: {info.tokenizer_note}." if info is not None and info.tokenizer_note else ""
+
+
+def _advised(resident: Resident) -> str:
+    """The sampling that a model recommends; nothing where it recommends none."""
+    info = resident.engine.info if resident.engine is not None else None
+    if info is None or not info.recommended:
+        return ""
+    asked = ", ".join(f"{name} {value:g}" for name, value in info.recommended)
+    return f"{info.name} recommends {asked}; --sampling model uses that."
+
+
+def _probed(resident: Resident) -> str:
+    """What the probe of a model found when it was loaded; nothing for an engine that is not probed."""
+    probe: Probe | None = getattr(resident.engine, "probe", None)
+    if probe is None or not probe.checks:
+        return ""
+    if probe.failures:
+        return f"{resident.name} was checked when it was loaded: {probe.failure()}."
+    compared = [check.text for check in probe.checks if check.name == "float32"]
+    return f"{resident.name} was checked when it was loaded: {'; '.join(compared)}."
 
 
 def residence(session: Session, name: str, dtype: str, device: str) -> str:
