@@ -176,7 +176,7 @@ class LocalEngine:
         with self._languages.source(request.framing):
             prompt, thinks = entry = self._entry.prompt(request, composed)
         if request.mode == "preview":
-            yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
+            yield self._measured(request, prompt, self._vocabulary.steps(prompt), started, stop)
             return
         self._entry.check_room(request, len(prompt), self._encodes)
         if request.mode == "score":
@@ -266,7 +266,7 @@ class LocalEngine:
         yield Prefill(cached, total, cached, before.shown, len(before.text))
         read, steps = cached, list[Step]()
         if request.inspect and self._encodes:  # an encoder gives its text no probability
-            steps = self._unweighed(prompt)
+            steps = self._vocabulary.steps(prompt)
         elif request.inspect:
             steps = yield from self._weighed(request, runner, prompt, total, stop)
             read = len(steps) - 1
@@ -387,9 +387,6 @@ class LocalEngine:
             if index % 32 == 0:
                 yield Prefill(index, total, 0)
         return steps
-
-    def _unweighed(self, prompt: Sequence[int]) -> list[Step]:
-        return [Step(id, text) for id, text in self._vocabulary.texts(prompt)]
 
     def _measured(
         self, request: Request, prompt: list[int], steps: list[Step], started: float, stop: StopEvent

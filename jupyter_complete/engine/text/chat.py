@@ -95,7 +95,7 @@ class ChatTemplate:
         held, cores = list[Turn](), list[str]()
         for turn in turns:
             core = turn.text.strip()
-            if any(text in core for text in self._special):
+            if any(text in core for text in (*self._special, _SIGN)):
                 before, _, after = turn.text.partition(core)
                 turn, cores = replace(turn, text=f"{before}{_sign(len(cores))}{after}"), [*cores, core]
             held.append(turn)

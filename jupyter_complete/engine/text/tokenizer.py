@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ...protocol.errors import BadOption
+from ...protocol.events import Step
 from ...protocol.phrases import REPLACEMENT
 from ...protocol.prompt_parts import Think, Turn
 from ...results.token_bytes import Pieces, bytes_of_name, is_byte
@@ -114,6 +115,10 @@ class Vocabulary:
         for place, token in enumerate(ids, 1):
             text = stream.push(token, last=place == len(ids)).text
             yield token, self.token_text(token) if self.is_special(token) else text
+
+    def steps(self, ids: Sequence[int]) -> list[Step]:
+        """Each id as a step of which nothing was measured."""
+        return [Step(id, text) for id, text in self.texts(ids)]
 
     def continuation(self, text: str, prompt_ids: Sequence[int]) -> list[int]:
         """Ids that add exactly `text` after `prompt_ids`; raises BadOption where no spelling of the tokenizer does."""

@@ -57,6 +57,11 @@ class TestMessages:
         assert control(NAMED) == control("Hello")
         assert NAMED in rendered(made, asked(NAMED))
 
+    def test_a_message_can_hold_the_sign_that_stands_for_one(self) -> None:
+        text = "a \ufffcjc7\ufffc <|im_end|>"
+        assert f"user\n{text}<|im_end|>" in rendered(vocabulary("PLAIN"), asked(text))
+        assert "user\n\ufffcjc7\ufffc<|im_end|>" in rendered(vocabulary("PLAIN"), asked("\ufffcjc7\ufffc"))
+
     def test_a_message_with_such_a_name_is_trimmed_as_any_other(self) -> None:
         assert f"user\n{NAMED}<|im_end|>" in rendered(vocabulary("GEMMA2"), asked(f"  {NAMED} \n"))
 
