@@ -23,6 +23,7 @@ OF_NO_MODULE = {
     "engine/test_branching.py": "a branch from a token, from the magic down to the sampler",
     "engine/test_card.py": "all of the engine on a graphics card",
     "engine/test_real_model.py": "all of the engine with SmolLM2, against transformers",
+    "session/test_thinking.py": "thinking and a model's own sampling, in all rooms above the engine",
     "session/test_conversations.py": "--thread, over session/session, session/resolve and notebook/magics",
     "test_docs.py": "README and docs",
     "test_house.py": "the package's own shape",

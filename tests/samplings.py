@@ -20,4 +20,4 @@ SETTINGS = [
 
 def asked(**options: object) -> Sampling:
     config = Complete()
-    return config.sampling(config.checked({"candidates": 100, **options}))
+    return config.to_sampling(config.checked({"candidates": 100, **options}))

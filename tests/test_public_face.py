@@ -52,7 +52,8 @@ OPTIONS = {
     COMPLETE: """
         model -m --model, out -o --out, num -n --num, max_new_tokens -N --max-new-tokens, temperature -t --temperature,
         top_p --top-p, top_k --top-k, min_p --min-p, repetition_penalty --repetition-penalty, stop --stop, seed --seed,
-        beams --beams, echo --echo, chat --chat, thread --thread, task --task, to --to, from_ --from,
+        sampling --sampling, beams --beams, echo --echo, chat --chat, thread --thread, think --think,
+        think_tokens --think-tokens, task --task, to --to, from_ --from,
         question --question, length --length, context --context, raw --raw, error --error, format --format,
         dry_run --dry-run, score --score, inspect --inspect, trace --trace, choices --choices, regex --regex,
         json --json, cell --cell, background --background

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
@@ -21,39 +21,34 @@ from ..protocol.request import Request
 from ..protocol.structure import Choices
 from .decoding import choices
 from .decoding.batch import Batch, Rows, Seat, shares_passes
-from .decoding.continuations import Answer, step_of
+from .decoding.continuations import Answer, weigh_prompt
 from .decoding.grammar import Constraints, Grammar
-from .decoding.loop import Row, prefill, score, turn_ends
-from .decoding.model_rules import beam_score, model_rules, own_sampling
+from .decoding.loop import Row, prefill, turn_ends
+from .decoding.model_rules import beam_score, model_rules, own_sampling, recommended
 from .decoding.sampler import Sampler, end_ids
+from .decoding.thinking import Thinking
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners import longrope
-from .runners.capabilities import (
-    decoder_start,
-    kind,
-    logit_count,
-    recordings,
-    source_window,
-    stamp,
-    uses_compiled_sampler,
-    window,
-)
+from .runners import capabilities, longrope
+from .runners.capabilities import stamp
 from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache
 from .runners.transformers_cache import TransformersCache
 from .runners.transformers_pass import EXTRA_COST, CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
-from .text.encode import Entry, shown
+from .text.chat import Prompt
+from .text.encode import Entry, finish_unwritten, shown
+from .text.languages import Languages
+from .text.open_tokenizer import note_of
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
 
 if TYPE_CHECKING:  # heavy imports
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from .runners.int8 import Int8Model
 
@@ -89,14 +84,15 @@ class LocalEngine:
         self._int8 = int8
         self._threads = int8 or team_of(model)  # None where torch multiplies the weights
         self._encodes = bool(model.config.is_encoder_decoder)
-        self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
+        self._vocabulary = Vocabulary(tokenizer, self._encodes, begins=capabilities.begins_with_bos(model))
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
-        self._size, logits = model.get_input_embeddings().num_embeddings, logit_count(model)
-        first = model.generation_config.forced_bos_token_id if self._encodes else None
-        self._constraints = Constraints(self._vocabulary, logits, self._ends, self._encodes, first)
+        self._size, logits = model.get_input_embeddings().num_embeddings, capabilities.logit_count(model)
+        self._languages = Languages(tokenizer, self._encodes)
+        ends = self._ends | self._vocabulary.turn_ends
+        self._constraints = Constraints(self._vocabulary, logits, ends, self._encodes)
         self._prefix = PrefixCache()
-        self._recordings = recordings(model)
-        self._kernels = self._threads is not None or uses_compiled_sampler(model)
+        self._recordings = capabilities.recordings(model)
+        self._kernels = self._threads is not None or capabilities.uses_compiled_sampler(model)
         self._weights = stamp(model)
         self._border = None if int8 else longrope.border(model)
         self.info = ModelInfo(
@@ -106,14 +102,16 @@ class LocalEngine:
             dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
             device="cpu" if int8 else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
-            window=window(model),
+            window=capabilities.window(model),
             quantized=details.quantized,
             architecture=type(model).__name__,
             note=details.note,
-            kind=kind(model, tokenizer),
+            kind=capabilities.kind(model, tokenizer),
+            tokenizer_note=note_of(tokenizer),
+            recommended=recommended(model.generation_config),
         )
         self.probe = details.probe
-        self._entry = Entry(self._vocabulary, self.info, self._size, logits)
+        self._entry = Entry(self._vocabulary, self.info, self._size, self._ends, logits)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
         )
@@ -175,22 +173,44 @@ class LocalEngine:
             raise failure
 
     def _answer(self, request: Request, stop: StopEvent, started: float) -> Iterator[Event]:
+        request, told = self._entry.recommended(request)
+        yield from told
         composed = self._entry.settle(request)
         if composed is not None:
-            yield composed
-        prompt = self._entry.ids(request, composed)
+            yield self._languages.noted(composed, request.framing)
+        with self._languages.source(request.framing):
+            prompt, thinks = entry = self._entry.prompt(request, composed)
         if request.mode == "preview":
-            yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
+            yield finish_unwritten(self.info, request, prompt, self._vocabulary.steps(prompt), started, stop)
             return
-        if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._entry.check_window(len(prompt), 0, new=0, window=source_window(self.model))
-            self._entry.check_window(1, len(request.prefix), new=1)
-        else:
-            self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
+        self._entry.check_room(request, len(prompt), self._encodes, capabilities.source_window(self.model))
         if request.mode == "score":
             yield from self._score(request, prompt, stop, started)
-        else:
+        elif thinks == "no":
             yield from self._continue(request, prompt, shown(request, composed), stop, started)
+        else:
+            yield from self._think(request, entry, shown(request, composed), stop, started)
+
+    def _think(self, request: Request, prompt: Prompt, shown: str, stop: StopEvent, started: float) -> Iterator[Event]:
+        """The tokens of the thinking after a prompt, and then those of the answer."""
+        self._constraints.of(request, [])  # a form that cannot be had is refused at once
+        thinking = Thinking(self._vocabulary, self._entry.ends(request), request, prompt)
+        total = len(prompt.ids)
+        runner, cached = self._resumed(prompt.ids, stop)
+        sampler = Sampler(request.sampling, self._rules(total, request), self._kernels)
+        yield from thinking.events(runner, cached, sampler, self._entry.thinking_limit(request, total), stop)
+        self._keep(runner, thinking.held)
+        for event in self._continue(thinking.request, thinking.prompt, shown, stop, started):
+            yield thinking.finish(event) if isinstance(event, Finish) else event
+
+    def _rules(self, length: int, request: Request, prompt: Sequence[int] = ()) -> list[tuple[str, Any]]:
+        """The model's own rules for a request's tokens behind so many ids; `prompt` is what an encoder reads."""
+        limit = self._entry.limit(request.sampling.max_new_tokens, length)
+        begin, source = (1, prompt) if self._encodes else (length, ())
+        return model_rules(self._config(request), begin, limit, source)
+
+    def _config(self, request: Request) -> GenerationConfig:
+        return self._languages.config(self.model.generation_config, request.framing)
 
     def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
         waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
@@ -217,15 +237,17 @@ class LocalEngine:
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
-        if not (together and shares_passes(request)) or self._is_long(self._entry.longest(request)):
-            return Answered(key, tuple(self._answer(request, stop, started)))
         composed = self._entry.settle(request)
-        prompt = self._entry.ids(request, composed)
+        prompt, thinks = self._entry.prompt(request, composed)
+        alone = self._is_long(self._entry.longest(request))
+        if alone or not (together and shares_passes(request) and thinks == "no"):
+            return Answered(key, tuple(self._answer(request, stop, started)))
+        request, told = self._entry.recommended(request)
         self._entry.check_window(len(prompt), 0, new=1)
         grammar, _ = self._constraints.of(request, [])
         answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
         row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
-        return Seat(row, prompt, answer, sampler, limit, started, composed)
+        return Seat(row, prompt, answer, sampler, limit, started, told + ((composed,) if composed else ()))
 
     def _read(self, ids: Sequence[int], kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
         """A cache of `ids`, kept for the next request when the rows that copy it are done."""
@@ -241,7 +263,8 @@ class LocalEngine:
     ) -> Iterator[Event]:
         """The tokens after `prompt`, which stands there as the text `shown`."""
         forced = [self._entry.forced(token) for token in request.forced]
-        grammar, forced = self._constraints.of(request, forced)
+        first = self._config(request).forced_bos_token_id if self._encodes else None
+        grammar, forced = self._constraints.of(request, forced, first)
         paths = self._paths(request, prompt, shown)
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
@@ -250,9 +273,9 @@ class LocalEngine:
         yield Prefill(cached, total, cached, before.shown, len(before.text))
         read, steps = cached, list[Step]()
         if request.inspect and self._encodes:  # an encoder gives its text no probability
-            steps = self._unweighed(prompt)
+            steps = self._vocabulary.steps(prompt)
         elif request.inspect:
-            steps = yield from self._weighed(request, runner, prompt, total, stop)
+            steps = yield from weigh_prompt(runner, prompt, request.sampling, self._vocabulary, total, stop)
             read = len(steps) - 1
         for done in prefill(runner, head, read, stop, [self._prefix.parted, *turn_ends(head, self._ends)]):
             yield Prefill(done, total, cached)
@@ -293,22 +316,18 @@ class LocalEngine:
     ) -> tuple[Answer, Sampler, int]:
         """What a request's tokens are taken with, chosen by, and how many they can be, behind so many ids."""
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
-        config = self.model.generation_config
+        config = self._config(request)
         request = replace(request, sampling=own_sampling(request.sampling, config))
-        begin, source = (1, prompt) if self._encodes else (length, ())
-        rules = model_rules(config, begin, limit, source)
-        answer = Answer(self._vocabulary, self._ends, request, self._before(prompt), forced, grammar)
+        rules = self._rules(length, request, prompt)
+        answer = Answer(self._vocabulary, self._entry.ends(request), request, self._before(prompt), forced, grammar)
         answer.beam_score = beam_score(config)
         return answer, sampler_of(request, rules, self._kernels), limit
 
     def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
-            return (
-                [decoder_start(self.model, self.info.name), *request.prefix],
-                EncoderDecoderRunner(self.model, prompt),
-                0,
-            )
+            begin = capabilities.decoder_start(self.model, self.info.name)
+            return [begin, *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
             return head, self._fresh(), 0
@@ -368,37 +387,6 @@ class LocalEngine:
                 "Use a decoder-only model.",
             )
         runner = self._fresh()
-        steps = yield from self._weighed(request, runner, prompt, len(prompt), stop)
+        steps = yield from weigh_prompt(runner, prompt, request.sampling, self._vocabulary, len(prompt), stop)
         self._keep(runner, prompt)
-        yield self._measured(request, prompt, steps, started, stop)
-
-    def _weighed(
-        self, request: Request, runner: Runner, prompt: Sequence[int], total: int, stop: StopEvent
-    ) -> Generator[Prefill, None, list[Step]]:
-        """Read all of the prompt but its last token, and measure every token after the first."""
-        texts = self._texts(prompt)
-        steps = [Step(*next(texts))]
-        sampler = Sampler(request.sampling)
-        for index, logits in score(runner, prompt, stop):
-            steps.append(step_of(sampler.weigh(prompt[index], logits), next(texts)[1], self._vocabulary))
-            if index % 32 == 0:
-                yield Prefill(index, total, 0)
-        return steps
-
-    def _unweighed(self, prompt: Sequence[int]) -> list[Step]:
-        return [Step(id, text) for id, text in self._texts(prompt)]
-
-    def _texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Each id with the text it adds; a special token, which adds none, with its name."""
-        stream = TextStream(self._vocabulary.detokenizer())
-        for place, token in enumerate(ids, 1):
-            text = stream.push(token, last=place == len(ids)).text
-            yield token, self._vocabulary.token_text(token) if self._vocabulary.is_special(token) else text
-
-    def _measured(
-        self, request: Request, prompt: list[int], steps: list[Step], started: float, stop: StopEvent
-    ) -> Finish:
-        num = request.sampling.num
-        reason: Reason = "interrupted" if stop.is_set() else "stop"
-        timing = Timing(total_s=time.perf_counter() - started)
-        return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))
+        yield finish_unwritten(self.info, request, prompt, steps, started, stop)

@@ -255,7 +255,7 @@ class CompleteMagics(Magics):
     def _show(self, stream: Stream, output: OutputOptions) -> Completion:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
         done: Completion = paint(stream, output.echo, output.form, self.session.config.updates_per_second)
-        if stream.error is None or done.text:
+        if stream.error is None or done.text or done.thinking:
             self._bind(output, done)
             if done is self.session.last_continued:
                 self._last_output = (done, output)

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..render import choices as choices_view
-from ..render.html import visible
-from ..render.progress import Progress
+from ..render.html import QUIET, element, escape, visible
+from ..render.progress import Progress, thought_line
 from ..results.completion import TOKENS, Completion
-from ..results.draft import Wait
+from ..results.draft import Draft, Wait
 from ..session.stream import Pending, Stream, stop_on_interrupt
 
 A_LITTLE_MORE = 1.02  # times an interval: a screen that wakes just before its end would wait for another whole one
@@ -54,7 +54,7 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
             if not stream.inbox:  # all that has come is in the draft
                 screen.live(stream.draft, stream.draft.prompt if echo else "")
         done = stream.completion()
-        if stream.error is None or any(stream.draft.texts):
+        if stream.error is None or any(stream.draft.texts) or stream.draft.thinking:
             screen.final(done, done.prompt if echo else "", form)
         else:
             screen.clear()
@@ -105,7 +105,10 @@ class CellScreen:
         text = self._progress.text(draft, before)
         if text == self._shown or (not text and self._shown is None):
             return
-        self._publish({"text/plain": text}, {STATE: _state(draft)})
+        shown = {"text/plain": text}
+        if isinstance(draft, Draft) and draft.thinks:
+            shown["text/html"] = element("div", QUIET, escape(text))
+        self._publish(shown, {STATE: _state(draft)})
         self._shown = text
         self._due = now + max(self._interval, len(text) / LENGTH_PER_SECOND)
 
@@ -160,7 +163,7 @@ class TerminalScreen:
     def live(self, draft: Wait, before: str) -> None:
         text = draft.texts[0] if len(draft.texts) == 1 else ""
         if len(text) > self._printed:
-            self._begin(before)
+            self._begin(thought_line(draft) + before)
             print(visible(text[self._printed :]), end="", flush=True)
             self._printed = len(text)
         elif not any(draft.texts) and self._rewrites:

@@ -81,6 +81,11 @@ class Complete(Configurable):
         max=2**63 - 1,
         help="Random seed. Without it, a seed is drawn and shown in the footer.",
     ).tag(config=True, flag=("--seed",), metavar="INT")
+    sampling = Enum(
+        ("own", "model"),
+        "own",
+        help="model uses the sampling that the model itself recommends, wherever the line gives no value of its own.",
+    ).tag(config=True, flag=("--sampling",), metavar="WHOSE")
     beams = Int(1, min=1, max=64, help="Use beam search with this many beams instead of sampling.").tag(
         config=True, flag=("--beams",), metavar="INT"
     )
@@ -92,6 +97,16 @@ class Complete(Configurable):
         "",
         help="Send the text as the next message of the named conversation, after its earlier messages.",
     ).tag(flag=("--thread",), metavar="NAME", known="threads", filled=True, single=True)
+    think = Enum(
+        ("auto", "on", "off"),
+        "auto",
+        help="Let the model think before it answers a message. auto leaves it to the model's chat template.",
+    ).tag(config=True, flag=("--think",), metavar="WHEN")
+    think_tokens = Int(
+        1024,
+        min=1,
+        help="Maximum number of tokens of thinking, which --max-new-tokens does not count.",
+    ).tag(config=True, flag=("--think-tokens",), metavar="INT")
     task = Unicode("", help="Use a prompt template: summarize, translate, qa, … (%complete_tasks lists them).").tag(
         flag=("--task",), metavar="NAME", known="tasks"
     )
@@ -238,7 +253,7 @@ class Complete(Configurable):
             raise BadOption("score (--score) and dry_run (--dry-run) exclude each other.", "Leave one out.")
         return "score" if score else "preview" if preview else "continue"
 
-    def sampling(self, settings: Mapping[str, Any]) -> Sampling:
+    def to_sampling(self, settings: Mapping[str, Any]) -> Sampling:
         """The Sampling that checked `settings` ask for."""
         names = set(Sampling.__dataclass_fields__)
         chosen = {name: value for name, value in settings.items() if name in names}

@@ -1,4 +1,6 @@
-"""What an engine yields, in order: Loading*, Settled?, Prefill*, Leading*, Token*, Finish; a blocking call folds it.
+"""What an engine yields; a blocking call folds it.
+
+In order: Loading*, Sampled?, Settled?, Prefill*, Thought*, Prefill*, Leading*, Token*, Finish.
 
 Of many requests: Loading*, then Advance and Answered as they come, one Finish.
 """
@@ -12,6 +14,7 @@ from typing import Literal, TypeAlias
 from .errors import CompleteError
 from .prompt_parts import Kind, Turn
 from .question import Finding
+from .sampling import Sampling
 from .structure import ChoiceScore
 
 Reason = Literal["stop", "length", "interrupted", "error"]
@@ -35,6 +38,13 @@ class Settled:
     turns: tuple[Turn, ...] = ()
     notes: tuple[str, ...] = ()
     ahead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The sampling of a request some of whose settings are the model's own recommendation."""
+
+    sampling: Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,20 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """A token of the thinking that comes before all continuations; `shown` is the text that may be displayed now.
+
+    `end` marks the last token of all, after which the answer begins. It adds no text but what was held, and is not
+    among the tokens of the thinking. `cut` says that the thinking was ended by its limit and not by the model.
+    """
+
+    step: Step
+    shown: str
+    end: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Leading:
     """How far a beam search is: `length` tokens, and a call for the tokens it would end with if it ended here."""
 
@@ -102,11 +126,15 @@ class Leading:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one request; `cached_tokens` of the prompt's were taken from the KV cache."""
+    """Token counts of one request; `cached_tokens` of the prompt's were taken from the KV cache.
+
+    `thinking_tokens` were decoded before the answer and are not among `completion_tokens`.
+    """
 
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +150,9 @@ class Timing:
 class ModelInfo:
     """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
     weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
-    why a model on a CPU is not the fastest, which is int8 by the compiled step; `kind` is what it was made for."""
+    why a model on a CPU is not the fastest, which is int8 by the compiled step; `kind` is what it was made for;
+    `tokenizer_note` says why the tokenizer is not the one that transformers makes. `recommended` are the names and
+    values of the sampling that the model's own generation config asks for."""
 
     name: str
     source: str
@@ -135,6 +165,8 @@ class ModelInfo:
     architecture: str = ""
     note: str = ""
     kind: Kind = "base"
+    tokenizer_note: str = ""
+    recommended: tuple[tuple[str, float], ...] = ()
 
 
 class Recording:
@@ -147,6 +179,7 @@ class Recording:
 class Finish:
     """The one terminal event: why each continuation ended, and text still held back when it did.
 
+    `unfinished` says that the model was stopped while it was thinking: `prompt_ids` end inside the thinking.
     `recorded` is the recording beside the text, if the request asked for a trace. `found` answers a question about the
     inside, where there is no text. `met` says of each continuation whether it has the form that was asked for, and
     `choices` how likely each choice was.
@@ -163,6 +196,7 @@ class Finish:
     choices: tuple[ChoiceScore, ...] = ()
     recorded: Recording | None = None
     found: Finding | None = None
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,4 +217,4 @@ class Answered:
     error: CompleteError | None = None
 
 
-Event: TypeAlias = Loading | Settled | Prefill | Token | Leading | Advance | Answered | Finish
+Event: TypeAlias = Loading | Sampled | Settled | Prefill | Thought | Token | Leading | Advance | Answered | Finish

@@ -33,8 +33,11 @@ class FrameOptions(TypedDict, total=False):
     repetition_penalty: float
     stop: Sequence[str] | None
     seed: int | None
+    sampling: Literal["own", "model"] | None
     beams: int
     chat: bool
+    think: Literal["auto", "on", "off"] | None
+    think_tokens: int
     task: str | None
     to: str | None
     from_: str | None

@@ -14,6 +14,9 @@ Kind = Literal["instruct", "base", "text_to_text", "seq2seq"]
 
 Role = Literal["system", "user", "assistant"]
 
+Think = Literal["auto", "on", "off"]
+"""Whether a model thinks before it answers a message; "auto" is as its chat template has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Form:

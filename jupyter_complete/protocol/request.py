@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .errors import BadOption
-from .prompt_parts import Composed
+from .prompt_parts import Composed, Think
 from .sampling import Sampling
 from .structure import Choices, Structure
 
@@ -16,7 +16,10 @@ Mode = Literal["continue", "score", "preview"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """The options that say how a text is put to the model: as a chat message, by a task, after earlier cells."""
+    """The options that say how a text is put to the model: as a chat message, by a task, after earlier cells.
+
+    `think` says whether the model thinks before it answers a message, in at most `think_tokens` tokens.
+    """
 
     chat: bool = False
     thread: str = ""
@@ -28,6 +31,8 @@ class Framing:
     raw: bool = False
     context: int = 0
     error: bool = False
+    think: Think = "auto"
+    think_tokens: int = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +47,14 @@ class Request:
     mode        "continue", "score" (measure the tokens of the prompt) or "preview" (encode the prompt only)
     model       the name of the model
     prompt_ids  token ids to use instead of encoding `prompt`
+    unfinished  `prompt_ids` end inside the model's thinking, which goes on
     prefix      ids that were decoded after the prompt earlier; the continuation begins behind them
     forced      the first tokens of the continuation, which are given: ids, or texts of one token each
     inspect     measure the tokens of the prompt too
     lookup      allow guesses at tokens where the text repeats itself
     structure   the form of the text: choices, a regex or a JSON schema
     trace       maximum number of bytes for a trace; 0 records none
+    recommended names of sampling settings for which the model's own recommendation counts, where it has one
     """
 
     prompt: str
@@ -58,12 +65,14 @@ class Request:
     mode: Mode = "continue"
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None
+    unfinished: bool = False
     prefix: tuple[int, ...] = ()
     forced: tuple[int | str, ...] = ()
     inspect: bool = False
     lookup: bool = True
     structure: Structure | None = None
     trace: int = 0
+    recommended: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.structure is None:

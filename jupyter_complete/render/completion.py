@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..protocol.phrases import count
 from ..protocol.structure import ChoiceScore
 from . import choices as choices_view
 from .html import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, unmath, visible
@@ -19,14 +20,20 @@ PROSE = "font-family:inherit;line-height:inherit"
 
 @dataclass(frozen=True, slots=True)
 class CompletionView:
-    """What is shown: the continuations, the footer, the text before them (the prompt when echoed), and the scores of
-    the choices where the text is one of them."""
+    """What is shown: the continuations, the footer, the text before them (the prompt when echoed), the scores of the
+    choices where the text is one of them, and what was thought before all of them, in `thought` tokens."""
 
     texts: Sequence[str]
     footer: str
     before: str = ""
     form: str = "text"
     choices: Sequence[ChoiceScore] = ()
+    thinking: str = ""
+    thought: int = 0
+
+    @property
+    def thinking_head(self) -> str:
+        return f"thinking, {count(self.thought, 'token')}"
 
 
 def bundle(view: CompletionView) -> Mapping[str, str]:
@@ -37,7 +44,8 @@ def bundle(view: CompletionView) -> Mapping[str, str]:
 def to_plain(view: CompletionView) -> str:
     blocks = [visible(view.before + text) or NOTHING for text in view.texts]
     table = [choices_view.to_plain(view.choices)] if view.choices else []
-    return "\n\n".join([numbered(blocks), *table, f"[{visible(view.footer)}]"])
+    thought = [f"[{view.thinking_head}]", visible(view.thinking), "[answer]"] if view.thinking else []
+    return "\n\n".join([*thought, numbered(blocks), *table, f"[{visible(view.footer)}]"])
 
 
 def to_markdown(view: CompletionView) -> str:
@@ -45,7 +53,8 @@ def to_markdown(view: CompletionView) -> str:
     if len(blocks) > 1:
         blocks = [f"({n})\n\n{block}" for n, block in enumerate(blocks, 1)]
     table = [fenced(choices_view.to_plain(view.choices))] if view.choices else []
-    return "\n\n".join([*blocks, *table, f"*{_inline(view.footer)}*"])
+    thought = [f"*{view.thinking_head}*", fenced(view.thinking), "*answer*"] if view.thinking else []
+    return "\n\n".join([*thought, *blocks, *table, f"*{_inline(view.footer)}*"])
 
 
 def to_html(view: CompletionView) -> str:
@@ -54,7 +63,16 @@ def to_html(view: CompletionView) -> str:
         bodies = [element("div", QUIET, str(n)) + body for n, body in enumerate(bodies, 1)]
     footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
     table = choices_view.to_html(view.choices) if view.choices else ""
-    return element("div", FRAME, "".join(bodies) + table + footer)
+    return element("div", FRAME, _folded(view) + "".join(bodies) + table + footer)
+
+
+def _folded(view: CompletionView) -> str:
+    """The thinking, which a reader can open; its head says what it is where nothing folds."""
+    if not view.thinking:
+        return ""
+    head = f'<summary style="{QUIET};cursor:pointer">{escape(view.thinking_head)}</summary>'
+    thought = _exact(escape(view.thinking), f"{PROSE};{QUIET}")
+    return element("details", "margin-bottom:.6em", head + thought)
 
 
 def _body(view: CompletionView, text: str) -> str:

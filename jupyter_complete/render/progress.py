@@ -11,6 +11,7 @@ from ..protocol.phrases import count, size
 from ..results.draft import Draft, Wait
 from .html import QUIET, element, escape, numbered, visible
 
+LAST = 60  # characters of the thinking that are shown while it goes on
 SHORT = 128  # prompt tokens that are read at once, with no progress to tell
 
 
@@ -50,6 +51,20 @@ def line(view: ProgressView) -> str:
     return " · ".join(parts)
 
 
+def thought_line(draft: Wait) -> str:
+    """The line above an answer that says how long the model thought before it; "" where it did not."""
+    if not isinstance(draft, Draft) or not draft.thoughts:
+        return ""
+    return f"[thought for {count(len(draft.thoughts), 'token')}]\n\n"
+
+
+def _thinking(draft: Draft) -> str:
+    """One line: how long the model has thought, and its last words."""
+    said = " ".join(draft.thinking[-20 * LAST :].split())
+    words = "…" + said[-LAST:].partition(" ")[2] if len(said) > LAST else said
+    return f"thinking, {count(len(draft.thoughts), 'token')}: {visible(words)}"
+
+
 def bundle(text: str) -> Mapping[str, str]:
     """MIME type to content of a line."""
     return {"text/html": element("div", QUIET, escape(text)), "text/plain": text}
@@ -82,7 +97,9 @@ class Progress:
     def text(self, draft: Wait, before: str) -> str:
         """The texts so far with `before` ahead of each, or the line of what is waited for."""
         if any(draft.texts):
-            return numbered([visible(before + text) for text in draft.texts])
+            return thought_line(draft) + numbered([visible(before + text) for text in draft.texts])
+        if isinstance(draft, Draft) and draft.thinks:
+            return visible(before) + _thinking(draft)
         if isinstance(draft, Draft) and draft.leading is not None:
             return visible(before) + f"searching: {count(draft.leading.length, 'token')}"
         if isinstance(draft, Draft) and draft.prefill is not None:

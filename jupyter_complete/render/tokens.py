@@ -72,6 +72,7 @@ def completion_view(done: Completion) -> TokensView:
     """Every token with what was weighed, the prompt's first where they are known."""
     measured = done.request is not None and done.request.mode != "continue"
     parts = [Part("prompt", done.prompt, done.prompt_tokens)] if done.prompt_tokens or measured else []
+    parts += [Part("thinking", done.thinking, done.thinking_tokens, sampled=True)] * bool(done.thinking_tokens)
     several = () if measured else (done, *done.alternatives)
     for number, one in enumerate(several, 1):
         name = "completion" if len(several) == 1 else f"completion {number}"

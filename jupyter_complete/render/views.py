@@ -35,4 +35,5 @@ def bundle(done: Completion, before: str = "", form: str = "text") -> Mapping[st
         text = done.prompt if done.request.mode == "preview" else ""
         return tokens.bundle(done.prompt_tokens, done.measure_line(), text)
     texts = [one.text for one in (done, *done.alternatives)]
-    return completion.bundle(completion.CompletionView(texts, done.footer(), before, form, done.choices))
+    thought = (done.thinking, len(done.thinking_tokens))
+    return completion.bundle(completion.CompletionView(texts, done.footer(), before, form, done.choices, *thought))

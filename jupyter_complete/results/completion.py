@@ -44,6 +44,9 @@ class Completion:
     `notes` say what was decided while the prompt was built. If a form was requested, `met` says whether the text has
     it, and `value` is its meaning: the choice, the text or the object that was read. `choices` hold the scores of all
     choices.
+
+    `thinking` is what the model thought before it answered, and `thinking_tokens` are its steps. `text` and `tokens`
+    are the answer alone, and `prompt_ids` end with the thinking, which the answer follows.
     """
 
     prompt: str
@@ -72,6 +75,9 @@ class Completion:
     value: Any = None
     choices: tuple[ChoiceScore, ...] = field(default=(), repr=False)
     unmet: str = field(default="", repr=False)  # why the form was not met
+    thinking: str = ""
+    thinking_tokens: tuple[Step, ...] = ()
+    unfinished: bool = field(default=False, repr=False)  # it was stopped while it was thinking
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
     def more(self, max_new_tokens: int | None = None, /, **options: Unpack[Options]) -> Completion:
@@ -118,7 +124,8 @@ class Completion:
             import pandas
         except ModuleNotFoundError:
             raise ModuleNotFoundError("to_frame needs pandas. Install it with: pip install pandas") from None
-        parts = [("prompt", step) for step in self.prompt_tokens] + [("completion", step) for step in self.tokens]
+        named = (("prompt", self.prompt_tokens), ("thinking", self.thinking_tokens), ("completion", self.tokens))
+        parts = [(name, step) for name, steps in named for step in steps]
         columns = ("part", "id", "text", "logprob", "rank", "top")
         rows = [(part, step.id, step.text, step.logprob, step.rank, step.top) for part, step in parts]
         return pandas.DataFrame(rows, columns=list(columns))
@@ -128,7 +135,7 @@ class Completion:
         if self.finish_reason == "length" and self.usage.completion_tokens < self.params.max_new_tokens:
             return "length (the window is full)"
         if self.finish_reason != "stop":
-            return self.finish_reason
+            return self.finish_reason + " (while thinking)" * self.unfinished
         if self.choices:
             return f"best of {len(self.choices)} choices"
         if self.end is not None:
@@ -144,6 +151,8 @@ class Completion:
         several = len(set(endings)) > 1
         ended = ", ".join(f"({n}) {ending}" for n, ending in enumerate(endings, 1)) if several else endings[0]
         parts = [ended, *self._unmet(), count(decoded, "token")]
+        if self.thinking_tokens:
+            parts.append(f"{count(len(self.thinking_tokens), 'token')} of thinking")
         parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
         if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")

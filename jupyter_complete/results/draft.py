@@ -15,12 +15,15 @@ from ..protocol.events import (
     Loading,
     Prefill,
     Reason,
+    Sampled,
     Settled,
     Step,
+    Thought,
     Timing,
     Token,
     Usage,
 )
+from ..protocol.phrases import count
 from ..protocol.request import Request
 from ..protocol.structure import read
 from .completion import Completion
@@ -71,6 +74,10 @@ class Draft(Wait):
         self.settled: Settled | None = None
         self.prefill: Prefill | None = None
         self.leading: Leading | None = None
+        self.thinking = earlier.thinking if earlier else ""  # the text of it
+        self.thoughts: list[Step] = list(earlier.thinking_tokens) if earlier else []
+        self.thinks = False  # the model is thinking
+        self._cut = 0  # tokens after which the thinking was cut
         self._earlier = earlier
         self._kept = len(kept)
         self._steps: list[list[Step]] = [list(kept) for _ in self.texts]
@@ -86,6 +93,10 @@ class Draft(Wait):
         super().take(event)
         if isinstance(event, Settled):
             self.settled = event
+        elif isinstance(event, Sampled):
+            self.request = replace(self.request, sampling=event.sampling)
+        elif isinstance(event, Thought):
+            self._think(event)
         elif isinstance(event, Prefill):
             if self.prefill is None:
                 self._settle(event)
@@ -123,6 +134,19 @@ class Draft(Wait):
             self._steps[event.index].append(event.step)
         self.texts[event.index] += event.shown
 
+    def _think(self, event: Thought) -> None:
+        self.thinking += event.shown
+        self.thinks = not event.end
+        if not event.end:
+            self.thoughts.append(event.step)
+        elif event.cut:
+            self._cut = len(self.thoughts)
+
+    def _notes(self) -> tuple[str, ...]:
+        composed = self.settled or self._earlier
+        told = (f"thinking cut at {count(self._cut, 'token')}",) if self._cut else ()
+        return (*(composed.notes if composed else ()), *told)
+
     def _settle(self, event: Prefill) -> None:
         """Begin from a prefix: what was flushed at its end is open again."""
         self.texts = [event.settled] * len(self.texts)
@@ -158,13 +182,16 @@ class Draft(Wait):
             at=self._kept if self._earlier else None,
             number=index,
             turns=composed.turns if composed else (),
-            notes=composed.notes if composed else (),
+            notes=self._notes(),
             ahead=composed.ahead if composed else 0,
             trace=self._trace(),
             met=met,
             value=value,
             choices=finish.choices,
             unmet=unmet,
+            thinking=self.thinking.strip(),
+            thinking_tokens=tuple(self.thoughts),
+            unfinished=finish.unfinished,
         )
 
     def _trace(self) -> Trace | None:

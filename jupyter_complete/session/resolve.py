@@ -21,13 +21,15 @@ from ..protocol.structure import Choices, Structure
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Options checked: `settings` are those in force, of which `beneath` are the task's."""
+    """Options checked: `settings` are those in force, of which `beneath` are the task's. The model's own recommendation
+    counts for those `recommended`."""
 
     settings: Mapping[str, Any]
     framing: Framing
     structure: Structure | None = None
     task: Task | None = None
     beneath: Mapping[str, Any] = field(default_factory=dict)
+    recommended: tuple[str, ...] = ()
 
 
 def resolve(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], options: Mapping[str, Any]) -> Resolved:
@@ -38,14 +40,16 @@ def resolve(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], option
     structure = structure_of(settings, namespace)
     if isinstance(structure, Choices) and any(options.get(name, 1) > 1 for name in ("num", "beams")):
         raise BadOption("Of choices one is taken, and none is sampled.", "Leave out num (-n) and beams (--beams).")
+    recommended = _recommended(settings, options)
     if not framing.task:
         refuse_alone(framing)
-        return Resolved(settings, framing, structure)
+        _refuse_thinking(framing, options)
+        return Resolved(settings, framing, structure, recommended=recommended)
     task = tasks.find(framing.task).checked(framing)
     beneath = task.beneath(framing)
     if structure is not None:  # which has an end of its own
         beneath.pop("stop", None)
-    return Resolved(config.checked({**beneath, **options}), framing, structure, task, beneath)
+    return Resolved(config.checked({**beneath, **options}), framing, structure, task, beneath, recommended)
 
 
 def call_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +83,18 @@ def compose_prompt(
     else:
         return None
     return Composed(wordings, excerpts, name, config.value_tokens, config.context_tokens)
+
+
+def _recommended(settings: Mapping[str, Any], options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings of sampling that are left to the model: those that no option gives a value."""
+    names = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+    return tuple(name for name in names if settings["sampling"] == "model" and name not in options)
+
+
+def _refuse_thinking(framing: Framing, options: Mapping[str, Any]) -> None:
+    """Raise BadOption where thinking was asked for and the text is no message."""
+    if options.get("think") == "on" and not (framing.chat or framing.thread):
+        raise BadOption("A model thinks before it answers a message, and this is a text.", "Add --chat or --thread.")
 
 
 def _framing(config: Complete, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:

@@ -76,7 +76,7 @@ class Session:
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
         resolved = resolve(self.config, self.tasks, self.namespace, options)
-        sampling = self._with_seed(self.config.sampling(resolved.settings))
+        sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
         request = self._request(text, resolved, sampling, mode, source, tuple(excerpts))
         return self._submit(request, Draft(request))
 
@@ -84,7 +84,7 @@ class Session:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
         plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
         resolved = resolve(self.config, self.tasks, self.namespace, options)
-        sampling = self._with_seed(self.config.sampling(resolved.settings))
+        sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
         self.models.find(resolved.settings["model"])
         made: dict[int, Request | CompleteError] = {}
         for key, text in texts.items():
@@ -131,6 +131,7 @@ class Session:
             lookup=resolved.settings["lookup"],
             structure=resolved.structure,
             trace=self._trace_bytes(resolved.settings, mode),
+            recommended=resolved.recommended,
         )
 
     @staticmethod
@@ -191,6 +192,7 @@ class Session:
             beneath=before.beneath if before else {},
             model=before.model if before else self.config.model,
             prompt_ids=completion.prompt_ids or None,
+            unfinished=completion.unfinished,
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
             inspect=inspect and not completion.prompt_tokens,
@@ -214,7 +216,7 @@ class Session:
 
     def _remember(self, done: Completion) -> None:
         """Keep `done` as the newest; a request that failed before it had any text takes no completion's place."""
-        if done.finish_reason == "error" and not done.text:
+        if done.finish_reason == "error" and not (done.text or done.thinking):
             return
         self.history.append(done)
         self._add_turns(done)
@@ -247,9 +249,10 @@ class Session:
             self.models.unload(resident.name)
 
     @staticmethod
-    def _with_seed(sampling: Sampling) -> Sampling:
-        """With a seed, drawn where none was given: every sampled run can be repeated."""
-        if sampling.greedy:
+    def _with_seed(sampling: Sampling, recommended: Sequence[str] = ()) -> Sampling:
+        """With a seed, drawn where none was given: every sampled run can be repeated. A model whose `recommended`
+        temperature counts may sample too."""
+        if sampling.greedy and not (sampling.beams == 1 and "temperature" in recommended):
             return replace(sampling, seed=None)
         return sampling if sampling.seed is not None else replace(sampling, seed=secrets.randbelow(2**31))
 

@@ -62,8 +62,9 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
 
 
 def notes(resident: Resident) -> list[str]:
-    """Sentences about a model: why it is not as fast as it might be, and what its probe found."""
-    return [said for said in (_slower(resident), _probed(resident)) if said]
+    """Sentences about a model: why it is not as fast as it might be, what its probe found, where its tokenizer is not
+    transformers' own, and what sampling it recommends."""
+    return [said for said in (_slower(resident), _probed(resident), _rebuilt(resident), _advised(resident)) if said]
 
 
 def _slower(resident: Resident) -> str:
@@ -73,6 +74,21 @@ def _slower(resident: Resident) -> str:
         return ""
     how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
     return f"{info.name} {how}, which is slower: {info.note}."
+
+
+def _rebuilt(resident: Resident) -> str:
+    """Why a model's tokenizer is not the one that transformers makes; nothing where it is."""
+    info = resident.engine.info if resident.engine is not None else None
+    return f"{info.name}: {info.tokenizer_note}." if info is not None and info.tokenizer_note else ""
+
+
+def _advised(resident: Resident) -> str:
+    """The sampling that a model recommends; nothing where it recommends none."""
+    info = resident.engine.info if resident.engine is not None else None
+    if info is None or not info.recommended:
+        return ""
+    asked = ", ".join(f"{name} {value:g}" for name, value in info.recommended)
+    return f"{info.name} recommends {asked}; --sampling model uses that."
 
 
 def _probed(resident: Resident) -> str:

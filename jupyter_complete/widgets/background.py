@@ -63,13 +63,13 @@ class Background(View):
         error = self._stream.error
         if error is not None:
             self.refuse(error)
-        if error is None or done.text:
+        if error is None or done.text or done.thinking:
             self._when_done(done)
         self._output.replace(self._finished(done, error))
 
     def _finished(self, done: Completion, error: BaseException | None) -> dict[str, str]:
         """The output that stays: the completion, with what went wrong in its footer, or that alone."""
-        if error is not None and not done.text:
+        if error is not None and not (done.text or done.thinking):
             return {"text/plain": sentence_of(error)}
         shown = done if error is None else replace(done, notes=(*done.notes, sentence_of(error)))
         return dict(shown.bundle(done.prompt if self._echo else "", self._form))

@@ -38,7 +38,7 @@ def ours(engine: Any, ids: Sequence[int], **options: Any) -> Timed:
     from jupyter_complete.results.draft import Draft
 
     config = Complete()
-    asked = config.sampling(config.checked({"max_new_tokens": TOKENS, "temperature": 0.0, "seed": 1, **options}))
+    asked = config.to_sampling(config.checked({"max_new_tokens": TOKENS, "temperature": 0.0, "seed": 1, **options}))
     request = Request(prompt="x", prompt_ids=tuple(ids), sampling=asked)
     engine._prefix.clear()
     draft = Draft(request)

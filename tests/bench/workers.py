@@ -58,7 +58,7 @@ class Ours:
         if fresh:
             self._engine._prefix.clear()
         settings = self._session.config.checked({"max_new_tokens": tokens, "temperature": 0.0})
-        sampling = self._session.config.sampling(settings)
+        sampling = self._session.config.to_sampling(settings)
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2", lookup=lookup)
         with self._endless() if whole else nullcontext():
             begun, seen = time.perf_counter(), 0.0
@@ -92,7 +92,7 @@ class Ours:
         from jupyter_complete.engine.decoding.sampler import Sampler
 
         options = self._session.config.checked({"temperature": 0.0, "candidates": 0, "seed": 1})
-        int8, sampler = self._engine._int8, Sampler(self._session.config.sampling(options), compiled=True)
+        int8, sampler = self._engine._int8, Sampler(self._session.config.to_sampling(options), compiled=True)
         chosen = list(ids)
         begun = time.perf_counter()
         with int8.awake():
@@ -112,7 +112,7 @@ class Ours:
 
         self._engine._prefix.clear()
         asked = {"max_new_tokens": tokens, "temperature": 0.0, "candidates": 0}
-        sampling = self._session.config.sampling(self._session.config.checked(asked))
+        sampling = self._session.config.to_sampling(self._session.config.checked(asked))
         requests = {
             key: Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
             for key, ids in enumerate(prompts)
@@ -178,7 +178,7 @@ class Ours:
         from jupyter_complete.protocol.request import Request
 
         self._engine._prefix.clear()
-        sampling = self._session._with_seed(self._session.config.sampling(self._session.config.checked({})))
+        sampling = self._session._with_seed(self._session.config.to_sampling(self._session.config.checked({})))
         request = Request(prompt="x", prompt_ids=tuple(ids), sampling=sampling, model="smollm2")
         stream = self._session._submit(request, _draft(request))
         events = iter(stream)  # which stops the request when nobody holds it any more

@@ -51,7 +51,7 @@ from jupyter_complete.protocol.events import Candidate, Step, Timing, Usage
 from jupyter_complete.protocol.sampling import Sampling
 top = tuple(Candidate(n, f" word{n}", -1.0 - n, 0.1) for n in range(8))
 steps = tuple(Step(n % 8, f" word{n % 8}", -1.0 - n % 8, 1 + n % 8, top) for n in range(2000))
-text, sampling = "".join(s.text for s in steps), jc.current().config.sampling(jc.current().config.checked({}))
+text, sampling = "".join(s.text for s in steps), jc.current().config.to_sampling(jc.current().config.checked({}))
 c = Completion("The mean", text, steps, "length", Usage(2, 0, 2000), Timing(1, 1, 1), None, sampling)
 view = jc.tokens(c)
 view

@@ -26,7 +26,7 @@ def engine(name: str) -> LocalEngine:
 
 def sampling(**options: Any) -> Sampling:
     config = Complete()
-    return config.sampling(config.checked({"max_new_tokens": 20, **options}))
+    return config.to_sampling(config.checked({"max_new_tokens": 20, **options}))
 
 
 def ask(

@@ -32,6 +32,8 @@ OPTIONS = [
     ("--min-p 0.1", {"min_p": 0.1}),
     ("--repetition-penalty 1.1", {"repetition_penalty": 1.1}),
     ("--seed 7", {"seed": 7}),
+    ("--sampling model", {"sampling": "model"}),
+    ("--think off --think-tokens 200", {"think": "off", "think_tokens": 200}),
     ("--beams 4", {"beams": 4}),
     ("--echo", {"echo": True}),
     ("--no-echo", {"echo": False}),
@@ -280,7 +282,7 @@ def test_any_line_gives_settings_or_one_sentence(line: str) -> None:
         with contextlib.suppress(UsageError, BadOption):
             found = read(line)
             given_ = found if isinstance(found, dict) else next(part for part in found if isinstance(part, dict))
-            config.sampling(config.checked(given_))
+            config.to_sampling(config.checked(given_))
 
 
 @settings(max_examples=20 * settings.default.max_examples, deadline=None, suppress_health_check=list(HealthCheck))

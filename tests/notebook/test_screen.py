@@ -11,7 +11,18 @@ import pytest
 from jupyter_complete.notebook import screen as display
 from jupyter_complete.notebook.screen import CapturedScreen, CellScreen, TerminalScreen
 from jupyter_complete.protocol.config import Complete
-from jupyter_complete.protocol.events import Event, Finish, Leading, Loading, Prefill, Step, Timing, Token, Usage
+from jupyter_complete.protocol.events import (
+    Event,
+    Finish,
+    Leading,
+    Loading,
+    Prefill,
+    Step,
+    Thought,
+    Timing,
+    Token,
+    Usage,
+)
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.render.progress import Progress
 from jupyter_complete.results.completion import Completion
@@ -20,7 +31,7 @@ from jupyter_complete.results.draft import Draft
 
 def draft(num: int = 1) -> Draft:
     config = Complete()
-    return Draft(Request(prompt="Say", sampling=config.sampling(config.checked({"num": num}))))
+    return Draft(Request(prompt="Say", sampling=config.to_sampling(config.checked({"num": num}))))
 
 
 def token(text: str, index: int = 0) -> Token:
@@ -125,6 +136,33 @@ def test_a_live_text_says_of_what_kind_it_is(
         growing.take(event)
     CellScreen(0.1).live(growing, "")
     assert published[0][1]["metadata"] == {"jupyter_complete": state}
+
+
+def thought(text: str, end: bool = False) -> Thought:
+    return Thought(Step(1, text), text, end)
+
+
+def test_thinking_is_one_quiet_line_with_its_last_words(clock: Any, published: Any) -> None:
+    screen, growing = CellScreen(0.1), draft()
+    for word in ["First\n", *["so "] * 40, "and <b>"]:
+        growing.take(thought(word))
+    screen.live(growing, "")
+    (shown, how), *_ = published
+    assert shown["text/plain"] == "thinking, 42 tokens: …" + "so " * 17 + "and <b>"
+    assert shown["text/html"].startswith('<div style="font-size:85%;opacity:0.7">thinking, 42 tokens: …so ')
+    assert "and &lt;b&gt;" in shown["text/html"]
+    assert how["metadata"] == {"jupyter_complete": "waiting"}
+
+
+def test_the_answer_grows_below_a_line_that_stays(clock: Any, published: Any) -> None:
+    screen, growing = CellScreen(0.1), draft()
+    for event in (thought("so"), thought("", end=True), token("Right"), token("!")):
+        growing.take(event)
+        screen.live(growing, "")
+        clock(1)
+    texts = [shown["text/plain"] for shown, _ in published]
+    assert texts[0] == "thinking, 1 token: so"
+    assert texts[-2:] == ["[thought for 1 token]\n\nRight", "[thought for 1 token]\n\nRight!"]
 
 
 def test_what_was_shown_while_waiting_is_taken_away(clock: Any, published: Any) -> None:

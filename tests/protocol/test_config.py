@@ -124,7 +124,7 @@ def test_checking_leaves_the_settings_themselves_as_they_are() -> None:
 
 def test_every_default_of_a_sampling_is_the_default_of_its_trait() -> None:
     config = Complete()
-    sampling = config.sampling(config.checked({}))
+    sampling = config.to_sampling(config.checked({}))
     defaults = Complete.class_traits()
     for name in sampling.__dataclass_fields__:
         default = defaults[name].default()

@@ -16,7 +16,7 @@ from jupyter_complete.protocol.sampling import Sampling
 
 def sampling(**options: object) -> Sampling:
     config = Complete()
-    return config.sampling(config.checked(options))
+    return config.to_sampling(config.checked(options))
 
 
 def test_a_request_cannot_be_changed() -> None:

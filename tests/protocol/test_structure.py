@@ -91,7 +91,7 @@ def test_what_a_class_refuses_is_told_in_its_words() -> None:
 def test_beams_are_refused(form: Regex | JsonSchema) -> None:
     config = Complete()
     with pytest.raises(BadOption, match="Beams"):
-        Request(prompt="x", sampling=config.sampling(config.checked({"beams": 2})), structure=form)
+        Request(prompt="x", sampling=config.to_sampling(config.checked({"beams": 2})), structure=form)
 
 
 @pytest.mark.parametrize("options", [{"num": 2}, {"beams": 2}], ids=str)
@@ -109,4 +109,4 @@ def test_what_is_set_for_other_cells_keeps_nobody_from_choosing(session: Session
 def test_a_scored_text_takes_no_form() -> None:
     config = Complete()
     with pytest.raises(BadOption, match="scored"):
-        Request(prompt="x", sampling=config.sampling(config.checked({})), mode="score", structure=Regex("a"))
+        Request(prompt="x", sampling=config.to_sampling(config.checked({})), mode="score", structure=Regex("a"))

@@ -136,3 +136,20 @@ def test_markdown_form_keeps_the_whitespace_of_an_echoed_prompt() -> None:
 
 def test_the_bundle_has_a_form_for_every_reader() -> None:
     assert set(bundle(CompletionView(["x"], "end"))) == {"text/html", "text/markdown", "text/plain"}
+
+
+@hostile
+def test_thinking_is_folded_in_html_and_marked_in_plain(text: str) -> None:
+    view = CompletionView(["Right."], FOOTER, thinking=text, thought=12)
+    html = to_html(view)
+    assert re.search(r"<details[^>]*><summary[^>]*>thinking, 12 tokens</summary>", html)
+    assert Read(html).faults == []
+    assert shown_by_a_browser(html) == f"thinking, 12 tokens{visible(text)}Right.{FOOTER}"
+    assert to_plain(view) == f"[thinking, 12 tokens]\n\n{visible(text)}\n\n[answer]\n\nRight.\n\n[{FOOTER}]"
+
+
+@hostile
+def test_thinking_has_a_fence_of_its_own_in_markdown(text: str) -> None:
+    markdown = to_markdown(CompletionView(["Right."], FOOTER, thinking=text, thought=1))
+    assert markdown.startswith("*thinking, 1 token*\n\n")
+    assert fenced_blocks(markdown) == [visible(text) + "\n", "Right.\n"]

@@ -27,7 +27,7 @@ from jupyter_complete.render.comparison import compare
 from jupyter_complete.render.finding import finding_view
 
 EVIL = '<b onmouseover="x">$a$'
-SAMPLING = Complete().sampling(Complete().checked({"temperature": 0.5, "top_k": 1}))
+SAMPLING = Complete().to_sampling(Complete().checked({"temperature": 0.5, "top_k": 1}))
 MATRIX = np.array([[1.0, -np.inf], [0.25, 0.75]], np.float32)
 
 

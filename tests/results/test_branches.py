@@ -17,7 +17,7 @@ from jupyter_complete.results.draft import Draft
 
 def asked() -> Request:
     config = Complete()
-    return Request(prompt="Say", sampling=config.sampling(config.checked({})))
+    return Request(prompt="Say", sampling=config.to_sampling(config.checked({})))
 
 
 def grown(text: str, parent: Completion | None = None, at: int | None = None) -> Completion:

@@ -33,7 +33,7 @@ TIMING = Timing(first_token_s=0.25, decode_tokens_per_s=14.04, total_s=2.0)
 def request(mode: Mode = "continue", **options: object) -> Request:
     options.setdefault("max_new_tokens", 2)
     config = Complete()
-    return Request(prompt="Say", sampling=config.sampling(config.checked(options)), mode=mode, model="tiny")
+    return Request(prompt="Say", sampling=config.to_sampling(config.checked(options)), mode=mode, model="tiny")
 
 
 def finish(*reasons: str, tails: tuple[str, ...] = (), usage: Usage = Usage(7, 5), **more: object) -> Finish:  # noqa: B008

@@ -14,7 +14,7 @@ from jupyter_complete.session.stream import Stream
 
 def begun() -> Stream:
     config = Complete()
-    return Stream(Draft(Request(prompt="Say", sampling=config.sampling(config.checked({})))))
+    return Stream(Draft(Request(prompt="Say", sampling=config.to_sampling(config.checked({})))))
 
 
 def token(text: str) -> Token:

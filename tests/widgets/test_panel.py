@@ -636,7 +636,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 def request() -> Request:
     config = Complete()
-    return Request(prompt="The mean", sampling=config.sampling(config.checked({})))
+    return Request(prompt="The mean", sampling=config.to_sampling(config.checked({})))
 
 
 def streamed(page: Page, panel: Panel, clock: Callable[[float], None], tokens: int) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from jupyter_complete.widgets.tokens import Tokens, candidates, sibling, token_c
 
 def completion(*steps: Step, end: Step | None = None, prompt: tuple[Step, ...] = ()) -> Completion:
     config = Complete()
-    draft = Draft(Request(prompt="Say", sampling=config.sampling(config.checked({}))))
+    draft = Draft(Request(prompt="Say", sampling=config.to_sampling(config.checked({}))))
     for step in steps:
         draft.take(Token(0, step, step.text))
     if end is not None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ...protocol.errors import CompleteError
-from ...protocol.events import Advance, Answered, Event, Finish, ModelInfo, Prefill, Settled, Usage
+from ...protocol.events import Advance, Answered, Event, Finish, ModelInfo, Prefill, Usage
 from ...protocol.request import Request
 from ...protocol.structure import Choices
 from ..runners.prefix_cache import common
@@ -56,7 +56,7 @@ class Rows(Protocol):
 
 @dataclass
 class Seat:
-    """One request: its answer so far, and how many of its ids the row holds."""
+    """One request: its answer so far, and how many of its ids the row holds. `told` are its first events."""
 
     row: Row
     prompt: list[int]
@@ -64,7 +64,7 @@ class Seat:
     sampler: Sampler
     limit: int
     started: float
-    composed: Settled | None = None
+    told: tuple[Event, ...] = ()
     events: list[Event] = field(default_factory=list)
     held: int = 0
     cached: int = 0
@@ -80,8 +80,7 @@ class Seat:
 
     def begin(self, shared: int) -> None:
         self.held = self.cached = shared
-        self.events = [self.composed] if self.composed else []
-        self.events.append(Prefill(shared, len(self.prompt), shared))
+        self.events = [*self.told, Prefill(shared, len(self.prompt), shared)]
 
     def advance(self, logits: Tensor) -> bool:
         """Choose the next token from `logits` [V]. Returns whether the row continues."""

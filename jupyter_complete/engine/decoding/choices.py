@@ -134,7 +134,7 @@ def _rows(runner: Runner) -> int:
     """Return how many rows one pass may have."""
     if runner.cache is None:
         return MAX_ROWS**2  # without a cache there is none to restore between groups
-    return max(1, min(MAX_ROWS, BUDGET // max(1, runner.cache.nbytes)))
+    return max(1, min(MAX_ROWS, BUDGET // max(1, int(runner.cache.nbytes))))
 
 
 def _groups(paths: Sequence[Ids], most: int) -> list[Sequence[Ids]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from threading import Event as StopEvent
 
-from ...protocol.events import Candidate, Leading, Reason, Step, Timing, Token
+from ...protocol.events import Candidate, Leading, Prefill, Reason, Step, Timing, Token
 from ...protocol.request import Request
+from ...protocol.sampling import Sampling
 from ...protocol.structure import Choices, ChoiceScore, best, scores
 from ..runners.transformers_pass import Runner
 from ..text.text_stream import TextStream
@@ -16,7 +17,7 @@ from ..text.tokenizer import Vocabulary
 from .beam_search import Beam, BeamScore, Search, search
 from .choices import Ids, weigh
 from .grammar import Grammar, matches
-from .loop import Row, append_forced, decode, decode_alone
+from .loop import Row, append_forced, decode, decode_alone, score
 from .prompt_lookup import Lookup
 from .sampler import Choice, Draws, Sampler
 
@@ -226,3 +227,20 @@ def step_of(choice: Choice, text: str, vocabulary: Vocabulary) -> Step:
     """Convert a Choice, which has ids, to a Step, which has texts."""
     top = tuple(Candidate(c.id, vocabulary.token_text(c.id), c.logprob, c.prob, c.cut) for c in choice.top)
     return Step(choice.id, text, choice.logprob, choice.rank, top)
+
+
+def weigh_prompt(
+    runner: Runner, prompt: Sequence[int], sampling: Sampling, vocabulary: Vocabulary, total: int, stop: StopEvent
+) -> Generator[Prefill, None, list[Step]]:
+    """Read all of a prompt but its last token, and measure every token after the first.
+
+    Yields how many of `total` ids are read so far.
+    """
+    texts = vocabulary.texts(prompt)
+    steps = [Step(*next(texts))]
+    sampler = Sampler(sampling)
+    for index, logits in score(runner, prompt, stop):
+        steps.append(step_of(sampler.weigh(prompt[index], logits), next(texts)[1], vocabulary))
+        if index % 32 == 0:
+            yield Prefill(index, total, 0)
+    return steps

@@ -92,28 +92,24 @@ class Grammar:
 class Constraints:
     """Makes the grammars of one vocabulary, which is passed to llguidance once, with the first grammar."""
 
-    def __init__(
-        self, vocabulary: Vocabulary, size: int, ends: frozenset[int], opens: bool = False, first: int | None = None
-    ) -> None:
-        """`size` is the number of the model's logits. `opens` says that the text has no prompt before it. `first` is a
-        control token with which the model requires its text to begin."""
+    def __init__(self, vocabulary: Vocabulary, size: int, ends: frozenset[int], opens: bool = False) -> None:
+        """`size` is the number of the model's logits. `opens` says that the text has no prompt before it."""
         self._vocabulary = vocabulary
         self._size = size
         self._ends = ends
         self._opens = opens
-        self._first = first
         self._tokens: Any = None
 
-    def of(self, request: Request, forced: list[int]) -> tuple[Grammar | None, list[int]]:
+    def of(self, request: Request, forced: list[int], first: int | None = None) -> tuple[Grammar | None, list[int]]:
         """Return the grammar after a request's prefix, and the forced tokens, each of which the grammar allows.
 
-        Raises BadOption.
+        `first` is a control token with which the model requires its text to begin. Raises BadOption.
         """
         if request.structure is None or isinstance(request.structure, Choices):
             return None, forced
         grammar = self.begin(request.structure, request.prefix)
-        if self._first is not None and not request.prefix:
-            forced = [self._first, *forced]
+        if first is not None and not request.prefix:
+            forced = [first, *forced]
         ahead = grammar.copy()
         for token in forced:
             self._force(ahead, token)

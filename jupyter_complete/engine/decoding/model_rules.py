@@ -15,6 +15,9 @@ from .sampler import end_ids
 if TYPE_CHECKING:  # heavy imports
     from transformers import GenerationConfig
 
+RECOMMENDED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+"""The settings that a model's own generation config can recommend."""
+
 Rule = tuple[str, Any]  # its name, and a logits processor of transformers
 
 
@@ -24,6 +27,15 @@ def model_rules(config: GenerationConfig, begin: int, limit: int, source: Sequen
     `source` are the ids that an encoder reads. The repetition penalty is none of these rules: see own_sampling.
     """
     return [*_before_ends(config, source), *_of_ends(config, begin), *_of_places(config, begin, limit)]
+
+
+def recommended(config: GenerationConfig) -> tuple[tuple[str, float], ...]:
+    """Return the names and values of the sampling that a generation config asks for; () if it asks for none."""
+    asked = config.to_diff_dict()
+    values = {name: asked[name] for name in RECOMMENDED if isinstance(asked.get(name), (int, float))}
+    if asked.get("do_sample") is False:
+        values["temperature"] = 0.0
+    return tuple(values.items())
 
 
 def own_sampling(sampling: Sampling, config: GenerationConfig) -> Sampling:

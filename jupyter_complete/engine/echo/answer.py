@@ -17,6 +17,7 @@ from ...protocol.events import (
     Leading,
     Reason,
     Step,
+    Thought,
     Timing,
     Token,
 )
@@ -26,7 +27,7 @@ from ...protocol.structure import Choices, ChoiceScore, Regex, Structure, best, 
 from ...results import replay
 from ..text.text_stream import TextStream
 from .sampler import Choice, choose, logits, logprobs
-from .vocabulary import END, EchoTokenizer
+from .vocabulary import END, TURN, EchoTokenizer
 
 
 @dataclass(eq=False)
@@ -34,14 +35,17 @@ class Settings:
     """How an echo model answers.
 
     `window` is in tokens; None is without bound. `kind` decides which wording of a task it is given; only "instruct"
-    takes a chat. With `says` it writes that text and ends, instead of the prompt's words. A token takes `delay`
-    seconds. `hooks` are called in the model's thread ahead of every token: one that raises makes the request fail
-    there, and one that waits holds it.
+    takes a chat. With `says` it writes that text and ends, instead of the prompt's words. It thinks the text `thinks`
+    before it answers a message. It recommends the sampling `recommended`. A token takes `delay` seconds. `hooks` are
+    called in the model's thread ahead of every token: one that raises makes the request fail there, and one that waits
+    holds it.
     """
 
     window: int | None = 256
     kind: Kind = "base"
     says: str = ""
+    thinks: str = ""
+    recommended: tuple[tuple[str, float], ...] = ()
     delay: float = 0.0
     hooks: list[Callable[[], object]] = field(default_factory=list)
 
@@ -76,6 +80,18 @@ class Answer:
         self.rows = [Row(tokenizer, request, head, replay.draws(seed, wanted, skip).tolist()) for seed in seeds]
         self.scores: tuple[ChoiceScore, ...] = ()
         self._times: list[float] = []
+
+    def thought(self, limit: int, stop: StopEvent) -> Iterator[Thought]:
+        """The thinking, of at most so many tokens, and its end. A stop leaves it unfinished."""
+        words = self._tokenizer.encode(self._model.thinks)
+        stream = TextStream(self._tokenizer.detokenizer())
+        for place, id in enumerate(words[:limit]):
+            if not self._wait(stop):
+                return
+            made = self._next(self.rows[0], math.nan, id)
+            text, shown, _ = stream.push(id, last=place + 1 == min(limit, len(words)))
+            yield Thought(Step(id, text, made.logprob, made.rank, made.top), shown)
+        yield Thought(Step(TURN, ""), "", end=True, cut=limit < len(words))
 
     def sampled(self, forced: Sequence[int], limit: int, stop: StopEvent) -> Iterator[Token]:
         """The tokens of all continuations, side by side."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from threading import Event as StopEvent
 from typing import Any
@@ -22,6 +23,7 @@ from ...protocol.events import (
     Prefill,
     Reason,
     Step,
+    Thought,
     Timing,
     Token,
     Usage,
@@ -32,7 +34,7 @@ from ...protocol.request import Request
 from ...protocol.structure import Choices
 from ...sources import cache
 from ...sources.catalog import Source
-from ..text.encode import Entry, shown
+from ..text.encode import Entry, finish_unwritten, shown
 from ..text.text_stream import TextStream
 from .answer import Answer, Settings
 from .sampler import choose, logits, trace_of
@@ -85,6 +87,7 @@ class EchoEngine:
             window=model.window,
             architecture="Echo",
             kind=model.kind,
+            recommended=model.recommended,
         )
         self._entry = Entry(tokenizer, self.info, SIZE)
         self._held: list[int] = []  # what a KV cache would hold of the last request
@@ -99,20 +102,46 @@ class EchoEngine:
     def stream(self, request: Request, stop: StopEvent) -> Iterator[Event]:
         """Answer `request`; see engine.Engine. Raises BadPrompt or BadOption, and what a hook raises."""
         started = time.perf_counter()
+        request, told = self._entry.recommended(request)
+        yield from told
         composed = self._entry.settle(request)
         if composed is not None:
             yield composed
-        prompt = self._entry.ids(request, composed)
+        prompt, thinks = self._entry.prompt(request, composed)
         if request.mode == "preview":
-            yield self._measured(request, prompt, [Step(id, text) for id, text in self._texts(prompt)], started, stop)
+            steps = [Step(id, text) for id, text in self._texts(prompt)]
+            yield finish_unwritten(self.info, request, prompt, steps, started, stop)
             return
         self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
         if request.mode == "score":
             yield Prefill(len(prompt), len(prompt), 0)
             self._held = prompt
-            yield self._measured(request, prompt, self._weighed(request, prompt, stop), started, stop)
-        else:
+            yield finish_unwritten(self.info, request, prompt, self._weighed(request, prompt, stop), started, stop)
+        elif thinks == "no" or not self.model.thinks:
             yield from self._continued(request, prompt, shown(request, composed), stop, started)
+        else:
+            yield from self._thinking(request, prompt, shown(request, composed), stop, started)
+
+    def _thinking(
+        self, request: Request, prompt: list[int], before: str, stop: StopEvent, started: float
+    ) -> Iterator[Event]:
+        """The tokens of the thinking after `prompt`, and then those of the answer."""
+        cached = _alike(self._held, prompt[:-1])
+        yield Prefill(cached, len(prompt), cached)
+        thoughts = list[Thought]()
+        for thought in Answer(self.model, self.tokenizer, request, prompt, prompt).thought(
+            self._entry.thinking_limit(request, len(prompt)), stop
+        ):
+            thoughts.append(thought)
+            yield thought
+        unfinished = not (thoughts and thoughts[-1].end)
+        ids = [thought.step.id for thought in thoughts]
+        for event in self._continued(request, [*prompt, *ids], before, stop, started):
+            if isinstance(event, Finish):
+                usage = Usage(len(prompt), cached, event.usage.completion_tokens, len(ids) - (not unfinished))
+                steps = event.prompt_steps[: len(prompt)]
+                event = replace(event, usage=usage, prompt_steps=steps, unfinished=unfinished)
+            yield event
 
     def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
         """Answer many requests, AT_ONCE side by side; see engine.Engine. Raises what a hook raises."""
@@ -180,14 +209,6 @@ class EchoEngine:
         for place, id in enumerate(ids, 1):
             text = stream.push(id, last=place == len(ids)).text
             yield id, self.tokenizer.token_text(id) if self.tokenizer.is_special(id) else text
-
-    def _measured(
-        self, request: Request, prompt: list[int], steps: list[Step], started: float, stop: StopEvent
-    ) -> Finish:
-        num = request.sampling.num
-        reason: Reason = "interrupted" if stop.is_set() else "stop"
-        timing = Timing(total_s=time.perf_counter() - started)
-        return Finish((reason,) * num, ("",) * num, Usage(len(prompt)), timing, self.info, tuple(prompt), tuple(steps))
 
 
 class _Seat:

@@ -9,8 +9,9 @@ from functools import cache
 import numpy as np
 
 from ...protocol.errors import BadOption
-from ...protocol.prompt_parts import Turn
+from ...protocol.prompt_parts import Think, Turn
 from ...results.token_bytes import Pieces, text_of
+from ..text.chat import Prompt
 from ..text.text_stream import ByteDetokenizer, Detokenizer
 
 COMMON = """
@@ -49,12 +50,17 @@ class EchoTokenizer:
         """Tokens of a text that stands inside another."""
         return len(self.encode(text))
 
-    def encode_chat(self, turns: Sequence[Turn]) -> list[int]:
-        """Ids of a conversation, up to where the answer begins: the role, the text, <|turn|>."""
+    def encode_chat(self, turns: Sequence[Turn], think: Think = "auto") -> Prompt:
+        """A conversation up to where the answer begins: the role, the text, <|turn|>. Every model may think."""
         ids = list[int]()
         for turn in turns:
             ids += [self._role(turn.role), *self.encode(turn.text), TURN]
-        return [*ids, self._role("assistant")]
+        return Prompt([*ids, self._role("assistant")], "no" if think == "off" else "may")
+
+    @property
+    def turn_ends(self) -> frozenset[int]:
+        """What ends an answer besides the end of the text: nothing."""
+        return frozenset()
 
     def only_token(self, text: str) -> int:
         """The id of the one token that is `text`; raises BadOption where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .transformers_cache import TransformersCache
 
@@ -27,7 +27,7 @@ class PrefixCache:
         self._kept: list[tuple[list[int], AnyCache]] = []
         self.parted = 0
 
-    def pop(self, ids: Sequence[int], least: int = 1, long: bool = False) -> tuple[AnyCache | None, int]:
+    def pop(self, ids: Sequence[int], least: int = 1, long: bool = False) -> tuple[Any, int]:
         """Return a cache of the longest prefix of ids[:-1] that one can be rewound to, and the prefix's length.
 
         (None, 0) if none has `least` tokens. With `long`, only caches of long factors (see longrope) are asked. The

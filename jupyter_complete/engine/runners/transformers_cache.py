@@ -74,7 +74,7 @@ class TransformersCache:
         states = None if self.crops() else self._snapshots[tokens]
         for number, part in enumerate(_parts(self.cache)):
             if states is not None and number in states:
-                vars(part).update(_copied(states[number]))
+                part.__dict__.update(_copied(states[number]))
             elif hasattr(part, "crop") and not hasattr(part, "layers"):
                 part.crop(-lost)
         self.rows = [row[:tokens] for row in self.rows]
@@ -86,7 +86,7 @@ class TransformersCache:
         made._snapshots = dict(self._snapshots)
         made.rewind(tokens)
         for part in _parts(made.cache):
-            vars(part).update(_copied(vars(part), leave=("layers",)))
+            part.__dict__.update(_copied(vars(part), leave=("layers",)))
         return made
 
     def repeat(self, rows: int) -> bool:
@@ -102,7 +102,7 @@ class TransformersCache:
             return True
         for part in parts:
             if hasattr(part, "layers"):
-                vars(part).update(_selected(vars(part), rows))
+                part.__dict__.update(_selected(vars(part), rows))
             else:
                 part.reorder_cache(torch.tensor(rows))
         self.rows = [list(self.rows[row]) for row in rows]

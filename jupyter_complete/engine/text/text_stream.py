@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from ...protocol.phrases import REPLACEMENT
@@ -81,6 +82,33 @@ class WindowDetokenizer:
                 self._start = self._read
             self._whole += piece
         self._read = len(self._ids)
+        return piece
+
+
+class WholeDetokenizer:
+    """For tokenizers written in Python, where a token can change the text before it (CTRL's "fo@@ ur" is "four").
+
+    `decode` gets all ids again for each token. What the last two texts begin with alike is given out.
+    """
+
+    def __init__(self, decode: Callable[[Sequence[int]], str], context: Sequence[int] = ()) -> None:
+        self._decode = decode
+        self._ids = list(context)
+        self._skip = len(decode(self._ids)) if context else 0
+        self._text = self._given = ""
+
+    def push(self, token: int) -> str:
+        self._ids.append(token)
+        before, self._text = self._text, self._decode(self._ids)[self._skip :]
+        alike = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(before, self._text, strict=False)))
+        return self._give(self._text[:alike])
+
+    def flush(self) -> str:
+        return self._give(self._text)
+
+    def _give(self, text: str) -> str:
+        piece = text[len(self._given) :]
+        self._given += piece
         return piece
 
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 from ...protocol.errors import BadOption
+from ...protocol.events import Step
 from ...protocol.phrases import REPLACEMENT
-from ...protocol.prompt_parts import Turn
+from ...protocol.prompt_parts import Think, Turn
 from ...results.token_bytes import Pieces, bytes_of_name, is_byte
-from .text_stream import ByteDetokenizer, Detokenizer, WindowDetokenizer
-
-UNFINISHED = "@@"  # ends the name of a piece that is followed by the rest of its word
-_SENTINEL = "\N{OBJECT REPLACEMENT CHARACTER}jc\N{OBJECT REPLACEMENT CHARACTER}"
+from .chat import ChatTemplate, Prompt
+from .text_stream import ByteDetokenizer, Detokenizer, TextStream, WholeDetokenizer, WindowDetokenizer
 
 
 class Vocabulary:
     """A tokenizer seen from a completion: exact encoding, and decoding that can be done token by token."""
 
-    def __init__(self, tokenizer: Any, trailing_end: bool) -> None:
-        """`trailing_end`: keep an end-of-text token that the tokenizer appends (an encoder expects it)."""
+    def __init__(self, tokenizer: Any, trailing_end: bool, begins: bool = False) -> None:
+        """`trailing_end`: keep an end-of-text token that the tokenizer appends (an encoder expects it). `begins`: the
+        model is of a family that reads every text after the token that begins one."""
         self.tokenizer = tokenizer
+        self._begins = begins
         self._trailing_end = trailing_end
         self._byte_level = _is_byte_level(tokenizer)
+        self._fast = bool(getattr(tokenizer, "is_fast", True))
+        self._rewrites = not self._fast and _rewrites(tokenizer)
         self.token_bytes: Callable[[int], bytes] = lru_cache(maxsize=65536)(self._token_bytes)
         self.token_text: Callable[[int], str] = lru_cache(maxsize=65536)(self._token_text)
         self.pieces: Callable[[int], Pieces] = lru_cache(maxsize=1)(self._pieces)
@@ -33,26 +34,55 @@ class Vocabulary:
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; strings that look like special tokens are encoded as the characters they are."""
         ids = self._literal(text, add_special_tokens=True)
+        if self._lacks_bos:
+            ids.insert(0, int(self.tokenizer.bos_token_id))
         end = self.tokenizer.eos_token_id
         if not self._trailing_end and len(ids) > 1 and ids[-1] == end:
             ids.pop()
         return ids
 
+    @cached_property
+    def _lacks_bos(self) -> bool:
+        """Whether the tokenizer leaves out the token that begins every text the model was trained on.
+
+        The chat template writes that token, in Gemma 4's case; a base model has no template.
+        """
+        bos = self.tokenizer.bos_token_id
+        if bos is None or self._literal("a", add_special_tokens=True)[:1] == [bos]:
+            return False
+        return self._begins or self.chat.begins_with_bos
+
     def count(self, text: str) -> int:
         """Tokens of a text that stands inside another."""
         return len(self._literal(text, add_special_tokens=False))
 
-    def encode_chat(self, turns: Sequence[Turn]) -> list[int]:
-        """Ids of a conversation in the model's own chat template, up to where its answer begins."""
-        texts = [turn.text for turn in turns]
-        if not any(special in text for special in self._special_strings() for text in texts):
-            return list(self._templated(turns, tokenize=True)["input_ids"])
-        held = [replace(turn, text=f"{_SENTINEL}{place}{_SENTINEL}") for place, turn in enumerate(turns)]
-        ids, rest = list[int](), str(self._templated(held, tokenize=False))
-        for text, turn in zip(texts, held, strict=True):
-            before, _, rest = rest.partition(turn.text)
-            ids += self._template_part(before) + self._literal(text, add_special_tokens=False)
-        return ids + self._template_part(rest)
+    def encode_chat(self, turns: Sequence[Turn], think: Think = "auto") -> Prompt:
+        """A conversation in the model's own chat template, up to where its answer, or its thinking, begins.
+
+        Raises BadPrompt for a conversation that the template refuses, BadOption for thinking that the model lacks.
+        """
+        parts, thinks = self.chat.render(turns, think)
+        ids = list[int]()
+        for part in parts:
+            ids += self._literal(part.text, add_special_tokens=False) if part.literal else self.template_ids(part.text)
+        return Prompt(ids, thinks)
+
+    @cached_property
+    def chat(self) -> ChatTemplate:
+        """The model's own chat template."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        special = [one.content for one in added if one.special]
+        return ChatTemplate(self.tokenizer, special, [one.content for one in added])
+
+    @cached_property
+    def turn_ends(self) -> frozenset[int]:
+        """The control token that ends an answer in the chat template, besides those that end a text."""
+        name = self.chat.after_answer
+        return frozenset([int(self.tokenizer.convert_tokens_to_ids(name))] if name else [])
+
+    def template_ids(self, text: str) -> list[int]:
+        """Ids of a template's text, in which the names of control tokens stand for these tokens."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []
 
     def only_token(self, text: str) -> int:
         """The id of the one token that is `text` inside a text; raises BadOption, which says what `text` encodes to."""
@@ -75,7 +105,20 @@ class Vocabulary:
     def detokenizer(self, prompt_ids: Sequence[int] = ()) -> Detokenizer:
         if self._byte_level:
             return ByteDetokenizer(self.token_bytes)
+        if self._rewrites:
+            return WholeDetokenizer(self._decode, self._context(prompt_ids))
         return WindowDetokenizer(self._decode, self._leaves_open, self._context(prompt_ids))
+
+    def texts(self, ids: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Each id with the text it adds; a special token, which adds none, with its name."""
+        stream = TextStream(self.detokenizer())
+        for place, token in enumerate(ids, 1):
+            text = stream.push(token, last=place == len(ids)).text
+            yield token, self.token_text(token) if self.is_special(token) else text
+
+    def steps(self, ids: Sequence[int]) -> list[Step]:
+        """Each id as a step of which nothing was measured."""
+        return [Step(id, text) for id, text in self.texts(ids)]
 
     def continuation(self, text: str, prompt_ids: Sequence[int]) -> list[int]:
         """Ids that add exactly `text` after `prompt_ids`; raises BadOption where no spelling of the tokenizer does."""
@@ -137,7 +180,8 @@ class Vocabulary:
         return self._decode([*inside, token])[len(self._decode(inside)) :] or self._name(token)
 
     def _decode(self, ids: Sequence[int]) -> str:
-        ids = [id for id in ids if id < self._limit]
+        if not self._fast:  # one written in Python raises for rows of the embedding that only pad it
+            ids = [id for id in ids if id < self._length]
         if not ids:
             return ""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -149,7 +193,8 @@ class Vocabulary:
 
     def _anchor(self, ids: Sequence[int]) -> list[int]:
         for token in reversed(ids):
-            if not self._is_byte(token) and self._decode([token]):
+            joins = self._is_byte(token) or (self._rewrites and self._name(token).endswith("@@"))
+            if not joins and self._decode([token]):
                 return [token]
         return []
 
@@ -157,36 +202,24 @@ class Vocabulary:
     def _inside(self) -> list[int]:
         return self._anchor(self.encode("a"))
 
-    def _name(self, token: int) -> str:
-        return str(self.tokenizer.convert_ids_to_tokens(token) or "") if token < self._limit else ""
-
     @cached_property
-    def _limit(self) -> float:
-        """The first id that the tokenizer cannot decode; a fast one decodes any id, unknown ones to nothing."""
-        return math.inf if getattr(self.tokenizer, "is_fast", True) else len(self.tokenizer)
+    def _length(self) -> int:
+        return len(self.tokenizer)
+
+    def _name(self, token: int) -> str:
+        if not self._fast and token >= self._length:
+            return ""
+        return str(self.tokenizer.convert_ids_to_tokens(token) or "")
 
     def _is_byte(self, token: int) -> bool:
         return is_byte(self._name(token))
 
     def _leaves_open(self, token: int) -> bool:
-        """Whether the text of `token` depends on what follows: part of a run of byte tokens, a token that decoding
-        leaves out, or a piece of a word that is marked as unfinished, as CTRL marks it."""
-        name = self._name(token)
-        return self._is_byte(token) or self.is_special(token) or not name or name.endswith(UNFINISHED)
+        """Whether a run of byte tokens goes on through `token`: one of them, or one that decoding leaves out."""
+        return self._is_byte(token) or self.is_special(token) or not self._name(token)
 
     def _token_bytes(self, token: int) -> bytes:
         return b"" if self.is_special(token) else bytes_of_name(self._name(token), byte_level=True) or b""
-
-    def _special_strings(self) -> list[str]:
-        return [added.content for added in self.tokenizer.added_tokens_decoder.values()]
-
-    def _templated(self, turns: Sequence[Turn], tokenize: bool) -> Any:
-        messages = [{"role": turn.role, "content": turn.text} for turn in turns]
-        extra = {"return_dict": True} if tokenize else {}
-        return self.tokenizer.apply_chat_template(messages, tokenize=tokenize, add_generation_prompt=True, **extra)
-
-    def _template_part(self, text: str) -> list[int]:
-        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _literal(self, text: str, add_special_tokens: bool) -> list[int]:
         """Ids of `text` as characters; the only control tokens are those that the tokenizer adds around it."""
@@ -214,3 +247,11 @@ def _is_byte_level(tokenizer: Any) -> bool:
     from tokenizers.decoders import ByteLevel
 
     return isinstance(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None), ByteLevel)
+
+
+def _rewrites(tokenizer: Any) -> bool:
+    """Whether a token can change the text of the tokens before it, for a tokenizer written in Python. ByT5's, which
+    joins bytes, changes none."""
+    from transformers import ByT5Tokenizer
+
+    return not isinstance(tokenizer, ByT5Tokenizer)

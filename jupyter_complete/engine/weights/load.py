@@ -16,9 +16,10 @@ from ...protocol.phrases import count
 from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
 from ..machine import memory
+from ..text.open_tokenizer import open_tokenizer
 from .checkpoint import Checkpoint, Entries, Slice, stored
 from .dequantize import READ, config_of, dequantized, method_of
-from .text_part import set_chat_template, text_config, text_entries
+from .text_part import text_config, text_entries
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -150,16 +151,14 @@ def _kind(config: PretrainedConfig) -> Any:
 
 
 def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     config._attn_implementation = None  # transformers picks one of its own, whatever the file says
     for part in {id(one): one for one in (config, config.get_text_config())}.values():
         if getattr(part, "quantization_config", None) and method_of(config_of(folder)) in READ:
             del part.quantization_config  # the weights are floats once this package has read them
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    set_chat_template(tokenizer, folder)
-    return text_config(config) or config, tokenizer
+    return text_config(config) or config, open_tokenizer(folder)
 
 
 def _check_tokenizer(name: str, tokenizer: PreTrainedTokenizerBase) -> None:

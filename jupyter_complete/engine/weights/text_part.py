@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .checkpoint import Entries
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel
 
 # Text models without a causal class of their own, and the class that computes the same for text alone.
 TWINS = {
@@ -75,10 +73,3 @@ def _below(entries: Entries, prefix: str, base: str) -> Entries:
 def _name_of(model: PreTrainedModel, module: Any) -> str:
     """The name of a module's weight."""
     return next((f"{name}.weight" for name, one in model.named_modules() if one is module), "")
-
-
-def set_chat_template(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Give the tokenizer the chat template that a directory keeps for its processor, if it has none of its own."""
-    path = folder / "chat_template.json"
-    if not tokenizer.chat_template and path.is_file():
-        tokenizer.chat_template = json.loads(path.read_text(encoding="utf-8")).get("chat_template")

@@ -10,7 +10,7 @@ import transformers
 from engine_calls import sampling
 from torch import Tensor
 
-from jupyter_complete.engine.decoding.model_rules import model_rules
+from jupyter_complete.engine.decoding.model_rules import model_rules, recommended
 from jupyter_complete.engine.decoding.sampler import Choice, Draws, Sampler, TopP, draw, end_ids
 
 IDS = [3, 5, 3]
@@ -225,3 +225,18 @@ class TestCompiled:
 
     def test_logits_that_are_no_numbers_do_no_harm(self) -> None:
         assert self.both(torch.full((300,), torch.nan), 0, top_p=0.9)[1].id in range(300)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"do_sample": True, "temperature": 0.6, "top_p": 0.95, "top_k": 20}, {"temperature", "top_p", "top_k"}),
+        ({"repetition_penalty": 1.05, "max_length": 20}, {"repetition_penalty"}),
+        ({"do_sample": False}, {"temperature"}),
+        ({"eos_token_id": 3}, set()),
+    ],
+)
+def test_a_generation_config_recommends_what_it_names(asked: dict[str, Any], found: set[str]) -> None:
+    own = dict(recommended(transformers.GenerationConfig(**asked)))
+    assert set(own) == found
+    assert own == {name: asked.get(name, 0.0) for name in found}

@@ -31,7 +31,7 @@ def test_only_one_token_can_be_forced() -> None:
 
 
 def test_a_conversation_has_the_roles_around_the_texts() -> None:
-    ids = TOKENIZER.encode_chat([Turn("user", "Hi"), Turn("assistant", "Ho"), Turn("user", "!")])
+    ids = TOKENIZER.encode_chat([Turn("user", "Hi"), Turn("assistant", "Ho"), Turn("user", "!")]).ids
     names = [TOKENIZER.token_text(id) for id in ids]
     assert "".join(names) == "<|user|>Hi<|turn|><|assistant|>Ho<|turn|><|user|>!<|turn|><|assistant|>"
 
