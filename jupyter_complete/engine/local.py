@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
+from ..protocol.probe import Probe
 from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
@@ -50,6 +51,7 @@ class Details(NamedTuple):
     quantized: str | None = None
     note: str = ""
     folder: Path | None = None  # of the weights as they were before they became int8
+    probe: Probe | None = None
 
 
 NO_DETAILS = Details()
@@ -95,6 +97,8 @@ class LocalEngine:
             note=details.note,
             kind=kind(model, tokenizer),
         )
+        self.probe = details.probe
+        self._caches = takes_cache(model) and not (details.probe and details.probe.failure("pieces"))
         self._entry = Entry(self._vocabulary, self.info, self._size)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
@@ -194,7 +198,8 @@ class LocalEngine:
             from .runners.int8_rows import Int8Rows
 
             return Int8Rows(self._int8, longest)
-        return PaddedRows(self.model) if not self._encodes and paddable(self.model) else None
+        together = not self._encodes and self._caches and paddable(self.model)
+        return PaddedRows(self.model) if together else None
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
@@ -295,7 +300,7 @@ class LocalEngine:
         if self._int8 is not None:
             cache, cached = self._prefix.pop(head)
             return self._int8.runner(cache, stop), cached
-        if not takes_cache(self.model):
+        if not self._caches:
             return RereadingRunner(self.model), 0
         if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
             self._weights = now
@@ -318,7 +323,7 @@ class LocalEngine:
             return self._int8.runner()
         if self._recordings is not None:
             return GraphRunner(self.model, self._recordings)
-        return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+        return CausalRunner(self.model) if self._caches else RereadingRunner(self.model)
 
     def _keep(self, runner: Runner, ids: Sequence[int]) -> None:
         """Keep the KV cache for the next request, as far as it stands for `ids`."""
