@@ -78,7 +78,6 @@ UNTESTED = {
     "engine/kernels/thread_team": "engine/runners/test_thread_pacing.py: threads wake, share and sleep",
     "engine/runners/int8_rows": "engine/decoding/test_batch.py: rows of int8, against each alone",
     "engine/runners/padded_rows": "engine/decoding/test_batch.py: padded rows, against each alone",
-    "engine/runners/transformers_pass": "engine/test_local.py: every logprob, against a full forward pass",
     "engine/text/encode": "engine/test_local.py: windows, forced ids and prompts that are refused",
     "engine/weights/int8_forms": "engine/test_plan.py: which int8 form a model can have, and why not",
     "engine/weights/gguf/config": _GGUF,

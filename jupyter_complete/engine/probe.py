@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # heavy imports
     from .runners.int8 import Int8Model
 
 TOKENS = 256  # of the text, at most
-FORM_KL = 0.05  # nats a token between int8 and float32: 8 bits come to 0.001 in trained models, a fault to 0.1 and more
+FORM_KL = 0.1  # nats a token between int8 and float32: 8 bits come to 0.001 in trained models, a fault to 0.3 and more
 PIECE_KL = 0.001  # nats a token between one pass and pieces, which differ by the order of sums alone
 ROUGH_KL = 0.02  # the same where vectors are rounded to 8 or 16 bits, which makes a small difference larger
 SINGLES = 4  # tokens at the end that are read one by one

@@ -318,7 +318,7 @@ class TestAhead:
         for seconds in (1e9, 0.0):
             monkeypatch.setattr(int8_module, "RUN_SECONDS", seconds)
             mine = engines("llama")[0]
-            mine._ends = frozenset({chosen(whole)[13], 399})
+            mine._entry._ends = frozenset({chosen(whole)[13], 399})
             ended = ask(mine, temperature=0, lookup=False)
             place = chosen(whole).index(chosen(whole)[13])
             assert chosen(ended) == chosen(whole)[: place + 1]
