@@ -158,9 +158,7 @@ class Recordings:
 class GraphRunner(CausalRunner):
     """A CausalRunner that replays a recording for single tokens of one row."""
 
-    def __init__(
-        self, model: PreTrainedModel, recordings: Recordings, cache: TransformersCache | None = None
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, recordings: Recordings, cache: TransformersCache | None = None) -> None:
         self._recordings = recordings
         self._recording: Recording | None = None
         self._replayed: list[int] = []  # ids that the recording has read
