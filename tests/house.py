@@ -32,7 +32,7 @@ ENGINE = {
     2: ("engine/echo", "engine/weights"),
     3: ("engine/runners",),
     4: ("engine/decoding",),
-    5: ("engine/inside",),
+    5: ("engine/inside", "engine/probe"),
     6: ("engine/local", "engine/plan"),
     7: ("engine/load",),
 }

@@ -27,7 +27,10 @@ def main(argv: list[str] | None = None) -> int:
     plan.add_argument("name", nargs="?", help="the model; without it, the default")
     for name, trait in Complete.flagged(MODEL):
         plan.add_argument(*trait.metadata["flag"], dest=name, metavar=trait.metadata["metavar"], help=trait.help)
-    commands.add_parser("doctor", help="show versions, memory and cache, and check that a completion works")
+    doctor = commands.add_parser(
+        "doctor", help="show versions, memory and cache; check a model again, and that a completion works"
+    )
+    doctor.add_argument("name", nargs="?", help="the model; without it, the default")
     options = parser.parse_args(argv)
     run: dict[str, Callable[[argparse.Namespace], None]] = {
         "demo": _demo,
@@ -87,7 +90,10 @@ def _doctor(options: argparse.Namespace) -> None:
     import psutil
 
     from ..api import complete
+    from ..engine.load import examine_again
     from ..protocol.phrases import size
+    from ..render import probe
+    from ..render.tables import table_plain
     from ..sources import cache
 
     print(f"jupyter_complete {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -98,7 +104,15 @@ def _doctor(options: argparse.Namespace) -> None:
             print(f"  {package} is not installed")
     print(f"memory free: {size(psutil.virtual_memory().available)} of {size(psutil.virtual_memory().total)}")
     print(f"cache: {cache.root()}")
-    print(complete("One, two, three,", max_new_tokens=8, temperature=0).bundle("One, two, three,")["text/plain"])
+    session = current()
+    name = options.name or session.config.model
+    found = examine_again(session.models.find(name), session.config.dtype, session.config.device)
+    print(table_plain(probe.head(name, found), probe.rows(found)))
+    print(
+        complete("One, two, three,", model=name, max_new_tokens=8, temperature=0).bundle("One, two, three,")[
+            "text/plain"
+        ]
+    )
 
 
 if __name__ == "__main__":

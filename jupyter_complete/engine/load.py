@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,13 +17,15 @@ import torch
 from ..protocol.errors import Stopped, raised
 from ..protocol.events import Loading
 from ..protocol.plan import Plan, Reason
+from ..protocol.probe import OF_FORM, Check, Probe
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
 from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
+from .probe import Subject, examine
 from .runners.capabilities import check_continues, uses_compiled_sampler
-from .weights import gguf, load
+from .weights import gguf, load, probe_file
 from .weights.checkpoint import separate
 from .weights.load import Target
 
@@ -44,6 +47,7 @@ class Loaded(NamedTuple):
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     int8: Int8Model | None = None
+    probe: Probe | None = None
 
 
 class Provenance(NamedTuple):
@@ -62,8 +66,13 @@ class FormError(Exception):
         self.reason = reason
 
 
-def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, LocalEngine]:
-    """Fetch, convert and load what `source` names; raises a ModelError, BadOption, OutOfMemory or Stopped."""
+def open_engine(
+    source: Source, dtype: str, device: str, stop: StopEvent, again: bool = False
+) -> Generator[Loading, None, LocalEngine]:
+    """Fetch, convert and load what `source` names; raises a ModelError, BadOption, OutOfMemory or Stopped.
+
+    `again` probes a model that was probed before.
+    """
     name = source.name
     if source.kind == "registered":
         check_continues(source.model, name)
@@ -74,14 +83,31 @@ def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Gen
         if place.kind == "gguf":
             yield from _convert(name, place, target, stop)
         yield Loading(f"loading {name}")
-        plan, model, tokenizer, int8 = yield from _load(decide(name, place, target), stop)
+        loaded = yield from _load(decide(name, place, target), stop, again)
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # gives back what reading and compiling left over
-    folder = _folder(plan)
+    folder = _folder(loaded.plan)
     provenance = _provenance(place, folder)
-    details = Details(provenance.revision, provenance.quantized, plan.note, folder)
-    return LocalEngine(model, tokenizer, name, provenance.origin, details, int8)
+    details = Details(provenance.revision, provenance.quantized, _note(loaded), folder, loaded.probe)
+    return LocalEngine(loaded.model, loaded.tokenizer, name, provenance.origin, details, loaded.int8)
+
+
+def examine_again(source: Source, dtype: str, device: str) -> Probe:
+    """Load what `source` names and probe it, also where it was probed before; raises as open_engine does."""
+    opened = open_engine(source, dtype, device, StopEvent(), again=True)
+    while True:
+        try:
+            next(opened)
+        except StopIteration as ended:
+            probe: Probe | None = ended.value.probe
+            return probe or Probe(0, ())
+
+
+def _note(loaded: Loaded) -> str:
+    """Why a faster form is not used, and what the probe found in the form that is."""
+    found = loaded.probe.failure() if loaded.probe is not None else ""
+    return "; ".join(clause for clause in (loaded.plan.note, found) if clause)
 
 
 def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -93,7 +119,7 @@ def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Genera
     yield from gguf.convert(place.path, name, stop, decision.head)
 
 
-def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loaded]:
+def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading, None, Loaded]:
     """Carry a plan out; where its form fails at run time, carry out the plan that follows."""
     plan, outline = decision.plan, decision.outline
     check_memory(plan)
@@ -103,7 +129,11 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
         run = _compiled if plan.form == "compiled" else _int8_modules
         try:
             int8 = yield from run(plan, outline.model, stop)
-            return Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
+            loaded = Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
+            probe = yield from _probe(loaded, again)
+            if clause := probe.failure(*OF_FORM[plan.form]):
+                raise FormError(Reason("probe", clause))
+            return loaded._replace(probe=probe)
         except FormError as failure:
             plan = fall_back(plan, failure.reason)
             check_memory(plan)
@@ -116,7 +146,39 @@ def _load(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Loade
 
         yield Loading("getting the choice of tokens ready, which is compiled the first time")
         sample_row.prepare()
-    return Loaded(plan, model, tokenizer)
+    loaded = Loaded(plan, model, tokenizer)
+    return loaded._replace(probe=(yield from _probe(loaded, again)))
+
+
+def _probe(loaded: Loaded, again: bool) -> Generator[Loading, None, Probe]:
+    """The stored result of the model's probe, or a new one; `again` takes no stored one."""
+    plan = loaded.plan
+    path = probe_file.place(plan)
+    probe = None if again else probe_file.read(path)
+    if probe is None:
+        yield Loading(f"checking {plan.name} once")
+        probe = _examine(loaded)
+        probe_file.write(path, probe)
+    return probe
+
+
+def _examine(loaded: Loaded) -> Probe:
+    """Probe a loaded model; a plain forward pass that fails on the text is a check that does not hold."""
+    plan = loaded.plan
+    wide = partial(_wide, plan) if memory.fits(4 * (plan.parameters or 0), memory.free_bytes("cpu")) else None
+    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8)
+    try:
+        with _form_errors():
+            return examine(subject, _folder(plan), wide)
+    except FormError as failure:
+        if subject.is_int8:
+            raise
+        return Probe(0, (Check("numbers", False, f"its forward pass fails on a text ({failure.reason.text})"),))
+
+
+def _wide(plan: Plan) -> PreTrainedModel:
+    """The model with float32 weights, on transformers' own forward pass."""
+    return load.read(_folder(plan), plan.name, torch.float32, "cpu").model
 
 
 def check_memory(plan: Plan) -> None:

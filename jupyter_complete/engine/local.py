@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
+from ..protocol.probe import Probe
 from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
@@ -64,6 +65,7 @@ class Details(NamedTuple):
     quantized: str | None = None
     note: str = ""
     folder: Path | None = None  # of the weights as they were before they became int8
+    probe: Probe | None = None
 
 
 NO_DETAILS = Details()
@@ -110,6 +112,7 @@ class LocalEngine:
             note=details.note,
             kind=kind(model, tokenizer),
         )
+        self.probe = details.probe
         self._entry = Entry(self._vocabulary, self.info, self._size, logits)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
@@ -209,7 +212,8 @@ class LocalEngine:
             from .runners.int8_rows import Int8Rows
 
             return Int8Rows(self._int8, longest)
-        return PaddedRows(self.model) if not self._encodes and paddable(self.model) else None
+        together = not self._encodes and self._way != "again" and paddable(self.model)
+        return PaddedRows(self.model) if together else None
 
     def _seated(self, key: int, request: Request, together: bool, stop: StopEvent) -> Seat | Answered:
         started = time.perf_counter()
@@ -325,8 +329,8 @@ class LocalEngine:
 
     @cached_property
     def _way(self) -> Reading:
-        """How the model can be read."""
-        return reading(self.model)
+        """How the model can be read; a model that the probe saw disagree in pieces reads its text again."""
+        return "again" if self.probe and self.probe.failure("pieces") else reading(self.model)
 
     def _is_long(self, tokens: int) -> bool:
         """Whether a text of so many tokens is read with the long factors of a longrope model."""

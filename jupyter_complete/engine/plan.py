@@ -12,12 +12,13 @@ import torch
 
 from ..protocol.errors import BadOption
 from ..protocol.plan import Download, Memory, Plan, Reason
+from ..protocol.probe import OF_FORM
 from ..sources import cache, hub
 from ..sources.catalog import Source
 from ..sources.fetch import Place, locate
 from ..sources.headers import gguf_parameters
 from .machine import memory
-from .weights import gguf, int8_forms, load
+from .weights import gguf, int8_forms, load, probe_file
 from .weights.dequantize import check_method
 from .weights.load import Loaded, Target
 
@@ -159,9 +160,16 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
     if (obstacle := int8_forms.compiled_obstacle(model)) is not None:
         packing = int8_forms.modules_entry(folder, int8_forms.bytes_of(model, parameters))
         plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
-        return with_packing_reasons(_measure(plan, packing.size, packing.size))
+        return _trust(with_packing_reasons(_measure(plan, packing.size, packing.size)))
     packing = int8_forms.compiled_entry(folder, parameters)
-    return _measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size)
+    return _trust(_measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size))
+
+
+def _trust(plan: Plan) -> Plan:
+    """The plan, or the plan without int8 where an earlier probe found a fault in its form."""
+    probe = probe_file.read(probe_file.place(plan))
+    clause = probe.failure(*OF_FORM[plan.form]) if probe is not None else ""
+    return fall_back(plan, Reason("probe", clause)) if clause else plan
 
 
 def _plain(plan: Plan, dtype: torch.dtype) -> Plan:

@@ -307,7 +307,7 @@ class CompleteMagics(Magics):
             print(f"No model is resident; %%complete loads {self.session.config.model}.")
             return
         self._table(status.HEAD, [status.row(self.session, resident) for resident in residents])
-        for said in filter(None, map(status.note, residents)):
+        for said in [said for resident in residents for said in status.notes(resident)]:
             print(said)
 
     def _tell(self, said: Mapping[str, str]) -> None:

@@ -25,6 +25,7 @@ ReasonKind = Literal[
     "positions",
     "forward pass",  # the forward pass fails on int8 matrices
     "kernels",  # the int8 kernels fail at run time
+    "probe",  # a check of its numbers fails
     "memory",  # the next form does not fit
 ]
 

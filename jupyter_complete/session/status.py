@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
+from ..protocol.probe import Probe
 from .residents import Resident, Unloaded, matches
 from .session import Session
 
@@ -57,13 +58,29 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
     )
 
 
-def note(resident: Resident) -> str:
+def notes(resident: Resident) -> list[str]:
+    """Sentences about a model: why it is not as fast as it might be, and what its probe found."""
+    return [said for said in (_slower(resident), _probed(resident)) if said]
+
+
+def _slower(resident: Resident) -> str:
     """Why a model is not as fast as it might be; nothing where it is."""
     info = resident.engine.info if resident.engine is not None else None
     if info is None or not info.note:
         return ""
     how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
     return f"{info.name} {how}, which is slower: {info.note}."
+
+
+def _probed(resident: Resident) -> str:
+    """What the probe of a model found when it was loaded; nothing for an engine that is not probed."""
+    probe: Probe | None = getattr(resident.engine, "probe", None)
+    if probe is None or not probe.checks:
+        return ""
+    if probe.failures:
+        return f"{resident.name} was checked when it was loaded: {probe.failure()}."
+    compared = [check.text for check in probe.checks if check.name == "float32"]
+    return f"{resident.name} was checked when it was loaded: {'; '.join(compared)}."
 
 
 def residence(session: Session, name: str, dtype: str, device: str) -> str:

@@ -44,7 +44,7 @@ class ModelsPanel(View):
         self.show(
             head=status.HEAD,
             residents=[[one.name, *status.row(session, one)] for one in residents],
-            notes=[said for said in map(status.note, residents) if said],
+            notes=[said for resident in residents for said in status.notes(resident)],
             sources=[[name, what] for name, resident, what in status.sources(session) if not resident],
             dtypes=list(Complete.dtype.values or ()),
             also=status.ALSO,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,8 @@ def test_doctor_shows_versions_and_a_completion(session: Session, capsys: pytest
     said = capsys.readouterr().out
     for word in ("jupyter_complete", "torch", "transformers", "memory free", "cache:", "four, five, six", "8 tokens"):
         assert word in said
+    for check in ("tokenizer", "finite numbers", "plain forward pass", "text in pieces"):
+        assert re.search(rf"{check} +yes ", said)
 
 
 def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

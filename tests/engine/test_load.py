@@ -281,3 +281,39 @@ class TestInt8:
         assert engine.info.dtype == "float32"
         assert engine.info.note.startswith("numba does not work here (no such instruction on this processor), ")
         assert len(ask(engine, "The mean", max_new_tokens=3).tokens) == 3
+
+
+def spoil(cache: Path) -> None:
+    """Make every scale of a packed model's matrices that of another row, and forget that it was checked."""
+    (packed,) = cache.glob("packed/*")
+    (packed / "probe.json").unlink()
+    arrays = load_file(packed / "model.safetensors")
+    save_file({name: one.flip(-1) if name.endswith(".scale") else one for name, one in arrays.items()}, packed / FILE)
+
+
+FILE = "model.safetensors"
+
+
+def test_a_model_is_checked_once(tmp_path: Path, empty_cache: Path) -> None:
+    source = find(str(tiny.save("llama", tmp_path / "llama")))
+    stages = [[event.stage for event in open_engine(source, "auto", "cpu", StopEvent())] for _ in range(2)]
+    assert [any(stage.startswith("checking") for stage in each) for each in stages] == [True, False]
+
+
+def test_an_int8_form_that_differs_from_float32_is_not_used(tmp_path: Path, empty_cache: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    assert open_now(folder, "auto").info.dtype == "int8"
+    spoil(empty_cache)
+    engine = open_now(folder, "auto")
+    assert engine.info.dtype == "float32"
+    assert "its int8 form differs from float32 (KL " in engine.info.note
+    decided = plan(find(str(folder)), "auto", "cpu")  # and next time it is not tried
+    assert (decided.form, [reason.kind for reason in decided.reasons]) == ("plain", ["probe"])
+
+
+def test_int8_that_was_asked_for_and_differs_is_refused(tmp_path: Path, empty_cache: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "llama")
+    open_now(folder, "auto")
+    spoil(empty_cache)
+    with pytest.raises(BadOption, match="differs from float32"):
+        open_now(folder, "int8")

@@ -41,7 +41,7 @@ class BeamScore(NamedTuple):
 
     def of(self, logprob: float, length: int) -> float:
         """Return the score of a finished sequence."""
-        return logprob / length**self.length_penalty
+        return logprob / float(length**self.length_penalty)
 
     def settled(self, worst: float, best_open: float, length: int, limit: int) -> bool:
         """Whether an open sequence whose logprob is `best_open` cannot replace the `worst` of enough finished ones."""

@@ -83,3 +83,12 @@ def test_a_hollow_model_has_the_buffers_of_a_loaded_one_and_weights_without_memo
         name: one.tolist() for name, one in loaded.named_buffers()
     }
     assert sum(one.untyped_storage().nbytes() for one in bare.parameters()) <= 4 * len(list(bare.parameters()))
+
+
+def test_a_buffer_in_half_precision_keeps_its_dtype(tmp_path: Path) -> None:
+    model = kinds.make("RecurrentGemmaConfig", attention_window_size=64, lru_width=48, head_dim=12, num_hidden_layers=3)
+    halves = {name: one.dtype for name, one in model.named_buffers() if one.dtype is torch.bfloat16}
+    engine = kinds.opened(kinds.save(model, tmp_path / "model"))
+    assert halves
+    assert {name: one.dtype for name, one in engine.model.named_buffers() if name in halves} == halves
+    assert (engine.info.dtype, kinds.share(engine.model) > 0.8) == ("int8", True)

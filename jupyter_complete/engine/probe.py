@@ -1,0 +1,187 @@
+"""Check a model before it is used: one text through its fast form and through a plain forward pass.
+
+Shapes: N tokens, V tokens in the vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..protocol.phrases import count
+from ..protocol.probe import Check, Probe
+from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner, takes_cache
+from .weights.int8_modules import team_of
+
+if TYPE_CHECKING:  # heavy imports
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from .runners.int8 import Int8Model
+
+TOKENS = 256  # of the text, at most
+FORM_KL = 0.05  # nats a token between int8 and float32: 8 bits come to 0.001 in trained models, a fault to 0.1 and more
+PIECE_KL = 0.001  # nats a token between one pass and pieces, which differ by the order of sums alone
+ROUGH_KL = 0.02  # the same where vectors are rounded to 8 or 16 bits, which makes a small difference larger
+SINGLES = 4  # tokens at the end that are read one by one
+
+TEXTS = (
+    "The committee met on 3 March 2019 to review 1,284 applications, of which 57 were complete. Its chair, Dr. Ada "
+    "Moreau, asked a simple question: what makes a sample representative? Nobody answered at first. Then a student "
+    "said that a sample is only as good as the way in which it was drawn, and that its size comes second.",
+    "def median(values: list[float]) -> float:\n    ordered = sorted(values)\n    middle = len(ordered) // 2\n"
+    "    if len(ordered) % 2:\n        return ordered[middle]\n"
+    "    return (ordered[middle - 1] + ordered[middle]) / 2\n",
+    "Zürich, São Paulo, Kraków; Привет, мир; 数据科学家每天都写笔记本。 naïve café",
+    "  two spaces\tand a tab\n\n\nthree lines",
+)
+
+
+class Subject(NamedTuple):
+    """A model in one form: with `int8`, the compiled step runs, and `model` only describes it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    int8: Int8Model | None = None
+
+    @property
+    def is_int8(self) -> bool:
+        return self.int8 is not None or team_of(self.model) is not None
+
+    @property
+    def is_rough(self) -> bool:
+        return self.is_int8 or self.model.dtype is not torch.float32
+
+    def runner(self, prompt: Sequence[int]) -> Runner:
+        """A runner that holds nothing yet; an encoder has read `prompt`."""
+        if self.int8 is not None:
+            return self.int8.runner()
+        if self.model.config.is_encoder_decoder:
+            return EncoderDecoderRunner(self.model, prompt)
+        return CausalRunner(self.model) if takes_cache(self.model) else RereadingRunner(self.model)
+
+    def awake(self) -> AbstractContextManager[None]:
+        threads = self.int8 or team_of(self.model)
+        return threads.awake() if threads else nullcontext()
+
+
+def examine(subject: Subject, folder: Path, wide: Callable[[], PreTrainedModel] | None) -> Probe:
+    """Check a model whose files are in `folder`.
+
+    `wide` loads the float32 weights that an int8 form is compared with; None where they do not fit into memory.
+    """
+    checks = [check_tokenizer(subject.tokenizer, folder / "tokenizer.json")]
+    prompt = _ids(subject)
+    ids = prompt if not subject.model.config.is_encoder_decoder else [_start(subject.model), *prompt]
+    with subject.awake():
+        whole = subject.runner(prompt).forward([ids], every=True)[0].float().clone()
+        parts = _in_pieces(subject.runner(prompt), ids)
+    checks.append(check_numbers(whole))
+    if checks[-1].holds:
+        checks.append(check_pieces(whole, parts, ROUGH_KL if subject.is_rough else PIECE_KL))
+        checks.append(_check_form(subject, prompt, ids, whole, wide))
+    return Probe(len(ids), tuple(checks))
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase, file: Path) -> Check:
+    """Whether a tokenizer gives the ids that its own tokenizer.json gives, but for a beginning that it adds."""
+    from tokenizers import Tokenizer
+
+    try:
+        own = Tokenizer.from_file(str(file))
+    except Exception:  # tokenizers raises plain Exceptions
+        return Check("tokenizer", True, "it has no tokenizer.json to be compared with")
+    for text in TEXTS:
+        wanted, given = own.encode(text).ids, list(tokenizer(text)["input_ids"])
+        if given != wanted and given[1:] != wanted:
+            return Check("tokenizer", False, f"its tokenizer gives other ids than its tokenizer.json for {text[:20]!r}")
+    return Check("tokenizer", True, f"the ids of its tokenizer.json on {count(len(TEXTS), 'text')}")
+
+
+def check_numbers(logits: Tensor) -> Check:
+    """Whether all logits [N, V] are finite numbers."""
+    bad = int((~logits.isfinite()).any(-1).sum())
+    if bad:
+        return Check("numbers", False, f"its logits are no numbers at {bad} of {count(len(logits), 'token')}")
+    return Check("numbers", True, f"finite logits at {count(len(logits), 'token')}")
+
+
+def check_pieces(whole: Tensor, parts: Tensor, limit: float) -> Check:
+    """Whether logits [N, V] of a text in pieces are those of one pass, to `limit` nats a token."""
+    mean = float(divergence(whole, parts).mean())
+    if mean <= limit:
+        return Check("pieces", True, f"a text in pieces and in one pass: KL {mean:.1e} a token")
+    return Check("pieces", False, f"a text in pieces differs from the text in one pass (KL {mean:.2g} a token)")
+
+
+def check_form(plain: Tensor, fast: Tensor, names: str) -> Check:
+    """Whether logits [N, V] of the fast form are those of the plain one, to FORM_KL nats a token on average."""
+    mean = float(divergence(plain, fast).mean())
+    same = int((plain.argmax(-1) == fast.argmax(-1)).sum())
+    told = f"KL {mean:.2g} a token, the likeliest token the same at {same} of {len(plain)}"
+    if mean <= FORM_KL:
+        return Check("float32", True, f"{names}: {told}")
+    return Check("float32", False, f"its int8 form differs from float32 ({told})")
+
+
+def divergence(one: Tensor, other: Tensor) -> Tensor:
+    """KL(one || other) in nats for each token, from logits [N, V]; infinite where it is no number."""
+    rows = []
+    for first in range(0, len(one), 32):
+        p = one[first : first + 32].log_softmax(-1)
+        q = other[first : first + 32].log_softmax(-1)
+        rows.append((p.exp() * (p - q)).sum(-1))
+    return torch.cat(rows).nan_to_num(nan=torch.inf)
+
+
+def _check_form(
+    subject: Subject,
+    prompt: Sequence[int],
+    ids: Sequence[int],
+    whole: Tensor,
+    wide: Callable[[], PreTrainedModel] | None,
+) -> Check:
+    """Compare the fast form with a plain forward pass: of float32 weights, or of the model's own."""
+    if not subject.is_int8:
+        return check_form(_plain(subject.model, prompt, ids), whole, "one pass with a cache and one without")
+    if wide is None:
+        return Check("float32", True, "not compared with float32, which does not fit into memory")
+    return check_form(_plain(wide(), prompt, ids), whole, "int8 and float32")
+
+
+@torch.inference_mode()
+def _plain(model: PreTrainedModel, prompt: Sequence[int], ids: Sequence[int]) -> Tensor:
+    """The logits [N, V] of one plain forward pass."""
+    own = torch.tensor([ids], device=model.device)
+    if model.config.is_encoder_decoder:
+        given = {"input_ids": torch.tensor([prompt], device=model.device), "decoder_input_ids": own}
+    else:
+        given = {"input_ids": own}
+    logits: Tensor = model(**given, use_cache=False, return_dict=True).logits[0].float().cpu()
+    return logits
+
+
+def _in_pieces(runner: Runner, ids: Sequence[int]) -> Tensor:
+    """The logits [N, V] of a text read in three pieces and the last tokens one by one."""
+    borders = [0, *sorted({len(ids) // 3, len(ids) // 2, *range(max(len(ids) - SINGLES, 1), len(ids) + 1)} - {0})]
+    runs = (ids[first:last] for first, last in pairwise(borders))
+    return torch.cat([runner.forward([run], every=True)[0].float().clone() for run in runs])
+
+
+def _ids(subject: Subject) -> list[int]:
+    """The ids of the text, as many as the model knows and its window takes."""
+    from .runners.capabilities import window
+
+    known = subject.model.get_input_embeddings().num_embeddings
+    ids = [id for text in TEXTS for id in subject.tokenizer(text)["input_ids"] if id < known]
+    return ids[: min(TOKENS, window(subject.model) or TOKENS) - 1]
+
+
+def _start(model: PreTrainedModel) -> int:
+    begin = model.generation_config.decoder_start_token_id
+    return int(model.config.decoder_start_token_id if begin is None else begin)
