@@ -30,17 +30,8 @@ from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
-from .runners import longrope
-from .runners.capabilities import (
-    decoder_start,
-    kind,
-    logit_count,
-    recordings,
-    source_window,
-    stamp,
-    uses_compiled_sampler,
-    window,
-)
+from .runners import capabilities, longrope
+from .runners.capabilities import kind, recordings, stamp, uses_compiled_sampler, window
 from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
@@ -91,7 +82,7 @@ class LocalEngine:
         self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, trailing_end=self._encodes)
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
-        self._size, logits = model.get_input_embeddings().num_embeddings, logit_count(model)
+        self._size, logits = model.get_input_embeddings().num_embeddings, capabilities.logit_count(model)
         first = model.generation_config.forced_bos_token_id if self._encodes else None
         self._constraints = Constraints(self._vocabulary, logits, self._ends, self._encodes, first)
         self._prefix = PrefixCache()
@@ -183,7 +174,7 @@ class LocalEngine:
             yield self._measured(request, prompt, self._unweighed(prompt), started, stop)
             return
         if self._encodes:  # the encoder reads the prompt, the decoder its own text after a start token
-            self._entry.check_window(len(prompt), 0, new=0, window=source_window(self.model))
+            self._entry.check_window(len(prompt), 0, new=0, window=capabilities.source_window(self.model))
             self._entry.check_window(1, len(request.prefix), new=1)
         else:
             self._entry.check_window(len(prompt), len(request.prefix), new=0 if request.mode == "score" else 1)
@@ -305,7 +296,7 @@ class LocalEngine:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
             return (
-                [decoder_start(self.model, self.info.name), *request.prefix],
+                [capabilities.decoder_start(self.model, self.info.name), *request.prefix],
                 EncoderDecoderRunner(self.model, prompt),
                 0,
             )
