@@ -145,7 +145,9 @@ class TestRows:
         made = family.complete(choices=CHOICES)
         ids = [family.ids_of(text) for text in CHOICES]
         own = [family.logprobs(made.prompt_ids, one).gather(1, torch.tensor([one]).T).sum() for one in ids]
-        assert [choice.logprob for choice in made.choices] == pytest.approx([float(one) for one in own], abs=NEAR)
+        assert [choice.logprob for choice in made.choices] == pytest.approx(
+            [float(one) for one in own], abs=NEAR, rel=2e-4
+        )
         is_generated(family, family.again())
 
     def test_regex(self, family: Opened) -> None:
