@@ -82,6 +82,10 @@ KNOWN: dict[str, dict[str, str]] = {
         ("text greedy", "reuse branch", "rows choices", "rows regex", "default weights", "inside futures"),
         "its n-gram streams go on from a cache in another way than from the text",
     ),
+    "t5gemma2-seq2seq": dict.fromkeys(
+        ("inside attention", "inside static_view", "inside static_view_by_default"),
+        "one attention reads source and text, which has more places than the text has tokens",
+    ),
     "rwkv": {"rows beams": "transformers' own generate refuses beams of a state"},
 }
 

@@ -71,7 +71,7 @@ class TestText:
             [float(row[id]) for id, row in zip(scored.prompt_ids[1:], own, strict=True)], abs=NEAR
         )
 
-    def test_chat(self, family: Opened) -> None:
+    def test_chat(self, family: Opened, fact: Fact) -> None:
         if family.encodes:
             with pytest.raises(BadOption, match="no chat template"):
                 family.complete(chat=True)
@@ -79,6 +79,7 @@ class TestText:
         made = family.complete("Is the mean robust?", chat=True)
         assert family.decode(made.prompt_ids, special=True).endswith("<|im_start|>assistant")
         is_generated(family, made)
+        fact("chat", True)
 
     def test_stream(self, family: Opened) -> None:
         pieces = list(jc.stream(family.prompt, model=family.name, temperature=0, max_new_tokens=12))
