@@ -190,6 +190,101 @@ def gemma3() -> Any:
     )
 
 
+LINEAR = {
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
+MAMBA2 = {
+    "mamba_n_heads": 4,
+    "mamba_d_head": 24,
+    "mamba_d_state": 16,
+    "mamba_n_groups": 1,
+    "mamba_chunk_size": 16,
+}
+
+
+def qwen3_5() -> Any:
+    """Linear attention, which keeps a recurrent state, then attention."""
+    layers = ["linear_attention", "full_attention"]
+    return _decoder_only("Qwen3_5TextConfig", head_dim=12, layer_types=layers, **LINEAR)
+
+
+def lfm2() -> Any:
+    """A short convolution, then attention."""
+    return _decoder_only("Lfm2Config", layer_types=["conv", "full_attention"])
+
+
+def granite_h() -> Any:
+    """Mamba 2, then attention."""
+    experts = {"num_local_experts": 4, "num_experts_per_tok": 2, "shared_intermediate_size": 64}
+    layers = ["mamba", "attention"]
+    rope = {"position_embedding_type": "rope"}
+    return _decoder_only("GraniteMoeHybridConfig", layer_types=layers, **rope, **experts, **MAMBA2)
+
+
+def falcon_h1() -> Any:
+    """Mamba 2 and attention in each layer."""
+    return _decoder_only("FalconH1Config", head_dim=12, mamba_d_ssm=96, **MAMBA2)
+
+
+def bamba() -> Any:
+    """A hybrid that counts positions from 0 in every pass, unless it is told them."""
+    return _decoder_only("BambaConfig", attn_layer_indices=[1], **MAMBA2)
+
+
+def jamba() -> Any:
+    """A hybrid whose pass does not go on from its state when it is given several tokens."""
+    places = {f"{kind}_layer_{name}": value for kind in ("attn", "expert") for name, value in PLACES.items()}
+    sizes = {"num_experts": 4, "num_experts_per_tok": 2, "mamba_d_state": 16, "mamba_dt_rank": 8}
+    return _decoder_only("JambaConfig", **places, **sizes)
+
+
+PLACES = {"period": 2, "offset": 1}
+
+
+def mamba() -> Any:
+    """Layers of states alone, in a cache that the pass takes by another name; else as Jamba."""
+    return _decoder_only("MambaConfig", state_size=16)
+
+
+def minimax() -> Any:
+    """Linear attention in a cache of the model's own."""
+    layers = ["linear_attention", "full_attention"]
+    return _decoder_only("MiniMaxConfig", head_dim=12, layer_types=layers, num_local_experts=4, block_size=16)
+
+
+def recurrent_gemma() -> Any:
+    """A hybrid that keeps its state in its own modules."""
+    blocks = ["recurrent", "attention"]
+    return _decoder_only(
+        "RecurrentGemmaConfig", head_dim=12, lru_width=48, attention_window_size=64, block_types=blocks
+    )
+
+
+def phi3() -> Any:
+    """Longrope: other rotary factors from 100 tokens on."""
+    factors = {"short_factor": [1.0] * 6, "long_factor": [4.0] * 6, "original_max_position_embeddings": 100}
+    rope = {"rope_type": "longrope", "rope_theta": 10000.0, **factors}
+    return _decoder_only("Phi3Config", rope_parameters=rope, original_max_position_embeddings=100)
+
+
+def bitnet() -> Any:
+    """A Llama with norms inside attention and MLP."""
+    return _decoder_only("BitNetConfig")
+
+
+def gemma3n() -> Any:
+    """Several states a token; the last two layers share the keys and values of the first."""
+    shared = {"num_kv_shared_layers": 2, "num_hidden_layers": 4, "sliding_window": 16, "laurel_rank": 8}
+    layers = ["sliding_attention", "full_attention"] * 2
+    inputs = {"vocab_size_per_layer_input": len(byte_level()), "hidden_size_per_layer_input": 8}
+    return _decoder_only(
+        "Gemma3nTextConfig", head_dim=12, layer_types=layers, activation_sparsity_pattern=[0.0] * 4, **shared, **inputs
+    )
+
+
 def gpt2() -> Any:
     import transformers
 
@@ -267,6 +362,23 @@ CAUSAL: dict[str, Callable[[], Any]] = {
     "gemma2": gemma2,
     "gemma3": gemma3,
 }
+HYBRID: dict[str, Callable[[], Any]] = {
+    "qwen3_5": qwen3_5,
+    "lfm2": lfm2,
+    "granite_h": granite_h,
+    "falcon_h1": falcon_h1,
+    "bamba": bamba,
+    "jamba": jamba,
+    "mamba": mamba,
+    "minimax": minimax,
+}
+OTHER: dict[str, Callable[[], Any]] = {
+    "recurrent_gemma": recurrent_gemma,
+    "phi3": phi3,
+    "bitnet": bitnet,
+    "gemma3n": gemma3n,
+    "whole groups": whole_groups,
+}
 ENCODER_DECODER: dict[str, Callable[[], Any]] = {"t5": t5, "bart": bart}
 
 
@@ -276,7 +388,7 @@ def make(name: str) -> tuple[Any, Any]:
     import torch
 
     torch.manual_seed(11)
-    model = {**CAUSAL, **ENCODER_DECODER, "whole groups": whole_groups}[name]()
+    model = {**CAUSAL, **ENCODER_DECODER, **HYBRID, **OTHER}[name]()
     return model.eval(), unigram() if name in ENCODER_DECODER else byte_level()
 
 

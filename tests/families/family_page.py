@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,11 @@ def row(family: Family, found: Findings, gguf: frozenset[str]) -> list[str]:
     name = label(family)
     for table, text in ((UNBUILT, "not tried: {}"), (REFUSED, "refused: {}")):
         if family.name in table:
-            return [name, text.format(table[family.name].rstrip(".")), *["–"] * (len(COLUMNS) - 2)]
+            return [
+                name,
+                text.format(re.sub(r"\\(.)", r"\1", table[family.name]).rstrip(".")),
+                *["–"] * (len(COLUMNS) - 2),
+            ]
     dtype, note = (str((found.fact(family.name, key) or [""])[0]) for key in ("dtype", "note"))
     return [
         name,
@@ -69,7 +74,7 @@ def row(family: Family, found: Findings, gguf: frozenset[str]) -> list[str]:
         found.all_of(family.name, "default") if dtype == "int8" else f"float32: {note.rstrip('.')}",
         found.all_of(family.name, "rows"),
         _reuse(found, family.name),
-        "yes" if "text chat" in found.passed[family.name] else "–",
+        "yes" if found.fact(family.name, "chat") else "–",
         ", ".join(dict.fromkeys(map(str, found.fact(family.name, "inside")))) or "refused",
     ]
 

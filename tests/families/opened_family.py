@@ -112,10 +112,11 @@ class Opened:
         """
         model = model or self.reference
         takes = inspect.signature(model.forward).parameters
-        more = {"use_cache": False} if "use_cache" in takes else {}
+        more: dict[str, Any] = {"use_cache": False} if "use_cache" in takes else {}
         if self.encodes:
             more |= {"decoder_input_ids": torch.tensor([[self.start, *text]])}
         read = torch.tensor([list(prompt) if self.encodes else [*prompt, *text]])
+        more |= _places(model, read)
         with torch.inference_mode():
             logits = model(input_ids=read, **more).logits[0]
         first = 0 if self.encodes or not text else len(prompt) - 1
@@ -147,9 +148,10 @@ class Opened:
         """transformers' own pass of the text of `seen`, with everything in it."""
         model, text = copy.deepcopy(self.reference), self.seen.text
         model.set_attn_implementation("eager")
-        given = {"decoder_input_ids": torch.tensor([text.ids])} if text.source else {}
+        read = torch.tensor([text.source or text.ids])
+        given = {"decoder_input_ids": torch.tensor([text.ids])} if text.source else _places(model, read)
         with torch.inference_mode():
-            return model(input_ids=torch.tensor([text.source or text.ids]), output_attentions=True, **given)
+            return model(input_ids=read, output_attentions=True, **given)
 
     @property
     def logits(self) -> torch.Tensor:
@@ -196,6 +198,12 @@ class Opened:
                 yield _text_name(name), module._across
             elif isinstance(module, Tiled):
                 yield f"{_text_name(name)}.weight", False
+
+
+def _places(model: Any, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The places of the tokens as `generate` counts them, where a model takes them: RoBERTa would begin elsewhere."""
+    taken = "position_ids" in inspect.signature(model.forward).parameters
+    return {"position_ids": torch.arange(ids.shape[1])[None]} if taken else {}
 
 
 def _text_name(name: str) -> str:

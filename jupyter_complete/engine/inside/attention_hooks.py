@@ -122,6 +122,8 @@ def _between(stack: Any, found: list[tuple[Tensor, Tensor]]) -> list[Any]:
             found.append((last["state"], last["put"].reshape(1, *last["state"].shape)[0]))
 
     def normed(module: Any, given: Any, out: Tensor) -> None:
+        if not given:  # by names, which tells no hook where the state is
+            return
         last["state"] = given[0][0]
         if found and given[0] is last.get("put"):
             found[-1] = found[-1][0], out[0]

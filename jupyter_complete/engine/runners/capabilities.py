@@ -20,6 +20,8 @@ WINDOWS = ("max_position_embeddings", "max_decoder_position_embeddings", "max_ta
 CANNOT = {  # types that do not continue a text, and what they do
     "blt": "groups bytes into patches, which needs a generation of its own",
     "cpmant": "puts learned tokens before its text, and counts places from them",
+    "moshi": "continues sound and text together",
+    "reformer": "hashes its tokens anew in every pass, and no two passes agree",
     "xlm": "fills in masked tokens, and has no probability of the next one",
     "xlnet": "fills in masked tokens, and has no probability of the next one",
 }

@@ -235,7 +235,7 @@ def _asks_for_code(config: object) -> bool:
 
 def unreadable(name: str, error: Exception) -> NotAModel:
     """Return an error of one sentence for an error of the libraries that read models."""
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
     return NotAModel(
         f"{name} cannot be loaded: {reason[:200].rstrip('.')}.", "Check that it is a whole language model."
     )

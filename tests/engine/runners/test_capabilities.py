@@ -18,7 +18,6 @@ from tiny_family import Family
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners.capabilities import logit_count, source_window, window
-from jupyter_complete.engine.runners.chunk_check import reading
 from jupyter_complete.protocol.errors import BadOption, NotAModel
 from jupyter_complete.protocol.structure import Regex
 from jupyter_complete.sources.catalog import Source, find
@@ -54,7 +53,7 @@ class TestContinuing:
         with pytest.raises(NotAModel, match="is an encoder"):
             opened(registered(model))
 
-    @pytest.mark.parametrize("kind", ["blt", "cpmant", "xlm", "xlnet"])
+    @pytest.mark.parametrize("kind", ["blt", "cpmant", "moshi", "reformer", "xlm", "xlnet"])
     def test_what_has_no_next_token_is_refused(self, kind: str) -> None:
         with pytest.raises(NotAModel, match="cannot continue a text here"):
             opened(registered(tiny_family.model_of(Family(kind))))
@@ -103,11 +102,6 @@ class TestLogits:
     def test_a_token_that_the_head_does_not_have_cannot_be_forced(self, narrow: LocalEngine) -> None:
         with pytest.raises(BadOption, match="no token"):
             ask(narrow, forced=(len(tiny.byte_level()) + 3,))
-
-
-@pytest.mark.parametrize("kind", ["reformer"])
-def test_a_model_with_a_cache_of_its_own_reads_its_text_again(kind: str) -> None:
-    assert reading(tiny_family.model_of(Family(kind))) == "again"
 
 
 def test_a_decoder_without_a_start_token_is_refused_in_a_sentence() -> None:
