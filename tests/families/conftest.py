@@ -43,10 +43,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption("families_page", default=False):
+        import gguf_families
         import transformers
-        from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-        known = frozenset(GGUF_SUPPORTED_ARCHITECTURES)
+        known = frozenset(getattr(transformers, case.config).model_type for case in gguf_families.CASES.values())
         PAGE.write_text(page(session.config.stash[FOUND], transformers.__version__, known), encoding="utf-8")
 
 

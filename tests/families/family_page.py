@@ -25,7 +25,7 @@ model is.
 
 - **directory**: in float32 greedy text is that of `model.generate(do_sample=False)`, and `--score` is one plain pass.
   The prompt is longer than a chunk of the prefill, and longer than a sliding window.
-- **GGUF**: a GGUF file of this family opens.
+- **GGUF**: a GGUF file of this family has the logits of the model it was made from.
 - **on a CPU**: the *compiled* decoding step, or transformers' *general* forward pass.
 - **int8**: the default on a CPU gives the numbers of the same weights rounded to 8 bits. A type without an int8 form
   runs in float32, and the status says why.
