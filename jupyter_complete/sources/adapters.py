@@ -1,0 +1,61 @@
+"""Adapters (LoRA) on disk, and the directory in the cache that names an adapter beside its base model.
+
+That directory holds links: to the base model's files, and in a folder `adapter` to those of the adapter. The base
+model's weights are not copied; what reads weights adds the adapter's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from ..protocol.errors import NotAModel
+from . import cache
+
+CONFIG, WEIGHTS, FOLDER = "adapter_config.json", "adapter_model.safetensors", "adapter"
+
+
+def is_adapter(path: Path) -> bool:
+    """Whether a directory holds an adapter."""
+    return (path / CONFIG).is_file()
+
+
+def base_of(path: Path, name: str) -> str:
+    """The base model that an adapter's config names; raises NotAModel where it names none."""
+    try:
+        base = json.loads((path / CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError):
+        base = None
+    if not isinstance(base, str) or not base:
+        raise NotAModel(f"{name} is an adapter, and its config names no base model.", f"Give both: -m BASE+{name}")
+    return base
+
+
+def join(base: Path, adapter: Path, name: str) -> Path:
+    """The directory of links to a base model's directory and an adapter's; raises NotAModel."""
+    if not (adapter / WEIGHTS).is_file():
+        raise NotAModel(f"The adapter of {name} has no {WEIGHTS}.", "Save it again with save_pretrained.")
+    files = sorted(path for path in base.iterdir() if path.is_file())
+    parts = [adapter / CONFIG, adapter / WEIGHTS]
+    states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in (*files, *parts)]
+    key = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:12]
+    target = cache.root() / "adapted" / f"{base.name}+{adapter.name}-{key}"
+    if not target.is_dir():
+        with cache.build(target, needed=0) as part:
+            (part / FOLDER).mkdir()
+            for path in files:
+                _link(path, part / path.name)
+            for path in parts:
+                _link(path, part / FOLDER / path.name)
+    return target
+
+
+def _link(path: Path, target: Path) -> None:
+    """Link to a file, or copy it where links are not allowed."""
+    try:
+        os.symlink(path.resolve(), target)
+    except OSError:
+        shutil.copy2(path, target)
