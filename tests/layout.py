@@ -57,6 +57,7 @@ UNTESTED = {
     "protocol/distribution": "results/test_trace.py: the distribution of a step",
     "protocol/folder": "session/test_inside.py: every kind of question is found in the folder",
     "protocol/probe": "engine/test_probe.py: the checks of a model",
+    "engine/weights/round_weights": "engine/test_probe.py: a model that loses much by its rounding",
     "sources/adapters": "engine/weights/test_adapter.py: a base model and its adapter",
     "engine/weights/probe_file": "engine/test_load.py: a stored result costs no second probe",
     "render/probe": "cli/test_main.py: doctor prints it",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from jupyter_complete.engine import probe
+from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.probe import Subject
 from jupyter_complete.engine.runners.int8 import Int8Model, Int8Runner
@@ -23,6 +24,7 @@ from jupyter_complete.engine.runners.transformers_pass import CausalRunner
 from jupyter_complete.engine.weights import pack_llama
 from jupyter_complete.protocol.probe import OF_FORM, Probe
 from jupyter_complete.session.session import Session
+from jupyter_complete.sources.catalog import find
 
 Arrays = dict[str, np.ndarray]
 
@@ -194,3 +196,14 @@ def test_divergence_is_that_of_torch() -> None:
         other.log_softmax(-1), one.log_softmax(-1), log_target=True, reduction="none"
     ).sum(-1)
     assert torch.allclose(probe.divergence(one, other).float(), wanted, atol=1e-5)
+
+
+def test_what_rounding_alone_changes_is_no_fault(
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "FORM_KL", 1e-9)  # everything differs by more
+    for name in ("bart", "llama"):
+        source = find(str(tiny.save(name, tmp_path / name)))
+        engine = steps.result(open_engine(source, "auto", "cpu", StopEvent()))
+        assert engine.info.dtype == "int8"
+        assert "int8 against its own weights rounded: KL " in "".join(check.text for check in engine.probe.checks)

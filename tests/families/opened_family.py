@@ -195,7 +195,7 @@ class Opened:
             yield from ((f"{_text_name(name)}.weight", False) for name in dict.fromkeys(matrices))
         for name, module in model.named_modules():
             if isinstance(module, TiledStack):
-                yield _text_name(name), module._across
+                yield _text_name(name), module.across
             elif isinstance(module, Tiled):
                 yield f"{_text_name(name)}.weight", False
 

@@ -6,14 +6,13 @@ state in their own modules, where another text overwrites it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from .transformers_cache import CROPPED, SLIDING, TransformersCache
-from .transformers_pass import CausalRunner, RereadingRunner, new_cache
+from .transformers_pass import CausalRunner, RereadingRunner, new_cache, parameters
 
 if TYPE_CHECKING:  # heavy imports
     from transformers import PreTrainedModel
@@ -27,7 +26,7 @@ TOLERANCE = 0.02  # of the largest logit; 16-bit passes that add in another orde
 
 def reading(model: PreTrainedModel) -> Reading:
     """Return how a model can be read: by its kinds of layers where these are plain, else by two passes of it."""
-    taken = inspect.signature(model.forward).parameters
+    taken = parameters(model)
     if not {"past_key_values", "cache_params"} & set(taken):
         return "again"
     try:

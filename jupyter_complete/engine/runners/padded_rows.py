@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .transformers_cache import TransformersCache
-from .transformers_pass import CausalRunner, on_cpu
+from .transformers_pass import CausalRunner, on_cpu, parameters
 
 if TYPE_CHECKING:  # heavy imports
     from transformers import Cache, DynamicCache, PreTrainedModel
@@ -143,7 +142,7 @@ def paddable(model: PreTrainedModel) -> bool:
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-    taken = inspect.signature(model.forward).parameters
+    taken = parameters(model)
     if not {"past_key_values", "attention_mask", "position_ids"} <= set(taken):
         return False
     kinds = {type(layer) for layer in DynamicCache(config=model.config).layers}

@@ -116,7 +116,7 @@ class CausalRunner(Runner):
 
     def __init__(self, model: PreTrainedModel, cache: TransformersCache | None = None, whole: bool = False) -> None:
         self._model = model
-        self._taken = set(_parameters(model))
+        self._taken = set(parameters(model))
         self._border = longrope.border(model)
         self._total = 0
         self.cache = TransformersCache(new_cache(model)) if cache is None else cache
@@ -182,7 +182,7 @@ class RereadingRunner(Runner):
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        taken = inspect.signature(model.forward).parameters
+        taken = parameters(model)
         self._named = {"use_cache": False} if "use_cache" in taken else {}  # a cache would be built for nothing
         self._rows: list[list[int]] = []
 
@@ -254,10 +254,10 @@ def new_cache(model: PreTrainedModel) -> Cache:
 
 def takes_cache(model: PreTrainedModel) -> bool:
     """Whether the model's forward pass accepts transformers' Cache."""
-    return "past_key_values" in _parameters(model)
+    return "past_key_values" in parameters(model)
 
 
-def _parameters(model: Any) -> Collection[str]:
+def parameters(model: Any) -> Collection[str]:
     """The parameters of the model's forward pass; torch.compile and PEFT wrap it in one that takes any."""
     while True:
         if (inner := getattr(model, "_orig_mod", None)) is not None:

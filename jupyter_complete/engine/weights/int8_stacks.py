@@ -126,7 +126,7 @@ class TiledStack(Stack, Tiled):
 
     def __init__(self, old: Tensor, team: Team, arrays: Mapping[str, Tensor], across: bool) -> None:
         Stack.__init__(self, old.shape)
-        self.team, self._across = team, across
+        self.team, self.across = team, across
         self.weight = nn.Parameter(torch.full((1,), torch.nan).expand(old.shape), requires_grad=False)
         self.rows, self.columns = reversed(old.shape[1:]) if across else old.shape[1:]
         for name in TILES[:3]:
@@ -136,7 +136,7 @@ class TiledStack(Stack, Tiled):
         return f"matrices={len(self)}, rows={self.rows}, columns={self.columns}"
 
     def product(self, x: Tensor, index: int, across: bool) -> Tensor:
-        if across != self._across:
+        if across != self.across:
             raise Unsupported(self, "product with the other side")
         flat = x.detach().reshape(-1, self.columns).float()
         y = self.team.multiply(self.words[index], self.scale[index], self.low[index], flat)[:, : self.rows]

@@ -54,7 +54,6 @@ WRAPPERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "InternVLConfig": ({"model_type": "qwen2"}, {**VISION, "image_size": [28, 28], "patch_size": [14, 14]}),
     "Qwen2_5_VLConfig": ({"rope_parameters": ROPE}, QWEN),
     "Qwen3VLConfig": ({"rope_parameters": ROPE}, QWEN),
-    "PaliGemmaConfig": ({"model_type": "gemma"}, {"model_type": "siglip_vision_model", **VISION}),
     "AyaVisionConfig": ({"model_type": "cohere2", "logit_scale": 1.0}, {"model_type": "siglip_vision_model", **VISION}),
     "Lfm2VlConfig": ({"model_type": "lfm2"}, {"model_type": "siglip2_vision_model", **VISION}),
 }
