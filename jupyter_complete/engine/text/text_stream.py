@@ -100,6 +100,8 @@ class WholeDetokenizer:
     def push(self, token: int) -> str:
         self._ids.append(token)
         before, self._text = self._text, self._decode(self._ids)[self._skip :]
+        if self._text == before:  # a token without a text tells nothing about the one before it
+            return ""
         alike = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(before, self._text, strict=False)))
         return self._give(self._text[:alike])
 
