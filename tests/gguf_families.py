@@ -980,6 +980,12 @@ CASES: dict[str, Case] = {
         ernie_moe_keys,
         ernie_moe,
     ),
+    "exaone4 1.2b": Case(
+        "exaone4",
+        "Exaone4Config",
+        {"sliding_window": None, "layer_types": ["full_attention"] * 2, "rope_parameters": LLAMA3, "head_dim": 16},
+        extra=llama3_factors,
+    ),
     "exaone4": Case(
         "exaone4",
         "Exaone4Config",
