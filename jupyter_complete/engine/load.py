@@ -131,7 +131,7 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
         try:
             int8 = yield from run(plan, outline.model, stop)
             loaded = Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
-            probe = yield from _probe(loaded, again)
+            probe = yield from _probe(loaded, again, stop)
             if clause := probe.failure(*OF_FORM[plan.form]):
                 raise FormError(Reason("probe", clause))
             return loaded._replace(probe=probe)
@@ -148,29 +148,29 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
         yield Loading("getting the choice of tokens ready, which is compiled the first time")
         sample_row.prepare()
     loaded = Loaded(plan, model, tokenizer)
-    return loaded._replace(probe=(yield from _probe(loaded, again)))
+    return loaded._replace(probe=(yield from _probe(loaded, again, stop)))
 
 
-def _probe(loaded: Loaded, again: bool) -> Generator[Loading, None, Probe]:
+def _probe(loaded: Loaded, again: bool, stop: StopEvent) -> Generator[Loading, None, Probe]:
     """The stored result of the model's probe, or a new one; `again` takes no stored one."""
     plan = loaded.plan
     path = probe_file.place(plan)
     probe = None if again else probe_file.read(path)
     if probe is None:
         yield Loading(f"checking {plan.name} once")
-        probe = _examine(loaded)
+        probe = _examine(loaded, stop)
         probe_file.write(path, probe)
     return probe
 
 
-def _examine(loaded: Loaded) -> Probe:
+def _examine(loaded: Loaded, stop: StopEvent) -> Probe:
     """Probe a loaded model; a plain forward pass that fails on the text is a check that does not hold."""
     plan = loaded.plan
     wide = partial(_wide, plan) if memory.fits(4 * (plan.parameters or 0), memory.free_bytes("cpu")) else None
     subject = Subject(loaded.model, loaded.tokenizer, loaded.int8)
     try:
         with _form_errors():
-            return examine(subject, _folder(plan), wide)
+            return examine(subject, _folder(plan), wide, stop)
     except FormError as failure:
         if subject.is_int8:
             raise
@@ -241,6 +241,8 @@ def _form_errors() -> Iterator[None]:
     """Raise FormError for whatever a compiler or a kernel raises inside the block."""
     try:
         yield
+    except Stopped:
+        raise
     except Exception as error:
         raise FormError(_run_time_reason(error)) from error
 

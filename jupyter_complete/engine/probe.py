@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
+from threading import Event as StopEvent
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..protocol.errors import Stopped
 from ..protocol.phrases import count
 from ..protocol.probe import Check, Probe
 from .runners.chunk_check import reading
@@ -75,8 +77,10 @@ class Subject(NamedTuple):
         return threads.awake() if threads else nullcontext()
 
 
-def examine(subject: Subject, folder: Path, wide: Callable[[], PreTrainedModel] | None) -> Probe:
-    """Check a model whose files are in `folder`.
+def examine(
+    subject: Subject, folder: Path, wide: Callable[[], PreTrainedModel] | None, stop: StopEvent | None = None
+) -> Probe:
+    """Check a model whose files are in `folder`. Raises Stopped once `stop` is set.
 
     `wide` loads the float32 weights that an int8 form is compared with; None where they do not fit into memory.
     """
@@ -87,6 +91,8 @@ def examine(subject: Subject, folder: Path, wide: Callable[[], PreTrainedModel] 
         whole = subject.runner(prompt).forward([ids], every=True)[0].float().clone()
         parts = _in_pieces(subject.runner(prompt), ids)
     checks.append(check_numbers(whole))
+    if stop is not None and stop.is_set():
+        raise Stopped("Loading was stopped.", "Run it again.")
     if checks[-1].holds:
         checks.append(check_pieces(whole, parts, ROUGH_KL if subject.is_rough else PIECE_KL))
         checks.append(_check_form(subject, prompt, ids, whole, wide))

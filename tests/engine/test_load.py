@@ -333,3 +333,12 @@ def test_int8_that_was_asked_for_and_differs_is_refused(tmp_path: Path, empty_ca
     spoil(empty_cache)
     with pytest.raises(BadOption, match="differs from float32"):
         open_now(folder, "int8")
+
+
+def test_a_stop_ends_the_check(tmp_path: Path, empty_cache: Path) -> None:
+    source, stop = find(str(tiny.save("llama", tmp_path / "llama"))), StopEvent()
+    with pytest.raises(Stopped):
+        for event in open_engine(source, "auto", "cpu", stop):
+            if event.stage.startswith("checking"):
+                stop.set()
+    assert not list(empty_cache.glob("packed/*/probe.json"))
