@@ -337,8 +337,9 @@ def test_int8_that_was_asked_for_and_differs_is_refused(tmp_path: Path, empty_ca
 
 def test_a_stop_ends_the_check(tmp_path: Path, empty_cache: Path) -> None:
     source, stop = find(str(tiny.save("llama", tmp_path / "llama"))), StopEvent()
+    loading = open_engine(source, "auto", "cpu", stop)
+    assert any(event.stage.startswith("checking") for event in loading)  # and no further
+    stop.set()
     with pytest.raises(Stopped):
-        for event in open_engine(source, "auto", "cpu", stop):
-            if event.stage.startswith("checking"):
-                stop.set()
+        next(loading)
     assert not list(empty_cache.glob("packed/*/probe.json"))
