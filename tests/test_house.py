@@ -40,6 +40,7 @@ LATE = (
     "numba",
     "anywidget",
     "narwhals",
+    "numpy",
     "pandas",
     "polars",
     "llguidance",

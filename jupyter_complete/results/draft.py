@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..protocol.errors import CompleteError
 from ..protocol.events import (
@@ -27,7 +28,9 @@ from ..protocol.phrases import count
 from ..protocol.request import Request
 from ..protocol.structure import read
 from .completion import Completion
-from .trace import Trace
+
+if TYPE_CHECKING:  # it brings numpy
+    from .trace import Trace
 
 Done = Callable[[int, Completion | CompleteError], None]
 
@@ -197,6 +200,8 @@ class Draft(Wait):
     def _trace(self) -> Trace | None:
         """The trace from the first token on, if the earlier completion has one up to the place where this begins."""
         new = self.finish.recorded if self.finish else None
+        from .trace import Trace
+
         if not isinstance(new, Trace):
             return None
         held = self._earlier.trace if self._earlier else None

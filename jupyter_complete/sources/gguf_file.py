@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from ..protocol.errors import NotAModel
 
 Scalar = bool | int | float | str
@@ -162,6 +160,8 @@ class _Reader:
             raise ValueError(length)
         if item == _STRING:
             return [self.string() for _ in range(length)]
+        import numpy as np
+
         values = list(np.frombuffer(self.view, np.dtype("<" + _SCALARS[item]), length, self.place).tolist())
         self.place += length * struct.calcsize(_SCALARS[item])
         return values
