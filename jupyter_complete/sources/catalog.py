@@ -112,6 +112,8 @@ def find(name: str, known: Iterable[str] = CATALOG) -> Source:
 
 def _adapted(name: str, base: str, adapter: Path) -> Source:
     """A base model with an adapter; raises NotAModel where the base is not known, or is a GGUF file."""
+    if _path(base).resolve() == adapter.resolve():
+        raise NotAModel(f"{name} is an adapter that names itself as its base model.", "Give both: -m BASE+ADAPTER.")
     try:
         found = find(base)
     except UnknownModel as error:
@@ -120,6 +122,10 @@ def _adapted(name: str, base: str, adapter: Path) -> Source:
         ) from None
     if found.kind == "gguf" or found.wheel is not None or found.file:
         raise NotAModel(f"{base} is a GGUF file, and an adapter needs a directory.", "Name the base model's directory.")
+    if found.adapter is not None:
+        raise NotAModel(
+            f"{name} names two adapters, and one is added.", "Merge one into its base model, and save that."
+        )
     return replace(found, name=name, adapter=adapter.resolve())
 
 

@@ -97,7 +97,7 @@ def _ollama_roots() -> list[Path]:
     """Folders in which Ollama keeps models: that of OLLAMA_MODELS, else the user's and the service's."""
     stated = os.environ.get("OLLAMA_MODELS")
     roots = [Path(stated)] if stated else [Path.home() / ".ollama" / "models", _SERVICE]
-    return [root for root in roots if (root / "manifests").is_dir() and os.access(root / "manifests", os.R_OK)]
+    return [root for root in roots if os.path.isdir(root / "manifests") and os.access(root / "manifests", os.R_OK)]
 
 
 def _manifests(root: Path) -> list[Path]:

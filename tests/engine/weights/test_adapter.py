@@ -133,3 +133,16 @@ def test_an_adapter_whose_base_is_not_here_says_so(tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", {"x": torch.ones(1)}, base_model_name_or_path="./not-here")
     with pytest.raises(NotAModel, match=r"The base model './not-here' of .* is not here"):
         find(str(adapter))
+
+
+def test_a_second_adapter_is_refused_and_not_left_out(tmp_path: Path) -> None:
+    base = tiny.save("llama", tmp_path / "base")
+    one, two = (write(tmp_path / name, {"x": torch.ones(1)}) for name in ("one", "two"))
+    with pytest.raises(NotAModel, match="names two adapters"):
+        find(f"{base}+{one}+{two}")
+
+
+def test_an_adapter_that_names_itself_is_refused(tmp_path: Path) -> None:
+    adapter = write(tmp_path / "adapter", {"x": torch.ones(1)}, base_model_name_or_path=str(tmp_path / "adapter"))
+    with pytest.raises(NotAModel, match="names itself"):
+        find(str(adapter))
