@@ -23,7 +23,7 @@ from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
 from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
-from .probe import Subject, examine
+from .probe import TOKENS, Subject, examine
 from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import load, probe_file
 from .weights.checkpoint import separate
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .runners.int8 import Int8Model  # it brings numba, which only int8 needs
 
 log = logging.getLogger(__name__)
+
+LOGITS = 5  # arrays of logits that a probe holds at once
 
 
 class Loaded(NamedTuple):
@@ -84,13 +86,13 @@ def open_engine(
         if place.kind == "gguf":
             yield from _convert(name, place, target, stop)
         yield Loading(f"loading {name}")
-        loaded = yield from _load(decide(name, place, target), stop, again)
+        loaded = yield from _load(decide(name, place, target, trusting=not again), stop, again)
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # gives back what reading and compiling left over
     folder = _folder(loaded.plan)
     provenance = _provenance(place, folder)
-    details = Details(provenance.revision, provenance.quantized, _note(loaded), folder, loaded.probe)
+    details = Details(provenance.revision, provenance.quantized, _note(loaded), _fault(loaded), folder, loaded.probe)
     return LocalEngine(loaded.model, loaded.tokenizer, name, provenance.origin, details, loaded.int8)
 
 
@@ -107,8 +109,13 @@ def examine_again(source: Source, dtype: str, device: str) -> Probe:
 
 def _note(loaded: Loaded) -> str:
     """Why a faster form is not used, and what the probe found in the form that is."""
-    found = loaded.probe.failure() if loaded.probe is not None else ""
-    return "; ".join(clause for clause in (loaded.plan.note, found) if clause)
+    return "; ".join(filter(None, (loaded.plan.note, loaded.probe.failure() if loaded.probe else "")))
+
+
+def _fault(loaded: Loaded) -> str:
+    """What a probe found, in a form that is not used for it and in the one that is."""
+    left = [reason.text for reason in loaded.plan.reasons if reason.kind == "probe"]
+    return "; ".join(filter(None, (*left, loaded.probe.failure() if loaded.probe else "")))
 
 
 def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -166,7 +173,8 @@ def _probe(loaded: Loaded, again: bool, stop: StopEvent) -> Generator[Loading, N
 def _examine(loaded: Loaded, stop: StopEvent) -> Probe:
     """Probe a loaded model; a plain forward pass that fails on the text is a check that does not hold."""
     plan = loaded.plan
-    wide = partial(_wide, plan) if memory.fits(4 * (plan.parameters or 0), memory.free_bytes("cpu")) else None
+    needed = 4 * (plan.parameters or 0) + LOGITS * 4 * TOKENS * loaded.model.get_input_embeddings().num_embeddings
+    wide = partial(_wide, plan) if memory.fits(needed, memory.free_bytes("cpu")) else None
     subject = Subject(loaded.model, loaded.tokenizer, loaded.int8)
     try:
         with _form_errors():

@@ -54,11 +54,12 @@ if TYPE_CHECKING:  # heavy imports
 
 
 class Details(NamedTuple):
-    """Facts about a model besides its weights. The first three are fields of ModelInfo."""
+    """Facts about a model besides its weights. The first four are fields of ModelInfo."""
 
     revision: str = ""
     quantized: str | None = None
     note: str = ""
+    fault: str = ""
     folder: Path | None = None  # of the weights as they were before they became int8
     probe: Probe | None = None
 
@@ -106,6 +107,7 @@ class LocalEngine:
             quantized=details.quantized,
             architecture=type(model).__name__,
             note=details.note,
+            fault=details.fault,
             kind=capabilities.kind(model, tokenizer),
             tokenizer_note=note_of(tokenizer),
             recommended=recommended(model.generation_config),
@@ -197,15 +199,17 @@ class LocalEngine:
         thinking = Thinking(self._vocabulary, self._entry.ends(request), request, prompt)
         total = len(prompt.ids)
         runner, cached = self._resumed(prompt.ids, stop)
-        sampler = Sampler(request.sampling, self._rules(total, request), self._kernels)
-        yield from thinking.events(runner, cached, sampler, self._entry.thinking_limit(request, total), stop)
+        limit, ends = self._entry.thinking_limit(request, total), self._entry.ends(request)
+        sampling = own_sampling(request.sampling, self._config(request))
+        sampler = Sampler(sampling, self._rules(total, limit, request), self._kernels)
+        places = [self._prefix.parted, *turn_ends(prompt.ids, ends)]
+        yield from thinking.events(runner, cached, sampler, limit, stop, places)
         self._keep(runner, thinking.held)
         for event in self._continue(thinking.request, thinking.prompt, shown, stop, started):
             yield thinking.finish(event) if isinstance(event, Finish) else event
 
-    def _rules(self, length: int, request: Request, prompt: Sequence[int] = ()) -> list[tuple[str, Any]]:
-        """The model's own rules for a request's tokens behind so many ids; `prompt` is what an encoder reads."""
-        limit = self._entry.limit(request.sampling.max_new_tokens, length)
+    def _rules(self, length: int, limit: int, request: Request, prompt: Sequence[int] = ()) -> list[tuple[str, Any]]:
+        """The model's own rules for up to `limit` tokens behind so many ids; `prompt` is what an encoder reads."""
         begin, source = (1, prompt) if self._encodes else (length, ())
         return model_rules(self._config(request), begin, limit, source)
 
@@ -277,7 +281,9 @@ class LocalEngine:
         elif request.inspect:
             steps = yield from weigh_prompt(runner, prompt, request.sampling, self._vocabulary, total, stop)
             read = len(steps) - 1
-        for done in prefill(runner, head, read, stop, [self._prefix.parted, *turn_ends(head, self._ends)]):
+        for done in prefill(
+            runner, head, read, stop, [self._prefix.parted, *turn_ends(head, self._entry.ends(request))]
+        ):
             yield Prefill(done, total, cached)
         answer, sampler, limit = self._begun(request, prompt, len(head), forced, grammar)
         if not stop.is_set():
@@ -318,7 +324,7 @@ class LocalEngine:
         limit = self._entry.limit(request.sampling.max_new_tokens, length)
         config = self._config(request)
         request = replace(request, sampling=own_sampling(request.sampling, config))
-        rules = self._rules(length, request, prompt)
+        rules = self._rules(length, limit, request, prompt)
         answer = Answer(self._vocabulary, self._entry.ends(request), request, self._before(prompt), forced, grammar)
         answer.beam_score = beam_score(config)
         return answer, sampler_of(request, rules, self._kernels), limit

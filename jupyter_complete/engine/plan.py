@@ -55,8 +55,11 @@ def plan(source: Source, dtype: str, device: str) -> Plan:
     return replace(decision.plan, asks_hub=bool(source.revision) and not hub.is_commit(source.revision or ""))
 
 
-def decide(name: str, place: Place, target: Target) -> Decision:
-    """Decide how the files at `place` are loaded; raises NotAModel, UnsafeModel or BadOption."""
+def decide(name: str, place: Place, target: Target, trusting: bool = True) -> Decision:
+    """Decide how the files at `place` are loaded; raises NotAModel, UnsafeModel or BadOption.
+
+    Without `trusting`, a form is tried that an earlier probe found at fault.
+    """
     begin, folder = _begin(name, target, place.origin, place.path), place.path
     if place.kind == "gguf":
         header = read_header(place.path)
@@ -74,7 +77,8 @@ def decide(name: str, place: Place, target: Target) -> Decision:
     if target.dtype is not torch.int8:
         return Decision(begin)
     outline = load.describe(folder, name)
-    return Decision(_int8(begin, outline.model, folder), outline)
+    decided = _int8(begin, outline.model, folder)
+    return Decision(_trust(decided) if trusting else decided, outline)
 
 
 def with_packing_reasons(plan: Plan) -> Plan:
@@ -163,14 +167,14 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
     if (obstacle := int8_forms.compiled_obstacle(model)) is not None:
         packing = int8_forms.modules_entry(folder, int8_forms.bytes_of(model, parameters))
         plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
-        return _trust(with_packing_reasons(_measure(plan, packing.size, packing.size)))
+        return with_packing_reasons(_measure(plan, packing.size, packing.size))
     packing = int8_forms.compiled_entry(folder, parameters)
-    return _trust(_measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size))
+    return _measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size)
 
 
 def _trust(plan: Plan) -> Plan:
     """The plan, or the plan without int8 where an earlier probe found a fault in its form."""
-    probe = probe_file.read(probe_file.place(plan))
+    probe = probe_file.read(probe_file.place(plan)) if plan.form in OF_FORM else None
     clause = probe.failure(*OF_FORM[plan.form]) if probe is not None else ""
     return fall_back(plan, Reason("probe", clause)) if clause else plan
 

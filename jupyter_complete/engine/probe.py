@@ -18,8 +18,10 @@ from torch import Tensor
 from ..protocol.errors import Stopped
 from ..protocol.phrases import count
 from ..protocol.probe import Check, Probe
+from .runners.capabilities import decoder_start, window
 from .runners.chunk_check import reading
 from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
+from .text.open_tokenizer import tokenizer_of_file
 from .weights.int8_modules import team_of
 from .weights.round_weights import round_like
 
@@ -77,6 +79,13 @@ class Subject(NamedTuple):
         return threads.awake() if threads else nullcontext()
 
 
+class Texts(NamedTuple):
+    """The ids that an encoder reads, and those of the decoder's text; without an encoder both are the text's."""
+
+    prompt: Sequence[int]
+    ids: Sequence[int]
+
+
 def examine(
     subject: Subject, folder: Path, wide: Callable[[], PreTrainedModel] | None, stop: StopEvent | None = None
 ) -> Probe:
@@ -86,25 +95,24 @@ def examine(
     """
     checks = [check_tokenizer(subject.tokenizer, folder / "tokenizer.json")]
     prompt = _ids(subject)
-    ids = prompt if not subject.model.config.is_encoder_decoder else [_start(subject.model), *prompt]
+    ids = (
+        prompt if not subject.model.config.is_encoder_decoder else [decoder_start(subject.model, "this model"), *prompt]
+    )
     with subject.awake():
         whole = subject.runner(prompt).forward([ids], every=True)[0].float().clone()
         parts = _in_pieces(subject.runner(prompt), ids)
     checks.append(check_numbers(whole))
-    if stop is not None and stop.is_set():
-        raise Stopped("Loading was stopped.", "Run it again.")
+    _check_stop(stop)
     if checks[-1].holds:
         checks.append(check_pieces(whole, parts, ROUGH_KL if subject.is_rough else PIECE_KL))
-        checks.append(_check_form(subject, prompt, ids, whole, wide))
+        checks.append(_check_form(subject, Texts(prompt, ids), whole, wide, stop))
     return Probe(len(ids), tuple(checks))
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, file: Path) -> Check:
     """Whether a tokenizer gives the ids that its own tokenizer.json gives, but for a beginning that it adds."""
-    from tokenizers import Tokenizer
-
     try:
-        own = Tokenizer.from_file(str(file))
+        own = tokenizer_of_file(file)
     except Exception:  # tokenizers raises plain Exceptions
         return Check("tokenizer", True, "it has no tokenizer.json to be compared with")
     for text in TEXTS:
@@ -150,24 +158,31 @@ def divergence(one: Tensor, other: Tensor) -> Tensor:
     return torch.cat(rows).nan_to_num(nan=torch.inf).clamp(min=0.0)  # sums round below 0
 
 
+def _check_stop(stop: StopEvent | None) -> None:
+    if stop is not None and stop.is_set():
+        raise Stopped("Loading was stopped.", "Run it again.")
+
+
 def _check_form(
     subject: Subject,
-    prompt: Sequence[int],
-    ids: Sequence[int],
+    texts: Texts,
     whole: Tensor,
     wide: Callable[[], PreTrainedModel] | None,
+    stop: StopEvent | None,
 ) -> Check:
     """Compare the fast form with a plain forward pass: of float32 weights, or of the model's own."""
     if not subject.is_int8:
-        return check_form(_plain(subject.model, prompt, ids), whole, "a pass with a cache against one without")
+        return check_form(_plain(subject.model, *texts), whole, "a pass with a cache against one without")
     if wide is None:
         return Check("float32", True, "not compared with float32, which does not fit into memory")
     model = wide()
-    check = check_form(_plain(model, prompt, ids), whole, "int8 against float32")
+    _check_stop(stop)
+    check = check_form(_plain(model, *texts), whole, "int8 against float32")
     if check.holds:
         return check
+    _check_stop(stop)
     round_like(model, subject.model)
-    return check_rounding(_plain(model, prompt, ids), whole, check)
+    return check_rounding(_plain(model, *texts), whole, check)
 
 
 def check_rounding(plain: Tensor, fast: Tensor, check: Check) -> Check:
@@ -199,13 +214,6 @@ def _in_pieces(runner: Runner, ids: Sequence[int]) -> Tensor:
 
 def _ids(subject: Subject) -> list[int]:
     """The ids of the text, as many as the model knows and its window takes."""
-    from .runners.capabilities import window
-
     known = subject.model.get_input_embeddings().num_embeddings
     ids = [id for text in TEXTS for id in subject.tokenizer(text)["input_ids"] if id < known]
     return ids[: min(TOKENS, window(subject.model) or TOKENS) - 1]
-
-
-def _start(model: PreTrainedModel) -> int:
-    begin = model.generation_config.decoder_start_token_id
-    return int(model.config.decoder_start_token_id if begin is None else begin)

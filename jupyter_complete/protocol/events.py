@@ -148,11 +148,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """Which weights answered. `revision` is a hub commit or the sha256 of the file; `quantized` names what the
-    weights were stored as, when that was less than `dtype`; `window` is in tokens, None when unbounded; `note` says
-    why a model on a CPU is not the fastest, which is int8 by the compiled step; `kind` is what it was made for;
-    `tokenizer_note` says why the tokenizer is not the one that transformers makes. `recommended` are the names and
-    values of the sampling that the model's own generation config asks for."""
+    """Which weights answered.
+
+    revision        a hub commit or the sha256 of the file
+    quantized       what the weights were stored as, when that was less than `dtype`
+    window          in tokens; None when unbounded
+    note            why a model on a CPU is not the fastest (int8 by the compiled step), and what its check found
+    fault           what its check found, alone
+    kind            what it was made for
+    tokenizer_note  why the tokenizer is not the one that transformers makes
+    recommended     names and values of the sampling that the model's own generation config asks for
+    """
 
     name: str
     source: str
@@ -166,6 +172,7 @@ class ModelInfo:
     note: str = ""
     kind: Kind = "base"
     tokenizer_note: str = ""
+    fault: str = ""
     recommended: tuple[tuple[str, float], ...] = ()
 
 

@@ -190,7 +190,8 @@ class Completion:
         if self.model is None:
             return self.request.model if self.request else ""
         stored = f" from {self.model.quantized}" if self.model.quantized else ""
-        return f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})"
+        fault = f" · its check failed: {shortened(self.model.fault, 90)}" if self.model.fault else ""
+        return f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device}){fault}"
 
     def measure_line(self) -> str:
         """The footer of a scored or previewed text."""

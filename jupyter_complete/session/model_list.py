@@ -111,7 +111,7 @@ def _fit(session: Session, entry: Entry, capacity: Capacity) -> str:
     if session.models.get(entry.name) is not None:
         return "resident"
     kept = ["on disk"] if on_disk.directory(entry) else ["GGUF on disk"] if on_disk.gguf(entry) else []
-    loading = weight_bytes(entry) if entry.compiled else 4 * entry.parameters  # packing reads float32, once
+    loading = weight_bytes(entry)  # packing reads tensor by tensor
     if loading > capacity.free_memory * (1 - RESERVE):
         return ", ".join([*kept, f"too large: loading needs {size(loading)} of memory"])
     written = weight_bytes(entry) + (0 if kept else download_bytes(entry))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
-from ..protocol.probe import Probe
+from ..protocol.probe import CheckName, Probe
 from .residents import Resident, Unloaded, matches
 from .session import Session
 
@@ -70,10 +70,18 @@ def notes(resident: Resident) -> list[str]:
 def _slower(resident: Resident) -> str:
     """Why a model is not as fast as it might be; nothing where it is."""
     info = resident.engine.info if resident.engine is not None else None
-    if info is None or not info.note:
+    clauses = info.note.split("; ") if info is not None and info.note else []
+    reasons = [clause for clause in clauses if clause not in _failures(resident, "tokenizer", "numbers")]
+    if info is None or not reasons:
         return ""
     how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
-    return f"{info.name} {how}, which is slower: {info.note}."
+    return f"{info.name} {how}, which is slower: {'; '.join(reasons)}."
+
+
+def _failures(resident: Resident, *names: CheckName) -> set[str]:
+    """What the probe found of these names; it makes nothing slower."""
+    probe: Probe | None = getattr(resident.engine, "probe", None)
+    return {check.text for check in probe.failures if check.name in names} if probe is not None else set()
 
 
 def _rebuilt(resident: Resident) -> str:

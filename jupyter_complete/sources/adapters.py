@@ -1,7 +1,8 @@
 """Adapters (LoRA) on disk, and the directory in the cache that names an adapter beside its base model.
 
 That directory holds links: to the base model's files, and in a folder `adapter` to those of the adapter. The base
-model's weights are not copied; what reads weights adds the adapter's.
+model's weights are not copied; what reads weights adds the adapter's. A tokenizer and a chat template that were saved
+with the adapter take the place of the base model's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 from ..protocol.errors import NotAModel
 from . import cache
 
+TEXT = ("tokenizer", "special_tokens_map", "added_tokens", "chat_template", "vocab", "merges")
+"""How the names of files begin that a tokenizer is read from."""
 CONFIG, WEIGHTS, FOLDER = "adapter_config.json", "adapter_model.safetensors", "adapter"
 
 
@@ -38,7 +41,9 @@ def join(base: Path, adapter: Path, name: str) -> Path:
     """The directory of links to a base model's directory and an adapter's; raises NotAModel."""
     if not (adapter / WEIGHTS).is_file():
         raise NotAModel(f"The adapter of {name} has no {WEIGHTS}.", "Save it again with save_pretrained.")
-    files = sorted(path for path in base.iterdir() if path.is_file())
+    own = [path for path in adapter.iterdir() if path.is_file() and path.name.startswith(TEXT)]
+    left = [path for path in base.iterdir() if path.is_file() and not (own and path.name.startswith(TEXT))]
+    files = sorted([*left, *own])
     parts = [adapter / CONFIG, adapter / WEIGHTS]
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in (*files, *parts)]
     key = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:12]

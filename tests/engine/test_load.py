@@ -21,7 +21,7 @@ from engine_calls import ask
 from numba.core.errors import LoweringError
 from safetensors.torch import load_file, save_file
 
-from jupyter_complete.engine.load import open_engine
+from jupyter_complete.engine.load import examine_again, open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.machine import memory
 from jupyter_complete.engine.plan import plan
@@ -323,6 +323,7 @@ def test_an_int8_form_that_differs_from_float32_is_not_used(tmp_path: Path, empt
     engine = open_now(folder, "auto")
     assert engine.info.dtype == "float32"
     assert "its int8 form differs from float32 (KL " in engine.info.note
+    assert engine.info.fault == engine.info.note
     decided = plan(find(str(folder)), "auto", "cpu")  # and next time it is not tried
     assert (decided.form, [reason.kind for reason in decided.reasons]) == ("plain", ["probe"])
 
@@ -343,3 +344,16 @@ def test_a_stop_ends_the_check(tmp_path: Path, empty_cache: Path) -> None:
     with pytest.raises(Stopped):
         next(loading)
     assert not list(empty_cache.glob("packed/*/probe.json"))
+
+
+def test_a_form_that_was_at_fault_is_checked_again_when_asked(tmp_path: Path, empty_cache: Path) -> None:
+    source = find(str(tiny.save("llama", tmp_path / "llama")))
+    assert open_now(tmp_path / "llama", "auto").info.dtype == "int8"
+    (packed,) = empty_cache.glob("packed/*")
+    whole = (packed / FILE).read_bytes()
+    spoil(empty_cache)
+    assert open_now(tmp_path / "llama", "auto").info.dtype == "float32"
+    (packed / FILE).write_bytes(whole)
+    assert open_now(tmp_path / "llama", "auto").info.dtype == "float32"  # the result is kept
+    assert examine_again(source, "auto", "cpu").failures == ()
+    assert open_now(tmp_path / "llama", "auto").info.dtype == "int8"

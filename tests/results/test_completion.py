@@ -155,6 +155,12 @@ def test_the_footer_tells_all_that_the_reader_may_ask() -> None:
     )
 
 
+def test_the_footer_says_what_the_check_of_the_model_found() -> None:
+    done = folded(token("one"), finish("length"))
+    done = replace(done, model=replace(INFO, fault="its int8 form differs from float32 (KL 3 nats a token)"))
+    assert " · its check failed: its int8 form differs from float32 (KL 3 nats a token)" in done.footer()
+
+
 def test_the_footer_leaves_out_what_was_not_measured() -> None:
     draft = Draft(request(temperature=0))
     draft.interrupt()

@@ -6,7 +6,7 @@ and traces belong to the answer alone, and none of them knows of thinking.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from threading import Event as StopEvent
 
@@ -48,12 +48,21 @@ class Thinking:
         self.count = 0
 
     def events(
-        self, runner: Runner, cached: int, sampler: Sampler, limit: int, stop: StopEvent
+        self,
+        runner: Runner,
+        cached: int,
+        sampler: Sampler,
+        limit: int,
+        stop: StopEvent,
+        places: Collection[int] = (),
     ) -> Iterator[Prefill | Thought]:
-        """Read the prompt, of which the runner holds `cached` ids, and think up to `limit` tokens."""
+        """Read the prompt, of which the runner holds `cached` ids, and think up to `limit` tokens.
+
+        `places` are those of prefill.
+        """
         self._cached, total = cached, len(self._given)
         yield Prefill(cached, total, cached)
-        for done in prefill(runner, self._given, cached, stop):
+        for done in prefill(runner, self._given, cached, stop, places):
             yield Prefill(done, total, cached)
         if not stop.is_set():
             yield from self._think(runner, sampler, limit, stop)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # heavy imports
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
 PROBES = (
@@ -60,13 +61,19 @@ def _processor_template(folder: Path) -> str | None:
     return template if isinstance(template, str) else None
 
 
-def _agrees(made: Any, path: Path) -> bool:
-    """Whether a tokenizer gives the ids of its file for every probe."""
+def tokenizer_of_file(path: Path) -> Tokenizer:
+    """The rules of a tokenizer.json for whole texts, without its padding and truncation."""
     from tokenizers import Tokenizer
 
     file = Tokenizer.from_file(str(path))
     file.no_padding()
     file.no_truncation()
+    return file
+
+
+def _agrees(made: Any, path: Path) -> bool:
+    """Whether a tokenizer gives the ids of its file for every probe."""
+    file = tokenizer_of_file(path)
     return all(
         list(made(text, add_special_tokens=False)["input_ids"]) == file.encode(text, add_special_tokens=False).ids
         for text in PROBES

@@ -117,6 +117,9 @@ def _target(entries: Entries, key: str, name: str) -> str:
     """The base model's tensor that `key` means; raises NotAModel where it has none of that name."""
     if key in entries:
         return key
+    if key == "lm_head.weight" and (tied := [one for one in entries if one.endswith("embed_tokens.weight")]):
+        entries[key] = entries[tied[0]]  # the base model has one matrix for both, and the adapter changes the head
+        return key
     ends = [one for one in entries if key.endswith(f".{one}") or one.endswith(f".{key}")]
     if len(ends) == 1:
         return ends[0]

@@ -15,7 +15,7 @@ from ...protocol.probe import Check, Probe
 from ...sources import cache
 
 VERSION = 1  # of the probe; a newer one probes again
-PACKAGES = ("transformers", "torch", "numba", "tokenizers")  # another release of them probes again
+PACKAGES = ("jupyter_complete", "transformers", "torch", "numba", "tokenizers")  # another release of them probes again
 
 
 def place(plan: Plan) -> Path | None:

@@ -292,10 +292,12 @@ class TestEndOfATurn:
 class TestTheSameModel:
     """The thinking and the answer are what the model says to the ids before them."""
 
-    def test_the_answer_is_transformers_own_after_the_thinking(self) -> None:
+    @pytest.mark.parametrize("penalty", [1.0, 1.4], ids=["no penalty", "a penalty of its own"])
+    def test_the_answer_is_transformers_own_after_the_thinking(self, penalty: float) -> None:
         tokenizer = chatty.tokenizer(chatty.QWEN35)
         torch.manual_seed(5)
         model = tiny._decoder_only("Qwen3Config", head_dim=12, vocab_size=len(tokenizer)).eval()
+        model.generation_config.repetition_penalty = penalty
         made = LocalEngine(model, tokenizer, "random", "made in the tests")
         done = answered(made, request(think_tokens=12, max_new_tokens=8))
         assert done.usage.thinking_tokens == 12

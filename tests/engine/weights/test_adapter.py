@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from threading import Event as StopEvent
@@ -146,3 +147,35 @@ def test_an_adapter_that_names_itself_is_refused(tmp_path: Path) -> None:
     adapter = write(tmp_path / "adapter", {"x": torch.ones(1)}, base_model_name_or_path=str(tmp_path / "adapter"))
     with pytest.raises(NotAModel, match="names itself"):
         find(str(adapter))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "auto"])
+def test_a_head_of_its_own_leaves_the_embedding_of_a_tied_base_as_it_is(
+    dtype: str, tmp_path: Path, empty_cache: Path
+) -> None:
+    made, tokenizer = tiny.make("llama")
+    config = copy.deepcopy(made.config)
+    config.tie_word_embeddings = True
+    model = type(made)(config)
+    model.save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    head = torch.randn(model.lm_head.weight.shape, generator=torch.Generator().manual_seed(2))
+    adapter = write(tmp_path / "adapter", {"base_model.model.lm_head.modules_to_save.weight": head})
+    config.tie_word_embeddings = False
+    own = type(made)(config)
+    own.load_state_dict({**model.state_dict(), "lm_head.weight": head})
+    own.save_pretrained(tmp_path / "merged")
+    tokenizer.save_pretrained(tmp_path / "merged")
+    mine, wanted = (opened(str(one), dtype) for one in (f"{tmp_path / 'base'}+{adapter}", tmp_path / "merged"))
+    texts = [chosen(ask(one, "The mean of a sample", temperature=0, max_new_tokens=12)) for one in (mine, wanted)]
+    assert texts[0] == texts[1]
+
+
+def test_a_tokenizer_saved_with_the_adapter_is_used(tmp_path: Path, empty_cache: Path) -> None:
+    model, tokenizer = tiny.make("llama")
+    base = tiny.save("llama", tmp_path / "base")
+    adapter = write(tmp_path / "adapter", factors(model, ("q_proj",)))
+    own = copy.deepcopy(tokenizer)
+    own.chat_template = "{% for message in messages %}{{ message.content }}!{% endfor %}"
+    own.save_pretrained(adapter)
+    assert opened(f"{base}+{adapter}", "float32").tokenizer.chat_template == own.chat_template
