@@ -14,7 +14,7 @@ from ..sources.entries import ENTRIES, Entry
 from .session import Session
 from .status import SOURCES, sources
 
-CHOICE = ("name", "use", "parameters", "languages", "licence", "download", "memory", "tokens/s", "on this machine")
+CHOICE = ("name", "on this machine", "tokens/s", "use", "memory", "download", "parameters", "languages", "licence")
 ORIGINS = ("name", "on the model hub", "GGUF file", "commit")
 INT8 = 34 / 32  # bytes of a weight: groups of 32 numbers with a scale of 16 bits
 SHARE = 0.8  # share of the memory's speed that decoding reaches, 0.7 to 1 by size and machine (docs/performance.md)
@@ -51,14 +51,14 @@ def choice(session: Session, entry: Entry, capacity: Capacity) -> tuple[str, ...
     """An entry under CHOICE."""
     return (
         entry.name,
+        _fit(session, entry, capacity),
+        speed(entry, capacity.read_rate),
         entry.use,
+        size(weight_bytes(entry)),
+        size(download_bytes(entry)),
         parameters(entry),
         entry.languages,
         entry.licence + (", login" if entry.gated else ""),
-        size(download_bytes(entry)),
-        size(weight_bytes(entry)),
-        speed(entry, capacity.read_rate),
-        _fit(session, entry, capacity),
     )
 
 
