@@ -31,6 +31,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what 
 # one place for all tests, those with an empty cache among them, for compiling takes long
 os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(tempfile.gettempdir()) / "jupyter_complete-compiled"))
 
+# jsonschema, which nbformat imports, takes four seconds to read a grammar of addresses that no test checks
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None makes an import fail
+
 
 WITH_TORCH = ("kernel", "model", "browser")  # marks of tests that have a model elsewhere than in their file
 
