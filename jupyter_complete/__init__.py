@@ -115,9 +115,11 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """What `%load_ext jupyter_complete` does."""
     from .frames import accessor
-    from .frames.complete_frame import complete_frame
     from .notebook import magics
     from .session import session
+
+    def complete_frame(*given: Any, **options: Any) -> Any:  # imported when it is called
+        return __getattr__("complete_frame")(*given, **options)
 
     magics.load(shell, session.current())
     accessor.follow(shell, complete_frame)

@@ -21,12 +21,11 @@ from ..protocol.errors import BadOption, EmptyPrompt
 from ..protocol.phrases import near
 from ..protocol.prompt_parts import Text, Value, plain
 from ..render import conversation as thread_view
-from ..render import plan as plan_view
 from ..render import tables as models_view
 from ..render import tasks as tasks_view
 from ..render.html import visible
 from ..results.completion import TOKENS, Completion
-from ..session import model_list, status
+from ..session import status
 from ..session.session import Session
 from ..session.stream import Stream, hold_interrupts
 from . import arguments, new_cell
@@ -288,6 +287,8 @@ class CompleteMagics(Magics):
         self._status(name, settings)
 
     def _plan(self, name: str, settings: dict[str, Any]) -> None:
+        from ..render import plan as plan_view
+
         name, wanted = name or self.session.config.model, (settings["dtype"], settings["device"])
         plan = self.session.models.plan(name, *wanted)
         self._table(plan_view.head(plan), plan_view.rows(plan))
@@ -298,6 +299,8 @@ class CompleteMagics(Magics):
         print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))
 
     def _list(self, name: str, settings: dict[str, Any]) -> None:
+        from ..session import model_list  # imports every way to fetch a model
+
         self._tell(models_view.bundle(model_list.tables(self.session), f"{model_list.note()} {status.ALSO}"))
 
     def _status(self, name: str, settings: dict[str, Any]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from .plan import Form
+if TYPE_CHECKING:
+    from .plan import Form
 
 CheckName = Literal["tokenizer", "numbers", "float32", "pieces"]
 """What is compared: the tokenizer with its file, all logits with finite numbers, the fast form with a plain forward

@@ -7,13 +7,12 @@ import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event as StopEvent
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..protocol.doors import door, is_open
 from ..protocol.engine import Engine, Footprint, Opener, OwnEngine, Planner
 from ..protocol.errors import BadOption, NotAModel, UnknownModel
 from ..protocol.events import Event, Loading
-from ..protocol.plan import Plan
 from ..protocol.question import Question
 from ..protocol.request import Request
 from ..results.draft import Answers, Draft, Wait
@@ -21,6 +20,9 @@ from ..sources import catalog
 from ..sources.catalog import Source
 from .stream import Pending, Stream, loading_only
 from .worker import P, Worker
+
+if TYPE_CHECKING:
+    from ..protocol.plan import Plan
 
 
 @dataclass

@@ -5,7 +5,7 @@ A Session owns the settings, the resident models and the history of a kernel.
 
 from __future__ import annotations
 
-import secrets
+import random
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -254,7 +254,7 @@ class Session:
         temperature counts may sample too."""
         if sampling.greedy and not (sampling.beams == 1 and "temperature" in recommended):
             return replace(sampling, seed=None)
-        return sampling if sampling.seed is not None else replace(sampling, seed=secrets.randbelow(2**31))
+        return sampling if sampling.seed is not None else replace(sampling, seed=random.SystemRandom().randrange(2**31))
 
 
 def _place(at: int, tokens: int) -> int:

@@ -7,7 +7,6 @@ with the adapter take the place of the base model's.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -46,6 +45,8 @@ def join(base: Path, adapter: Path, name: str) -> Path:
     files = sorted([*left, *own])
     parts = [adapter / CONFIG, adapter / WEIGHTS]
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in (*files, *parts)]
+    import hashlib  # no model needs it before it has an adapter
+
     key = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:12]
     target = cache.root() / "adapted" / f"{base.name}+{adapter.name}-{key}"
     if not target.is_dir():

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from ..protocol.errors import NotAModel, UnknownModel
 from ..protocol.phrases import near
-from .gguf_file import SPLIT
 
 OLLAMA, LM_STUDIO = "ollama/", "lmstudio/"
 _REGISTRY, _LIBRARY = "registry.ollama.ai", "library"
@@ -139,6 +138,8 @@ def _weights(root: Path, manifest: Path, name: str) -> Path:
 
 def _of_lm_studio() -> list[Stored]:
     """The files of LM Studio that hold a model: of a split one the first part, and none that reads pictures only."""
+    from .gguf_file import SPLIT
+
     found = []
     for root in _lm_studio_roots():
         for path in sorted(root.glob("*/*/*.gguf")):

@@ -24,7 +24,6 @@ without sections is for all but models of one task. Empty lines around a section
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -71,6 +70,8 @@ def _parted(name: str, source: str) -> tuple[dict[str, Any], str]:
     head, fence, body = source.removeprefix(FENCE + "\n").partition(f"\n{FENCE}\n")
     if not fence:
         raise _wrong(name, f"the settings that {FENCE} begins have no end", f"End them with a line {FENCE}.")
+    import tomllib  # few tasks have settings, and %load_ext waits for it
+
     try:
         return tomllib.loads(head), body
     except tomllib.TOMLDecodeError as error:
