@@ -38,8 +38,9 @@ def complete_frame(
 
     `template` is a text with column names in double braces, a function from a row (a dict) to a prompt, or a column of
     prompts. If a row fails, its result is null and the column `<into>_error` holds the reason. `options` are those of
-    %%complete. Row i uses the seed plus i. With `cache` (True, or a file), rows that were completed before are read
-    from there. An interrupt raises KeyboardInterrupt; the same call continues where it stopped.
+    %%complete. A row's seed depends on the seed and its prompt, not on its place. With `cache` (True, or a file), rows
+    that were completed before are read from there. An interrupt raises KeyboardInterrupt; the same call continues where
+    it stopped.
     """
     register(complete_frame)
     table = _table(frame)

@@ -6,12 +6,13 @@ A Session owns the settings, the resident models and the history of a kernel.
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import index
 from typing import Any, SupportsIndex
+from zlib import crc32
 
 from ..prompt import compose as prompts
 from ..prompt.tasks.registry import Tasks
@@ -30,6 +31,11 @@ from .stream import Pending, Stream
 
 REMEMBERED = 200  # completions kept in the history
 SEEDS = 2**63  # of which the last is the largest that an option takes
+
+
+def prompt_seed(seed: int, prompt: str, repeat: int) -> int:
+    """The seed of one prompt among many: a sum with its checksum, and with how often the same prompt came before it."""
+    return (seed + crc32(prompt.encode("utf-8", "surrogatepass")) + repeat) % SEEDS
 
 
 class Session:
@@ -81,14 +87,17 @@ class Session:
         return self._submit(request, Draft(request))
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
-        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
-        plus its key, so that any of them can be asked alone. Raises BadOption or UnknownModel."""
+        """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is that of all and
+        the prompt's own (`prompt_seed`), wherever it stands among them. Raises BadOption or UnknownModel."""
         resolved = resolve(self.config, self.tasks, self.namespace, options)
         sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
         self.models.find(resolved.settings["model"])
         made: dict[int, Request | CompleteError] = {}
+        seen: Counter[str] = Counter()
         for key, text in texts.items():
-            own = sampling if sampling.seed is None else replace(sampling, seed=(sampling.seed + key) % SEEDS)
+            seed = None if sampling.seed is None else prompt_seed(sampling.seed, text, seen[text])
+            own = replace(sampling, seed=seed)
+            seen[text] += 1
             try:
                 made[key] = self._request((prompts.check(text),), resolved, own)
             except BadPrompt as error:

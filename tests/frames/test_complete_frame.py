@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import polars as pl
@@ -51,8 +52,18 @@ class TestColumn:
     def test_each_row_has_the_text_that_its_prompt_has_alone(self, frame: Any) -> None:
         made = jc.complete_frame(frame(ROWS), TEMPLATE, into="text", **OPTIONS)
         prompts = [f"The {name} of {n} numbers" for name, n in zip(*ROWS.values(), strict=True)]
-        single = [jc.complete(p, max_new_tokens=6, seed=3 + place).text for place, p in enumerate(prompts)]
+        single = [jc.complete(p, max_new_tokens=6, seed=3 + crc32(p.encode())).text for p in prompts]
         assert values(made, "text") == single
+
+    def test_a_row_keeps_its_text_wherever_it_stands(self, frame: Any) -> None:
+        names = ["mean", "mode", "median", "range"]
+        texts = values(jc.complete_frame(frame({"name": names}), "The {{ name }}", into="text", **OPTIONS), "text")
+        turned = frame({"name": names[:0:-1]})
+        assert values(jc.complete_frame(turned, "The {{ name }}", into="text", **OPTIONS), "text") == texts[:0:-1]
+
+    def test_rows_with_the_same_prompt_are_sampled_each_with_a_seed_of_its_own(self, frame: Any) -> None:
+        made = jc.complete_frame(frame({"name": ["mean"] * 3}), "The {{ name }}", into="text", **OPTIONS)
+        assert len(set(values(made, "text"))) == 3
 
     def test_the_frame_given_stays_as_it_is_and_no_error_column_is_added_without_an_error(self, frame: Any) -> None:
         given = frame(ROWS)
@@ -88,8 +99,8 @@ class TestColumn:
         made = jc.complete_frame(earlier, "The {{ text }}", into="text", **OPTIONS)
         assert list(made.columns) == ["text"]
         assert values(made, "text") == [
-            jc.complete(f"The {name}", max_new_tokens=6, seed=3 + place).text
-            for place, name in enumerate(["mean", "mode"])
+            jc.complete(prompt, max_new_tokens=6, seed=3 + crc32(prompt.encode())).text
+            for prompt in ["The mean", "The mode"]
         ]
         assert values(earlier, "text") == ["mean", "mode"]
 
@@ -100,7 +111,9 @@ class TestColumn:
     def test_what_is_set_for_cells_alone_is_not_asked_for_a_row(self, session: Session, frame: Any) -> None:
         session.config.num, session.config.trace = 3, True
         passed = jc.complete_frame(frame({"name": ["mean"]}), "The {{ name }}", **OPTIONS, num=1, thread=None)
-        assert values(passed, "completion") == [jc.complete("The mean", **OPTIONS, num=1).text]
+        assert values(passed, "completion") == [
+            jc.complete("The mean", max_new_tokens=6, seed=3 + crc32(b"The mean"), num=1).text
+        ]
 
     def test_none_asks_for_nothing(self, frame: Any) -> None:
         nothing = {"choices": None, "stop": None, "regex": None, "json": None, "thread": None, "cache": None}
@@ -299,6 +312,18 @@ class TestAgain:
         monkeypatch.setattr(resident.engine, "stream_many", None)
         again = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
         assert values(again, "completion") == values(first, "completion")
+
+    def test_results_are_found_again_in_a_frame_that_was_sorted_and_filtered(
+        self, session: Session, frame: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = {"max_new_tokens": 6, "cache": tmp_path / "rows.sqlite"}
+        first = jc.complete_frame(frame(ROWS), TEMPLATE, **asked)
+        resident = session.models.get("tiny")
+        assert resident is not None
+        monkeypatch.setattr(resident.engine, "stream_many", None)
+        some = frame({name: [column[4], column[1], column[0]] for name, column in ROWS.items()})
+        again = values(jc.complete_frame(some, TEMPLATE, **asked), "completion")
+        assert again == [values(first, "completion")[place] for place in (4, 1, 0)]
 
     def test_kept_results_are_those_of_the_same_parameters(self, frame: Any, tmp_path: Path) -> None:
         asked = {"temperature": 0, "cache": tmp_path / "rows.sqlite"}

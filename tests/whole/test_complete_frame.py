@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import polars as pl
@@ -62,5 +63,9 @@ class TestForms:
     def test_every_row_of_a_batch_matches_the_regex_as_it_does_alone(self, frame: Any) -> None:
         made = jc.complete_frame(frame(ROWS), TEMPLATE, into="code", regex="[a-c]{4}", **OPTIONS)
         prompts = [f"The {name} of {n} numbers" for name, n in zip(*ROWS.values(), strict=True)]
-        single = [jc.complete(p, regex="[a-c]{4}", max_new_tokens=6, seed=3 + at).text for at, p in enumerate(prompts)]
+        seeds = [3 + crc32(p.encode()) for p in prompts]
+        single = [
+            jc.complete(p, regex="[a-c]{4}", max_new_tokens=6, seed=seed).text
+            for p, seed in zip(prompts, seeds, strict=True)
+        ]
         assert values(made, "code") == single
