@@ -10,6 +10,7 @@ from family_tables import KNOWN, OF_THE_YEAR
 from tiny_family import Family
 
 FOUND = pytest.StashKey[Findings]()
+LEFT_OUT = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[FOUND] = Findings()
+    config.stash[LEFT_OUT] = False
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.config.stash[LEFT_OUT] = True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +50,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption("families_page", default=False):
+        if session.config.stash[LEFT_OUT]:
+            raise pytest.UsageError("The page is written by a run of all families: make families.")
         import gguf_families
         import transformers
 

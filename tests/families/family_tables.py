@@ -44,7 +44,7 @@ KNOWN: dict[str, dict[str, str]] = {
     },
     "hy_v4": dict.fromkeys((*_PASS, "reuse extended", "rows beams"), _INDEX),
     "dots3_note_text": dict.fromkeys((*_PASS, "reuse extended", "rows beams"), _INDEX),
-    "axk2": dict.fromkeys(_PASS, _INDEX),
+    "axk2": dict.fromkeys((*_PASS, "reuse extended", "rows beams"), _INDEX),
     "deepseek_v4": dict.fromkeys(("text greedy", "text score", "reuse more", "rows choices", "rows regex"), _INDEX),
     "recurrent_gemma": dict.fromkeys(_GENERATE, _CRASH),
     "xlstm": dict.fromkeys(_GENERATE, _CRASH),

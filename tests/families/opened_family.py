@@ -101,6 +101,12 @@ class Opened:
         return list(rows[0, 1 + len(prefix) if self.encodes else read.shape[1] :].tolist())
 
     @property
+    def turn_ends(self) -> tuple[int, ...]:
+        """The ids that end an answer in a chat: the model's own, and the template's."""
+        own = self.reference.generation_config.eos_token_id
+        return (*(own if isinstance(own, list) else [own]), tiny.byte_level().convert_tokens_to_ids("<|im_end|>"))
+
+    @property
     def start(self) -> int:
         """The id that a decoder's text begins with."""
         return tiny_family.START

@@ -42,9 +42,9 @@ def fact(record_property: Callable[[str, object], None]) -> Fact:
     return record_property
 
 
-def is_generated(family: Opened, made: Any) -> None:
+def is_generated(family: Opened, made: Any, **options: Any) -> None:
     """A greedy completion is what transformers' `generate` writes."""
-    assert chosen(made) == family.generated(made.prompt_ids, new=made.params.max_new_tokens)
+    assert chosen(made) == family.generated(made.prompt_ids, new=made.params.max_new_tokens, **options)
 
 
 class TestText:
@@ -78,7 +78,7 @@ class TestText:
             return
         made = family.complete("Is the mean robust?", chat=True)
         assert family.decode(made.prompt_ids, special=True).endswith("<|im_start|>assistant")
-        is_generated(family, made)
+        is_generated(family, made, eos_token_id=family.turn_ends)
         fact("chat", True)
 
     def test_stream(self, family: Opened) -> None:

@@ -141,8 +141,7 @@ class CausalRunner(Runner):
         named: dict[str, Any] = {"past_key_values" if "past_key_values" in self._taken else "cache_params": cache.cache}
         if "logits_to_keep" in self._taken and not every:
             named["logits_to_keep"] = 1
-        if "position_ids" in self._taken:  # some models count from 0 in every pass
-            named["position_ids"] = torch.arange(begin, begin + new, device=tokens.device).expand(len(ids), -1)
+        named |= _places(self._taken, tokens, begin)
         near = cache.long and self._border is not None and begin + new <= self._border
         with long_factors(self._model, self._border + 1) if near and self._border else nullcontext():
             output = self._model(input_ids=tokens, use_cache=True, return_dict=True, **named)
@@ -175,6 +174,14 @@ class CausalRunner(Runner):
             self._read_again([self.cache.rows[row] for row in rows], self.cache.long)
 
 
+def _places(taken: Collection[str], tokens: Tensor, begin: int = 0) -> dict[str, Tensor]:
+    """The places of tokens [B, N] as `generate` counts them, where a model takes any: some count from 0 in every pass,
+    RoBERTa from behind its padding."""
+    if "position_ids" not in taken:
+        return {}
+    return {"position_ids": torch.arange(begin, begin + tokens.shape[1], device=tokens.device).expand(len(tokens), -1)}
+
+
 class RereadingRunner(Runner):
     """A model without transformers' KV cache. It reads all tokens again for each new token: slow, but correct."""
 
@@ -183,6 +190,7 @@ class RereadingRunner(Runner):
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
         taken = parameters(model)
+        self._taken = set(taken)
         self._named = {"use_cache": False} if "use_cache" in taken else {}  # a cache would be built for nothing
         self._rows: list[list[int]] = []
 
@@ -190,7 +198,8 @@ class RereadingRunner(Runner):
     def forward(self, ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:
         self._rows = [[*old, *new] for old, new in zip(self._rows or [[] for _ in ids], ids, strict=True)]
         tokens = torch.tensor(self._rows, device=self._model.device)
-        logits: Tensor = self._model(input_ids=tokens, return_dict=True, **self._named).logits
+        named = {**self._named, **_places(self._taken, tokens)}
+        logits: Tensor = self._model(input_ids=tokens, return_dict=True, **named).logits
         return on_cpu(logits[:, -len(ids[0]) :] if every else logits[:, -1])
 
     def repeat(self, rows: int) -> None:
