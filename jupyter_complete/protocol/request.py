@@ -48,6 +48,7 @@ class Request:
     model       the name of the model
     prompt_ids  token ids to use instead of encoding `prompt`
     unfinished  `prompt_ids` end inside the model's thinking, which goes on
+    thought     the number of tokens of that thinking, which count for its limit
     prefix      ids that were decoded after the prompt earlier; the continuation begins behind them
     forced      the first tokens of the continuation, which are given: ids, or texts of one token each
     inspect     measure the tokens of the prompt too
@@ -66,6 +67,7 @@ class Request:
     model: str = ""
     prompt_ids: tuple[int, ...] | None = None
     unfinished: bool = False
+    thought: int = 0
     prefix: tuple[int, ...] = ()
     forced: tuple[int | str, ...] = ()
     inspect: bool = False

@@ -202,6 +202,7 @@ class Session:
             model=before.model if before else self.config.model,
             prompt_ids=completion.prompt_ids or None,
             unfinished=completion.unfinished,
+            thought=len(completion.thinking_tokens) if completion.unfinished else 0,
             prefix=tuple(step.id for step in completion.tokens[:at]),
             forced=forced,
             inspect=inspect and not completion.prompt_tokens,

@@ -74,7 +74,7 @@ class Thinking:
         """
         row = Row(0, list(self._given), self._draws(0))
         if self._reader.begun:
-            row.draws = self._draws(OTHER)
+            row.draws = self._draws(OTHER, self._request.thought)
         if self._request.lookup and runner.at_once > 1:
             row.lookup = Lookup(row.ids)
         room = limit + MARKS if limit > 0 else 0
@@ -98,9 +98,9 @@ class Thinking:
         unfinished = self._reader.state == "thinking" and not self._closed
         return replace(finish, usage=usage, prompt_steps=finish.prompt_steps[:given], unfinished=unfinished)
 
-    def _draws(self, other: int) -> Draws | None:
+    def _draws(self, other: int, skip: int = 0) -> Draws | None:
         sampling = self._request.sampling
-        return None if sampling.greedy or sampling.seed is None else Draws(sampling.seed ^ other, skip=0)
+        return None if sampling.greedy or sampling.seed is None else Draws(sampling.seed ^ other, skip)
 
     def _take(self, row: Row, choice: Choice, limit: int) -> Iterator[Thought]:
         """Read a token; yields it if it belongs to the thinking, and ends the row where the thinking ends."""
@@ -130,6 +130,8 @@ class Thinking:
             return
         if stop.is_set() and reader.state == "thinking":
             self.prompt = list(ids)
+            if held := self._pending + reader.flush():
+                yield Thought(Step(ids[-1], ""), held, end=True)
             return
         cut, self._closed = reader.state == "thinking", True
         if cut:

@@ -133,10 +133,11 @@ class Entry:
 
     def thinking_limit(self, request: Request, length: int) -> int:
         """How many tokens the thinking after so many ids may have, which leaves the answer its room in the window."""
+        asked = max(0, request.framing.think_tokens - request.thought)
         if self._info.window is None:
-            return request.framing.think_tokens
+            return asked
         left = self._info.window - length
-        return max(0, min(request.framing.think_tokens, left - min(request.sampling.max_new_tokens, left // 2) - MARKS))
+        return max(0, min(asked, left - min(request.sampling.max_new_tokens, left // 2) - MARKS))
 
     def limit(self, asked: int, length: int) -> int:
         return asked if self._info.window is None else max(1, min(asked, self._info.window - length))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
@@ -213,6 +214,23 @@ class TestStops:
         done = answered(qwen, request(), stop_at=1)
         assert (done.thinking, done.text, done.finish_reason) == ("hmm", "", "interrupted")
         assert done.unfinished
+
+    def test_a_stop_keeps_what_might_have_been_the_beginning_of_the_end_mark(self) -> None:
+        made = engine("QWEN3", [["Ċ", "<think>", " hmm", "<", " so", "</think>"], ANSWER])
+        done = answered(made, request(), stop_at=2)
+        assert (done.thinking, done.finish_reason, done.unfinished) == ("hmm<", "interrupted", True)
+
+    def test_more_thinks_what_would_have_been_thought_without_the_stop(self) -> None:
+        made = engine("R1", [OPENS, ANSWER])  # which thinks from the first token
+        asked = request(temperature=60.0, seed=3, think_tokens=12, max_new_tokens=4)
+        whole = answered(made, asked)
+        first = answered(made, asked, stop_at=5)
+        assert first.unfinished
+        assert len(first.thinking_tokens) == 5
+        again = replace(asked, prompt_ids=first.prompt_ids, unfinished=True, thought=5)
+        rest = answered(made, again)
+        ids = [step.id for step in (*first.thinking_tokens, *rest.thinking_tokens)]
+        assert ids == [step.id for step in whole.thinking_tokens]
 
     def test_more_goes_on_with_the_thinking(self, session: Session) -> None:
         tokenizer = chatty.tokenizer(chatty.QWEN3)
