@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOGITS = 5  # arrays of logits that a probe holds at once
+HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12  # of each file for a digest: bytes at its head, samples, bytes of one
 
 
 class Loaded(NamedTuple):
@@ -282,10 +283,14 @@ def _provenance(place: Place, folder: Path) -> Provenance:
 
 
 def _digest(folder: Path) -> str:
-    """A digest of a directory's config and of the heads of its weights, which are quick to read."""
+    """A digest of a directory's config and of samples of its weights, all of which another training changes."""
     digest = hashlib.sha256()
     for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
-        digest.update(path.name.encode() + str(path.stat().st_size).encode())
+        size = path.stat().st_size
+        digest.update(path.name.encode() + str(size).encode())
         with path.open("rb") as file:
-            digest.update(file.read(1 << 16))
+            digest.update(file.read(HEAD))
+            for sample in range(1, SAMPLES + 1):
+                file.seek(max(0, size * sample // SAMPLES - SAMPLE))
+                digest.update(file.read(SAMPLE))
     return "files:" + digest.hexdigest()[:16]

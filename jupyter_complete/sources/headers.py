@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .gguf_file import cut_short, damaged
 
 _FACTOR = re.compile(
-    r"(_scales|_scale_inv|_scale|\.(input|activation|weight)_scale(_inv)?)$"
+    r"(_scales|_scale_inv|_scale|_zero_point|\.(input|activation|weight)_scale(_inv)?)$"
 )  # beside quantized weights
 _FLOAT8 = ("F8_E4M3", "F8_E5M2")
 _MOST = 1 << 30  # no count or length in a sound header comes near it
@@ -65,4 +65,4 @@ def _weights(name: str, one: Stored, found: Mapping[str, Stored]) -> int:
         return 2 * one.numbers
     stem = _FACTOR.sub("", name)
     of = next((found[key] for key in (stem, f"{stem}.weight", f"{stem}_blocks") if key != name and key in found), None)
-    return 0 if stem != name and of is not None and of.dtype in ("U8", *_FLOAT8) else one.numbers
+    return 0 if stem != name and of is not None and of.dtype in ("U8", "I8", *_FLOAT8) else one.numbers

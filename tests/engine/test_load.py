@@ -86,6 +86,19 @@ def test_other_weights_are_another_revision(tmp_path: Path) -> None:
     assert one.info.revision == open_now(tmp_path / "a").info.revision
 
 
+def test_the_same_model_trained_on_is_another_revision(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "a")
+    revision, file = open_now(folder).info.revision, folder / "model.safetensors"
+    with file.open("rb") as stream:
+        header = 8 + int.from_bytes(stream.read(8), "little")
+    held = bytearray(file.read_bytes())
+    beyond = max(header, 1 << 16)  # what stands at the head stays as it is
+    held[beyond:] = bytes(byte ^ 1 for byte in held[beyond:])
+    file.write_bytes(held)
+    assert len(held) > beyond
+    assert open_now(folder).info.revision != revision
+
+
 def test_a_gguf_file_says_its_sha256_and_what_it_is_stored_as(tmp_path: Path, empty_cache: Path) -> None:
     path = gguf_files.write_llama(tmp_path / "tiny.gguf")
     info = open_now(path).info

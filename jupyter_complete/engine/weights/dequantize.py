@@ -1,7 +1,8 @@
 """Weights that a directory holds in FP8 or MXFP4, as the numbers they stand for, one tensor at a time.
 
-FP8: a float8 tensor W beside W_scale_inv or W_scale, which is one factor, one for each row, or one for each block of
-rows and columns. MXFP4: W_blocks, two 4-bit floats in each byte, beside W_scales, a power of two for each 32 of them.
+FP8, or whole numbers of 8 bits: a tensor W beside W_scale_inv or W_scale, which is one factor, one for each row, or one
+for each block of rows and columns, and sometimes W_zero_point, the number that stands for 0. MXFP4: W_blocks, two 4-bit
+floats in each byte, beside W_scales, a power of two for each 32 of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ...protocol.errors import NotAModel
 from .checkpoint import Entries, Entry
 
 FACTORS = ("_scale_inv", "_scale")  # endings of the names of FP8 factors
+ZERO = "_zero_point"
 FP4 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # of 3 bits; the fourth is the sign
 BIAS = 127  # of the exponents in W_scales
 
@@ -54,8 +56,8 @@ def dequantized(entries: Entries) -> Entries:
     for name, entry in entries.items():
         scale = next((f"{name}{ending}" for ending in FACTORS if f"{name}{ending}" in entries), None)
         if scale is not None:
-            found[name] = Entry(entry.shape, _fp8(entry, entries[scale]))
-            used.add(scale)
+            found[name] = Entry(entry.shape, _fp8(entry, entries[scale], entries.get(f"{name}{ZERO}")))
+            used |= {scale, f"{name}{ZERO}"}
         elif name.endswith("_blocks") and (scales := f"{name.removesuffix('_blocks')}_scales") in entries:
             of, rows, groups, half = entry.shape
             found[name.removesuffix("_blocks")] = Entry((of, 2 * groups * half, rows), _mxfp4(entry, entries[scales]))
@@ -63,21 +65,27 @@ def dequantized(entries: Entries) -> Entries:
     return found | {name: entry for name, entry in entries.items() if name not in used and name not in found}
 
 
-def _fp8(stored: Entry, factors: Entry) -> Callable[[], Tensor]:
-    return lambda: _scaled(stored.read().float(), factors.read().float())
+def _fp8(stored: Entry, factors: Entry, zero: Entry | None) -> Callable[[], Tensor]:
+    def read() -> Tensor:
+        wide = stored.read().float()
+        if zero is not None:
+            wide -= _spread(zero.read().float(), wide)
+        return wide * _spread(factors.read().float(), wide)
+
+    return read
 
 
-def _scaled(wide: Tensor, factors: Tensor) -> Tensor:
-    """Multiply [..., R, K] by one factor, by [..., R, 1], or by one for each block: [..., R / b, K / c]."""
+def _spread(factors: Tensor, wide: Tensor) -> Tensor:
+    """One number, [..., R, 1], or one for each block, [..., R / b, K / c], in the shape of [..., R, K]."""
     if factors.numel() == 1:
-        return wide * factors.reshape(())
+        return factors.reshape(())
     if factors.ndim < wide.ndim:
         factors = factors.reshape(*factors.shape, *([1] * (wide.ndim - factors.ndim)))
     for dimension in (-2, -1):
         size, count = wide.shape[dimension], factors.shape[dimension]
         block = 1 << (-(-size // count) - 1).bit_length() if count > 1 else size  # blocks are powers of two
         factors = factors.repeat_interleave(block, dimension).narrow(dimension, 0, size)
-    return wide * factors
+    return factors
 
 
 def _mxfp4(blocks: Entry, scales: Entry) -> Callable[[], Tensor]:

@@ -89,6 +89,25 @@ def test_fp8_weights_are_the_numbers_they_stand_for(
     assert float((own.exp() * (own - mine)).sum(-1).mean()) < 0.1
 
 
+def test_whole_numbers_count_from_their_zero_point(tmp_path: Path) -> None:
+    folder = tiny.save("llama", tmp_path / "naive")
+    wanted, state = load_file(folder / "model.safetensors"), dict[str, torch.Tensor]()
+    for name, weight in wanted.items():
+        state[name] = weight
+        if name.endswith("proj.weight"):
+            least, most = weight.amin(1, keepdim=True), weight.amax(1, keepdim=True)
+            scale = (most - least) / 255
+            zero = (-128 - least / scale).round()
+            state[name] = (weight / scale + zero).round().clamp(-128, 127).to(torch.int8)
+            state |= {f"{name}_scale": scale, f"{name}_zero_point": zero.to(torch.int8)}
+            wanted[name] = (state[name].float() - state[f"{name}_zero_point"].float()) * scale
+    rewrite(folder, state, {"quant_method": "compressed-tensors", "format": "naive-quantized"})
+    engine = kinds.opened(folder, "float32")
+    for name, weight in engine.model.state_dict().items():
+        torch.testing.assert_close(weight, wanted[name], atol=1e-6, rtol=1e-6)
+    assert headers.directory_parameters(folder) == sum(one.numel() for one in wanted.values())
+
+
 def test_mxfp4_experts_are_the_numbers_that_transformers_reads(tmp_path: Path) -> None:
     from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
