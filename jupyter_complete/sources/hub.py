@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from ..protocol.events import Loading
 from . import cache, pins, repository, transfer
 from .pins import FileRecord
 from .transfer import Counter, Remote
+
+TOKENIZER = re.compile(r"token|vocab|spiece|sentencepiece|merges|tekken|\.tiktoken$")  # a file's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,10 @@ def _ggufs(folder: Path) -> list[str]:
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether a snapshot has its config and all of its weights, which are fetched last."""
+    """Whether a snapshot has its config, a tokenizer, and all of its weights, which are fetched last.
+
+    Another program may have fetched the weights alone.
+    """
     index = folder / "model.safetensors.index.json"
     try:
         shards = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() else set()
@@ -104,7 +110,8 @@ def _is_complete(folder: Path) -> bool:
         return False
     weights = {path.name for path in folder.glob("*.safetensors") if path.is_file()}
     cut = not shards and any(name.startswith("model-0") for name in weights)  # a part of a model without its index
-    return (folder / "config.json").is_file() and bool(weights) and shards <= weights and not cut
+    known = (folder / "config.json").is_file() and any(TOKENIZER.search(path.name) for path in folder.glob("*"))
+    return known and bool(weights) and shards <= weights and not cut
 
 
 def _room_for(folder: Path, files: dict[str, int]) -> int:

@@ -122,7 +122,7 @@ def test_what_the_disk_cannot_hold_says_how_much_it_needs(session: Session, monk
 def test_what_is_on_disk_needs_no_download(session: Session, hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hubs.put(hub_cache, QWEN.gguf, "Qwen3-0.6B-Q8_0.gguf")
     assert under("on this machine", QWEN, session) == "GGUF on disk, fits"
-    hubs.put(hub_cache, QWEN.hub_id, "config.json", "model.safetensors")
+    hubs.put(hub_cache, QWEN.hub_id, "config.json", "tokenizer.json", "model.safetensors")
     monkeypatch.setattr(cache, "free_bytes", lambda: 1_000_000_000)
     assert under("on this machine", QWEN, session) == "on disk, fits"
 

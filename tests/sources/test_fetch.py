@@ -69,6 +69,7 @@ def test_the_hub_comes_last(
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
+    (folder / "tokenizer.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(b"weights")
     with hubs.serve(monkeypatch, tmp_path / "hub") as server:
         server.add("org/tiny", "ab" * 20, folder)

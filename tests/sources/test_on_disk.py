@@ -23,12 +23,18 @@ def test_nothing_is_on_an_empty_disk(hub_cache: Path) -> None:
 
 
 def test_a_whole_snapshot_in_the_hubs_cache_counts(hub_cache: Path) -> None:
-    hubs.put(hub_cache, QWEN.hub_id, "config.json", "model.safetensors")
+    hubs.put(hub_cache, QWEN.hub_id, "config.json", "tokenizer.json", "model.safetensors")
     assert forms(QWEN) == ["directory"]
 
 
 @pytest.mark.parametrize(
-    "names", [["config.json"], ["model.safetensors"], ["config.json", "model-00001-of-00002.safetensors"]]
+    "names",
+    [
+        ["config.json"],
+        ["model.safetensors", "tokenizer.json"],
+        ["config.json", "model.safetensors"],
+        ["config.json", "tokenizer.json", "model-00001-of-00002.safetensors"],
+    ],
 )
 def test_half_a_snapshot_does_not_count(hub_cache: Path, names: list[str]) -> None:
     hubs.put(hub_cache, QWEN.hub_id, *names)
@@ -36,7 +42,7 @@ def test_half_a_snapshot_does_not_count(hub_cache: Path, names: list[str]) -> No
 
 
 def test_a_snapshot_of_another_commit_than_the_one_in_use_does_not_count(hub_cache: Path) -> None:
-    hubs.put(hub_cache, QWEN.hub_id, "config.json", "model.safetensors")
+    hubs.put(hub_cache, QWEN.hub_id, "config.json", "tokenizer.json", "model.safetensors")
     pins.write(QWEN.hub_id, "cd" * 20, {})
     assert forms(QWEN) == []
 
