@@ -32,7 +32,6 @@ from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
 from .runners import capabilities, longrope
-from .runners.capabilities import stamp
 from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
@@ -46,6 +45,7 @@ from .text.open_tokenizer import note_of
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
 from .weights.int8_modules import team_of
+from .weights.own_weights import OwnWeights
 
 if TYPE_CHECKING:  # heavy imports
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -80,8 +80,7 @@ class LocalEngine:
         int8: Int8Model | None = None,
     ) -> None:
         """If `int8` holds the weights, `model` only describes them: its own weights are empty."""
-        self.model = model
-        self.tokenizer = tokenizer
+        self.model, self.tokenizer = model, tokenizer
         self._int8 = int8
         self._threads = int8 or team_of(model)  # None where torch multiplies the weights
         self._encodes = bool(model.config.is_encoder_decoder)
@@ -94,9 +93,9 @@ class LocalEngine:
         self._prefix = PrefixCache()
         self._recordings = capabilities.recordings(model)
         self._kernels = self._threads is not None or capabilities.uses_compiled_sampler(model)
-        self._weights = stamp(model)
+        self._weights = OwnWeights(model)
         self._border = None if int8 else longrope.border(model)
-        self.info = ModelInfo(
+        self._info = ModelInfo(
             name=name,
             source=origin,
             revision=details.revision,
@@ -113,10 +112,14 @@ class LocalEngine:
             recommended=recommended(model.generation_config),
         )
         self.probe = details.probe
-        self._entry = Entry(self._vocabulary, self.info, self._size, self._ends, logits)
+        self._entry = Entry(self._vocabulary, self._info, self._size, self._ends, logits)
         self._inside = OpenModel(
             model, self._vocabulary, name, self._reading, details.folder if self._threads else None
         )
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._info if self._info.revision else replace(self._info, revision=self._weights.revision)
 
     def footprint(self) -> Footprint:
         weights = self._int8.nbytes if self._int8 else memory.weight_bytes(self.model)
@@ -344,8 +347,7 @@ class LocalEngine:
         if self._int8 is not None:
             kept, cached = self._prefix.pop(head)
             return self._int8.runner(kept, stop), cached
-        if (now := stamp(self.model)) != self._weights:  # the user has trained or changed the model
-            self._weights = now
+        if self._weights.changed:  # by training, say
             self._forget()
         tokens = len(head)  # of which those behind a cache come one by one, if a prompt is read whole
         least = tokens - int(1 + EXTRA_COST * tokens) if self._way == "whole" else 1

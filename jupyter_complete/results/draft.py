@@ -81,7 +81,7 @@ class Draft(Wait):
         self.thoughts: list[Step] = list(earlier.thinking_tokens) if earlier else []
         self.thinks = False  # the model is thinking
         self._cut = 0  # tokens after which the thinking was cut
-        self._earlier = earlier
+        self.earlier = earlier
         self._kept = len(kept)
         self._steps: list[list[Step]] = [list(kept) for _ in self.texts]
         self._new = [0] * num
@@ -146,7 +146,7 @@ class Draft(Wait):
             self._cut = len(self.thoughts)
 
     def _notes(self) -> tuple[str, ...]:
-        composed = self.settled or self._earlier
+        composed = self.settled or self.earlier
         told = (f"thinking cut at {count(self._cut, 'token')}",) if self._cut else ()
         return (*(composed.notes if composed else ()), *told)
 
@@ -162,7 +162,7 @@ class Draft(Wait):
         request, finish = self.request, self.finish
         assert finish is not None
         seed = request.sampling.seed
-        composed = self.settled or self._earlier
+        composed = self.settled or self.earlier
         met = finish.met[index] if finish.met else None
         form = request.structure if request.mode == "continue" else None
         met, value, unmet = read(form, self.texts[index], met, finish.choices)
@@ -178,11 +178,11 @@ class Draft(Wait):
             seed=None if seed is None else seed + index,
             end=self._ends[index],
             prompt_ids=finish.prompt_ids,
-            prompt_tokens=finish.prompt_steps or (self._earlier.prompt_tokens if self._earlier else ()),
+            prompt_tokens=finish.prompt_steps or (self.earlier.prompt_tokens if self.earlier else ()),
             request=request,
             continue_with=continue_with,
-            parent=self._earlier,
-            at=self._kept if self._earlier else None,
+            parent=self.earlier,
+            at=self._kept if self.earlier else None,
             number=index,
             turns=composed.turns if composed else (),
             notes=self._notes(),
@@ -204,7 +204,7 @@ class Draft(Wait):
 
         if not isinstance(new, Trace):
             return None
-        held = self._earlier.trace if self._earlier else None
+        held = self.earlier.trace if self.earlier else None
         if held is None or not held.leads_to(new):
             return new
         return held.cut(new.first - held.first).joined(new)

@@ -103,12 +103,21 @@ class Models:
         if (held := self.get(name)) is not None:
             return held
         source = self.find(name)
+        if (other := self._called(source.name)) is not None:  # by a path from another working directory
+            other.source = replace(other.source, name=str(other.source.path))
         return self._residents.setdefault(self._key(name), Resident(source, dtype, device, Worker(name)))
 
     def get(self, name: str) -> Resident | None:
-        """The resident that `name` means, which may be another name of the same path."""
-        if (held := self._residents.get(self._key(name))) is not None:
+        """The resident that `name` means, which may be another name of the same path.
+
+        A path that leads elsewhere since the working directory changed is not the resident that was loaded by it.
+        """
+        key = self._key(name)
+        if (held := self._residents.get(key)) is not None or key != name:
             return held
+        return self._called(name)
+
+    def _called(self, name: str) -> Resident | None:
         return next((one for one in self if one.name == name), None)
 
     def _key(self, name: str) -> str:
@@ -146,7 +155,12 @@ class Models:
 
     def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
         """Queue a request; the model is loaded first if it is not ready."""
-        return self._submit(resident, lambda engine, stop: engine.stream(request, stop), Stream(draft))
+
+        def events(engine: Engine, stop: StopEvent) -> Iterator[Event]:
+            _check_weights(engine, draft)
+            return engine.stream(request, stop)
+
+        return self._submit(resident, events, Stream(draft))
 
     def submit_many(
         self, resident: Resident, requests: Iterable[tuple[int, Request]], answers: Answers
@@ -196,7 +210,7 @@ class Models:
 
         Raises UnknownModel.
         """
-        resident = self.get(name)
+        resident = self.get(name) or self._called(name)
         if resident is None:
             raise UnknownModel(f"{name} is not resident.", "%complete_model status shows what is.")
         self._forget(resident)
@@ -213,6 +227,15 @@ class Models:
         if not ended:
             held = (*held, "its thread, which is still working")
         return Unloaded(name, weights, max(0, before - _resident_bytes()), held)
+
+
+def _check_weights(engine: Engine, draft: Draft) -> None:
+    """Raise BadOption where a text is to be continued by other weights than those that wrote it."""
+    wrote = draft.earlier.model if draft.earlier is not None else None
+    if wrote is not None and wrote.revision != engine.info.revision:
+        raise BadOption(
+            f"This text was written by other weights than {engine.info.name} has now.", "Complete the text anew."
+        )
 
 
 def matches(resident: Resident, dtype: str, device: str) -> bool:

@@ -42,7 +42,7 @@ def answers(session: Session, tasks: Sequence[str], kind: str, loud: bool) -> di
     """The answers a task, where the embedded model is taken for one of this kind."""
     session.models.load("smollm2", "auto", "auto").wait()
     engine: Any = session.models.get("smollm2").engine
-    engine.info = replace(engine.info, kind=kind)
+    engine._info = replace(engine.info, kind=kind)
     engine._entry = Entry(engine._vocabulary, engine.info, engine._size)
     found: dict[str, list[Answer]] = {}
     for task in tasks:

@@ -233,7 +233,7 @@ def test_a_shipped_trace_answers_what_its_panel_asks_first(name: str) -> None:
 def test_a_trace_of_other_weights_is_not_asked_of_these(session: Session, llama: Inside) -> None:
     engine = session.models.resident("llama", "auto", "auto").engine
     assert engine is not None
-    engine.info = replace(engine.info, revision="another")  # type: ignore[misc]
+    engine._info = replace(engine.info, revision="another")  # type: ignore[attr-defined]
     with pytest.raises(BadOption, match="other weights"):
         llama.lens()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import threading
 import time
 import weakref
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import tiny
+import torch
 
 from jupyter_complete.protocol.errors import BadOption, CompleteError, NotAModel, UnknownModel, UnsafeModel
 from jupyter_complete.results.draft import Wait
@@ -331,6 +333,35 @@ def test_a_path_written_in_another_way_is_the_same_model(
     assert len(list(session.models)) == 1
     session.models.unload(f"./{name}")
     assert list(session.models) == []
+
+
+def test_a_relative_path_is_another_model_in_another_directory(
+    session: Session, llama: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (tmp_path / place / "model" for place in "ab")
+    for folder in (one, other):
+        shutil.copytree(llama, folder)
+    monkeypatch.chdir(one.parent)
+    first = load(session.models, "./model")
+    done = session.complete("The mean", model="./model", max_new_tokens=2)
+    monkeypatch.chdir(other.parent)
+    assert session.models.get("./model") is None
+    assert load(session.models, "./model") is not first
+    assert [resident.name for resident in session.models] == [str(one), "./model"]
+    assert session.models.get(str(one)).engine is first  # type: ignore[union-attr]
+    assert len(done.more(2).tokens) == 4  # the same weights, found in another place
+
+
+def test_a_text_is_not_continued_by_other_weights_of_the_same_name(session: Session) -> None:
+    session.models.register("mine", tiny.llama().eval(), tiny.byte_level())
+    done = session.complete("The mean", model="mine", max_new_tokens=2)
+    assert len(done.more(2).tokens) == 4
+    other = tiny.llama().eval()
+    with torch.no_grad():
+        other.lm_head.weight.mul_(-1)
+    session.models.register("mine", other, tiny.byte_level())
+    with pytest.raises(BadOption, match="other weights than mine has now"):
+        done.more(2)
 
 
 def test_a_name_given_back_is_not_asked_of_the_hub(models: Models, own: tuple[Any, Any]) -> None:

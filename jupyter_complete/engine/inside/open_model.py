@@ -15,10 +15,10 @@ from ...protocol.events import Loading
 from ...protocol.question import InputIds
 from ...results.token_bytes import text_of
 from ..machine import memory
-from ..runners.capabilities import stamp
 from ..runners.transformers_pass import Runner
 from ..text.tokenizer import Vocabulary
 from ..weights import load
+from ..weights.own_weights import stamp
 from .attention_hooks import Pass, watched
 
 KEPT = 600.0  # seconds that weights opened for looking stay after the last look

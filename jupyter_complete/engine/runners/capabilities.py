@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from ...protocol.errors import BadOption, NotAModel
 from ...protocol.prompt_parts import Kind
 from .cuda_graph import Recordings
@@ -122,9 +120,3 @@ def uses_compiled_sampler(model: PreTrainedModel) -> bool:
     except Exception:  # numba refuses a numpy or a machine that it does not know in ways of its own
         return False
     return True
-
-
-def stamp(model: PreTrainedModel) -> tuple[int, int, torch.dtype]:
-    """Return numbers that change when weights are written in place, moved or converted."""
-    tensors = [parameter for parameter in model.parameters() if not parameter.is_inference()]
-    return sum(p._version for p in tensors), sum(p.data_ptr() for p in tensors), model.dtype
