@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from ..protocol.errors import CompleteError, DoesNotFit
 from ..protocol.phrases import size
 
 VARIABLE = "JUPYTER_COMPLETE_CACHE"  # the environment variable that names the cache directory
+LOCK = ".lock"
+YOUNG = 60.0  # seconds in which a maker has its lock for certain
 
 
 def root() -> Path:
@@ -40,21 +43,40 @@ def build(target: Path, needed: int) -> Iterator[Path]:
 
     `needed` is the disk space in bytes that it will take; raises DoesNotFit, with the numbers, when the disk lacks it.
     """
-    part = target.parent / f".{target.name}.part-{os.getpid()}"
     try:
         _make(target.parent)
         sweep(target.parent)
         check_disk(target.parent, needed)
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        yield part
-        _publish(part, target)
+        with _part(target) as part:
+            yield part
+            _publish(part, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise full(target.parent, needed) from None
         raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _part(target: Path) -> Iterator[Path]:
+    """A directory beside `target` that is gone after the block; a lock says that its maker lives.
+
+    Neither the name nor the lock depends on the process's id, which two containers with one cache may share.
+    """
+    from filelock import FileLock
+
+    part = target.parent / f".{target.name}.part-{os.urandom(8).hex()}"
+    lock = FileLock(_lock_of(part))
+    with lock:
+        try:
+            part.mkdir()
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+            _lock_of(part).unlink(missing_ok=True)
+
+
+def _lock_of(part: Path) -> Path:
+    return part.with_name(f"{part.name}{LOCK}")
 
 
 def _make(place: Path) -> None:
@@ -78,13 +100,19 @@ def check_disk(place: Path, needed: int, variable: str = VARIABLE) -> None:
 
 
 def sweep(place: Path) -> None:
-    """Remove what processes that are gone left half made in `place`."""
-    import psutil
+    """Remove what makers that are gone left half made in `place`: what is older than a minute, and locked by nobody."""
+    from filelock import FileLock, Timeout
 
-    for part in place.glob(".*.part-*"):
-        pid = part.name.rpartition("-")[2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
-            shutil.rmtree(part, ignore_errors=True)
+    for path in place.glob(".*.part-*"):
+        part = path.with_name(path.name.removesuffix(LOCK))
+        try:
+            if time.time() - path.stat().st_mtime < YOUNG:
+                continue
+            with FileLock(_lock_of(part), timeout=0):
+                shutil.rmtree(part, ignore_errors=True)
+        except (OSError, Timeout):  # it is made now, or another process sweeps it
+            continue
+        _lock_of(part).unlink(missing_ok=True)
 
 
 def _publish(part: Path, target: Path) -> None:

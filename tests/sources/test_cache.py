@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,6 @@ from jupyter_complete.sources import cache
 def files(folder: Path) -> list[str]:
     """Everything under `folder`."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def dead_pid() -> int:
-    """The id of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def test_the_environment_names_the_cache(empty_cache: Path) -> None:
@@ -80,19 +74,56 @@ def test_too_small_a_disk_is_told_before_anything_is_written(tmp_path: Path) -> 
     assert files(tmp_path) == []
 
 
-def test_what_a_dead_process_left_is_swept(tmp_path: Path) -> None:
-    (tmp_path / f".model.part-{dead_pid()}").mkdir()
+def left_by_a_dead_process(target: Path) -> None:
+    """A part of `target` that its maker did not come to clear away."""
+    code = f"""
+import os
+from pathlib import Path
+from jupyter_complete.sources import cache
+with cache.build(Path({str(target)!r}), needed=10) as part:
+    (part / "weights").write_text("half")
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def age(folder: Path) -> None:
+    """Make everything in a folder an hour old."""
+    for path in folder.iterdir():
+        os.utime(path, (time.time() - 3600,) * 2)
+
+
+def test_what_a_dead_process_left_is_swept_a_minute_later(tmp_path: Path) -> None:
+    left_by_a_dead_process(tmp_path / "model")
+    left = files(tmp_path)
+    assert len(left) == 3  # the part, its weights and its lock
+    cache.sweep(tmp_path)
+    assert files(tmp_path) == left
+    age(tmp_path)
     with cache.build(tmp_path / "other", needed=10):
         pass
     assert files(tmp_path) == ["other"]
 
 
-def test_what_a_living_process_is_making_is_left_alone(tmp_path: Path) -> None:
-    theirs = f".model.part-{os.getppid()}"
-    (tmp_path / theirs).mkdir()
-    with cache.build(tmp_path / "other", needed=10):
-        pass
-    assert files(tmp_path) == [theirs, "other"]
+def test_what_a_process_of_another_release_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".model.part-4711").mkdir()
+    age(tmp_path)
+    cache.sweep(tmp_path)
+    assert files(tmp_path) == []
+
+
+def test_what_another_is_making_is_left_alone_whatever_its_process_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cache.build(tmp_path / "model", needed=10) as theirs:
+        (theirs / "weights").write_text("half")
+        age(tmp_path)
+        with cache.build(tmp_path / "model", needed=10) as mine:  # as by the same process id in another container
+            assert mine != theirs
+            (mine / "weights").write_text("all")
+        assert (theirs / "weights").read_text() == "half"
+        assert (tmp_path / "model" / "weights").read_text() == "all"
+    assert files(tmp_path) == ["model", "model/weights"]
 
 
 def test_of_two_that_make_the_same_the_first_stays(tmp_path: Path) -> None:

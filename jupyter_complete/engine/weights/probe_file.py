@@ -48,7 +48,7 @@ def write(path: Path | None, probe: Probe) -> None:
     """Keep a result; a cache that cannot be written keeps none."""
     if path is None:
         return
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    part = path.with_name(f".{path.name}.part-{os.urandom(8).hex()}")
     text = json.dumps({"made by": _releases(), **asdict(probe)}, indent=1)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
