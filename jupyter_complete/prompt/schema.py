@@ -57,12 +57,19 @@ def _of_word(word: str, namespace: Mapping[str, Any]) -> JsonSchema:
         if isinstance(value, str):
             return _of_json(value, text)
         return _of_object(value, text)
-    if Path(text).is_file():
+    if _is_file(text):
         return _of_file(Path(text), text)
     shown = text[:60]
     if re.match(r"[^\W\d][\w.]*\[", text):
         raise BadOption(f"{shown!r} is no name of a variable.", f"Give it one: Schema = {shown}, and --json Schema.")
     raise BadOption(f"{shown!r} is no JSON, no variable and no file.", near(shown, map(str, namespace)) or HINT)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a name, or with a zero byte
+        return False
 
 
 def _of_file(path: Path, given: str) -> JsonSchema:

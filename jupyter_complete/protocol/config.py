@@ -62,9 +62,9 @@ class Complete(Configurable):
         max=1.0,
         help="Sample from the most likely tokens that together have this probability; 1 keeps all tokens.",
     ).tag(config=True, flag=("--top-p",), metavar="FLOAT")
-    top_k = Int(0, min=0, help="Sample from this many of the most likely tokens; 0 keeps all tokens.").tag(
-        config=True, flag=("--top-k",), metavar="INT"
-    )
+    top_k = Int(
+        0, min=0, max=2**31 - 1, help="Sample from this many of the most likely tokens; 0 keeps all tokens."
+    ).tag(config=True, flag=("--top-k",), metavar="INT")
     min_p = Float(
         0.0, min=0.0, max=1.0, help="Drop tokens less likely than this share of the most likely token; 0 drops none."
     ).tag(config=True, flag=("--min-p",), metavar="FLOAT")

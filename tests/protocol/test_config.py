@@ -23,8 +23,9 @@ OUT_OF_BOUNDS = [
     ("temperature", math.inf, "temperature (-t/--temperature) must be a number from 0.0 to 100.0, but is inf."),
     ("temperature", "hot", "temperature (-t/--temperature) must be a number from 0.0 to 100.0, but is 'hot'."),
     ("top_p", 2, "top_p (--top-p) must be a number from 0.0 to 1.0, but is 2."),
-    ("top_k", -1, "top_k (--top-k) must be a whole number of 0 or more, but is -1."),
-    ("top_k", 2.5, "top_k (--top-k) must be a whole number of 0 or more, but is 2.5."),
+    ("top_k", -1, f"top_k (--top-k) must be a whole number from 0 to {2**31 - 1}, but is -1."),
+    ("top_k", 2**63, f"top_k (--top-k) must be a whole number from 0 to {2**31 - 1}, but is {2**63}."),
+    ("top_k", 2.5, f"top_k (--top-k) must be a whole number from 0 to {2**31 - 1}, but is 2.5."),
     ("min_p", 1.5, "min_p (--min-p) must be a number from 0.0 to 1.0, but is 1.5."),
     (
         "repetition_penalty",

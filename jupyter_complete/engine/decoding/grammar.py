@@ -175,7 +175,10 @@ def _add_style(schema: str) -> str:
     read = json.loads(schema)
     if not isinstance(read, dict):
         return schema if read is False else json.dumps({"x-guidance": STYLE})
-    return json.dumps({**read, "x-guidance": {**STYLE, **read.get("x-guidance", {})}})
+    own = read.get("x-guidance", {})
+    if not isinstance(own, dict):
+        raise BadOption("This schema cannot be enforced: its x-guidance is no mapping.", "Leave that out.")
+    return json.dumps({**read, "x-guidance": {**STYLE, **own}})
 
 
 def _reason(message: str) -> str:

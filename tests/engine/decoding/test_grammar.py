@@ -273,7 +273,15 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         "value",
-        [False, {"type": "foo"}, {"not": {}}, {"$ref": "#/nope"}, {"type": "string", "pattern": "("}, {"minimum": "a"}],
+        [
+            False,
+            {"type": "foo"},
+            {"not": {}},
+            {"$ref": "#/nope"},
+            {"type": "string", "pattern": "("},
+            {"minimum": "a"},
+            {"x-guidance": 7},
+        ],
         ids=str,
     )
     def test_a_schema_that_cannot_be_enforced_says_why_in_a_line(self, value: Any) -> None:
