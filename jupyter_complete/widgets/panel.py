@@ -30,7 +30,7 @@ from .streaming import StreamingView
 from .tokens import candidates, sibling, token_columns
 from .view import View, module, sendable, styles
 
-SHARED = ("common", "control_channel", "notebook", "new_cell", "tokens")
+SHARED = ("common", "control_channel", "alive", "notebook", "new_cell", "tokens")
 PARTS = (*SHARED, "text_copy", "journal", "document", "editor", "settings", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed

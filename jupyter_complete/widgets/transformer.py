@@ -13,6 +13,7 @@ from .view import module, styles
 PARTS = (
     "common",
     "control_channel",
+    "alive",
     "notebook",
     "drawing",
     "attention",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 import pytest
 import tiny
-from lab import LOAD, Lab, Page, cells, press, wait_for
-from panel_page import FIELD, button, done, field, panel
+from lab import LOAD, Lab, Page, cells, press
+from panel_page import FIELD, button, done, panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

@@ -23,11 +23,11 @@ from jupyter_complete.widgets.view import module, sendable
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "notebook", "tokens")}
+VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "alive", "notebook", "tokens")}
 VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER}
-VIEWS |= {view: ("common", "control_channel", "notebook", view) for view in ("models", "background")}
+VIEWS |= {view: ("common", "control_channel", "alive", "notebook", view) for view in ("models", "background")}
 INSIDE = {
-    "panel": "edited, shield, unshield, visible, settingsPart",
+    "panel": "aliveOf, edited, shield, unshield, visible, settingsPart",
     "tokens": "placed",
     "transformer": "rowOf, unpacked",
 }  # tested by themselves
