@@ -31,7 +31,17 @@ from .tokens import candidates, sibling, token_columns
 from .view import View, module, sendable, styles
 
 SHARED = ("common", "control_channel", "alive", "notebook", "new_cell", "tokens")
-PARTS = (*SHARED, "text_copy", "journal", "document", "editor", "settings", "panel")  # of its module
+PARTS = (
+    *SHARED,
+    "text_copy",
+    "journal",
+    "document",
+    "reopen",
+    "export",
+    "editor",
+    "settings",
+    "panel",
+)  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 FIRST_ANSWER = 1.0  # seconds that a page has to send what the notebook stores
