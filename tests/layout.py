@@ -117,6 +117,7 @@ UNTESTED = {
     "results/token_bytes": "engine/text/test_tokenizer.py: the bytes of every token of four tokenizers",
     "session/status": "notebook/test_magics.py: what %complete_model says",
     "widgets/inside_data": "widgets/test_inside.py: what a page is sent",
+    "widgets/front_end_cell": "widgets/test_document.py: whose document it is",
     "widgets/inside_view": "widgets/test_inside.py: the widget around the data",
     "widgets/latest_only": "widgets/test_inside.py: of many questions the last is answered",
     "widgets/models": "browser/test_panels.py: models loaded and unloaded by clicks",

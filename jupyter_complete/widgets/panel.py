@@ -7,6 +7,7 @@ are the session's. A request is watched by a thread of its own, so that no call 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -22,29 +23,54 @@ from ..results.completion import Completion
 from ..session.session import Session, current
 from ..session.stream import Stream
 from .controls import CONTROLS, of_panel
-from .panel_state import MODEL, YOU, PanelState, Piece, card, history_entry, is_measured, same_again
+from .document import Document, typed, units
+from .front_end_cell import running_cell
+from .panel_state import YOU, PanelState, Piece, card, history_entry, is_measured, same_again
 from .streaming import StreamingView
 from .tokens import candidates, sibling, token_columns
 from .view import View, module, sendable, styles
 
-PARTS = ("common", "control_channel", "new_cell", "tokens", "editor", "settings", "panel")  # of its module
+SHARED = ("common", "control_channel", "alive", "notebook", "new_cell", "tokens")
+PARTS = (
+    *SHARED,
+    "text_copy",
+    "journal",
+    "document",
+    "reopen",
+    "export",
+    "editor",
+    "settings",
+    "panel",
+)  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
+FIRST_ANSWER = 1.0  # seconds that a page has to send what the notebook stores
 
 
 class Panel(View):
-    """One panel. `completion` is what it shows, None before the first one."""
+    """The panel of one document: a named one, or that of the cell that shows it.
 
-    said = "The completion panel, which a notebook with a kernel shows here; what was in it follows."
+    `text` is what stands there, `completion` the model's last part of it, None before the first one.
+    """
+
+    said = "A text written with jupyter_complete. Run this cell to write on."
 
     _esm = module(*PARTS)
     _css = styles("common", "tokens", "panel")
     controls = Dict().tag(sync=True)
+    document = Dict().tag(sync=True)  # whose text this is, and how its cell would begin it
+    draft = Dict().tag(sync=True, to_json=lambda _, panel: panel._draft())  # read by a page that is loaded later
 
-    def __init__(self, session: Session, prompt: str = "") -> None:
-        super().__init__(controls={"controls": CONTROLS})
+    def __init__(self, session: Session, prompt: str = "", name: str = "", cell: str = "") -> None:
+        self._typed: Document | None = None  # the text as a page has typed on since the state
+        self._revision = 0  # the newest known, of the state or of what was typed
+        about = {"name": name, "cell": cell, "prompt": sendable(prompt)}
+        super().__init__(controls={"controls": CONTROLS}, document=about)
         self._session = session
-        self._state = PanelState(((YOU, sendable(prompt)),) if prompt else ())
+        self._state = _beginning(prompt)
+        self._settled = 0  # the revision of the state
+        self._heard = threading.Event()  # set once a page has answered with what its notebook stores
+        self._heard_by = time.monotonic() + (FIRST_ANSWER if self._urgent else 0)
         self._past: list[PanelState] = []
         self._future: list[PanelState] = []
         self._settings: dict[str, Any] = {}
@@ -65,9 +91,21 @@ class Panel(View):
         self.do_stop()
         super().close()
 
+    @property
+    def text(self) -> str:
+        """What stands in the panel, typed and written."""
+        if self._revision == 0:  # a new kernel: the text may be in the notebook
+            self._heard.wait(max(0.0, self._heard_by - time.monotonic()))
+        with self.lock:
+            return self._typed.text if self._typed else self._state.text
+
     def begin(self, prompt: str) -> None:
-        """Have another text, of the user's; what stood there can be had again by Undo."""
-        self._replace(PanelState(((YOU, sendable(prompt)),)))
+        """The cell's prompt, which begins a document in which nothing was written yet and leaves any other alone."""
+        with self.lock:
+            self.document = {**self.document, "prompt": sendable(prompt)}
+            if self._revision == 0 and not self.busy and prompt:
+                self._state = _beginning(prompt)
+                self.publish()
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until no request runs, and what has become of it is shown."""
@@ -79,6 +117,8 @@ class Panel(View):
             one, config = self._state.completion, self._session.config
             self.show(
                 pieces=list(self._state.pieces),
+                revision=self._settled,
+                draft=self._draft(),
                 busy=self.busy,
                 undo=bool(self._past),
                 redo=bool(self._future),
@@ -162,6 +202,34 @@ class Panel(View):
             raise BadOption("That completion is no longer in the history.", "Take another one.")
         self._choose(PanelState(((YOU, one.typed),), one), pieces)
 
+    def do_keep(self, revision: int, at: int, gone: int, put: Sequence[Sequence[str]], size: int) -> None:
+        """What was typed, as a splice of the text before; a page that misses a message sends the whole text."""
+        with self.lock:
+            if self.busy or revision <= self._revision:
+                return
+            before = self._typed or Document(self._state.pieces, self._settled)
+            after = before.splice(at, gone, put, revision)
+            if units(after.text) != size:
+                self.tell("whole")
+                return
+            self._keep(after)
+
+    def do_take_up(self, pieces: Sequence[Sequence[str]] | None, revision: int = 0) -> None:
+        """The text that the notebook stores, where it is newer than ours; None where it stores none."""
+        with self.lock:
+            if pieces is not None and revision > self._revision and not self.busy:
+                if self._revision:
+                    self._remember()
+                self._state, self._typed = PanelState(typed(pieces)), None
+                self._revision = self._settled = revision
+                self.publish()
+                self._store()
+            self._heard.set()
+
+    def do_anew(self, pieces: Sequence[Sequence[str]]) -> None:
+        """Begin with the cell's prompt again; the text is kept by Undo."""
+        self._choose(_beginning(self.document["prompt"]), pieces)
+
     def do_weigh(self, part: int, at: int) -> None:
         if self._state.completion is not None:
             self.tell("weighed", part=part, at=at, top=candidates(self._state.completion, part, at))
@@ -169,6 +237,18 @@ class Panel(View):
     def _static(self) -> dict[str, str]:
         one = self._state.completion
         return dict(panel_view.bundle(self._state.text, one.view().bundle() if one else None))
+
+    def _static_metadata(self) -> dict[str, Any]:
+        """Whose text it is, and how far the text goes in each of its contents, so that a page can replace it."""
+        lengths = {kind: units(content) for kind, content in panel_view.head(self._state.text).items()}
+        return {"jupyter_complete": {"document": self.document["name"], "lengths": lengths}}
+
+    def _dispatch(self, message: object) -> None:
+        """Note the revision of the page's text, then do what the page asks for."""
+        newest = message.pop("newest", 0) if isinstance(message, dict) else 0
+        if isinstance(newest, int):
+            self._revision = max(self._revision, newest)
+        super()._dispatch(message)
 
     def _accept(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> PanelState:
         """The text as a page has it, and the settings it has; refused while a request runs."""
@@ -181,10 +261,12 @@ class Panel(View):
 
     def _merge(self, pieces: Sequence[Sequence[str]]) -> PanelState:
         """What stands in the panel, with what was typed into it since."""
-        typed = tuple((YOU if who == YOU else MODEL, sendable(text)) for who, text in pieces if text)
-        if "".join(text for _, text in typed) != self._state.text:
-            self._past.append(self._state)
-            self._state = PanelState(typed)
+        given = typed(pieces)
+        if "".join(text for _, text in given) != self._state.text:
+            self._remember()
+            self._state = PanelState(given)
+            self._revision += self._typed is None
+        self._settled, self._typed = self._revision, None
         return self._state
 
     def _run(self, stream: Stream, before: tuple[Piece, ...]) -> None:
@@ -217,29 +299,50 @@ class Panel(View):
         """Have another scene, which is not written now."""
         if self.busy:
             raise BadOption("A completion is being written.", "Stop it first.")
-        if pieces is not None:
-            self._merge(pieces)
+        given = pieces if pieces is not None else self._typed.pieces if self._typed else None
+        if given is not None:
+            self._merge(given)
         self._replace(state)
 
     def _replace(self, state: PanelState) -> None:
         """Have another scene, which can be undone."""
         with self.lock:
-            self._past = [*self._past, self._state][-STEPS_BACK:]
+            self._remember()
             self._future.clear()
-            self._state = state
-            self.publish()
-            self._output.replace(self._static())
+            self._settle(state)
 
     def _turn(self, here: list[PanelState], there: list[PanelState], pieces: Sequence[Sequence[str]]) -> None:
         with self.lock:
             if self.busy:
                 return
             self._merge(pieces)
+            state = self._state
             if here:
-                there.append(self._state)
-                self._state = here.pop()
-            self.publish()
-            self._output.replace(self._static())
+                there.append(state)
+                state = here.pop()
+            self._settle(state)
+
+    def _remember(self) -> None:
+        self._past.append(self._state)
+        del self._past[:-STEPS_BACK]
+
+    def _settle(self, state: PanelState) -> None:
+        """Have this state, which is newer than any text so far, in the page and in the notebook."""
+        self._state, self._typed = state, None
+        self._revision += 1
+        self._settled = self._revision
+        self.publish()
+        self._store()
+
+    def _keep(self, text: Document) -> None:
+        self._typed, self._revision = text, text.revision
+
+    def _draft(self) -> dict[str, Any]:
+        """What was typed since the state, and its revision."""
+        return {"pieces": list(self._typed.pieces), "revision": self._typed.revision} if self._typed else {}
+
+    def _store(self) -> None:
+        self._output.replace(self._static(), self._static_metadata())
 
     def _sampling(self, one: Completion, fresh: bool = False) -> dict[str, Any]:
         """The settings that a continuation may change; a `fresh` one has another seed, unless one was given."""
@@ -268,16 +371,21 @@ class Panel(View):
         return [history_entry(one, self._session.config) for one in reversed(found[-RECENT:])]
 
 
-def panel(prompt: str = "") -> Panel:
-    """The completion panel of this kernel, with `prompt` in it if one is given; displays itself in a notebook."""
-    return open_panel(current(), prompt)
+def _beginning(prompt: str) -> PanelState:
+    return PanelState(((YOU, sendable(prompt)),) if prompt else ())
 
 
-def open_panel(session: Session, prompt: str = "") -> Panel:
-    """The session's panel, made on first use; with a `prompt` that is what stands in it."""
-    opened = session.panel
+def panel(name: str = "", prompt: str = "") -> Panel:
+    """The panel of the document `name`, or of the running cell; `prompt` begins it while nothing was written in it."""
+    return open_panel(current(), name, prompt)
+
+
+def open_panel(session: Session, name: str = "", prompt: str = "") -> Panel:
+    """The session's panel of a document, made on first use; a text that stands there stays."""
+    cell = "" if name else running_cell()
+    opened = session.panels.get((name, cell))
     if not isinstance(opened, Panel) or opened.comm is None:
-        session.panel = opened = Panel(session, prompt)
-    elif prompt:
+        session.panels[name, cell] = opened = Panel(session, prompt, name, cell)
+    else:
         opened.begin(prompt)
     return opened

@@ -59,7 +59,8 @@ class View(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         self._control = ControlChannel(self._dispatch)
         self._output = StaticOutput()
-        super().__init__(**traits, _urgent=self._control.key)
+        key = self._control.key  # also the id of the comm, by which static/alive.js asks whether this widget lives
+        super().__init__(**traits, _urgent=key, **({"model_id": key} if key else {}))
         self.lock = threading.RLock()
         self._number = 0
         self.on_msg(self._receive)
@@ -78,11 +79,15 @@ class View(anywidget.AnyWidget):
         from IPython.display import display
 
         display(self.alone(), raw=True)
-        self._output.place(self._static())
+        self._output.place(self._static(), self._static_metadata())
 
     def _static(self) -> dict[str, str]:
         """MIME type to what stays in the notebook."""
         raise NotImplementedError
+
+    def _static_metadata(self) -> dict[str, Any] | None:
+        """What the page must know of that output."""
+        return None
 
     def tell(self, kind: str, **what: object) -> None:
         """A message to every page that shows this widget."""

@@ -5,7 +5,12 @@ const PATIENCE = 4000; // milliseconds that the kernel is given to answer
 function panelPart(line, controls) {
   const status = make("span", { className: "jcp-status", role: "status", "aria-live": "polite" });
   const heard = make("div", { className: "jc-hidden", role: "log", "aria-live": "polite", "aria-label": "Text as it is written" });
-  const editor = editorPart(refresh);
+  const text = line.document;
+  const editor = editorPart(() => {
+    text.typed(editor.pieces());
+    for (const view of line.views) view.typed?.(editor);
+    refresh();
+  });
   const settings = settingsPart(controls);
   const tokens = tokensPart({
     branch: (at, token) => act("branch", { at, token }),
@@ -22,12 +27,26 @@ function panelPart(line, controls) {
     undo: button("Undo", "The text as it was before (Ctrl+Z in the text, Ctrl+Alt+Z)", () => turn(true)),
     redo: button("Redo", "The text as it was after (Ctrl+Shift+Z in the text, Ctrl+Alt+Y)", () => turn(false)),
   };
+  const exports = exportPart({
+    text: () => editor.text(),
+    name: line.model.get("document")?.name,
+    insert: (source) => newCell(line.model.widget_manager, root, source, "markdown"),
+    anew: () => see("anew"),
+    say,
+  });
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
   const recentBox = box("History", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
-    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), status),
-    editor.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
-  let shown = {}, busy = false, turning = false, spoken = "", unanswered = 0;
+    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion", onclick: toText }, ...Object.values(buttons), status),
+    editor.root, heard, cards, box("Save, copy, export", exports.root), box("Settings", settings.root), tokenBox, recentBox, codeBox);
+  const notice = reopenNotice(line, root);
+  root.prepend(notice.root);
+  let shown = {}, busy = false, gone = false, asked = false, ahead = "", spoken = "", unanswered = 0;
+
+  // After a click the caret is in the text again; by keyboard the focus stays where it is.
+  function toText({ detail }) {
+    if (detail > 0) editor.focus();
+  }
 
   function box(name, ...parts) {
     return make("details", { className: "jcp-box" }, make("summary", {}, name), ...parts);
@@ -66,26 +85,54 @@ function panelPart(line, controls) {
     if (wish === "complete" && !busy && shown.ended && !changed()) {
       return say("The model ended its text here. Write on yourself, or Regenerate.", true);
     }
-    if (!see(wish, { ...what, settings: settings.values() })) return;
-    say("asking the kernel …");
-    clearTimeout(unanswered);
-    unanswered = setTimeout(() => say("No answer yet. After a restart of the kernel, run this cell again.", true), PATIENCE);
-    unanswered.unref?.();
+    if (gone) return say("There is no kernel that could do this.", true);
+    if (see(wish, { ...what, settings: settings.values() })) say("asking the kernel …");
   }
 
   // Show another text; what was typed into this one can be had again by Undo.
   function see(wish, what) {
     if (busy) return say("A completion is being written. Stop it first.", true);
-    line.say(wish, { ...what, pieces: editor.pieces() });
+    if (asked) return false;
+    const pieces = editor.pieces();
+    if (!line.say(wish, { ...what, pieces, newest: text.told(pieces) })) return false;
+    asked = true;
+    clearTimeout(unanswered);
+    unanswered = setTimeout(() => {
+      answered();
+      refresh();
+      say("No answer yet.", true);
+      line.alive.check();
+    }, PATIENCE);
+    unanswered.unref?.();
+    refresh();
+    return true;
+  }
+
+  // The kernel has answered, or will not: what was typed while it was asked goes in.
+  function answered() {
+    clearTimeout(unanswered);
+    asked = false;
+    const typed = ahead;
+    ahead = "";
+    if (!typed) return;
+    if (busy) say("Writing: Esc stops it, then type on.", true);
+    else editor.insert(typed);
+  }
+
+  // A key that cannot change the text now waits until it can, or is refused with a sign.
+  function locked(event) {
+    if (!(busy || asked) || !editor.holds(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
+    if (event.key.length > 1 && !["Enter", "Backspace", "Delete"].includes(event.key)) return false;
+    if (busy) say("Writing: Esc stops it, then type on.", true);
+    else if (event.key.length === 1 || event.key === "Enter") ahead += event.key === "Enter" ? "\n" : event.key;
     return true;
   }
 
   // One step back or on: of what was typed since the kernel's text, then of the texts that the kernel remembers.
   function turn(back) {
-    if (busy || turning) return;
+    if (busy || asked) return;
     if (editor.can(back)) return editor.turn(back);
-    if (!(back ? shown.undo : shown.redo && !changed())) return;
-    turning = see(back ? "undo" : "redo");
+    if (back ? shown.undo : shown.redo && !changed()) see(back ? "undo" : "redo");
   }
 
   const changed = () => editor.text() !== joined(shown.pieces);
@@ -101,6 +148,7 @@ function panelPart(line, controls) {
     const turns = modified && (event.altKey || editor.holds(event.target));
     if (modified && key === "enter") act("complete");
     else if (key === "escape" && busy) stop();
+    else if (locked(event)) event.preventDefault();
     else if (turns && letter === "z") turn(!event.shiftKey);
     else if (turns && letter === "y") turn(false);
     else if (event.altKey && (key === "arrowup" || key === "arrowdown") && tokens.nearestFork()) {
@@ -114,18 +162,20 @@ function panelPart(line, controls) {
   function refresh() {
     const held = document.activeElement;
     switchAll();
-    if (held?.disabled && root.contains(held)) (busy ? buttons.stop : buttons.complete).focus();
+    if (held?.disabled && root.contains(held)) busy ? buttons.stop.focus() : editor.focus();
   }
 
   function switchAll() {
     const any = editor.pieces().length > 0, differs = changed();
-    buttons.complete.disabled = busy || !any;
+    buttons.complete.disabled = gone || busy || !any;
     buttons.complete.textContent = shown.code && !differs ? "Continue" : "Complete";
     buttons.stop.disabled = !busy;
-    buttons.regenerate.disabled = busy || !shown.code || differs;
-    buttons.undo.disabled = busy || !(shown.undo || editor.can(true));
-    buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs));
-    editor.lock(busy);
+    buttons.regenerate.disabled = gone || busy || !shown.code || differs;
+    buttons.undo.disabled = busy || !((shown.undo && !gone) || editor.can(true));
+    buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs && !gone));
+    exports.fresh.disabled = gone || busy || editor.text() === text.prompt;
+    for (const part of [cards, settings.root, tokenBox, recentBox]) part.inert = gone;
+    editor.lock(busy || asked);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
   }
 
@@ -164,14 +214,12 @@ function panelPart(line, controls) {
   return {
     root,
     shown(snapshot) {
-      clearTimeout(unanswered);
       shown = snapshot;
-      turning = false;
       const was = busy;
       busy = Boolean(snapshot.busy);
       if (was && !busy) speak(joined(snapshot.pieces?.slice(-1)), true);
       spoken = "";
-      if (!busy || !texts.length) editor.set(snapshot.pieces || []);
+      if (text.hear(snapshot) || !editor.text()) editor.set(text.pieces);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
@@ -181,24 +229,43 @@ function panelPart(line, controls) {
       tokenBox.hidden = !snapshot.code;
       texts = [];
       if (!busy) say(snapshot.footer || "");
+      answered();
       refresh();
     },
     begun() {
-      clearTimeout(unanswered);
       busy = true;
       texts = [];
       spoken = "";
+      text.begin();
       say("…");
+      answered();
       refresh();
     },
-    waiting({ text }) {
-      say(text || "…");
+    waiting({ text: what }) {
+      say(what || "…");
     },
+    // Without its kernel the panel goes on as an editor: what was being written stays as far as it had come.
+    alive({ state, silent }) {
+      notice.alive({ state, silent });
+      if (state !== "gone" || gone) return;
+      gone = true;
+      const broken = busy || asked;
+      busy = false;
+      answered();
+      say(broken ? "The completion broke off with the kernel; what had come of it is kept." : "");
+      refresh();
+    },
+    whole: text.wholly,
+    typed(other) {
+      if (other !== editor) editor.set(text.pieces);
+    },
+    gone: text.flush,
     text(message) {
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
       editor.grow(message.before, texts[0]);
+      text.grown(editor.pieces());
       say("writing");
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
@@ -206,12 +273,14 @@ function panelPart(line, controls) {
       if (texts.length !== added.length) return line.say("again");
       texts = texts.map((one, place) => one + added[place]);
       editor.add(added[0]);
+      text.grown(editor.pieces());
       speak(texts[0], false);
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
-    refused({ text }) {
-      clearTimeout(unanswered);
-      say(text, true);
+    refused({ text: why }) {
+      answered();
+      refresh();
+      say(why, true);
     },
     weighed: tokens.weighed,
   };
@@ -221,4 +290,4 @@ const panelView = viewOf((el, line) => {
   const part = panelPart(line, line.model.get("controls").controls);
   el.append(part.root);
   return part;
-});
+}, (line) => (line.document = documentOf(line)));

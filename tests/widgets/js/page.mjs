@@ -58,9 +58,10 @@ export class Model {
 
 // A widget that is shown: `tell` numbers messages without a gap, `show` is a new snapshot.
 export class Shown {
-  constructor(module, snapshot = {}, traits = {}) {
+  constructor(module, snapshot = {}, traits = {}, manager = undefined) {
     this.number = 1;
     this.model = new Model({ shown: { number: 1, ...snapshot }, controls: { controls: facts.controls }, ...traits });
+    this.model.widget_manager = manager;
     this.definition = module.default();
     this.definition.initialize({ model: this.model });
     this.el = null;
@@ -77,6 +78,10 @@ export class Shown {
     this.number += 1;
     this.model.tell({ kind, number: this.number, ...what });
   }
+  // The kernel's answer, which a wish waits for before another one can be sent.
+  answer() {
+    this.tell("refused", { text: "" });
+  }
   miss() {
     this.number += 1;
   }
@@ -84,8 +89,9 @@ export class Shown {
     this.number += 1;
     this.model.set("shown", { number: this.number, ...snapshot });
   }
+  // What was wished for; what keeps the text is looked into by document.test.mjs.
   get sent() {
-    return this.model.sent;
+    return this.model.sent.filter((one) => !["take_up", "keep"].includes(one.do)).map(({ newest, ...wish }) => wish);
   }
   get wishes() {
     return this.sent.map((one) => one.do);
