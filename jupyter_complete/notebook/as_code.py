@@ -79,7 +79,7 @@ def changed_options(one: Completion, settings: Complete) -> Iterator[tuple[str, 
 def _in_python(one: Completion, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Text and options for Python: a task's text by its task; else the prompt as it was settled, which goes as the
     user's message, or as it stands."""
-    of_cells = {field.name for field in fields(Framing)} - {"think", "think_tokens"}
+    of_cells = {field.name for field in fields(Framing)} - {"think", "think_tokens", "suffix"}
     if one.request is not None and one.request.framing.task and _is_as_typed(one.request.composed):
         of_cells -= {"task", *OPTIONS}
         return one.typed, {name: value for name, value in options.items() if name not in of_cells}

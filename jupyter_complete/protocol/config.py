@@ -74,6 +74,9 @@ class Complete(Configurable):
     stop = List(
         Unicode(), help=r"Stop before this text. Can be given several times. \n and \t mean newline and tab."
     ).tag(config=True, flag=("--stop",), metavar="TEXT")
+    suffix = Unicode(
+        "", help="Text that follows the completion, for models that can fill a gap between two texts."
+    ).tag(flag=("--suffix",), metavar="TEXT", single=True)
     seed = Int(
         None,
         allow_none=True,

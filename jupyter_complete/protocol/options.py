@@ -55,6 +55,7 @@ class Options(FrameOptions, total=False):
     """Options of complete, stream, score, compare and inside: those of a single completion too."""
 
     num: int
+    suffix: str | None
     thread: str | None
     dry_run: bool
     score: bool
