@@ -25,6 +25,7 @@ OF_NO_MODULE = {
     "engine/test_real_model.py": "all of the engine with SmolLM2, against transformers",
     "session/test_thinking.py": "thinking and a model's own sampling, in all rooms above the engine",
     "session/test_conversations.py": "--thread, over session/session, session/resolve and notebook/magics",
+    "widgets/test_writing.py": "the panel as an editor, over widgets/panel and widgets/place",
     "test_docs.py": "README and docs",
     "test_house.py": "the package's own shape",
     "test_names.py": "what a newcomer finds by the file names",

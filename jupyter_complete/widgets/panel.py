@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from traitlets import Dict
 
 from ..notebook.as_code import as_code
+from ..prompt.variables.fill import fill
 from ..protocol.errors import BadOption
 from ..protocol.request import Framing
 from ..protocol.sampling import Sampling
@@ -23,11 +24,14 @@ from ..session.session import Session, current
 from ..session.stream import Stream
 from .controls import CONTROLS, of_panel
 from .panel_state import MODEL, YOU, PanelState, Piece, card, history_entry, is_measured, same_again
+from .place import Place, joined, place, trimmed
 from .streaming import StreamingView
 from .tokens import candidates, sibling, token_columns
+from .versions import Versions
 from .view import View, module, sendable, styles
 
-PARTS = ("common", "control_channel", "new_cell", "tokens", "editor", "settings", "panel")  # of its module
+OWN = ("paper", "editor", "settings", "suggestion", "versions", "panel")
+PARTS = ("common", "control_channel", "new_cell", "tokens", *OWN)  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 
@@ -47,6 +51,7 @@ class Panel(View):
         self._state = PanelState(((YOU, sendable(prompt)),) if prompt else ())
         self._past: list[PanelState] = []
         self._future: list[PanelState] = []
+        self._versions = Versions()
         self._settings: dict[str, Any] = {}
         self._stream: Stream | None = None
         self._thread: threading.Thread | None = None
@@ -76,9 +81,17 @@ class Panel(View):
 
     def publish(self) -> None:
         with self.lock:
-            one, config = self._state.completion, self._session.config
+            state, config = self._state, self._session.config
+            one = state.completion
+            if not self.busy:
+                self._versions.add(state)
             self.show(
-                pieces=list(self._state.pieces),
+                pieces=list(state.pieces),
+                written=len(state.before) + 1 if one else None,
+                suggested=state.suggested,
+                replaced=state.replaced,
+                versions=self._versions.listed(),
+                total=len(one.prompt_ids) + len(one.tokens) if one and not (state.after or state.block) else None,
                 busy=self.busy,
                 undo=bool(self._past),
                 redo=bool(self._future),
@@ -92,15 +105,63 @@ class Panel(View):
                 code=as_code(one, config) if one else "",
             )
 
-    def do_complete(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
-        """Go on from the text as it stands: from the completion by its ids, where nothing of it was changed."""
-        state = self._accept(pieces, settings)
-        one = state.completion
-        if one is not None and self._same_model(one):
-            self._run(self._session.more(one, **self._sampling(one)), state.before)
+    def do_complete(
+        self,
+        pieces: Sequence[Sequence[str]],
+        settings: dict[str, Any],
+        chosen: Sequence[Sequence[str]] = (),
+        after: Sequence[Sequence[str]] = (),
+    ) -> None:
+        """Go on behind `pieces`, of which the last are `chosen`, and before the pieces `after`: from the completion by
+        its ids, where that ends there and nothing of the text was changed."""
+        state = self._accept([*pieces, *after], settings)
+        one, before = state.completion, own(pieces)
+        goes_on = one is not None and not chosen and state.ends_at(before) and self._same_model(one)
+        if one is not None and goes_on and one.end is None:
+            self._run(self._session.more(one, **self._sampling(one)), replace(state.scene, suggested=False))
+            return
+        if one is not None and goes_on and state.block:
+            raise BadOption("The model ended its answer here.", "Write on yourself, or Regenerate.")
+        wanted = of_panel(self._session.config, self._settings)
+        here = place(before, own(after), own(chosen), chat=wanted["chat"], task=wanted["task"])
+        if here.block and not here.prompt.strip():
+            raise BadOption("There is no question since the last answer.", "Write the next one under it.")
+        self._begin(here, suggested=bool(chosen) and not here.block)
+
+    def do_rewrite(
+        self,
+        pieces: Sequence[Sequence[str]],
+        chosen: Sequence[Sequence[str]],
+        after: Sequence[Sequence[str]],
+        settings: dict[str, Any],
+    ) -> None:
+        """Suggest another wording of the `chosen` pieces, which stand behind `pieces` and before `after`."""
+        self._accept([*pieces, *chosen, *after], settings)
+        before, text, rest = trimmed(own(pieces), own(chosen), own(after))
+        if not text:
+            raise BadOption("There is no text to rewrite here.", "Select some, or put the caret into a paragraph.")
+        options = {**self._own_settings(), "task": "rewrite", "chat": False, "num": 1}
+        scene = PanelState(before, after=rest, block=True, replaced=text, suggested=True)
+        self._run(self._session.stream(text, **options), scene)
+
+    def do_accept(self, pieces: Sequence[Sequence[str]]) -> None:
+        """Keep what was suggested as a part of the text."""
+        state = self._merge(pieces)
+        if not self.busy:
+            self._state = state.accepted if state.suggested else state
+            self.publish()
+
+    def do_refuse(self, pieces: Sequence[Sequence[str]]) -> None:
+        """Have the text as it was before what was suggested."""
+        if self._merge(pieces).suggested:
+            self.do_undo(pieces)
         else:
-            options = {**self._own_settings(), "inspect": is_measured(state.text)}
-            self._run(self._session.stream(state.text, **options), state.pieces)
+            self.publish()
+
+    def do_restore(self, number: int, pieces: Sequence[Sequence[str]]) -> None:
+        """Have a version of the text again; what stands there now is kept by Undo."""
+        if (state := self._versions.find(number)) is not None:
+            self._choose(replace(state, suggested=False), pieces)
 
     def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
         """Another text in the place of the model's last one."""
@@ -108,9 +169,9 @@ class Panel(View):
         one = state.completion
         if one is None:
             raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
-        if not self._same_model(one):
-            options = {**self._own_settings(), "inspect": is_measured(one.typed)}
-            self._run(self._session.stream(one.typed, **options), state.before)
+        if not self._same_model(one) and state.replaced is None:
+            wanted = of_panel(self._session.config, self._settings)
+            self._begin(place(state.before, state.after, chat=wanted["chat"], task=wanted["task"]))
             return
         forced = len(one.request.forced) if one.request else 0
         whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
@@ -122,16 +183,16 @@ class Panel(View):
                 "Without sampling, at temperature 0 or with beams, the text would be the same again.",
                 "Set another temperature, or branch on a token.",
             )
-        self._run(self._session.branch(whose, at, **asked), state.before)
+        self._run(self._session.branch(whose, at, **asked), state.scene)
 
     def do_branch(self, at: int, token: int, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
         """Go on from a place in the completion with another token; what was typed since is kept by Undo."""
-        one = self._state.completion
-        before = self._state.before
+        state = self._state
+        one = state.completion
         if one is None:
             raise BadOption("There is no completion to branch from.", "Complete the text first.")
         self._accept(pieces, settings)
-        self._run(self._session.branch(one, at, token, **self._sampling(one)), before)
+        self._run(self._session.branch(one, at, token, **self._sampling(one)), state.scene)
 
     def do_stop(self) -> None:
         """End the request that runs; its text stays."""
@@ -147,20 +208,23 @@ class Panel(View):
     def do_sibling(self, at: int, step: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show the next branch at a fork, or the one before; what was typed since is kept by Undo."""
         if (one := self._state.completion) is not None:
-            self._choose(PanelState(self._state.before, sibling(one, at, step)), pieces)
+            self._choose(replace(self._state.scene, completion=sibling(one, at, step)), pieces)
 
     def do_take(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show one of several continuations."""
         if (one := self._state.completion) is not None:
             several = self._several()
-            self._choose(PanelState(self._state.before, (several or (one,))[number], several), pieces)
+            taken = (several or (one,))[number]
+            self._choose(replace(self._state.scene, completion=taken, continuations=several), pieces)
 
     def do_recall(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show a completion of the history again, by the number it was listed with."""
         one = next((one for one in list(self._session.history) if id(one) == number), None)
         if one is None:
             raise BadOption("That completion is no longer in the history.", "Take another one.")
-        self._choose(PanelState(((YOU, one.typed),), one), pieces)
+        framing = one.request.framing if one.request else Framing()
+        here = place(((YOU, sendable(one.typed)),), chat=framing.chat or bool(framing.thread), task=framing.task)
+        self._choose(PanelState(here.before, one, block=here.block), pieces)
 
     def do_weigh(self, part: int, at: int) -> None:
         if self._state.completion is not None:
@@ -181,28 +245,38 @@ class Panel(View):
 
     def _merge(self, pieces: Sequence[Sequence[str]]) -> PanelState:
         """What stands in the panel, with what was typed into it since."""
-        typed = tuple((YOU if who == YOU else MODEL, sendable(text)) for who, text in pieces if text)
-        if "".join(text for _, text in typed) != self._state.text:
+        typed = own(pieces)
+        if joined(typed) != self._state.text:
             self._past.append(self._state)
             self._state = PanelState(typed)
         return self._state
 
-    def _run(self, stream: Stream, before: tuple[Piece, ...]) -> None:
+    def _begin(self, here: Place, suggested: bool = False) -> None:
+        """Complete a text anew; its variables are the kernel's, as in a cell."""
+        settings = self._own_settings()
+        raw = settings.get("raw", False)
+        text = (here.prompt,) if raw else fill(here.prompt, self._session.namespace)
+        options = {**settings, "raw": raw, "suffix": here.suffix}
+        options["inspect"] = not here.suffix and is_measured(here.prompt)
+        stream = self._session.stream(text, source=here.prompt, turns=here.turns, **options)
+        self._run(stream, PanelState(here.before, after=here.after, block=here.block, suggested=suggested))
+
+    def _run(self, stream: Stream, scene: PanelState) -> None:
         with self.lock:
             self._stream = stream
         self.tell("begun")
         self._thread = threading.Thread(
-            target=self._watch, args=(stream, before), daemon=True, name="jupyter_complete panel"
+            target=self._watch, args=(stream, scene), daemon=True, name="jupyter_complete panel"
         )
         self._thread.start()
 
-    def _watch(self, stream: Stream, before: tuple[Piece, ...]) -> None:
+    def _watch(self, stream: Stream, scene: PanelState) -> None:
         """Tell the text as it grows, then show what has become of it."""
-        done = StreamingView(self, before).follow(stream)
+        done = StreamingView(self, scene.before, scene.after).follow(stream)
         with self.lock:
             self._stream = None
             if stream.error is None or done.text:
-                self._replace(PanelState(before, done))
+                self._replace(replace(scene, completion=done))
             else:
                 self.publish()
         if stream.error is not None:
@@ -258,7 +332,7 @@ class Panel(View):
         asked, wanted = one.request, of_panel(self._session.config, self._settings)
         if asked is None or asked.model != wanted["model"]:
             return False
-        framing = [field.name for field in fields(Framing) if field.name in wanted]
+        framing = [field.name for field in fields(Framing) if field.name in wanted and field.name != "raw"]
         return all(getattr(asked.framing, name) == wanted[name] for name in framing)
 
     def _recent(self) -> list[dict[str, Any]]:
@@ -266,6 +340,11 @@ class Panel(View):
         history = list(self._session.history)
         found = [one for one in history if one.request and one.request.mode == "continue"]
         return [history_entry(one, self._session.config) for one in reversed(found[-RECENT:])]
+
+
+def own(pieces: Sequence[Sequence[str]]) -> tuple[Piece, ...]:
+    """Pieces as a page sends them."""
+    return tuple((YOU if who == YOU else MODEL, sendable(text)) for who, text in pieces if text)
 
 
 def panel(prompt: str = "") -> Panel:

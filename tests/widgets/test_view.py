@@ -31,7 +31,7 @@ INSIDE = {
     "transformer": "rowOf, unpacked",
 }  # tested by themselves
 NAMESPACE = "http://www.w3.org/2000/svg"  # the name of a language, which nobody fetches
-MOST = 30 * 1024  # bytes of a module, which every widget of a notebook carries
+MOST = 44 * 1024  # bytes of a module, which every widget of a notebook carries
 
 
 @pytest.fixture(scope="session")

@@ -5,28 +5,33 @@ const PATIENCE = 4000; // milliseconds that the kernel is given to answer
 function panelPart(line, controls) {
   const status = make("span", { className: "jcp-status", role: "status", "aria-live": "polite" });
   const heard = make("div", { className: "jc-hidden", role: "log", "aria-live": "polite", "aria-label": "Text as it is written" });
-  const editor = editorPart(refresh);
+  const editor = editorPart(refresh, label);
   const settings = settingsPart(controls);
   const tokens = tokensPart({
     branch: (at, token) => act("branch", { at, token }),
     sibling: (at, step) => see("sibling", { at, step }),
     weigh: (part, at) => line.say("weigh", { part, at }),
   });
+  const suggestion = suggestionPart({ accept: () => see("accept"), refuse: () => see("refuse") });
+  const count = span("jcp-count"), versions = versionsPart((number) => see("restore", { number }));
+  const marks = make("input", { type: "checkbox", checked: true, onchange: () => root.classList.toggle("jcp-plain", !marks.checked) });
+  const foot = div("jcp-foot", count, make("label", { title: "Underline what the model wrote" }, marks, " mark the model's text"));
   const cards = div("jcp-cards");
   const recent = make("ol", { className: "jcp-recent" });
   const code = make("pre", { className: "jcp-code", tabIndex: 0 });
   const buttons = {
-    complete: button("Complete", "Write on from the text (Ctrl+Enter)", () => act("complete")),
+    complete: button("Complete", "Write on from the caret, or from the end of the selection (Ctrl+Enter)", () => act("complete")),
     stop: button("Stop", "End here and keep the text (Esc)", stop),
     regenerate: button("Regenerate", "Write the model's last text anew, with another seed", () => act("regenerate")),
+    rewrite: button("Rewrite", "Suggest another wording of the selection, or of the paragraph at the caret", () => act("rewrite")),
     undo: button("Undo", "The text as it was before (Ctrl+Z in the text, Ctrl+Alt+Z)", () => turn(true)),
     redo: button("Redo", "The text as it was after (Ctrl+Shift+Z in the text, Ctrl+Alt+Y)", () => turn(false)),
   };
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
   const recentBox = box("History", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
-    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), status),
-    editor.root, heard, cards, box("Settings", settings.root), tokenBox, recentBox, codeBox);
+    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), suggestion.root, status),
+    editor.root, foot, heard, cards, box("Settings", settings.root), tokenBox, versions.root, recentBox, codeBox);
   let shown = {}, busy = false, turning = false, spoken = "", unanswered = 0;
 
   function box(name, ...parts) {
@@ -63,8 +68,12 @@ function panelPart(line, controls) {
   }
 
   function act(wish, what = {}) {
-    if (wish === "complete" && !busy && shown.ended && !changed()) {
-      return say("The model ended its text here. Write on yourself, or Regenerate.", true);
+    if (wish === "complete") {
+      const { before, chosen, after, end } = editor.places();
+      what = { pieces: end ? editor.pieces() : [...before, ...chosen], ...(chosen.length && { chosen }), ...(!end && { after }) };
+    } else if (wish === "rewrite") {
+      const { before, chosen, after } = editor.places(true);
+      what = { pieces: before, chosen, after };
     }
     if (!see(wish, { ...what, settings: settings.values() })) return;
     say("asking the kernel …");
@@ -76,7 +85,7 @@ function panelPart(line, controls) {
   // Show another text; what was typed into this one can be had again by Undo.
   function see(wish, what) {
     if (busy) return say("A completion is being written. Stop it first.", true);
-    line.say(wish, { ...what, pieces: editor.pieces() });
+    line.say(wish, { pieces: editor.pieces(), ...what });
     return true;
   }
 
@@ -99,7 +108,11 @@ function panelPart(line, controls) {
     const modified = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
     const letter = /^[a-z]$/.test(key) ? key : event.code?.slice(-1).toLowerCase(); // Alt makes signs of letters
     const turns = modified && (event.altKey || editor.holds(event.target));
+    const suggested = suggests() && editor.holds(event.target) && !modified && !event.altKey && !event.shiftKey;
     if (modified && key === "enter") act("complete");
+    else if (busy && editor.holds(event.target) && types(event)) say("The model is writing. Stop it with Esc to type.", true);
+    else if (suggested && key === "enter") see("accept");
+    else if (suggested && key === "escape") see("refuse");
     else if (key === "escape" && busy) stop();
     else if (turns && letter === "z") turn(!event.shiftKey);
     else if (turns && letter === "y") turn(false);
@@ -109,6 +122,9 @@ function panelPart(line, controls) {
     event.preventDefault();
     event.stopPropagation();
   }
+
+  const types = ({ key, ctrlKey, metaKey, altKey }) => !(ctrlKey || metaKey || altKey) && ([...key].length === 1 || /^(Enter|Backspace|Delete)$/.test(key));
+  const suggests = () => Boolean(shown.suggested) && !busy && !changed();
 
   // A button that goes off would take the keyboard with it.
   function refresh() {
@@ -120,13 +136,28 @@ function panelPart(line, controls) {
   function switchAll() {
     const any = editor.pieces().length > 0, differs = changed();
     buttons.complete.disabled = busy || !any;
-    buttons.complete.textContent = shown.code && !differs ? "Continue" : "Complete";
+    buttons.rewrite.disabled = busy || !any;
+    suggestion.show(suggests() ? shown : null);
+    label();
+    tally();
     buttons.stop.disabled = !busy;
     buttons.regenerate.disabled = busy || !shown.code || differs;
     buttons.undo.disabled = busy || !(shown.undo || editor.can(true));
     buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs));
     editor.lock(busy);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
+  }
+
+  // What Ctrl+Enter does where the caret stands.
+  function label() {
+    const { end, from } = editor.caret(), goesOn = shown.code && !changed() && from === joined(shown.pieces?.slice(0, shown.written ?? undefined)).length;
+    buttons.complete.textContent = goesOn ? "Continue" : end ? "Complete" : "Complete here";
+  }
+
+  function tally() {
+    const text = editor.text(), words = text.match(/\S+/g)?.length ?? 0, tokens = changed() ? null : shown.total;
+    const named = (many, noun) => `${many.toLocaleString("en")} ${noun}${many === 1 ? "" : "s"}`;
+    count.textContent = [named(words, "word"), named([...text].length, "character"), ...(tokens ? [named(tokens, "token")] : [])].join(" · ");
   }
 
   // Speak what has come since the last time, by whole sentences.
@@ -169,13 +200,16 @@ function panelPart(line, controls) {
       turning = false;
       const was = busy;
       busy = Boolean(snapshot.busy);
-      if (was && !busy) speak(joined(snapshot.pieces?.slice(-1)), true);
+      const { written } = snapshot;
+      if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
       if (!busy || !texts.length) editor.set(snapshot.pieces || []);
+      if (was && !busy && written) editor.end(written);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
       drawRecent(snapshot.recent || []);
+      versions.draw(snapshot.versions || []);
       code.textContent = snapshot.code || "";
       codeBox.hidden = !snapshot.code;
       tokenBox.hidden = !snapshot.code;
@@ -190,6 +224,7 @@ function panelPart(line, controls) {
       spoken = "";
       say("…");
       refresh();
+      editor.begin();
     },
     waiting({ text }) {
       say(text || "…");
@@ -198,7 +233,7 @@ function panelPart(line, controls) {
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
-      editor.grow(message.before, texts[0]);
+      editor.write(message.before, texts[0], message.after);
       say("writing");
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
