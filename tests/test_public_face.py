@@ -45,7 +45,7 @@ NAMES = [
     "unload_ipython_extension",
 ]
 
-CELL_MAGICS = ["complete", "complete_inside"]
+CELL_MAGICS = ["complete", "complete_inside", "complete_panel"]
 LINE_MAGICS = ["complete", "complete_model", "complete_more", "complete_panel", "complete_tasks", "complete_thread"]
 
 OPTIONS = {

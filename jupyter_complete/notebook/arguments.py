@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, MagicHelpFormatter
 from traitlets import Bool, Enum, List
 
-from ..protocol.config import COMPLETE, MODEL, THREAD, Complete, shown_default
+from ..protocol.config import COMPLETE, MODEL, PANEL, THREAD, Complete, shown_default
 from ..protocol.errors import BadOption
 from ..protocol.phrases import near
 
@@ -104,6 +104,8 @@ MODELS = Parser(
     "nothing is loaded or fetched), list, status, unload NAME.",
 )
 THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: its turns; without a name, all of them.")
+PANELS = Parser("%complete_panel", PANEL, "Open a text that you and the model write in turn.")
+PANELS.usage = "complete_panel [--name NAME] [PROMPT]"
 THREADS.usage = "complete_thread [NAME] [--drop]"
 MODELS.usage = "complete_model [use|load|plan|list|status|unload] [NAME] [--dtype TYPE] [--device DEVICE]"
 
@@ -115,17 +117,27 @@ def cell_settings(line: str) -> dict[str, Any]:
 
 def line_settings(line: str) -> tuple[dict[str, Any], str]:
     """Settings and text of a %complete line; the text begins at the first word that is no option, as typed."""
+    return _settings_and_text(LINE, line)
+
+
+def panel_settings(line: str) -> tuple[str, str]:
+    """Name and text of a %complete_panel line."""
+    settings, text = _settings_and_text(PANELS, line)
+    return settings.get("name", ""), text
+
+
+def _settings_and_text(parser: Parser, line: str) -> tuple[dict[str, Any], str]:
     rest = line
     while (rest := rest.lstrip(_BLANKS)).startswith("-"):
         word, after = _word(rest)
         if word == "-":
             break
         if word == "--":
-            return LINE.settings(LINE.split(line[: -len(rest)])), after.removeprefix(" ")
+            return parser.settings(parser.split(line[: -len(rest)])), after.removeprefix(" ")
         rest = after.lstrip(_BLANKS)
-        if LINE.takes_value(word) and rest:
+        if parser.takes_value(word) and rest:
             rest = _word(rest)[1]
-    return LINE.settings(LINE.split(line[: -len(rest) or None])), rest
+    return parser.settings(parser.split(line[: -len(rest) or None])), rest
 
 
 def model_settings(line: str) -> tuple[str, str, dict[str, Any]]:
@@ -169,7 +181,7 @@ def out_name(name: str) -> str:
 def completions(before: str, known: Mapping[str, Iterable[str]]) -> list[str]:
     """What Tab offers after `before`, the line up to the cursor; `known` are the names of "models" and the like."""
     magic = before.lstrip("%").split(" ")[0]
-    parser = {"complete_model": MODELS, "complete_thread": THREADS}.get(magic, CELL)
+    parser = {"complete_model": MODELS, "complete_thread": THREADS, "complete_panel": PANELS}.get(magic, CELL)
     head, _, token = before.rpartition(" ")
     words = head.split()
     if not words:

@@ -190,16 +190,19 @@ class CompleteMagics(Magics):
                 print(visible(trouble))
 
     @no_var_expand
-    @line_magic
-    def complete_panel(self, line: str) -> None:
-        """%complete_panel [PROMPT]
-
-        Open the panel, where a text is written by you and the model in turn: complete, stop, look at what was weighed,
-        branch, undo. There is one a notebook; run this again to have it here.
-        """
+    @line_cell_magic
+    def complete_panel(self, line: str, cell: str | None = None) -> None:
         if not hasattr(self.shell, "kernel"):
             raise UsageError("The panel is for notebooks; here %%complete and %complete do the same in text.")
-        display(door("panel")(self.session, line))
+        with _usage_errors():
+            name, text = arguments.panel_settings(line)
+            if cell is not None and text:
+                raise UsageError(
+                    f"{text[:60]!r} is on the line of %%complete_panel; its text goes into the lines below."
+                )
+            self.session.config.checked({"name": name} if name else {})
+        text = text if cell is None else self.raw_cell.body("complete_panel", line, cell)
+        display(door("panel")(self.session, name, text))
 
     @no_var_expand
     @line_magic
@@ -321,6 +324,7 @@ class CompleteMagics(Magics):
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
+CompleteMagics.complete_panel.__doc__ = arguments.PANELS.format_help()
 CompleteMagics.complete_thread.__doc__ = arguments.THREADS.format_help()
 CompleteMagics.complete_model.__doc__ = arguments.MODELS.format_help()
 

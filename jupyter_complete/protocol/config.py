@@ -18,6 +18,7 @@ from .sampling import Sampling
 COMPLETE = "complete"
 MODEL = "complete_model"
 THREAD = "complete_thread"
+PANEL = "complete_panel"
 
 
 class Complete(Configurable):
@@ -171,6 +172,9 @@ class Complete(Configurable):
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
     drop = Bool(False, help="Delete the conversation.").tag(flag=("--drop",), of=THREAD)
+    name = Unicode("", help="Name of the document; without it, the document is that of the cell.").tag(
+        flag=("--name",), of=PANEL, metavar="NAME", filled=True
+    )
     tasks_folder = Unicode("", help="Folder with your own tasks, one Markdown file each.").tag(config=True)
     value_tokens = Int(
         400,

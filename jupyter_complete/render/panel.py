@@ -1,4 +1,8 @@
-"""What a panel leaves in the notebook for readers without a kernel: its text, and every token in numbers."""
+"""What a panel leaves in the notebook for readers without a kernel: its text, and every token in numbers.
+
+The text comes first and unfolded: it is what a print shows. A page rewrites it while a person types
+(static/document.js), so it must draw the same: tests/widgets/js/document.test.mjs compares the two.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,29 @@ from collections.abc import Mapping
 
 from .html import BODY, QUIET, element, escape, fenced, unmath, visible
 
-HEAD = "What the panel shows, kept with the notebook"
-BEGINNING = 80  # characters of the text that are seen without opening it
-EMPTY = "The panel has no completion yet."
+HEAD = "The tokens of the last completion"
+EMPTY = "Nothing is written here yet."
+MARK = "--jc-text:1"  # by which a page hides the text where the panel itself shows it
 
 
 def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
     """MIME type to content: the panel's text and the bundle of its token view, None before the first completion."""
-    body = element("div", BODY, unmath(escape(text)))
+    made = head(text)
     if tokens is None:
-        empty = element("div", QUIET, escape(EMPTY))
-        return {
-            "text/html": body + empty if text else empty,
-            "text/markdown": f"{fenced(text)}\n\n*{EMPTY}*" if text else f"*{EMPTY}*",
-            "text/plain": f"{visible(text)}\n\n{EMPTY}" if text else EMPTY,
-        }
-    start = " ".join((text[:BEGINNING] + "…" * (len(text) > BEGINNING)).split())
-    head = f"<summary>{HEAD}{': ' if start else ''}{unmath(escape(start))}</summary>"
-    texts = ([fenced(text)], [visible(text)]) if text else ([], [])
+        return made
+    folded = f"<details><summary>{HEAD}</summary>{tokens['text/html']}</details>"
     return {
-        "text/html": f"<details>{head}{body}{tokens['text/html']}</details>",
-        "text/markdown": "\n\n".join([*texts[0], tokens["text/markdown"]]),
-        "text/plain": "\n\n".join([*texts[1], tokens["text/plain"]]),
+        "text/html": made["text/html"] + folded,
+        "text/markdown": f"{made['text/markdown']}\n\n{tokens['text/markdown']}",
+        "text/plain": f"{made['text/plain']}\n\n{tokens['text/plain']}",
+    }
+
+
+def head(text: str) -> dict[str, str]:
+    """The text alone, which each content of the bundle begins with."""
+    html = element("div", f"{MARK};{BODY}", unmath(escape(text)))
+    return {
+        "text/html": html if text else element("div", f"{MARK};{QUIET}", EMPTY),
+        "text/markdown": fenced(text) if text else f"*{EMPTY}*",
+        "text/plain": visible(text) or EMPTY,
     }

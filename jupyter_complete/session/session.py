@@ -43,7 +43,7 @@ class Session:
         self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
-        self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
+        self.panels: dict[tuple[str, str], object] = {}  # by the document's name, or by the cell that shows it
 
     def known(self) -> dict[str, list[str]]:
         """The names that an option's tag `known` stands for."""

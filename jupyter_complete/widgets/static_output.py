@@ -16,23 +16,23 @@ class StaticOutput:
         self._parent: Any = None
         self._placed = False
 
-    def place(self, bundle: dict[str, str]) -> None:
-        """Show it under the cell that runs."""
+    def place(self, bundle: dict[str, str], metadata: dict[str, Any] | None = None) -> None:
+        """Show it under the cell that runs; its metadata are the notebook's."""
         from IPython import get_ipython
         from IPython.display import display
 
         shell = get_ipython()
         self._parent = shell.get_parent() if hasattr(shell, "get_parent") else None
-        display(bundle, raw=True, display_id=self._id)
+        display(bundle, raw=True, display_id=self._id, metadata=metadata)
         self._placed = True
 
-    def replace(self, bundle: dict[str, str]) -> None:
+    def replace(self, bundle: dict[str, str], metadata: dict[str, Any] | None = None) -> None:
         """Put something else in its place."""
         from IPython.display import display
 
         if self._placed:
             with output_of(self._parent):
-                display(bundle, raw=True, display_id=self._id, update=True)
+                display(bundle, raw=True, display_id=self._id, metadata=metadata, update=True)
 
 
 @contextmanager

@@ -55,11 +55,13 @@ class View(anywidget.AnyWidget):
 
     shown = Dict().tag(sync=True)
     _urgent = Unicode().tag(sync=True)  # by which the page finds us on the kernel's control channel
+    _own_id = Unicode().tag(sync=True)  # by which the page finds us in its notebook
 
     def __init__(self, **traits: Any) -> None:
         self._control = ControlChannel(self._dispatch)
         self._output = StaticOutput()
         super().__init__(**traits, _urgent=self._control.key)
+        self._own_id = self.model_id or ""
         self.lock = threading.RLock()
         self._number = 0
         self.on_msg(self._receive)
@@ -78,11 +80,15 @@ class View(anywidget.AnyWidget):
         from IPython.display import display
 
         display(self.alone(), raw=True)
-        self._output.place(self._static())
+        self._output.place(self._static(), self._static_metadata())
 
     def _static(self) -> dict[str, str]:
         """MIME type to what stays in the notebook."""
         raise NotImplementedError
+
+    def _static_metadata(self) -> dict[str, Any] | None:
+        """What the page must know of that output."""
+        return None
 
     def tell(self, kind: str, **what: object) -> None:
         """A message to every page that shows this widget."""

@@ -135,7 +135,7 @@ HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)> [31mred[0m ]5
 
 
 def test_hostile_text_in_a_panel_is_shown_and_inert(lab: Lab, window: Page) -> None:
-    opening = f"import jupyter_complete as jc; jc.panel({HOSTILE!r})"
+    opening = f"import jupyter_complete as jc; jc.panel(prompt={HOSTILE!r})"
     page = panel(window, lab.notebook("hostile-panel.ipynb", SLOW, opening))
     complete(page, {"max_new_tokens": 4, "seed": 5})
     for name in ("Tokens", "As code", "History"):
@@ -194,7 +194,7 @@ GROWING = """
 import time
 from types import SimpleNamespace
 from jupyter_complete.widgets.streaming import INTERVAL, StreamingView
-growing = StreamingView(jc.panel(), [("you", "The mean")])
+growing = StreamingView(p, [("you", "The mean")])
 draft = SimpleNamespace(texts=[""], leading=None, prefill=None, loading=None)
 for round in range(25):
     draft.texts = [draft.texts[0] + "words " * 7000]
@@ -206,7 +206,7 @@ print(len(draft.texts[0]), "told")
 
 @pytest.mark.heavy
 def test_a_megabyte_goes_over_the_wire_once_and_in_few_messages(lab: Lab, window: Page) -> None:
-    page = panel(window, lab.notebook("megabyte.ipynb", SLOW, "%complete_panel The mean", GROWING))
+    page = panel(window, lab.notebook("megabyte.ipynb", SLOW, "p = jc.panel('essay', 'The mean'); p", GROWING))
     before = len(window.frames)
     run(page, 2)
     assert "1050000 told" in ended(page, 2)

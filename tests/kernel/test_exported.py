@@ -20,7 +20,7 @@ PANEL, TOKENS, BACKGROUND, MODELS, PRINTED = range(2, 7)
 CELLS = [
     "%load_ext jupyter_complete",
     tiny.cell(),
-    "p = jc.panel('The mean')\ndisplay(p)\n"
+    "p = jc.panel(prompt='The mean')\ndisplay(p)\n"
     "p.do_complete([['you', 'The mean']], {'max_new_tokens': 6, 'seed': 1})\np.wait()",
     "jc.tokens(jc.complete('The mode', max_new_tokens=5, seed=2))",
     "%%complete --background -N 12 --seed 3 -o late\nThe median",

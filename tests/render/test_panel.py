@@ -9,7 +9,7 @@ import pytest
 from hostile import CONTROL, TEXTS, Read, fenced_blocks, markdown_types
 
 from jupyter_complete.protocol.events import Step
-from jupyter_complete.render.panel import EMPTY, HEAD, bundle
+from jupyter_complete.render.panel import EMPTY, HEAD, bundle, head
 from jupyter_complete.render.tokens import Part, TokensView
 
 TYPES = {"text/html", "text/markdown", "text/plain"}
@@ -19,8 +19,8 @@ def tokens(text: str = " low") -> Any:
     return TokensView([Part("completion", text, [Step(1, text, -1.0, 2)])], "1 token").bundle()
 
 
-def test_without_a_completion_it_says_so() -> None:
-    made = bundle("The mean", None)
+def test_without_a_text_it_says_so() -> None:
+    made = bundle("", None)
     assert set(made) == TYPES
     assert all(EMPTY in content for content in made.values())
 
@@ -33,15 +33,16 @@ def test_it_has_the_text_and_the_tokens() -> None:
         assert "1 token" in content
 
 
-def test_html_is_folded_under_what_it_is() -> None:
-    assert bundle("x", tokens())["text/html"].startswith(f"<details><summary>{HEAD}: x</summary>")
+def test_the_text_stands_unfolded_ahead_of_the_folded_tokens() -> None:
+    text, _, folded = bundle("x", tokens())["text/html"].partition("<details>")
+    assert text.endswith(">x</div>")
+    assert folded.startswith(f"<summary>{HEAD}</summary>")
 
 
-def test_without_a_text_only_the_tokens_are_there() -> None:
-    made = bundle("", tokens())
-    assert made["text/html"].startswith(f"<details><summary>{HEAD}</summary>")
-    assert made["text/plain"] == tokens()["text/plain"]
-    assert made["text/markdown"] == tokens()["text/markdown"]
+@pytest.mark.parametrize("text", ["", "The mean", "a `` fence\n```"])
+def test_each_content_begins_with_the_text_alone(text: str) -> None:
+    made = bundle(text, tokens())
+    assert all(made[kind].startswith(alone) for kind, alone in head(text).items())
 
 
 def test_markdown_has_the_text_in_a_fence_of_its_own() -> None:

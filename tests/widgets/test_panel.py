@@ -22,7 +22,7 @@ from jupyter_complete.results.draft import Draft, Wait
 from jupyter_complete.session.session import Session
 from jupyter_complete.widgets import panel as panels
 from jupyter_complete.widgets import panel_state
-from jupyter_complete.widgets.panel import Panel, open_panel
+from jupyter_complete.widgets.panel import Panel
 from jupyter_complete.widgets.streaming import StreamingView
 
 
@@ -329,7 +329,7 @@ def test_after_something_new_there_is_nothing_to_redo(page: Page) -> None:
 
 def test_the_steps_back_have_an_end(page: Page, panel: Panel) -> None:
     for number in range(panels.STEPS_BACK + 20):
-        panel.begin(f"text {number}")
+        page.say("take_up", pieces=[["you", f"text {number}"]], revision=number + 1)
     for _ in range(panels.STEPS_BACK + 20):
         turn(page, "undo")
     assert page.text == "text 19"
@@ -508,32 +508,6 @@ def test_eight_panels_at_once_get_each_their_own(tiny_session: Session) -> None:
     assert [len(path(panel.completion)) for panel in panels if panel.completion] == [5] * 8
     for panel in panels:
         panel.close()
-
-
-def test_a_session_has_one_panel(tiny_session: Session) -> None:
-    first = open_panel(tiny_session, "one")
-    assert open_panel(tiny_session) is first
-    assert Page(first).text == "one"
-
-
-def test_opened_with_another_text_the_panel_has_that_one_and_undo_the_one_before(tiny_session: Session) -> None:
-    page = Page(open_panel(tiny_session, "one"))
-    open_panel(tiny_session, "two")
-    assert page.text == "two"
-    turn(page, "undo")
-    assert page.text == "one"
-
-
-def test_after_closing_another_panel_is_opened(tiny_session: Session) -> None:
-    first = open_panel(tiny_session)
-    first.close()
-    assert open_panel(tiny_session) is not first
-
-
-def test_the_public_panel_is_the_sessions(tiny_session: Session) -> None:
-    import jupyter_complete as jc
-
-    assert jc.panel("one") is open_panel(tiny_session)
 
 
 # -- what goes over the wire ---------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from pages import Page
 
 from jupyter_complete.render.html import visible
-from jupyter_complete.render.panel import EMPTY
 from jupyter_complete.widgets.panel import Panel
 from jupyter_complete.widgets.static_output import StaticOutput
 
@@ -61,7 +60,7 @@ def test_a_panel_is_displayed_with_its_static_output(panel: Panel, outputs: list
     panel._ipython_display_()
     widget, static = outputs
     assert "application/vnd.jupyter.widget-view+json" in widget["data"]
-    assert static["data"]["text/plain"] == f"The mean\n\n{EMPTY}"
+    assert static["data"]["text/plain"] == "The mean"
 
 
 def test_the_static_output_follows_the_panel(panel: Panel, page: Page, outputs: list[dict[str, Any]]) -> None:
@@ -73,7 +72,7 @@ def test_the_static_output_follows_the_panel(panel: Panel, page: Page, outputs: 
     assert after["update"]
     assert after["data"]["text/plain"].startswith(visible(f"The mean{panel.completion.text}\n\n"))
     page.say("undo", pieces=page.shown["pieces"])
-    assert outputs[-1]["data"]["text/plain"] == f"The mean\n\n{EMPTY}"
+    assert outputs[-1]["data"]["text/plain"] == "The mean"
 
 
 def test_the_static_output_is_not_sent_while_a_text_is_written(
@@ -103,10 +102,40 @@ def test_in_a_notebook_the_magic_opens_the_sessions_panel(
     monkeypatch.setattr(shell, "kernel", object(), raising=False)
     for line in ("%complete_panel The mean", "%complete_panel"):
         shell.run_cell(line).raise_error()
-    assert Page(session.panel).text == "The mean"
+    (opened,) = session.panels.values()
+    assert Page(opened).text == "The mean"
     widgets = [one["data"] for one in outputs if "application/vnd.jupyter.widget-view+json" in one["data"]]
     assert len(widgets) == 2
     assert widgets[0] == widgets[1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("%complete_panel --name essay The mean", "The mean"),
+        ("%complete_panel --name=essay -- -1 is less", "-1 is less"),
+        ("%%complete_panel --name essay\nThe mean\n  of two", "The mean\n  of two"),
+    ],
+)
+def test_the_magic_opens_a_named_document_with_one_line_or_several(
+    shell: InteractiveShell, session: Any, monkeypatch: pytest.MonkeyPatch, cell: str, text: str
+) -> None:
+    monkeypatch.setattr(shell, "kernel", object(), raising=False)
+    shell.run_cell(cell).raise_error()
+    assert Page(session.panels["essay", ""]).text == text
+
+
+@pytest.mark.parametrize(
+    "cell", ["%complete_panel --name", "%%complete_panel essay\nThe mean", "%complete_panel --nam x"]
+)
+def test_a_bad_line_is_refused_in_one_sentence(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    monkeypatch.setattr(shell, "kernel", object(), raising=False)
+    shell.run_cell(cell)
+    said = capsys.readouterr()
+    assert len((said.out + said.err).strip().splitlines()) == 1
+    assert "UsageError" in said.out + said.err
 
 
 def test_unloaded_the_magic_is_gone(shell: InteractiveShell) -> None:
