@@ -26,6 +26,7 @@ class FrameOptions(TypedDict, total=False):
 
     model: str | PathLike[str] | ModelName | None
     max_new_tokens: int
+    end: Literal["anywhere", "sentence"] | None
     temperature: float
     top_p: float
     top_k: int

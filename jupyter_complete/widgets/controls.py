@@ -15,7 +15,7 @@ OF_CELLS = ("raw",)  # what cells alone have otherwise
 
 GROUPS = {
     "Model": ("model", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "sampling", "seed"),
-    "Length": ("max_new_tokens", "stop", "num", "beams"),
+    "Length": ("max_new_tokens", "end", "stop", "num", "beams"),
     "Task": ("task", "to", "from_", "question", "length"),
     "Chat": ("chat", "think", "think_tokens"),
     "More": ("raw", "trace"),

@@ -135,7 +135,7 @@ class Vocabulary:
         """Each id with the text it adds; a special token, which adds none, with its name."""
         stream = TextStream(self.detokenizer())
         for place, token in enumerate(ids, 1):
-            text = stream.push(token, last=place == len(ids)).text
+            text = stream.push(token, "stop" if place == len(ids) else None).text
             yield token, self.token_text(token) if self.is_special(token) else text
 
     def steps(self, ids: Sequence[int]) -> list[Step]:
