@@ -30,8 +30,9 @@ from .tokens import candidates, sibling, token_columns
 from .versions import Versions
 from .view import module, sendable, styles
 
-OWN = ("paper", "editor", "settings", "suggestion", "versions", "panel")
-PARTS = ("common", "control_channel", "notebook", "document", "new_cell", "tokens", *OWN)  # of its module
+SHARED = ("common", "control_channel", "alive", "notebook", "new_cell", "tokens")
+OWN = ("text_copy", "journal", "document", "paper", "editor", "settings", "suggestion", "versions", "panel")
+PARTS = (*SHARED, *OWN)  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 FIRST_ANSWER = 1.0  # seconds that a page has to send what the notebook stores

@@ -55,13 +55,12 @@ class View(anywidget.AnyWidget):
 
     shown = Dict().tag(sync=True)
     _urgent = Unicode().tag(sync=True)  # by which the page finds us on the kernel's control channel
-    _own_id = Unicode().tag(sync=True)  # by which the page finds us in its notebook
 
     def __init__(self, **traits: Any) -> None:
         self._control = ControlChannel(self._dispatch)
         self._output = StaticOutput()
-        super().__init__(**traits, _urgent=self._control.key)
-        self._own_id = self.model_id or ""
+        key = self._control.key  # also the id of the comm, by which static/alive.js asks whether this widget lives
+        super().__init__(**traits, _urgent=key, **({"model_id": key} if key else {}))
         self.lock = threading.RLock()
         self._number = 0
         self.on_msg(self._receive)

@@ -77,5 +77,5 @@ def test_controls_and_their_values_can_be_sent() -> None:
 
 def test_the_page_knows_no_option_by_name_but_the_model_who_writes_too() -> None:
     made = module(*PARTS)
-    wishes = {"stop", "raw"}  # a button, and the head of a column
+    wishes = {"stop", "raw", "end"}  # a button, the head of a column, a place of a caret
     assert [name for name in names() if f'"{name}"' in made and name not in wishes] == ["model"]

@@ -13,25 +13,26 @@ from hostile import TEXTS
 
 from jupyter_complete.protocol.config import Complete
 from jupyter_complete.render.html import visible
+from jupyter_complete.render.panel import head
 from jupyter_complete.results.trace import KNOBS
 from jupyter_complete.widgets.controls import CONTROLS, of_panel
 from jupyter_complete.widgets.inside import PARTS as OF_INSIDE
 from jupyter_complete.widgets.panel import PARTS
 from jupyter_complete.widgets.transformer import PARTS as OF_TRANSFORMER
-from jupyter_complete.widgets.view import module
+from jupyter_complete.widgets.view import module, sendable
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "tokens")}
+VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "alive", "notebook", "tokens")}
 VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER}
-VIEWS |= {view: ("common", "control_channel", view) for view in ("models", "background")}
+VIEWS |= {view: ("common", "control_channel", "alive", "notebook", view) for view in ("models", "background")}
 INSIDE = {
-    "panel": "edited, shield, unshield, visible, settingsPart",
+    "panel": "aliveOf, edited, shield, unshield, visible, settingsPart",
     "tokens": "placed",
     "transformer": "rowOf, unpacked",
 }  # tested by themselves
 NAMESPACE = "http://www.w3.org/2000/svg"  # the name of a language, which nobody fetches
-MOST = 44 * 1024  # bytes of a module, which every widget of a notebook carries
+MOST = 64 * 1024  # bytes; a page is sent a module once for each widget, and it is not saved
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +61,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "unseen": [code for code, _ in signs],
         "signs": signs,
         "controls": CONTROLS,
+        "copies": [[text, dict(head(text))] for text in ("", *TEXTS.values()) if text == sendable(text)],
         "knobs": [one for one in CONTROLS if one["name"] in KNOBS],
         "values": of_panel(config, {"stop": ["\n", "a|b"], "seed": 7}),
     }

@@ -69,6 +69,7 @@ class Line {
     this.shown = model.get("shown") || {};
     this.number = this.shown.number || 0;
     this.views = new Set();
+    this.alive = aliveOf(model, () => this.each("alive", this.alive));
     model.on("change:shown", () => {
       this.shown = model.get("shown") || {};
       this.number = this.shown.number || 0;
@@ -88,37 +89,59 @@ class Line {
     for (const view of this.views) view[kind]?.(message);
   }
 
+  // Nothing is sent to a kernel that is gone: whether it was.
   say(wish, what = {}) {
+    if (this.alive.state === "gone") return false;
     sendUrgent(this.model, { do: wish, ...what });
+    return true;
   }
 
   show(view) {
     this.views.add(view);
     view.shown(this.shown);
+    view.alive?.(this.alive);
     return () => this.views.delete(view);
   }
 }
 
-// In JupyterLab a letter typed anywhere but into a field is a command (b makes a cell): not so inside a view, where only
-// those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does.
+// In JupyterLab a letter typed anywhere but into a field is a command (x cuts the cell): not so inside a view, where only
+// those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does. The
+// mark must be on the node that has the focus: a command may name just that, and is found before any node around it. So
+// that a click between the parts of a view is inside it too, the view itself can have the focus.
+const LOOSE = "data-lm-suppress-shortcuts";
+
 function guard(el) {
-  const mark = ({ target, ctrlKey, metaKey, key }) =>
-    el.contains(target) && el.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
+  const mark = ({ target, ctrlKey, metaKey, key }) => {
+    if (el.contains(target)) target.toggleAttribute(LOOSE, !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
+  };
+  el.tabIndex = -1;
   window.addEventListener("keydown", mark, true);
   return () => window.removeEventListener("keydown", mark, true);
 }
 
-// An anywidget definition of a view: one line to the kernel for all places where it is shown.
-function viewOf(draw) {
+// An anywidget definition of a view: one line to the kernel for all places where it is shown. `begin` is called with it
+// before any view is drawn. A view with an `alive` of its own is told {state, silent} of its kernel; above the others a
+// notice says it. In a notebook's file the view stands as text (notebook.js).
+function viewOf(draw, begin) {
   return () => {
     let line = null;
-    const started = (model) => (line ??= new Line(model));
+    const started = (model) => {
+      if (line) return line;
+      line = new Line(model);
+      const context = notebookOf(model);
+      if (context) putBack(context, model.get("_urgent"));
+      begin?.(line);
+      return line;
+    };
     return {
       initialize({ model }) {
         started(model);
       },
       render({ model, el }) {
-        const free = guard(el), view = draw(el, started(model)), gone = line.show(view);
+        const free = guard(el), view = draw(el, started(model)), context = notebookOf(model);
+        if (!view.alive) noticeAbove(el, line, view);
+        const gone = line.show(view);
+        if (context) leaveOut(context, model.get("_urgent"));
         return () => {
           free();
           gone();
@@ -126,5 +149,15 @@ function viewOf(draw) {
         };
       },
     };
+  };
+}
+
+// What a view that is gone can no longer do is switched off, and looks so.
+function noticeAbove(el, line, view) {
+  const notice = aliveNotice(line.model, el);
+  el.prepend(notice.root);
+  view.alive = ({ state, silent }) => {
+    notice.alive(state, silent);
+    el.toggleAttribute("data-jc-gone", state === "gone");
   };
 }

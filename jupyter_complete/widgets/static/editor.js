@@ -33,10 +33,11 @@ function editorPart(onchange, oncaret = () => {}) {
 
   function put(given) {
     pieces = given.filter(([, text]) => text);
-    const value = shield(joined(pieces)), at = field.selectionStart;
+    const value = shield(joined(pieces)), at = field.selectionStart, ends = at === field.value.length;
     if (field.value !== value) {
       field.value = value;
-      if (document.activeElement === field) field.setSelectionRange(Math.min(at, value.length), Math.min(at, value.length));
+      const caret = ends ? value.length : Math.min(at, value.length);
+      field.setSelectionRange(caret, caret);
     }
     copy.draw(pieces);
   }
@@ -65,6 +66,12 @@ function editorPart(onchange, oncaret = () => {}) {
     root,
     set,
     turn,
+    // Characters as if typed at the caret.
+    insert(text) {
+      field.setRangeText(shield(text), field.selectionStart, field.selectionEnd, "end");
+      field.dispatchEvent(new InputEvent("input", { inputType: "insertText", data: text, bubbles: true }));
+    },
+    focus: () => field.focus({ preventScroll: true }),
     can: steps.can,
     holds: (node) => node === field,
     lock: (busy) => (field.readOnly = busy),

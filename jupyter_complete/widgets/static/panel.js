@@ -5,7 +5,12 @@ const PATIENCE = 4000; // milliseconds that the kernel is given to answer
 function panelPart(line, controls) {
   const status = make("span", { className: "jcp-status", role: "status", "aria-live": "polite" });
   const heard = make("div", { className: "jc-hidden", role: "log", "aria-live": "polite", "aria-label": "Text as it is written" });
-  const editor = editorPart(refresh, label);
+  const text = line.document;
+  const editor = editorPart(() => {
+    text.typed(editor.pieces());
+    for (const view of line.views) view.typed?.(editor);
+    refresh();
+  }, label);
   const settings = settingsPart(controls);
   const tokens = tokensPart({
     branch: (at, token) => act("branch", { at, token }),
@@ -32,7 +37,7 @@ function panelPart(line, controls) {
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), suggestion.root, status),
     editor.root, foot, heard, cards, box("Settings", settings.root), tokenBox, versions.root, recentBox, codeBox);
-  let shown = {}, busy = false, turning = false, spoken = "", unanswered = 0;
+  let shown = {}, busy = false, asked = false, ahead = "", spoken = "", unanswered = 0;
 
   function box(name, ...parts) {
     return make("details", { className: "jcp-box" }, make("summary", {}, name), ...parts);
@@ -75,26 +80,52 @@ function panelPart(line, controls) {
       const { before, chosen, after } = editor.places(true);
       what = { pieces: before, chosen, after };
     }
-    if (!see(wish, { ...what, settings: settings.values() })) return;
-    say("asking the kernel …");
-    clearTimeout(unanswered);
-    unanswered = setTimeout(() => say("No answer yet. After a restart of the kernel, run this cell again.", true), PATIENCE);
-    unanswered.unref?.();
+    if (see(wish, { ...what, settings: settings.values() })) say("asking the kernel …");
   }
 
   // Show another text; what was typed into this one can be had again by Undo.
   function see(wish, what) {
     if (busy) return say("A completion is being written. Stop it first.", true);
-    line.say(wish, { pieces: editor.pieces(), ...what });
+    if (asked) return false;
+    const pieces = editor.pieces();
+    line.say(wish, { pieces, ...what, newest: text.told(pieces) });
+    asked = true;
+    clearTimeout(unanswered);
+    unanswered = setTimeout(() => {
+      answered();
+      refresh();
+      say("No answer yet. After a restart of the kernel, run this cell again.", true);
+    }, PATIENCE);
+    unanswered.unref?.();
+    refresh();
+    return true;
+  }
+
+  // The kernel has answered, or will not: what was typed while it was asked goes in.
+  function answered() {
+    clearTimeout(unanswered);
+    asked = false;
+    const typed = ahead;
+    ahead = "";
+    if (!typed) return;
+    if (busy) say("Writing: Esc stops it, then type on.", true);
+    else editor.insert(typed);
+  }
+
+  // A key that cannot change the text now waits until it can, or is refused with a sign.
+  function locked(event) {
+    if (!(busy || asked) || !editor.holds(event.target) || event.ctrlKey || event.metaKey || event.altKey) return false;
+    if (event.key.length > 1 && !["Enter", "Backspace", "Delete"].includes(event.key)) return false;
+    if (busy) say("Writing: Esc stops it, then type on.", true);
+    else if (event.key.length === 1 || event.key === "Enter") ahead += event.key === "Enter" ? "\n" : event.key;
     return true;
   }
 
   // One step back or on: of what was typed since the kernel's text, then of the texts that the kernel remembers.
   function turn(back) {
-    if (busy || turning) return;
+    if (busy || asked) return;
     if (editor.can(back)) return editor.turn(back);
-    if (!(back ? shown.undo : shown.redo && !changed())) return;
-    turning = see(back ? "undo" : "redo");
+    if (back ? shown.undo : shown.redo && !changed()) see(back ? "undo" : "redo");
   }
 
   const changed = () => editor.text() !== joined(shown.pieces);
@@ -110,10 +141,10 @@ function panelPart(line, controls) {
     const turns = modified && (event.altKey || editor.holds(event.target));
     const suggested = suggests() && editor.holds(event.target) && !modified && !event.altKey && !event.shiftKey;
     if (modified && key === "enter") act("complete");
-    else if (busy && editor.holds(event.target) && types(event)) say("The model is writing. Stop it with Esc to type.", true);
     else if (suggested && key === "enter") see("accept");
     else if (suggested && key === "escape") see("refuse");
     else if (key === "escape" && busy) stop();
+    else if (locked(event)) event.preventDefault();
     else if (turns && letter === "z") turn(!event.shiftKey);
     else if (turns && letter === "y") turn(false);
     else if (event.altKey && (key === "arrowup" || key === "arrowdown") && tokens.nearestFork()) {
@@ -123,7 +154,6 @@ function panelPart(line, controls) {
     event.stopPropagation();
   }
 
-  const types = ({ key, ctrlKey, metaKey, altKey }) => !(ctrlKey || metaKey || altKey) && ([...key].length === 1 || /^(Enter|Backspace|Delete)$/.test(key));
   const suggests = () => Boolean(shown.suggested) && !busy && !changed();
 
   // A button that goes off would take the keyboard with it.
@@ -144,7 +174,7 @@ function panelPart(line, controls) {
     buttons.regenerate.disabled = busy || !shown.code || differs;
     buttons.undo.disabled = busy || !(shown.undo || editor.can(true));
     buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs));
-    editor.lock(busy);
+    editor.lock(busy || asked);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
   }
 
@@ -155,9 +185,9 @@ function panelPart(line, controls) {
   }
 
   function tally() {
-    const text = editor.text(), words = text.match(/\S+/g)?.length ?? 0, tokens = changed() ? null : shown.total;
+    const all = editor.text(), words = all.match(/\S+/g)?.length ?? 0, tokens = changed() ? null : shown.total;
     const named = (many, noun) => `${many.toLocaleString("en")} ${noun}${many === 1 ? "" : "s"}`;
-    count.textContent = [named(words, "word"), named([...text].length, "character"), ...(tokens ? [named(tokens, "token")] : [])].join(" · ");
+    count.textContent = [named(words, "word"), named([...all].length, "character"), ...(tokens ? [named(tokens, "token")] : [])].join(" · ");
   }
 
   // Speak what has come since the last time, by whole sentences.
@@ -195,15 +225,13 @@ function panelPart(line, controls) {
   return {
     root,
     shown(snapshot) {
-      clearTimeout(unanswered);
       shown = snapshot;
-      turning = false;
       const was = busy;
       busy = Boolean(snapshot.busy);
       const { written } = snapshot;
       if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
-      if (!busy || !texts.length) editor.set(snapshot.pieces || []);
+      if (text.hear(snapshot) || !editor.text()) editor.set(text.pieces);
       if (was && !busy && written) editor.end(written);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
@@ -215,25 +243,33 @@ function panelPart(line, controls) {
       tokenBox.hidden = !snapshot.code;
       texts = [];
       if (!busy) say(snapshot.footer || "");
+      answered();
       refresh();
     },
     begun() {
-      clearTimeout(unanswered);
       busy = true;
       texts = [];
       spoken = "";
+      text.begin();
       say("…");
+      answered();
       refresh();
       editor.begin();
     },
-    waiting({ text }) {
-      say(text || "…");
+    waiting({ text: what }) {
+      say(what || "…");
     },
+    whole: text.wholly,
+    typed(other) {
+      if (other !== editor) editor.set(text.pieces);
+    },
+    gone: text.flush,
     text(message) {
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
       editor.write(message.before, texts[0], message.after);
+      text.grown(editor.pieces());
       say("writing");
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
@@ -241,12 +277,14 @@ function panelPart(line, controls) {
       if (texts.length !== added.length) return line.say("again");
       texts = texts.map((one, place) => one + added[place]);
       editor.add(added[0]);
+      text.grown(editor.pieces());
       speak(texts[0], false);
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
-    refused({ text }) {
-      clearTimeout(unanswered);
-      say(text, true);
+    refused({ text: why }) {
+      answered();
+      refresh();
+      say(why, true);
     },
     weighed: tokens.weighed,
   };
@@ -256,4 +294,4 @@ const panelView = viewOf((el, line) => {
   const part = panelPart(line, line.model.get("controls").controls);
   el.append(part.root);
   return part;
-});
+}, (line) => (line.document = documentOf(line)));

@@ -68,18 +68,20 @@ test("a key while the model writes has an answer", () => {
   const page = open("The mean", 8);
   page.tell("begun");
   press(page.field, "a");
-  assert.match(page.find(".jcp-status").textContent, /The model is writing/);
+  assert.match(page.find(".jcp-status").textContent, /Esc stops it/);
 });
 
-test("the paragraph at the caret is rewritten, or the selection", () => {
-  const page = open(TWO, 17);
-  page.button("Rewrite").click();
-  page.field.setSelectionRange(0, 3);
-  page.button("Rewrite").click();
-  const [paragraph, selection] = page.sent;
-  assert.equal(paragraph.chosen.map(([, text]) => text).join("").trim(), "Two of them.");
-  assert.deepEqual([selection.pieces, selection.chosen], [[], [["you", "One"]]]);
-});
+for (const [what, from, to, before, chosen] of [
+  ["paragraph at the caret", 17, 17, "One of them.", "Two of them."],
+  ["selection", 0, 3, "", "One"],
+]) {
+  test(`the ${what} is rewritten`, () => {
+    const page = open(TWO, from, to), text = (pieces) => pieces.map(([, one]) => one).join("").trim();
+    page.button("Rewrite").click();
+    const [wish] = page.sent;
+    assert.deepEqual([wish.do, text(wish.pieces), text(wish.chosen)], ["rewrite", before, chosen]);
+  });
+}
 
 test("a suggestion is accepted by Enter and refused by Esc, until something else is typed", () => {
   const suggested = { suggested: true, replaced: "low", written: 2 };

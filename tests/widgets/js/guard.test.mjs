@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Shown, panel, press, snapshot } from "./page.mjs";
 
-const kept = (page) => page.el.hasAttribute("data-lm-suppress-shortcuts");
+const kept = (node) => node.hasAttribute("data-lm-suppress-shortcuts");
 
 for (const [name, key, held, ours] of [
   ["a letter is the view's", "b", {}, true],
@@ -15,14 +15,27 @@ for (const [name, key, held, ours] of [
 ]) {
   test(name, () => {
     const page = new Shown(panel, snapshot());
-    press(page.find(".jcp-control input"), key, held);
-    assert.equal(kept(page), ours);
+    const input = page.find(".jcp-control input");
+    press(input, key, held);
+    assert.equal(kept(input), ours);
   });
 }
+
+for (const selector of [".jcp-bar button", "summary", ".jcp-field", ".jcp"]) {
+  test(`a letter at ${selector} is the view's: a command may name just the node that has the focus`, () => {
+    const page = new Shown(panel, snapshot());
+    press(page.find(selector), "x");
+    assert.equal(kept(page.find(selector)), true);
+  });
+}
+
+test("a click between the parts of a view leaves the focus in it", () => {
+  assert.equal(new Shown(panel, snapshot()).el.tabIndex, -1);
+});
 
 test("a closed view no longer listens", () => {
   const page = new Shown(panel, snapshot()), other = page.open();
   other.close();
   press(other.el.querySelector("button"), "b");
-  assert.equal(other.el.hasAttribute("data-lm-suppress-shortcuts"), false);
+  assert.equal(kept(other.el.querySelector("button")), false);
 });

@@ -77,6 +77,10 @@ export class Shown {
     this.number += 1;
     this.model.tell({ kind, number: this.number, ...what });
   }
+  // The kernel's answer, which a wish waits for before another one can be sent.
+  answer() {
+    this.tell("refused", { text: "" });
+  }
   miss() {
     this.number += 1;
   }
@@ -84,8 +88,9 @@ export class Shown {
     this.number += 1;
     this.model.set("shown", { number: this.number, ...snapshot });
   }
+  // What was wished for; what keeps the text is looked into by document.test.mjs.
   get sent() {
-    return this.model.sent;
+    return this.model.sent.filter((one) => !["take_up", "keep"].includes(one.do)).map(({ newest, ...wish }) => wish);
   }
   get wishes() {
     return this.sent.map((one) => one.do);

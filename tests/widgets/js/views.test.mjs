@@ -41,6 +41,7 @@ for (const [name, whole] of Object.entries(facts.hostile)) {
     const page = new Shown(panel, snapshot({ pieces: [["you", text]] }));
     page.button("Undo").click();
     assert.deepEqual(page.sent[0].pieces, [["you", text]]);
+    page.answer();
     page.type(`${page.field.value}!`);
     page.button("Complete").click();
     assert.deepEqual(page.sent[1].pieces, [["you", `${text}!`]]);

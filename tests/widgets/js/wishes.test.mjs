@@ -17,7 +17,10 @@ test("Ctrl+Enter completes the text as it stands", () => {
 
 test("Ctrl+Enter completes from wherever the focus is", () => {
   const page = new Shown(panel, snapshot());
-  for (const place of [".jct-token", ".jcp-control input", ".jcp-code"]) press(page.find(place), "Enter", { ctrlKey: true });
+  for (const place of [".jct-token", ".jcp-control input", ".jcp-code"]) {
+    press(page.find(place), "Enter", { ctrlKey: true });
+    page.answer();
+  }
   assert.deepEqual(page.wishes, ["complete", "complete", "complete"]);
 });
 
@@ -62,6 +65,7 @@ test("what cannot be undone is not asked for", () => {
 test("Alt+Up and Alt+Down show the branches of the nearest fork", () => {
   const page = new Shown(panel, snapshot({ tokens: FORKED }));
   press(page.field, "ArrowUp", { altKey: true });
+  page.answer();
   press(page.field, "ArrowDown", { altKey: true });
   const pieces = [["you", "The mean"], ["model", " is low"]];
   assert.deepEqual(page.sent, [-1, 1].map((step) => ({ do: "sibling", at: 1, step, pieces })));
