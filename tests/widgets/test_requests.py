@@ -113,10 +113,12 @@ def test_an_answer_of_a_chat_goes_on_where_it_was_cut(page: Page) -> None:
 
 
 @pytest.mark.usefixtures("instruct")
-def test_the_code_of_a_conversation_is_refused_nowhere(page: Page) -> None:
+def test_the_code_of_a_later_question_says_what_it_leaves_out(page: Page) -> None:
     act(page, "complete", you("What is a median?"), changed={"chat": True})
+    assert "left out" not in page.shown["code"]
     act(page, "complete", page.typed("And a mean?"))
-    assert page.shown["code"]
+    assert "2 earlier turns of its conversation left out" in page.shown["code"]
+    assert "And a mean?" in page.shown["code"]
 
 
 # -- variables -----------------------------------------------------------------------------------------------------
