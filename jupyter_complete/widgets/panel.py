@@ -102,6 +102,7 @@ class Panel(Requests):
             self.show(
                 pieces=list(state.pieces),
                 written=len(state.before) + 1 if one else None,
+                caret=state.caret,
                 suggested=state.suggested,
                 replaced=state.replaced,
                 versions=self._versions.listed(),

@@ -43,6 +43,12 @@ class PanelState:
         return (*self.before, (MODEL, self.written), *self.after) if self.completion is not None else self.whole
 
     @property
+    def caret(self) -> int:
+        """The number of pieces before the place where the user writes on: behind an answer, behind its empty line."""
+        gap = self.block and self.after and not self.after[0][1].strip("\n")
+        return len(self.before) + (self.completion is not None) + bool(gap)
+
+    @property
     def whole(self) -> tuple[Piece, ...]:
         """All but the model's text."""
         return (*self.before, *self.after)

@@ -107,6 +107,13 @@ def test_the_next_question_of_a_chat_is_put_after_the_turns_before_it(page: Page
 
 
 @pytest.mark.usefixtures("instruct")
+def test_the_next_question_is_written_under_the_answer(page: Page) -> None:
+    act(page, "complete", you("What is a median?"), changed={"chat": True})
+    pieces = page.shown["pieces"]
+    assert "".join(text for _, text in pieces[: page.shown["caret"]]) == page.text
+
+
+@pytest.mark.usefixtures("instruct")
 def test_an_answer_of_a_chat_goes_on_where_it_was_cut(page: Page) -> None:
     first = act(page, "complete", you("What is a median?"), changed={"chat": True})
     assert act(page, "complete").parent is first

@@ -232,7 +232,7 @@ function panelPart(line, controls) {
       if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
       if (text.hear(snapshot) || !editor.text()) editor.set(text.pieces);
-      if (was && !busy && written) editor.end(written);
+      if (was && !busy && written) editor.end(snapshot.caret ?? written);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
