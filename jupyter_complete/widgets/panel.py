@@ -31,8 +31,8 @@ from .versions import Versions
 from .view import module, sendable, styles
 
 SHARED = ("common", "control_channel", "alive", "notebook", "new_cell", "tokens")
-OWN = ("text_copy", "journal", "document", "paper", "editor", "settings", "suggestion", "versions", "panel")
-PARTS = (*SHARED, *OWN)  # of its module
+TEXT = ("text_copy", "journal", "document", "reopen", "export")
+PARTS = (*SHARED, *TEXT, "paper", "editor", "settings", "suggestion", "versions", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 FIRST_ANSWER = 1.0  # seconds that a page has to send what the notebook stores

@@ -27,6 +27,19 @@ def field(page: Any) -> str:
     return str(page.locator(FIELD).input_value())
 
 
+def standing(page: Any) -> str:
+    """The text that stands in the panel; a field shows characters that are not seen as private ones."""
+    return clear(field(page))
+
+
+def clear(shown: str) -> str:
+    codes = (ord(one) for one in shown)
+    return "".join(
+        chr(code - 0xF0000 if 0xF0000 <= code < 0x100000 else code - 0x20000 if 0x100000 <= code < 0x100080 else code)
+        for code in codes
+    )
+
+
 def button(page: Any, name: str) -> Any:
     return page.locator(".jcp-bar button", has_text=name)
 

@@ -27,7 +27,7 @@ VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "alive", "noteb
 VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER}
 VIEWS |= {view: ("common", "control_channel", "alive", "notebook", view) for view in ("models", "background")}
 INSIDE = {
-    "panel": "aliveOf, edited, shield, unshield, visible, settingsPart",
+    "panel": "aliveOf, textCopy, edited, shield, unshield, visible, settingsPart",
     "tokens": "placed",
     "transformer": "rowOf, unpacked",
 }  # tested by themselves

@@ -8,13 +8,14 @@ function documentOf(line) {
   const { model } = line, context = notebookOf(model), id = model.get("_urgent");
   const about = () => model.get("document") ?? {};
   const name = about().name ?? "", journal = journalOf(context, name || about().cell);
-  let now = { pieces: [], revision: 0 }, held = "", began = 0, timer = 0, first = 0, stored = -1, seen = [];
+  let now = { pieces: [], revision: 0 }, held = "", began = 0, writing = false, timer = 0, first = 0, stored = -1, seen = [];
 
   // The newest of what stands here and what the kernel has; whether that is the kernel's.
   function hear(snapshot) {
     const settled = { pieces: snapshot.pieces ?? [], revision: snapshot.revision ?? now.revision };
     const draft = [snapshot.draft, model.get("draft")].find((one) => one?.revision > settled.revision);
     const theirs = draft && !snapshot.busy ? draft : settled;
+    writing = Boolean(snapshot.busy);
     held = joined(theirs.pieces);
     if (theirs.revision < now.revision) {
       soon();
@@ -45,7 +46,7 @@ function documentOf(line) {
     clearTimeout(timer);
     first = 0;
     store();
-    if (!line.shown.busy) send();
+    if (!writing) send();
   }
 
   function send() {
@@ -109,7 +110,7 @@ function documentOf(line) {
     typed,
     grown,
     flush,
-    begin: () => (began = now.revision),
+    begin: () => ([began, writing] = [now.revision, true]),
     wholly: () => line.say("take_up", { pieces: now.pieces, revision: (now.revision += 1) }),
     told(pieces) {
       held = joined(pieces);

@@ -32,12 +32,27 @@ function panelPart(line, controls) {
     undo: button("Undo", "The text as it was before (Ctrl+Z in the text, Ctrl+Alt+Z)", () => turn(true)),
     redo: button("Redo", "The text as it was after (Ctrl+Shift+Z in the text, Ctrl+Alt+Y)", () => turn(false)),
   };
+  const exports = exportPart({
+    text: () => editor.text(),
+    name: line.model.get("document")?.name,
+    insert: (source) => newCell(line.model.widget_manager, root, source, "markdown"),
+    anew: () => see("anew"),
+    say,
+  });
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
   const recentBox = box("History", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
-    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion" }, ...Object.values(buttons), suggestion.root, status),
-    editor.root, foot, heard, cards, box("Settings", settings.root), tokenBox, versions.root, recentBox, codeBox);
-  let shown = {}, busy = false, asked = false, ahead = "", spoken = "", unanswered = 0;
+    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion", onclick: toText }, ...Object.values(buttons), suggestion.root, status),
+    editor.root, foot, heard, cards, box("Save, copy, export", exports.root), box("Settings", settings.root),
+    tokenBox, versions.root, recentBox, codeBox);
+  const notice = reopenNotice(line, root);
+  root.prepend(notice.root);
+  let shown = {}, busy = false, gone = false, asked = false, ahead = "", spoken = "", unanswered = 0;
+
+  // After a click the caret is in the text again; by keyboard the focus stays where it is.
+  function toText({ detail }) {
+    if (detail > 0) editor.focus();
+  }
 
   function box(name, ...parts) {
     return make("details", { className: "jcp-box" }, make("summary", {}, name), ...parts);
@@ -80,6 +95,7 @@ function panelPart(line, controls) {
       const { before, chosen, after } = editor.places(true);
       what = { pieces: before, chosen, after };
     }
+    if (gone) return say("There is no kernel that could do this.", true);
     if (see(wish, { ...what, settings: settings.values() })) say("asking the kernel …");
   }
 
@@ -88,13 +104,14 @@ function panelPart(line, controls) {
     if (busy) return say("A completion is being written. Stop it first.", true);
     if (asked) return false;
     const pieces = editor.pieces();
-    line.say(wish, { pieces, ...what, newest: text.told(pieces) });
+    if (!line.say(wish, { pieces, ...what, newest: text.told(pieces) })) return false;
     asked = true;
     clearTimeout(unanswered);
     unanswered = setTimeout(() => {
       answered();
       refresh();
-      say("No answer yet. After a restart of the kernel, run this cell again.", true);
+      say("No answer yet.", true);
+      line.alive.check();
     }, PATIENCE);
     unanswered.unref?.();
     refresh();
@@ -160,20 +177,22 @@ function panelPart(line, controls) {
   function refresh() {
     const held = document.activeElement;
     switchAll();
-    if (held?.disabled && root.contains(held)) (busy ? buttons.stop : buttons.complete).focus();
+    if (held?.disabled && root.contains(held)) busy ? buttons.stop.focus() : editor.focus();
   }
 
   function switchAll() {
     const any = editor.pieces().length > 0, differs = changed();
-    buttons.complete.disabled = busy || !any;
-    buttons.rewrite.disabled = busy || !any;
+    buttons.complete.disabled = gone || busy || !any;
+    buttons.rewrite.disabled = gone || busy || !any;
     suggestion.show(suggests() ? shown : null);
     label();
     tally();
     buttons.stop.disabled = !busy;
-    buttons.regenerate.disabled = busy || !shown.code || differs;
-    buttons.undo.disabled = busy || !(shown.undo || editor.can(true));
-    buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs));
+    buttons.regenerate.disabled = gone || busy || !shown.code || differs;
+    buttons.undo.disabled = busy || !((shown.undo && !gone) || editor.can(true));
+    buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs && !gone));
+    exports.fresh.disabled = gone || busy || editor.text() === text.prompt;
+    for (const part of [suggestion.root, cards, settings.root, tokenBox, versions.root, recentBox]) part.inert = gone;
     editor.lock(busy || asked);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
   }
@@ -258,6 +277,17 @@ function panelPart(line, controls) {
     },
     waiting({ text: what }) {
       say(what || "…");
+    },
+    // Without its kernel the panel goes on as an editor: what was being written stays as far as it had come.
+    alive({ state, silent }) {
+      notice.alive({ state, silent });
+      if (state !== "gone" || gone) return;
+      gone = true;
+      const broken = busy || asked;
+      busy = false;
+      answered();
+      say(broken ? "The completion broke off with the kernel; what had come of it is kept." : "");
+      refresh();
     },
     whole: text.wholly,
     typed(other) {

@@ -58,9 +58,10 @@ export class Model {
 
 // A widget that is shown: `tell` numbers messages without a gap, `show` is a new snapshot.
 export class Shown {
-  constructor(module, snapshot = {}, traits = {}) {
+  constructor(module, snapshot = {}, traits = {}, manager = undefined) {
     this.number = 1;
     this.model = new Model({ shown: { number: 1, ...snapshot }, controls: { controls: facts.controls }, ...traits });
+    this.model.widget_manager = manager;
     this.definition = module.default();
     this.definition.initialize({ model: this.model });
     this.el = null;

@@ -1,0 +1,58 @@
+// A panel whose kernel is gone: it goes on as an editor, says what it cannot do, and is opened again by one button.
+
+const GONE = "The kernel of this panel is gone. You can write on, and the text is kept. To complete it, open the panel again.";
+const ALONE = "The kernel of this panel is gone. Copy the text, then run this cell again.";
+const QUIET_KERNEL = "The kernel does not answer. You can write on, and the text is kept; what was asked follows when it does.";
+
+function reopenNotice(line, el) {
+  const able = Boolean(notebookOf(line.model)), said = span("");
+  const open = button("Open it again", "Load the extension in the kernel that is there now, and open this text in it", async () => {
+    open.disabled = true;
+    said.textContent = "The panel is being opened; it follows when the kernel is free.";
+    const trouble = await reopen(line, el).catch((error) => `${error?.message ?? error}`);
+    open.disabled = false;
+    if (trouble) said.textContent = `It could not be opened: ${trouble}`;
+  });
+  const root = make("div", { className: "jc-alive", role: "status", hidden: true }, said, " ", open);
+  return {
+    root,
+    alive({ state, silent }) {
+      root.hidden = state !== "gone" && !silent;
+      open.hidden = state !== "gone" || !able;
+      said.textContent = state !== "gone" ? QUIET_KERNEL : able ? GONE : ALONE;
+    },
+  };
+}
+
+// Run the panel's line in the cell that shows it, whatever else the cell does; what went wrong, or nothing. The text
+// comes back from the notebook.
+async function reopen(line, el) {
+  const { sessionContext } = notebookOf(line.model);
+  const cell = await cellAround(line.model, el);
+  if (!cell) return "this front end does not say which cell shows it. Run the cell.";
+  line.document.flush();
+  if (!sessionContext.session?.kernel || ["dead", "unknown"].includes(sessionContext.session.kernel.status)) {
+    await sessionContext.restartKernel();
+  }
+  const { kernel } = sessionContext.session;
+  const load = { code: "%load_ext jupyter_complete", silent: true, store_history: false, stop_on_error: false };
+  const { content } = await kernel.requestExecute(load).done;
+  if (content.status !== "ok") return `${content.ename}: ${content.evalue}`;
+  const { name, prompt } = line.model.get("document");
+  const code = `__import__("jupyter_complete").panel(${JSON.stringify(name)}, ${JSON.stringify(prompt)})`;
+  cell.outputArea.future = kernel.requestExecute({ code, stop_on_error: true }, false, { cellId: cell.model.id });
+  return "";
+}
+
+// The front end's own cell around a view: what contains what is known to its widgets only.
+async function cellAround(model, el) {
+  const whole = await model.widget_manager.get_model(model.get("_urgent"));
+  for (const made of Object.values(whole.views ?? {})) {
+    const view = await made;
+    if (!view.el?.contains(el)) continue;
+    let widget = view.luminoWidget ?? view.pWidget;
+    while (widget && !widget.outputArea) widget = widget.parent;
+    if (widget) return widget;
+  }
+  return null;
+}

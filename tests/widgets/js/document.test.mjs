@@ -1,0 +1,175 @@
+// The text of a panel in the notebook that shows it: stored, taken up, copied beside the panel, and left out as a widget.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Shown, facts, panel, snapshot } from "./page.mjs";
+
+const WIDGET = "application/vnd.jupyter.widget-view+json";
+const PAUSE = 350; // milliseconds after the last key, when it is stored
+
+// A notebook as JupyterLab lends it: one cell that shows the widget "own" and the text beside it.
+function notebook(documents, { saved = false } = {}) {
+  const metadata = documents ? { jupyter_complete: { documents } } : {};
+  const view = { data: { [WIDGET]: { model_id: "own" }, "text/plain": "said" }, metadata: {} };
+  const about = { document: "", lengths: { "text/html": 3, "text/markdown": 3, "text/plain": 3 } };
+  const copy = { data: { "text/html": "oldHTML", "text/markdown": "oldMD", "text/plain": "oldPLAIN" }, metadata: { jupyter_complete: about } };
+  const outputs = [saved ? { data: { "text/plain": "said" }, metadata: { jupyter_complete: { view: "own" } } } : view, copy];
+  const drawn = [...outputs];
+  const shared = {
+    get outputs() { return structuredClone(outputs); },
+    updateOutputs(from, to, changed, origin) {
+      assert.equal(origin, "silent-change");
+      outputs.splice(from, to - from, ...changed);
+    },
+  };
+  const cell = {
+    id: "cell", sharedModel: shared,
+    outputs: { get length() { return drawn.length; }, get: (at) => drawn[at], set: (at, output) => (drawn[at] = output) },
+    getMetadata: (key) => metadata[key],
+    setMetadata: (key, value) => (metadata[key] = structuredClone(value)),
+  };
+  const slots = [];
+  const context = {
+    path: "a.ipynb",
+    model: { cells: { length: 1, get: () => cell }, sharedModel: { cells: [shared] } },
+    saveState: { connect: (slot) => slots.push(slot) },
+  };
+  return { manager: { context }, metadata, outputs, drawn, save: (state) => slots.forEach((slot) => slot(null, state)) };
+}
+
+function open(book, changed = {}, about = {}) {
+  const document = { name: "", cell: "cell", prompt: "The mean", ...about };
+  const page = new Shown(panel, snapshot({ revision: 4, ...changed }), { document, _urgent: "own", draft: {} }, book.manager);
+  return page;
+}
+
+const stored = (book, name = "") => book.metadata.jupyter_complete?.documents?.[name];
+const wait = (time) => new Promise((done) => setTimeout(done, time));
+const kept = (page) => page.model.sent.filter((one) => one.do === "keep");
+
+test("what is typed is in the notebook within a second, and the kernel gets what changed", async () => {
+  const book = notebook(), page = open(book);
+  page.field.setSelectionRange(15, 15);
+  page.keys("er");
+  await wait(PAUSE);
+  assert.deepEqual(stored(book), { pieces: [["you", "The mean"], ["model", " is low"], ["you", "er"]], revision: 6 });
+  assert.deepEqual(kept(page), [{ do: "keep", revision: 6, at: 15, gone: 0, put: [["you", "er"]], size: 17 }]);
+});
+
+test("a splice costs the same however long the text is", async () => {
+  const book = notebook(), page = open(book, { pieces: [["you", "word ".repeat(4000)]] });
+  page.field.setSelectionRange(9000, 9000);
+  page.keys("x");
+  await wait(PAUSE);
+  const [sent] = kept(page);
+  assert.deepEqual([sent.at, sent.gone, sent.put], [9000, 0, [["you", "x"]]]);
+  assert.ok(JSON.stringify(sent).length < 120);
+});
+
+test("the output beside the panel has the text, and keeps what follows it", async () => {
+  const book = notebook(), page = open(book);
+  page.type("Is 3 < 4?");
+  await wait(PAUSE);
+  const { data, metadata } = book.outputs[1];
+  assert.match(data["text/html"], /^<div style="--jc-text:1;[^"]*">Is 3 &lt; 4\?<\/div>HTML$/);
+  assert.equal(data["text/plain"], "Is 3 < 4?PLAIN");
+  assert.equal(data["text/markdown"], "```text\nIs 3 < 4?\n```MD");
+  assert.equal(metadata.jupyter_complete.lengths["text/plain"], 9);
+  page.type("Yes");
+  await wait(PAUSE);
+  assert.equal(book.outputs[1].data["text/plain"], "YesPLAIN");
+});
+
+test("before the notebook is saved what was typed is in it", () => {
+  const book = notebook(), page = open(book);
+  page.type("Typed a moment ago");
+  book.save("started");
+  assert.equal(stored(book).pieces.at(-1)[1], "Typed a moment ago");
+});
+
+test("a prompt that nobody touched is not stored", async () => {
+  const book = notebook();
+  open(book, { revision: 0, pieces: [["you", "The mean"]] });
+  await wait(PAUSE);
+  assert.equal(stored(book), undefined);
+});
+
+test("a new kernel is given what the notebook stores", () => {
+  const pieces = [["you", "The mean is what I wrote"]], book = notebook({ "": { pieces, revision: 9 } });
+  const page = open(book, { revision: 0, pieces: [["you", "The mean"]], code: "" });
+  assert.equal(page.field.value, "The mean is what I wrote");
+  assert.deepEqual(page.model.sent[0], { do: "take_up", pieces, revision: 9 });
+});
+
+test("a kernel that is further than the notebook keeps its text", () => {
+  const book = notebook({ "": { pieces: [["you", "old"]], revision: 2 } });
+  assert.equal(open(book).field.value, "The mean is low");
+});
+
+test("a named document is found in whatever cell holds it", () => {
+  const book = notebook({ essay: { pieces: [["you", "An essay"]], revision: 9 } });
+  assert.equal(open(book, {}, { name: "essay", cell: "" }).field.value, "An essay");
+  assert.equal(open(notebook({ essay: { pieces: [["you", "An essay"]], revision: 9 } })).field.value, "The mean is low");
+});
+
+test("what was typed since the kernel's snapshot is not replaced by it", () => {
+  const page = open(notebook());
+  page.type("The mean is lower");
+  page.show(snapshot({ revision: 4 }));
+  assert.equal(page.field.value, "The mean is lower");
+  page.show(snapshot({ revision: 7, pieces: [["you", "Newer"]] }));
+  assert.equal(page.field.value, "Newer");
+});
+
+test("a page that is loaded later has what was typed in another one", () => {
+  const page = open(notebook(), { draft: { pieces: [["you", "Typed before"]], revision: 6 } });
+  assert.equal(page.field.value, "Typed before");
+});
+
+test("a text is stored while it is written, and stays when the kernel's own comes", async () => {
+  const book = notebook(), page = open(book);
+  page.tell("begun");
+  page.tell("text", { texts: [" is"], before: [["you", "The mean"]] });
+  await wait(PAUSE);
+  assert.deepEqual(stored(book), { pieces: [["you", "The mean"], ["model", " is"]], revision: 5 });
+  assert.deepEqual(kept(page), []);
+  page.show(snapshot({ revision: 5, pieces: [["you", "The mean"], ["model", " is low"]] }));
+  assert.equal(page.field.value, "The mean is low");
+});
+
+test("the file holds no widget, and a page that finds the kernel alive shows it again", () => {
+  const book = notebook();
+  open(book);
+  assert.deepEqual(book.outputs[0], { data: { "text/plain": "said" }, metadata: { jupyter_complete: { view: "own" } } });
+  const again = notebook(null, { saved: true });
+  open(again);
+  assert.equal(again.drawn[0].data[WIDGET].model_id, "own");
+});
+
+test("where no notebook is lent the kernel alone gets what was typed", async () => {
+  const page = new Shown(panel, snapshot({ revision: 4 }), { document: { name: "", cell: "" } });
+  page.type("The mean is lower");
+  await wait(PAUSE);
+  assert.equal(kept(page).length, 1);
+});
+
+test("keys that come while the kernel is asked go in when it has answered", () => {
+  const page = open(notebook());
+  page.button("Undo").click();
+  const typed = (key) => page.field.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  for (const key of ["o", "n"]) assert.equal(typed(key), false);
+  page.show(snapshot({ revision: 5, pieces: [["you", "The mean "]] }));
+  assert.equal(page.field.value, "The mean on");
+});
+
+test("a key that comes while a text is written is answered with what to do", () => {
+  const page = open(notebook());
+  page.tell("begun");
+  assert.equal(page.field.readOnly, true);
+  page.field.dispatchEvent(new KeyboardEvent("keydown", { key: "o", bubbles: true, cancelable: true }));
+  assert.match(page.find(".jcp-status").textContent, /Esc stops/);
+});
+
+for (const [at, [text, made]] of facts.copies.entries()) {
+  test(`the page draws the copy of a text as the kernel does: ${at}`, () => assert.deepEqual(panel.textCopy(text), made));
+}
