@@ -13,6 +13,7 @@ from traitlets import Bool, List
 
 from ..prompt.tasks.task import OPTIONS
 from ..protocol.config import Complete
+from ..protocol.phrases import count
 from ..protocol.prompt_parts import Composed
 from ..protocol.request import Framing
 from ..protocol.sampling import Sampling
@@ -25,12 +26,13 @@ from .arguments import cell_settings
 def as_code(one: Completion, settings: Complete) -> str:
     """A `%%complete` cell, or lines of Python, whose result has the same tokens where `settings` are in force."""
     root, *rest = path(one)
-    options = dict(changed_options(root, settings))
-    if not (rest or _one_of_beams(root)) and (cell := _cell(root.typed, options)):
+    options, earlier = dict(changed_options(root, settings)), _earlier_turns(root)
+    if not (rest or earlier or _one_of_beams(root)) and (cell := _cell(root.typed, options)):
         return cell
     text, given_options = _in_python(root, options)
     given = [repr(text), *(f"{name}={value!r}" for name, value in given_options.items())]
-    lines = ["import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)}){_one_of_beams(root)}"]
+    told = [f"# The message alone: {count(earlier, 'earlier turn')} of its conversation left out."] if earlier else []
+    lines = [*told, "import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)}){_one_of_beams(root)}"]
     for before, after in pairwise((root, *rest)):
         lines.append(f"c = c.{_step(before, after)}{_one_of_beams(after)}")
     return "\n".join(lines)
@@ -76,10 +78,16 @@ def changed_options(one: Completion, settings: Complete) -> Iterator[tuple[str, 
         yield "json", form.given
 
 
+def _earlier_turns(one: Completion) -> int:
+    """The turns of a conversation that no name stands for, before its last message."""
+    framing = one.request.framing if one.request else None
+    return len(one.turns) - 1 if framing and framing.chat and not (framing.thread or framing.task) else 0
+
+
 def _in_python(one: Completion, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Text and options for Python: a task's text by its task; else the prompt as it was settled, which goes as the
     user's message, or as it stands."""
-    of_cells = {field.name for field in fields(Framing)} - {"think", "think_tokens"}
+    of_cells = {field.name for field in fields(Framing)} - {"think", "think_tokens", "suffix"}
     if one.request is not None and one.request.framing.task and _is_as_typed(one.request.composed):
         of_cells -= {"task", *OPTIONS}
         return one.typed, {name: value for name, value in options.items() if name not in of_cells}

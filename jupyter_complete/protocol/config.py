@@ -51,6 +51,11 @@ class Complete(Configurable):
     max_new_tokens = Int(100, min=1, help="Maximum number of tokens to generate.").tag(
         config=True, flag=("-N", "--max-new-tokens"), metavar="INT"
     )
+    end = Enum(
+        ("anywhere", "sentence"),
+        "anywhere",
+        help="Where a text ends that reaches its maximum: anywhere, or after its last whole sentence or line.",
+    ).tag(config=True, flag=("--end",), metavar="WHERE")
     temperature = Float(
         0.7,
         min=0.0,
@@ -75,6 +80,9 @@ class Complete(Configurable):
     stop = List(
         Unicode(), help=r"Stop before this text. Can be given several times. \n and \t mean newline and tab."
     ).tag(config=True, flag=("--stop",), metavar="TEXT")
+    suffix = Unicode(
+        "", help="Text that follows the completion, for models that can fill a gap between two texts."
+    ).tag(flag=("--suffix",), metavar="TEXT", single=True)
     seed = Int(
         None,
         allow_none=True,

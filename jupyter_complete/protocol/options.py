@@ -26,6 +26,7 @@ class FrameOptions(TypedDict, total=False):
 
     model: str | PathLike[str] | ModelName | None
     max_new_tokens: int
+    end: Literal["anywhere", "sentence"] | None
     temperature: float
     top_p: float
     top_k: int
@@ -55,6 +56,7 @@ class Options(FrameOptions, total=False):
     """Options of complete, stream, score, compare and inside: those of a single completion too."""
 
     num: int
+    suffix: str | None
     thread: str | None
     dry_run: bool
     score: bool

@@ -16,7 +16,8 @@ Mode = Literal["continue", "score", "preview"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """The options that say how a text is put to the model: as a chat message, by a task, after earlier cells.
+    """The options that say how a text is put to the model: as a chat message, by a task, after earlier cells, before a
+    `suffix`.
 
     `think` says whether the model thinks before it answers a message, in at most `think_tokens` tokens.
     """
@@ -31,6 +32,7 @@ class Framing:
     raw: bool = False
     context: int = 0
     error: bool = False
+    suffix: str = ""
     think: Think = "auto"
     think_tokens: int = 1024
 

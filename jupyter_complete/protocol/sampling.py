@@ -16,9 +16,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from .errors import BadOption
+
+End = Literal["anywhere", "sentence"]
+"""Where a text may end that reaches its maximum: at any character, or behind its last whole sentence."""
 
 COLDEST = 1e-6
 """The least temperature that divides a logit: a smaller one overflows, and this one leaves equal logits alone."""
@@ -48,6 +51,7 @@ class Sampling:
     beams: int
     num: int
     candidates: int
+    end: End = "anywhere"
 
     def __post_init__(self) -> None:
         if "" in self.stop:

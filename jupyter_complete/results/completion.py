@@ -130,10 +130,19 @@ class Completion:
         rows = [(part, step.id, step.text, step.logprob, step.rank, step.top) for part, step in parts]
         return pandas.DataFrame(rows, columns=list(columns))
 
+    @property
+    def left_out(self) -> int:
+        """Characters of the tokens that are not in the text, because it ends with a sentence."""
+        if self.params.end != "sentence" or self.finish_reason != "length":
+            return 0
+        return max(0, sum(len(step.text) for step in self.tokens) - len(self.text))
+
     def ending(self) -> str:
         """The finish reason; for "stop" what it was that stopped it, and whether "length" is the window's."""
         if self.finish_reason == "length" and self.usage.completion_tokens < self.params.max_new_tokens:
             return "length (the window is full)"
+        if self.finish_reason == "length" and self.left_out:
+            return f"length (after a sentence, {count(self.left_out, 'character')} left out)"
         if self.finish_reason != "stop":
             return self.finish_reason + " (while thinking)" * self.unfinished
         if self.choices:

@@ -43,8 +43,10 @@ def resolve(config: Complete, tasks: Tasks, namespace: Mapping[str, Any], option
     recommended = _recommended(settings, options)
     if not framing.task:
         refuse_alone(framing)
+        _refuse_suffix(framing)
         _refuse_thinking(framing, options)
         return Resolved(settings, framing, structure, recommended=recommended)
+    _refuse_suffix(framing)
     task = tasks.find(framing.task).checked(framing)
     beneath = task.beneath(framing)
     if structure is not None:  # which has an end of its own
@@ -78,7 +80,7 @@ def compose_prompt(
         name, wordings = f"--task {resolved.task.name}", resolved.task.wordings(text, resolved.framing)
     elif resolved.framing.chat or resolved.framing.thread:
         name, wordings = "--thread" if resolved.framing.thread else "--chat", prompts.as_message(text, turns)
-    elif excerpts or any(not isinstance(part, str) for part in text):
+    elif excerpts or resolved.framing.suffix or any(not isinstance(part, str) for part in text):
         name, wordings = "", prompts.as_it_is(text)
     else:
         return None
@@ -95,6 +97,12 @@ def _refuse_thinking(framing: Framing, options: Mapping[str, Any]) -> None:
     """Raise BadOption where thinking was asked for and the text is no message."""
     if options.get("think") == "on" and not (framing.chat or framing.thread):
         raise BadOption("A model thinks before it answers a message, and this is a text.", "Add --chat or --thread.")
+
+
+def _refuse_suffix(framing: Framing) -> None:
+    """Raise BadOption where a text is to follow an answer."""
+    if framing.suffix and (framing.task or framing.chat or framing.thread):
+        raise BadOption("An answer to a message is followed by no text.", "Leave out --suffix, or --chat and --task.")
 
 
 def _framing(config: Complete, settings: Mapping[str, Any], options: Mapping[str, Any]) -> Framing:

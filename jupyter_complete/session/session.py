@@ -72,18 +72,19 @@ class Session:
         mode: Mode = "continue",
         source: str | None = None,
         excerpts: Sequence[Excerpt] = (),
+        turns: Sequence[Turn] = (),
         **options: Any,
     ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
         or UnknownModel at once; what the model has to say comes with the stream.
 
         `source` is the text as typed where the prompt has values in it; `excerpts` are the cells that may be put ahead
-        of it.
+        of it, and `turns` those of the conversation that a message goes on.
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
         resolved = resolve(self.config, self.tasks, self.namespace, options)
         sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
-        request = self._request(text, resolved, sampling, mode, source, tuple(excerpts))
+        request = self._request(text, resolved, sampling, mode, source, (tuple(excerpts), tuple(turns)))
         return self._submit(request, Draft(request))
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
@@ -121,13 +122,15 @@ class Session:
         sampling: Sampling,
         mode: Mode = "continue",
         source: str | None = None,
-        excerpts: tuple[Excerpt, ...] = (),
+        earlier: tuple[tuple[Excerpt, ...], tuple[Turn, ...]] = ((), ()),
     ) -> Request:
         if mode != "continue":
             sampling = replace(sampling, num=1, beams=1)
         if isinstance(resolved.structure, Choices):  # all are weighed, and nothing is drawn
             sampling = replace(sampling, num=1, beams=1, seed=None)
-        turns = self.threads.get(resolved.framing.thread, ()) if resolved.framing.thread else ()
+        excerpts, turns = earlier
+        if resolved.framing.thread:
+            turns = self.threads.get(resolved.framing.thread, ())
         return Request(
             prompt=prompts.check(plain(text) if source is None else source),
             sampling=sampling,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from typing import Any
 
 from traitlets import Dict
@@ -17,37 +17,28 @@ from traitlets import Dict
 from ..notebook.as_code import as_code
 from ..protocol.errors import BadOption
 from ..protocol.request import Framing
-from ..protocol.sampling import Sampling
 from ..render import panel as panel_view
 from ..results.completion import Completion
 from ..session.session import Session, current
-from ..session.stream import Stream
 from .controls import CONTROLS, of_panel
 from .document import Document, typed, units
 from .front_end_cell import running_cell
-from .panel_state import YOU, PanelState, Piece, card, history_entry, is_measured, same_again
-from .streaming import StreamingView
+from .panel_state import YOU, PanelState, card, history_entry
+from .place import place
+from .requests import Requests
 from .tokens import candidates, sibling, token_columns
-from .view import View, module, sendable, styles
+from .versions import Versions
+from .view import module, sendable, styles
 
 SHARED = ("common", "control_channel", "alive", "notebook", "new_cell", "tokens")
-PARTS = (
-    *SHARED,
-    "text_copy",
-    "journal",
-    "document",
-    "reopen",
-    "export",
-    "editor",
-    "settings",
-    "panel",
-)  # of its module
+TEXT = ("text_copy", "journal", "document", "reopen", "export")
+PARTS = (*SHARED, *TEXT, "paper", "editor", "settings", "suggestion", "versions", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 FIRST_ANSWER = 1.0  # seconds that a page has to send what the notebook stores
 
 
-class Panel(View):
+class Panel(Requests):
     """The panel of one document: a named one, or that of the cell that shows it.
 
     `text` is what stands there, `completion` the model's last part of it, None before the first one.
@@ -73,18 +64,13 @@ class Panel(View):
         self._heard_by = time.monotonic() + (FIRST_ANSWER if self._urgent else 0)
         self._past: list[PanelState] = []
         self._future: list[PanelState] = []
+        self._versions = Versions()
         self._settings: dict[str, Any] = {}
-        self._stream: Stream | None = None
-        self._thread: threading.Thread | None = None
         self.publish()
 
     @property
     def completion(self) -> Completion | None:
         return self._state.completion
-
-    @property
-    def busy(self) -> bool:
-        return self._stream is not None
 
     def close(self) -> None:
         """Take the panel away; its request is stopped."""
@@ -107,16 +93,20 @@ class Panel(View):
                 self._state = _beginning(prompt)
                 self.publish()
 
-    def wait(self, timeout: float = 60.0) -> None:
-        """Wait until no request runs, and what has become of it is shown."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-
     def publish(self) -> None:
         with self.lock:
-            one, config = self._state.completion, self._session.config
+            state, config = self._state, self._session.config
+            one = state.completion
+            if not self.busy:
+                self._versions.add(state)
             self.show(
-                pieces=list(self._state.pieces),
+                pieces=list(state.pieces),
+                written=len(state.before) + 1 if one else None,
+                caret=state.caret,
+                suggested=state.suggested,
+                replaced=state.replaced,
+                versions=self._versions.listed(),
+                total=len(one.prompt_ids) + len(one.tokens) if one and not (state.after or state.block) else None,
                 revision=self._settled,
                 draft=self._draft(),
                 busy=self.busy,
@@ -132,51 +122,25 @@ class Panel(View):
                 code=as_code(one, config) if one else "",
             )
 
-    def do_complete(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
-        """Go on from the text as it stands: from the completion by its ids, where nothing of it was changed."""
-        state = self._accept(pieces, settings)
-        one = state.completion
-        if one is not None and self._same_model(one):
-            self._run(self._session.more(one, **self._sampling(one)), state.before)
+    def do_accept(self, pieces: Sequence[Sequence[str]]) -> None:
+        """Keep what was suggested as a part of the text."""
+        state = self._merge(pieces)
+        if state.suggested and not self.busy:
+            self._settle(state.accepted)
         else:
-            options = {**self._own_settings(), "inspect": is_measured(state.text)}
-            self._run(self._session.stream(state.text, **options), state.pieces)
+            self.publish()
 
-    def do_regenerate(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
-        """Another text in the place of the model's last one."""
-        state = self._accept(pieces, settings)
-        one = state.completion
-        if one is None:
-            raise BadOption("There is no completion to write anew: the text was changed.", "Complete it instead.")
-        if not self._same_model(one):
-            options = {**self._own_settings(), "inspect": is_measured(one.typed)}
-            self._run(self._session.stream(one.typed, **options), state.before)
-            return
-        forced = len(one.request.forced) if one.request else 0
-        whose, at = (one, (one.at or 0) + forced) if forced or one.parent is None else (one.parent, one.at or 0)
-        asked = self._sampling(one, fresh=True)
-        if asked.get("seed") == one.seed:  # another text is wanted
-            asked.pop("seed", None)
-        if same_again(one, asked):
-            raise BadOption(
-                "Without sampling, at temperature 0 or with beams, the text would be the same again.",
-                "Set another temperature, or branch on a token.",
-            )
-        self._run(self._session.branch(whose, at, **asked), state.before)
+    def do_refuse(self, pieces: Sequence[Sequence[str]]) -> None:
+        """Have the text as it was before what was suggested."""
+        if self._merge(pieces).suggested:
+            self.do_undo(pieces)
+        else:
+            self.publish()
 
-    def do_branch(self, at: int, token: int, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> None:
-        """Go on from a place in the completion with another token; what was typed since is kept by Undo."""
-        one = self._state.completion
-        before = self._state.before
-        if one is None:
-            raise BadOption("There is no completion to branch from.", "Complete the text first.")
-        self._accept(pieces, settings)
-        self._run(self._session.branch(one, at, token, **self._sampling(one)), before)
-
-    def do_stop(self) -> None:
-        """End the request that runs; its text stays."""
-        if (stream := self._stream) is not None:
-            stream.stop()
+    def do_restore(self, number: int, pieces: Sequence[Sequence[str]]) -> None:
+        """Have a version of the text again; what stands there now is kept by Undo."""
+        if (state := self._versions.find(number)) is not None:
+            self._choose(replace(state, suggested=False), pieces)
 
     def do_undo(self, pieces: Sequence[Sequence[str]]) -> None:
         self._turn(self._past, self._future, pieces)
@@ -187,20 +151,23 @@ class Panel(View):
     def do_sibling(self, at: int, step: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show the next branch at a fork, or the one before; what was typed since is kept by Undo."""
         if (one := self._state.completion) is not None:
-            self._choose(PanelState(self._state.before, sibling(one, at, step)), pieces)
+            self._choose(replace(self._state.scene, completion=sibling(one, at, step)), pieces)
 
     def do_take(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show one of several continuations."""
         if (one := self._state.completion) is not None:
             several = self._several()
-            self._choose(PanelState(self._state.before, (several or (one,))[number], several), pieces)
+            taken = (several or (one,))[number]
+            self._choose(replace(self._state.scene, completion=taken, continuations=several), pieces)
 
     def do_recall(self, number: int, pieces: Sequence[Sequence[str]] | None = None) -> None:
         """Show a completion of the history again, by the number it was listed with."""
         one = next((one for one in list(self._session.history) if id(one) == number), None)
         if one is None:
             raise BadOption("That completion is no longer in the history.", "Take another one.")
-        self._choose(PanelState(((YOU, one.typed),), one), pieces)
+        framing = one.request.framing if one.request else Framing()
+        here = place(((YOU, sendable(one.typed)),), chat=framing.chat or bool(framing.thread), task=framing.task)
+        self._choose(PanelState(here.before, one, block=here.block), pieces)
 
     def do_keep(self, revision: int, at: int, gone: int, put: Sequence[Sequence[str]], size: int) -> None:
         """What was typed, as a splice of the text before; a page that misses a message sends the whole text."""
@@ -250,15 +217,6 @@ class Panel(View):
             self._revision = max(self._revision, newest)
         super()._dispatch(message)
 
-    def _accept(self, pieces: Sequence[Sequence[str]], settings: dict[str, Any]) -> PanelState:
-        """The text as a page has it, and the settings it has; refused while a request runs."""
-        if self.busy:
-            raise BadOption("A completion is being written.", "Stop it first.")
-        self._settings = {name: value for name, value in settings.items() if value is not None}
-        state = self._merge(pieces)
-        self._session.config.checked(self._settings)
-        return state
-
     def _merge(self, pieces: Sequence[Sequence[str]]) -> PanelState:
         """What stands in the panel, with what was typed into it since."""
         given = typed(pieces)
@@ -268,27 +226,6 @@ class Panel(View):
             self._revision += self._typed is None
         self._settled, self._typed = self._revision, None
         return self._state
-
-    def _run(self, stream: Stream, before: tuple[Piece, ...]) -> None:
-        with self.lock:
-            self._stream = stream
-        self.tell("begun")
-        self._thread = threading.Thread(
-            target=self._watch, args=(stream, before), daemon=True, name="jupyter_complete panel"
-        )
-        self._thread.start()
-
-    def _watch(self, stream: Stream, before: tuple[Piece, ...]) -> None:
-        """Tell the text as it grows, then show what has become of it."""
-        done = StreamingView(self, before).follow(stream)
-        with self.lock:
-            self._stream = None
-            if stream.error is None or done.text:
-                self._replace(PanelState(before, done))
-            else:
-                self.publish()
-        if stream.error is not None:
-            self.refuse(stream.error)
 
     def _several(self) -> tuple[Completion, ...]:
         """The continuations of one request, if there is more than one."""
@@ -343,26 +280,6 @@ class Panel(View):
 
     def _store(self) -> None:
         self._output.replace(self._static(), self._static_metadata())
-
-    def _sampling(self, one: Completion, fresh: bool = False) -> dict[str, Any]:
-        """The settings that a continuation may change; a `fresh` one has another seed, unless one was given."""
-        names = set(Sampling.__dataclass_fields__) - (set() if fresh else {"seed"})
-        names -= {name for name in (one.request.beneath if one.request else ()) if name not in self._own_settings()}
-        chosen = {name: value for name, value in self._settings.items() if name in names}
-        return {**chosen, "inspect": is_measured(one.prompt)}
-
-    def _own_settings(self) -> dict[str, Any]:
-        """The settings that are not the session's own, which lie below those of a task."""
-        config = self._session.config
-        return {name: value for name, value in self._settings.items() if value != getattr(config, name)}
-
-    def _same_model(self, one: Completion) -> bool:
-        """Whether a continuation can be by the model, and in the form, that the page now asks for."""
-        asked, wanted = one.request, of_panel(self._session.config, self._settings)
-        if asked is None or asked.model != wanted["model"]:
-            return False
-        framing = [field.name for field in fields(Framing) if field.name in wanted]
-        return all(getattr(asked.framing, name) == wanted[name] for name in framing)
 
     def _recent(self) -> list[dict[str, Any]]:
         """The newest completions first: a number of each, how they begin, and by what settings."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..notebook.as_code import changed_options
@@ -21,19 +21,58 @@ Piece = tuple[str, str]  # who wrote it, and the text
 
 @dataclass(frozen=True, slots=True)
 class PanelState:
-    """What stands in the panel: the text before, by whom, and the completion that goes on from it, if there is one."""
+    """What stands in the panel: a text before, by whom, the completion that goes on from it, and the text after it."""
 
     before: tuple[Piece, ...] = ()
     completion: Completion | None = None
     continuations: tuple[Completion, ...] = ()  # among which `completion` was chosen
+    after: tuple[Piece, ...] = ()
+    block: bool = False  # the completion is an answer, which stands without the blanks round it
+    replaced: str | None = None  # the text that the completion is to replace
+    suggested: bool = False  # it is to be accepted or refused
+
+    @property
+    def written(self) -> str:
+        """The model's text, as it stands in the panel."""
+        if self.completion is None:
+            return ""
+        return self.completion.text.strip() if self.block else self.completion.text
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
-        return (*self.before, (MODEL, self.completion.text)) if self.completion is not None else self.before
+        return (*self.before, (MODEL, self.written), *self.after) if self.completion is not None else self.whole
+
+    @property
+    def caret(self) -> int:
+        """The number of pieces before the place where the user writes on: behind an answer, behind its empty line."""
+        gap = self.block and self.after and not self.after[0][1].strip("\n")
+        return len(self.before) + (self.completion is not None) + bool(gap)
+
+    @property
+    def whole(self) -> tuple[Piece, ...]:
+        """All but the model's text."""
+        return (*self.before, *self.after)
 
     @property
     def text(self) -> str:
         return "".join(text for _, text in self.pieces)
+
+    @property
+    def scene(self) -> PanelState:
+        """The same without its completion: where another one can be written."""
+        return replace(self, completion=None, continuations=())
+
+    @property
+    def accepted(self) -> PanelState:
+        """The same with its suggestion as a part of the text."""
+        if self.replaced is None:
+            return replace(self, suggested=False)
+        return PanelState((*self.before, (MODEL, self.written)), after=self.after)
+
+    def ends_at(self, pieces: Sequence[Piece]) -> bool:
+        """Whether `pieces` end where the completion does; after an answer, anywhere before what is typed next."""
+        text, end = "".join(text for _, text in pieces), "".join(text for _, text in self.before) + self.written
+        return text.rstrip() == end.rstrip() if self.block else text == end
 
 
 def is_measured(text: str) -> bool:

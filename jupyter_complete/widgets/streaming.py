@@ -17,9 +17,12 @@ INTERVAL = 0.1  # seconds between two messages
 class StreamingView:
     """Tells a page how the text grows: at most ten times a second, and only what is new since the last snapshot."""
 
-    def __init__(self, view: View, before: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, view: View, before: Sequence[tuple[str, str]] = (), after: Sequence[tuple[str, str]] = ()
+    ) -> None:
         self._view = view
         self._before = before
+        self._after = after
         self._told: list[str] = []
         self._due = 0.0
         self._progress = Progress()
@@ -52,5 +55,5 @@ class StreamingView:
             if any(new):
                 self._view.tell("more", texts=new)
         else:
-            self._view.tell("text", texts=texts, before=list(self._before))
+            self._view.tell("text", texts=texts, before=list(self._before), after=list(self._after))
         self._told = texts if any(texts) else []

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from jupyter_complete.protocol.config import COMPLETE, Complete
-from jupyter_complete.widgets.controls import CONTROLS, LEFT_OUT, names, of_panel
+from jupyter_complete.widgets.controls import CONTROLS, GROUPS, LEFT_OUT, OF_CELLS, names, of_panel
 from jupyter_complete.widgets.panel import PARTS
 from jupyter_complete.widgets.view import module
 
@@ -16,7 +16,13 @@ BY_NAME = {control["name"]: control for control in CONTROLS}
 
 def test_there_is_a_control_for_every_option_but_those_of_cells() -> None:
     declared = [name for name, trait in Complete.flagged(COMPLETE) if not trait.metadata.get("cell_only")]
-    assert [control["name"] for control in CONTROLS] == [name for name in declared if name not in LEFT_OUT]
+    assert {control["name"] for control in CONTROLS} == {*declared, *OF_CELLS} - {*LEFT_OUT}
+    assert len(CONTROLS) == len(names())
+
+
+def test_the_controls_of_a_group_stand_together() -> None:
+    assert [control["group"] for control in CONTROLS] == [group for group, members in GROUPS.items() for _ in members]
+    assert GROUPS["Task"] == ("task", "to", "from_", "question", "length")
 
 
 def test_what_is_left_out_is_an_option() -> None:
@@ -71,5 +77,5 @@ def test_controls_and_their_values_can_be_sent() -> None:
 
 def test_the_page_knows_no_option_by_name_but_the_model_who_writes_too() -> None:
     made = module(*PARTS)
-    wishes = {"stop"}
+    wishes = {"stop", "raw", "end"}  # a button, the head of a column, a place of a caret
     assert [name for name in names() if f'"{name}"' in made and name not in wishes] == ["model"]

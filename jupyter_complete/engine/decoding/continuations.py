@@ -51,7 +51,9 @@ class Answer:
         self._grammar = grammar
         self._forced_choices: list[Choice] = []  # the forced tokens with their probabilities
         self._drawn = len(prefix) + len(forced)
-        self._texts = [TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix) for _ in range(sampling.num)]
+        self._texts = [
+            TextStream(vocabulary.detokenizer(prompt), sampling.stop, prefix, sampling.end) for _ in range(sampling.num)
+        ]
         self._counts = [0] * sampling.num
         self._reasons: list[Reason | None] = [None] * sampling.num
         self._open: Reason = "length"  # why continuations end that nothing else has ended
@@ -119,7 +121,8 @@ class Answer:
         """Why each continuation ended, and the text still held of those that were stopped."""
         open_reason: Reason = "interrupted" if stop.is_set() else self._open
         tails = tuple(
-            "" if reason else text.close()[1] for reason, text in zip(self._reasons, self._texts, strict=True)
+            "" if reason else text.close(open_reason)[1]
+            for reason, text in zip(self._reasons, self._texts, strict=True)
         )
         return tuple(reason or open_reason for reason in self._reasons), tails
 
@@ -214,7 +217,8 @@ class Answer:
             text, shown = self._texts[index].close()
             stopped = False
         else:
-            text, shown, stopped = self._texts[index].push(choice.id, last)
+            ends: Reason | None = ("stop" if whole else "length") if last else None
+            text, shown, stopped = self._texts[index].push(choice.id, ends)
         if end or stopped:
             self._reasons[index] = "stop"
         elif last:

@@ -55,7 +55,8 @@ class Row:
 
     def __init__(self, tokenizer: EchoTokenizer, request: Request, head: Sequence[int], draws: Sequence[float]) -> None:
         self.ids, self.draws = list(head), draws
-        self.text = TextStream(tokenizer.detokenizer(), request.sampling.stop, request.prefix)
+        sampling = request.sampling
+        self.text = TextStream(tokenizer.detokenizer(), sampling.stop, request.prefix, sampling.end)
         self.shown = self.text.before.shown
         self.choices: list[Choice] = []
         self.reason: Reason | None = None
@@ -89,7 +90,7 @@ class Answer:
             if not self._wait(stop):
                 return
             made = self._next(self.rows[0], math.nan, id)
-            text, shown, _ = stream.push(id, last=place + 1 == min(limit, len(words)))
+            text, shown, _ = stream.push(id, "stop" if place + 1 == min(limit, len(words)) else None)
             yield Thought(Step(id, text, made.logprob, made.rank, made.top), shown)
         yield Thought(Step(TURN, ""), "", end=True, cut=limit < len(words))
 
@@ -130,8 +131,9 @@ class Answer:
 
     def endings(self, stop: StopEvent) -> tuple[tuple[Reason, ...], tuple[str, ...]]:
         """Why each continuation ended, and the text still held of those that were stopped."""
-        tails = tuple("" if row.reason else row.text.close()[1] for row in self.rows)
-        return tuple(row.reason or ("interrupted" if stop.is_set() else "length") for row in self.rows), tails
+        cut: Reason = "interrupted" if stop.is_set() else "length"
+        tails = tuple("" if row.reason else row.text.close(cut)[1] for row in self.rows)
+        return tuple(row.reason or cut for row in self.rows), tails
 
     def met(self, tails: Sequence[str]) -> tuple[bool, ...]:
         """Of each continuation, whether it has the form asked for; nothing where none was."""
@@ -202,7 +204,8 @@ class Answer:
             text, shown = row.text.close()
             stopped = True
         else:
-            text, shown, stopped = row.text.push(choice.id, last)
+            ends: Reason | None = ("stop" if whole else "length") if last else None
+            text, shown, stopped = row.text.push(choice.id, ends)
         if stopped:
             row.reason = "stop"
         elif last:

@@ -207,7 +207,7 @@ class EchoEngine:
         """Each id with the text it adds; a control token, which adds none, with its name."""
         stream = TextStream(self.tokenizer.detokenizer())
         for place, id in enumerate(ids, 1):
-            text = stream.push(id, last=place == len(ids)).text
+            text = stream.push(id, "stop" if place == len(ids) else None).text
             yield id, self.tokenizer.token_text(id) if self.tokenizer.is_special(id) else text
 
 

@@ -62,6 +62,15 @@ class EchoTokenizer:
         """What ends an answer besides the end of the text: nothing."""
         return frozenset()
 
+    def encode_gap(self, before: str, after: str) -> list[int]:
+        """Nothing: the echo model fills no gap."""
+        raise NotImplementedError
+
+    @property
+    def gap_ends(self) -> frozenset[int] | None:
+        """What ends the text in a gap: the echo model fills none."""
+        return None
+
     def only_token(self, text: str) -> int:
         """The id of the one token that is `text`; raises BadOption where there is none."""
         ids = self.encode(text)

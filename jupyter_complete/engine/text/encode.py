@@ -17,6 +17,7 @@ from ...protocol.request import Request
 from ...protocol.sampling import Sampling
 from .chat import Prompt
 
+UNREAD = "the text that follows was not read, for which the model has no tokens"
 MARKS = 16  # tokens that the marks before and after the thinking take at most
 
 
@@ -27,8 +28,11 @@ class Encoder(Protocol):
     def encode_chat(self, turns: Sequence[Turn], think: Think = "auto") -> Prompt: ...
     def count(self, text: str) -> int: ...
     def only_token(self, text: str) -> int: ...
+    def encode_gap(self, before: str, after: str) -> list[int]: ...
     @property
     def turn_ends(self) -> frozenset[int]: ...
+    @property
+    def gap_ends(self) -> frozenset[int] | None: ...
 
 
 class Entry:
@@ -67,7 +71,10 @@ class Entry:
         """A composed prompt for this model; None for one that is sent as it stands. Raises BadOption or BadPrompt."""
         if request.composed is None or request.prompt_ids is not None:
             return None
-        return settle(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
+        settled = settle(request.composed, self._info.kind, self._info.name, self._vocabulary.count)
+        if request.framing.suffix and self._vocabulary.gap_ends is None:
+            settled = replace(settled, notes=(*settled.notes, UNREAD))
+        return settled
 
     def prompt(self, request: Request, composed: Settled | None) -> Prompt:
         """The prompt as the model reads it. Raises BadPrompt where it has no ids, or ids that the model does not know,
@@ -77,7 +84,9 @@ class Entry:
         elif composed is not None and composed.turns:
             made = self._vocabulary.encode_chat(composed.turns, request.framing.think)
         else:
-            made = Prompt(self._vocabulary.encode(composed.prompt if composed else request.prompt))
+            text, suffix = composed.prompt if composed else request.prompt, request.framing.suffix
+            fills = suffix and self._vocabulary.gap_ends is not None
+            made = Prompt(self._vocabulary.encode_gap(text, suffix) if fills else self._vocabulary.encode(text))
         self._check(made.ids)
         return made
 
@@ -91,8 +100,11 @@ class Entry:
             )
 
     def ends(self, request: Request) -> frozenset[int]:
-        """The ids that end an answer to `request`: the model's own, and after a message the end of a turn."""
+        """The ids that end an answer to `request`: the model's own, after a message the end of a turn, and before a
+        suffix those that end what fills a gap."""
         framing = request.framing
+        if framing.suffix:
+            return self._ends | (self._vocabulary.gap_ends or frozenset())
         message = self._info.kind == "instruct" and (framing.chat or framing.thread or framing.task)
         return self._ends | self._vocabulary.turn_ends if message else self._ends
 

@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import NamedTuple, Protocol
 
+from ...protocol.events import Reason
 from ...protocol.phrases import REPLACEMENT
+from ...protocol.sampling import End
+from .sentences import SentenceHold
 
 
 class Detokenizer(Protocol):
@@ -156,32 +159,52 @@ class Delta(NamedTuple):
 
 
 class TextStream:
-    """One continuation's text: a detokenizer followed by a stop matcher.
+    """One continuation's text: a detokenizer followed by a stop matcher, and by one for sentences if it may `end` only
+    there.
 
     It may begin after a `prefix` of ids: `before` is the text they added, and what of it may be shown while its end
     may still become a stop string. A stop string inside the prefix was gone past, and stands.
+
+    A text ends by itself ("stop"), or it is cut ("length", "interrupted"). Half a character at a cut is left out of the
+    text; its ids stay, so a continuation completes it.
     """
 
-    def __init__(self, detokenizer: Detokenizer, stops: Sequence[str] = (), prefix: Sequence[int] = ()) -> None:
+    def __init__(
+        self, detokenizer: Detokenizer, stops: Sequence[str] = (), prefix: Sequence[int] = (), end: End = "anywhere"
+    ) -> None:
         self._detokenizer = detokenizer
         self._stops = StopMatcher(stops)
+        self._sentences: SentenceHold | None = None
         text = shown = ""
         for token in prefix:
             delta = self.push(token)
             text += delta.text
             shown = text if delta.stopped else shown + delta.shown
         self.before = Delta(text, shown, False)
+        if end == "sentence":
+            self._sentences = SentenceHold()
 
-    def push(self, token: int, last: bool = False) -> Delta:
-        """Take the next token; `last` gives out what is held as well."""
-        text = self._detokenizer.push(token) + (self._detokenizer.flush() if last else "")
-        shown, stopped = self._stops.push(text)
-        if last and not stopped:
-            shown += self._stops.flush()
-        return Delta(text, shown, stopped)
+    def push(self, token: int, ends: Reason | None = None) -> Delta:
+        """Take the next token; if the text `ends` with it, what is held is given out as well."""
+        text = self._detokenizer.push(token) + (self._flush(ends) if ends else "")
+        return Delta(text, *self._shown(text, ends))
 
-    def close(self) -> tuple[str, str]:
+    def close(self, ends: Reason = "stop") -> tuple[str, str]:
         """The text still held when there are no more tokens: (all of it, what may be shown)."""
+        text = self._flush(ends)
+        return text, self._shown(text, ends)[0]
+
+    def _flush(self, ends: Reason) -> str:
         text = self._detokenizer.flush()
+        return text if ends == "stop" else text.rstrip(REPLACEMENT)
+
+    def _shown(self, text: str, ends: Reason | None) -> tuple[str, bool]:
+        """What may be shown of the text so far, and whether a stop string was met."""
         shown, stopped = self._stops.push(text)
-        return text, shown + ("" if stopped else self._stops.flush())
+        if ends and not stopped:
+            shown += self._stops.flush()
+        if self._sentences:
+            shown = self._sentences.push(shown)
+            if ends or stopped:
+                shown += self._sentences.flush(cut=ends == "length" and not stopped)
+        return shown, stopped

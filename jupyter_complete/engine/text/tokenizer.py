@@ -12,6 +12,7 @@ from ...protocol.phrases import REPLACEMENT
 from ...protocol.prompt_parts import Think, Turn
 from ...results.token_bytes import Pieces, bytes_of_name, is_byte
 from .chat import ChatTemplate, Prompt
+from .gap import Gap, find_gap
 from .text_stream import ByteDetokenizer, Detokenizer, TextStream, WholeDetokenizer, WindowDetokenizer
 
 
@@ -51,6 +52,27 @@ class Vocabulary:
         if bos is None or self._literal("a", add_special_tokens=True)[:1] == [bos]:
             return False
         return self._begins or self.chat.begins_with_bos
+
+    def encode_gap(self, before: str, after: str) -> list[int]:
+        """Ids of two texts with a gap between them, up to where the text that fills it begins."""
+        gap = self._gap
+        assert gap is not None
+        whole, bare = self.encode(before), self._literal(before, add_special_tokens=False)
+        begin = whole[: len(whole) - len(bare)] if whole[len(whole) - len(bare) :] == bare else []
+        try:
+            follows = self.continuation(after, [gap.suffix])
+        except BadOption:  # an encoder that always puts a space before a text
+            follows = self._literal(after, add_special_tokens=False)
+        return [*begin, *gap.around(bare, follows)]
+
+    @property
+    def gap_ends(self) -> frozenset[int] | None:
+        """The tokens that end what fills a gap; None for a model that fills none."""
+        return self._gap.ends if self._gap else None
+
+    @cached_property
+    def _gap(self) -> Gap | None:
+        return find_gap(self.tokenizer.get_vocab())
 
     def count(self, text: str) -> int:
         """Tokens of a text that stands inside another."""
@@ -113,7 +135,7 @@ class Vocabulary:
         """Each id with the text it adds; a special token, which adds none, with its name."""
         stream = TextStream(self.detokenizer())
         for place, token in enumerate(ids, 1):
-            text = stream.push(token, last=place == len(ids)).text
+            text = stream.push(token, "stop" if place == len(ids) else None).text
             yield token, self.token_text(token) if self.is_special(token) else text
 
     def steps(self, ids: Sequence[int]) -> list[Step]:

@@ -1,25 +1,34 @@
-// The text that is edited: a field over a copy of its text that carries the tint, and the way back through what was typed.
+// The text that is edited: a field over a copy of its text that carries the marks, and the way back through what was typed.
 
 const STEPS = 200; // that can be gone back; what the kernel was told of is one step of its own
 
-function editorPart(onchange) {
-  const copy = make("div", { className: "jcp-copy", "aria-hidden": "true" });
+function editorPart(onchange, oncaret = () => {}) {
+  const copy = copyPart();
   const field = make("textarea", {
-    className: "jcp-field", "aria-label": "Prompt and completion", spellcheck: false,
-    placeholder: "Write a beginning here; Ctrl+Enter writes on.",
+    className: "jcp-field", "aria-label": "Prompt and completion", spellcheck: true,
+    placeholder: "Write a beginning here; Ctrl+Enter writes on from the caret.",
   });
+  const root = div("jcp-paper", copy.root, field);
+  const follow = followPart(root, () => copy.rect(grown));
   const steps = stepsPart(field);
-  let pieces = [];
+  let pieces = [], head = [], tail = [], grown = 0; // what stands before and after the text that is written, and its end
 
   field.addEventListener("input", (event) => {
     steps.take(event, pieces);
-    pieces = edited(pieces, unshield(field.value), unshield(field.value.slice(0, field.selectionEnd)).length);
-    tint();
+    pieces = edited(pieces, unshield(field.value), placeOf(field.selectionEnd));
+    copy.draw(pieces);
     onchange();
   });
+  for (const kind of ["keyup", "pointerup", "focus", "selectionchange"]) field.addEventListener(kind, () => oncaret());
 
-  function tint() {
-    copy.replaceChildren(...pieces.map(([who, text]) => span(`jcp-by-${who}`, shield(text))), "\u200b");
+  const placeOf = (at) => unshield(field.value.slice(0, at)).length;
+  const standing = (place) => shield(joined(pieces).slice(0, place)).length;
+
+  function chosen(paragraph, text) {
+    const from = placeOf(field.selectionStart), to = placeOf(field.selectionEnd);
+    if (from < to || !paragraph) return [from, to];
+    const next = text.indexOf("\n\n", from);
+    return [text.slice(0, from).lastIndexOf("\n\n") + 1, next < 0 ? text.length : next];
   }
 
   function put(given) {
@@ -30,7 +39,7 @@ function editorPart(onchange) {
       const caret = ends ? value.length : Math.min(at, value.length);
       field.setSelectionRange(caret, caret);
     }
-    tint();
+    copy.draw(pieces);
   }
 
   // The text as it was before the last step of typing, or after the next one, with the caret where it changed.
@@ -47,8 +56,14 @@ function editorPart(onchange) {
     put(given);
   }
 
+  function grow(text) {
+    set([...head, ["model", text], ...tail]);
+    grown = joined(head).length + text.length;
+    follow.keep();
+  }
+
   return {
-    root: div("jcp-paper", copy, field),
+    root,
     set,
     turn,
     // Characters as if typed at the caret.
@@ -62,14 +77,32 @@ function editorPart(onchange) {
     lock: (busy) => (field.readOnly = busy),
     pieces: () => pieces,
     text: () => joined(pieces),
-    grow: (before, text) => set([...before, ["model", text]]),
+    // The pieces before the selection, in it and after it, and whether it ends with the text. Of a caret none are in it,
+    // or with `paragraph` those of the paragraph that it stands in.
+    places(paragraph = false) {
+      const text = joined(pieces), [from, to] = chosen(paragraph, text), cut = (one, other) => part(pieces, one, other).filter(([, some]) => some);
+      return { before: cut(0, from), chosen: cut(from, to), after: cut(to, text.length), end: to === text.length };
+    },
+    caret: () => ({ from: placeOf(field.selectionEnd), end: field.selectionEnd === field.value.length }),
+    // A text is written between others.
+    begin: follow.begin,
+    write(before, text, after) {
+      [head, tail] = [before, after ?? []];
+      grow(text);
+    },
     add(text) {
-      const [who, last] = pieces.at(-1) ?? [];
-      set(who === "model" ? [...pieces.slice(0, -1), [who, last + text]] : [...pieces, ["model", text]]);
+      const own = joined(pieces).slice(joined(head).length, joined(pieces).length - joined(tail).length);
+      grow(own + text);
+    },
+    // The caret behind so many of the pieces.
+    end(many) {
+      const at = standing(joined(pieces.slice(0, many)).length);
+      field.setSelectionRange(at, at);
+      grown = placeOf(at);
+      follow.keep();
     },
   };
 }
-
 // What was typed since the kernel last told a text, a word or a deletion at a time. The field's own steps end where a
 // program sets its text.
 function stepsPart(field) {

@@ -10,20 +10,25 @@ function panelPart(line, controls) {
     text.typed(editor.pieces());
     for (const view of line.views) view.typed?.(editor);
     refresh();
-  });
+  }, label);
   const settings = settingsPart(controls);
   const tokens = tokensPart({
     branch: (at, token) => act("branch", { at, token }),
     sibling: (at, step) => see("sibling", { at, step }),
     weigh: (part, at) => line.say("weigh", { part, at }),
   });
+  const suggestion = suggestionPart({ accept: () => see("accept"), refuse: () => see("refuse") });
+  const count = span("jcp-count"), versions = versionsPart((number) => see("restore", { number }));
+  const marks = make("input", { type: "checkbox", checked: true, onchange: () => root.classList.toggle("jcp-plain", !marks.checked) });
+  const foot = div("jcp-foot", count, make("label", { title: "Underline what the model wrote" }, marks, " mark the model's text"));
   const cards = div("jcp-cards");
   const recent = make("ol", { className: "jcp-recent" });
   const code = make("pre", { className: "jcp-code", tabIndex: 0 });
   const buttons = {
-    complete: button("Complete", "Write on from the text (Ctrl+Enter)", () => act("complete")),
+    complete: button("Complete", "Write on from the caret, or from the end of the selection (Ctrl+Enter)", () => act("complete")),
     stop: button("Stop", "End here and keep the text (Esc)", stop),
     regenerate: button("Regenerate", "Write the model's last text anew, with another seed", () => act("regenerate")),
+    rewrite: button("Rewrite", "Suggest another wording of the selection, or of the paragraph at the caret", () => act("rewrite")),
     undo: button("Undo", "The text as it was before (Ctrl+Z in the text, Ctrl+Alt+Z)", () => turn(true)),
     redo: button("Redo", "The text as it was after (Ctrl+Shift+Z in the text, Ctrl+Alt+Y)", () => turn(false)),
   };
@@ -37,8 +42,9 @@ function panelPart(line, controls) {
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
   const recentBox = box("History", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
-    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion", onclick: toText }, ...Object.values(buttons), status),
-    editor.root, heard, cards, box("Save, copy, export", exports.root), box("Settings", settings.root), tokenBox, recentBox, codeBox);
+    make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion", onclick: toText }, ...Object.values(buttons), suggestion.root, status),
+    editor.root, foot, heard, cards, box("Save, copy, export", exports.root), box("Settings", settings.root),
+    tokenBox, versions.root, recentBox, codeBox);
   const notice = reopenNotice(line, root);
   root.prepend(notice.root);
   let shown = {}, busy = false, gone = false, asked = false, ahead = "", spoken = "", unanswered = 0;
@@ -82,8 +88,12 @@ function panelPart(line, controls) {
   }
 
   function act(wish, what = {}) {
-    if (wish === "complete" && !busy && shown.ended && !changed()) {
-      return say("The model ended its text here. Write on yourself, or Regenerate.", true);
+    if (wish === "complete") {
+      const { before, chosen, after, end } = editor.places();
+      what = { pieces: end ? editor.pieces() : [...before, ...chosen], ...(chosen.length && { chosen }), ...(!end && { after }) };
+    } else if (wish === "rewrite") {
+      const { before, chosen, after } = editor.places(true);
+      what = { pieces: before, chosen, after };
     }
     if (gone) return say("There is no kernel that could do this.", true);
     if (see(wish, { ...what, settings: settings.values() })) say("asking the kernel …");
@@ -94,7 +104,7 @@ function panelPart(line, controls) {
     if (busy) return say("A completion is being written. Stop it first.", true);
     if (asked) return false;
     const pieces = editor.pieces();
-    if (!line.say(wish, { ...what, pieces, newest: text.told(pieces) })) return false;
+    if (!line.say(wish, { pieces, ...what, newest: text.told(pieces) })) return false;
     asked = true;
     clearTimeout(unanswered);
     unanswered = setTimeout(() => {
@@ -146,7 +156,10 @@ function panelPart(line, controls) {
     const modified = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
     const letter = /^[a-z]$/.test(key) ? key : event.code?.slice(-1).toLowerCase(); // Alt makes signs of letters
     const turns = modified && (event.altKey || editor.holds(event.target));
+    const suggested = suggests() && editor.holds(event.target) && !modified && !event.altKey && !event.shiftKey;
     if (modified && key === "enter") act("complete");
+    else if (suggested && key === "enter") see("accept");
+    else if (suggested && key === "escape") see("refuse");
     else if (key === "escape" && busy) stop();
     else if (locked(event)) event.preventDefault();
     else if (turns && letter === "z") turn(!event.shiftKey);
@@ -158,6 +171,8 @@ function panelPart(line, controls) {
     event.stopPropagation();
   }
 
+  const suggests = () => Boolean(shown.suggested) && !busy && !changed();
+
   // A button that goes off would take the keyboard with it.
   function refresh() {
     const held = document.activeElement;
@@ -168,15 +183,30 @@ function panelPart(line, controls) {
   function switchAll() {
     const any = editor.pieces().length > 0, differs = changed();
     buttons.complete.disabled = gone || busy || !any;
-    buttons.complete.textContent = shown.code && !differs ? "Continue" : "Complete";
+    buttons.rewrite.disabled = gone || busy || !any;
+    suggestion.show(suggests() ? shown : null);
+    label();
+    tally();
     buttons.stop.disabled = !busy;
     buttons.regenerate.disabled = gone || busy || !shown.code || differs;
     buttons.undo.disabled = busy || !((shown.undo && !gone) || editor.can(true));
     buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs && !gone));
     exports.fresh.disabled = gone || busy || editor.text() === text.prompt;
-    for (const part of [cards, settings.root, tokenBox, recentBox]) part.inert = gone;
+    for (const part of [suggestion.root, cards, settings.root, tokenBox, versions.root, recentBox]) part.inert = gone;
     editor.lock(busy || asked);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
+  }
+
+  // What Ctrl+Enter does where the caret stands.
+  function label() {
+    const { end, from } = editor.caret(), goesOn = shown.code && !changed() && from === joined(shown.pieces?.slice(0, shown.written ?? undefined)).length;
+    buttons.complete.textContent = goesOn ? "Continue" : end ? "Complete" : "Complete here";
+  }
+
+  function tally() {
+    const all = editor.text(), words = all.match(/\S+/g)?.length ?? 0, tokens = changed() ? null : shown.total;
+    const named = (many, noun) => `${many.toLocaleString("en")} ${noun}${many === 1 ? "" : "s"}`;
+    count.textContent = [named(words, "word"), named([...all].length, "character"), ...(tokens ? [named(tokens, "token")] : [])].join(" · ");
   }
 
   // Speak what has come since the last time, by whole sentences.
@@ -217,13 +247,16 @@ function panelPart(line, controls) {
       shown = snapshot;
       const was = busy;
       busy = Boolean(snapshot.busy);
-      if (was && !busy) speak(joined(snapshot.pieces?.slice(-1)), true);
+      const { written } = snapshot;
+      if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
       if (text.hear(snapshot) || !editor.text()) editor.set(text.pieces);
+      if (was && !busy && written) editor.end(snapshot.caret ?? written);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
       drawRecent(snapshot.recent || []);
+      versions.draw(snapshot.versions || []);
       code.textContent = snapshot.code || "";
       codeBox.hidden = !snapshot.code;
       tokenBox.hidden = !snapshot.code;
@@ -240,6 +273,7 @@ function panelPart(line, controls) {
       say("…");
       answered();
       refresh();
+      editor.begin();
     },
     waiting({ text: what }) {
       say(what || "…");
@@ -264,7 +298,7 @@ function panelPart(line, controls) {
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
-      editor.grow(message.before, texts[0]);
+      editor.write(message.before, texts[0], message.after);
       text.grown(editor.pieces());
       say("writing");
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);

@@ -1,4 +1,4 @@
-// The settings, a control for each option that the kernel declares.
+// The settings, a control for each option that the kernel declares, those of a group together.
 function settingsPart(controls) {
   const fields = new Map(), changed = new Set(); // names of controls that were set since the kernel last heard of them
   const root = div("jcp-settings");
@@ -9,14 +9,19 @@ function settingsPart(controls) {
     fields.set(name, { control, field, offer });
     field.addEventListener("input", () => changed.add(name));
     const label = make("label", { htmlFor: id }, name.replaceAll("_", " ").trim());
-    root.append(make("div", { className: "jcp-control", title: help }, label, span("jcp-entry", field, offer)));
+    groupOf(control.group).append(make("div", { className: "jcp-control", title: help }, label, span("jcp-entry", field, offer)));
+  }
+
+  function groupOf(name) {
+    if (root.lastChild?.firstChild.textContent !== name) root.append(make("fieldset", { className: "jcp-group" }, make("legend", {}, name)));
+    return root.lastChild;
   }
 
   function fieldOf({ kind, low, high, values }, about) {
     if (kind === "switch") return make("input", { type: "checkbox", ...about });
     if (kind === "choice") return make("select", about, ...choices(values));
     if (kind.startsWith("text")) {
-      return make("input", { type: "text", placeholder: kind === "texts" ? "several with | between" : "", ...about });
+      return make("input", { type: "text", placeholder: kind === "texts" ? "several: a|b" : "", ...about });
     }
     return make("input", { type: "number", min: low ?? "", max: high ?? "", step: kind === "whole" ? 1 : "any", ...about });
   }

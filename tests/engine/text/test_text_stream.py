@@ -172,7 +172,7 @@ class TestTextStream:
     def test_the_last_token_gives_out_all_that_was_held(self) -> None:
         stream = self.stream("a\ufffdb")
         stream.push(ord("a"))
-        delta = stream.push(0xE6, last=True)
+        delta = stream.push(0xE6, "stop")
         assert (delta.text, delta.shown, delta.stopped) == ("\ufffd", "a\ufffd", False)
 
     def test_a_stop_that_the_held_rest_completes_is_cut_off(self) -> None:
