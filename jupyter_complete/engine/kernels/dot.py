@@ -1,9 +1,10 @@
 """Dot products of small integers: the words of a tile times a word of a vector, by the processor's best instruction.
 
 A word has 32 bits. It holds two columns of 16 bits where weights have 8 bits, and four columns of 8 bits where weights
-have 4. In the second case weights are 0 to 15 and the vector's numbers at most 127 in magnitude, so a group's partial
-sums fit into 16 bits: each of the two numbers of 16 bits in a word sums sixteen columns, at most
-16 · 15 · 127 = 30,480.
+have fewer. In the second case the vector's numbers are at most 127 in magnitude. Weights of 4 bits are 0 to 15, so a
+group's partial sums fit into 16 bits: each of the two numbers of 16 bits in a word sums sixteen columns, at most
+16 · 15 · 127 = 30,480. Weights of 6 bits are 0 to 63, so two words fit, 4 · 63 · 127 = 32,004, and the sum of every two
+words is widened (see dot_two).
 """
 
 from __future__ import annotations
@@ -54,6 +55,18 @@ def dot(builder: Any, total: Any, w: Any, x: Any, bits: int, instruction: Instru
     if instruction.kind == WORD:
         return _call(builder, instruction, WORD, total, w, x)
     return builder.add(total, _call(builder, instruction, _BYTE, w, x))
+
+
+def dot_two(builder: Any, total: Any, ws: Any, xs: Any, instruction: Instruction | None = BEST) -> Any:
+    """Add to `total`, sixteen words, the products of two words each of w and x, where weights have 5 or 6 bits."""
+    if instruction is not None and instruction.kind == WORD:
+        for w, x in zip(ws, xs, strict=True):
+            total = _call(builder, instruction, WORD, total, w, x)
+        return total
+    short = ir.Constant(HALF_WORDS, [0] * 2 * ROWS)
+    for w, x in zip(ws, xs, strict=True):
+        short = dot(builder, short, w, x, 4, instruction)
+    return _dot_shorts(builder, total, builder.bitcast(short, WORDS), _ONES)
 
 
 def as_words(builder: Any, total: Any) -> Any:

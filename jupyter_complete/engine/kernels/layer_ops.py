@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from .llvm_vectors import FAST, aligned_stack
 from .matmat import BATCH, multiply_batch, unpack
-from .matvec import Vector, multiply_few
+from .matvec import Vector, multiply_few, tile_of
 from .round_vectors import Lane, round_vector
 from .share import claim
 from .sizes import ROWS
@@ -179,4 +179,5 @@ def _multiply_pair(rank: int, matrix: Any, pair: int, vectors: Any, unpacked: An
     for batch in range((vectors.count + BATCH - 1) // BATCH):
         for one in range(count):
             target = Vector(y, batch * BATCH, ROWS * (2 * pair + one))
-            multiply_batch(matrix, unpacked, 2 * rank + one, vectors.rounded, batch, target)
+            kind = tile_of(matrix, 2 * pair + one).kind
+            multiply_batch(matrix, kind, unpacked, 2 * rank + one, vectors.rounded, batch, target)

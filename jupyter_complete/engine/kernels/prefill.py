@@ -27,7 +27,7 @@ from .layer_ops import (
 )
 from .llvm_vectors import FAST, zeros
 from .matmat import BATCH, Unpacked, multiply_batch, unpack, unpacked_for
-from .matvec import Vector, of_layer, row_of
+from .matvec import Vector, of_layer, row_of, tile_of
 from .round_vectors import Rounded, Vectors, rounded_for
 from .share import GO, barrier, claim
 from .sizes import GROUP, ROWS
@@ -86,7 +86,8 @@ def _gate_up_pair(matrix: Any, gelu: bool, page: Any, rank: int, pair: int, coun
         unpack(matrix, 2 * pair + up, page.unpacked, 2 * rank + up)
     for batch in range((count + BATCH - 1) // BATCH):
         for up in range(2):
-            multiply_batch(matrix, page.unpacked, 2 * rank + up, page.rounded, batch, Vector(both, zero, ROWS * up))
+            kind, target = tile_of(matrix, 2 * pair + up).kind, Vector(both, zero, ROWS * up)
+            multiply_batch(matrix, kind, page.unpacked, 2 * rank + up, page.rounded, batch, target)
         for m in range(BATCH):
             gate(both, m, gelu, Vector(page.inner, batch * BATCH + m, pair * ROWS))
 

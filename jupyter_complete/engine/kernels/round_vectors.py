@@ -1,6 +1,6 @@
 """Rounding of float32 vectors to groups of 32 integers, which the tiles of matvec.py are multiplied with.
 
-x̂ = d · q, with |q| ≤ 32,767 (16 bits) where the weights have 8 bits and |q| ≤ 127 (8 bits) where they have 4.
+x̂ = d · q, with |q| ≤ 32,767 (16 bits) where the weights have 8 bits and |q| ≤ 127 (8 bits) where they have fewer.
 Processors multiply and add two or four columns of such numbers in one instruction (see dot.py). A group's sum is exact:
 32 · 127 · 32,767 fits into 32 bits, so the order of the terms does not change the result.
 """
@@ -48,7 +48,8 @@ class Rounded(NamedTuple):
 
     words: Any  # int32 [vectors / lanes, G, 16 or 8, lanes]
     scale: Any  # float32 [vectors / lanes, G, lanes]
-    sums: Any  # float32, same shape: the sum of each group's x̂, which weights of 4 bits need
+    sums: Any  # float32, same shape: the sum of each group's x̂, which weights below 8 bits need
+    firsts: Any  # float32, same shape: the sum of its first half alone
 
 
 class Lane(NamedTuple):
@@ -69,7 +70,7 @@ class Vectors(NamedTuple):
 
 def rounded_for(groups: int) -> Rounded:
     """Return room for `groups` groups in all."""
-    return Rounded(zeros(groups * GROUP_WORDS, dtype=np.int32), zeros(groups), zeros(groups))
+    return Rounded(zeros(groups * GROUP_WORDS, dtype=np.int32), zeros(groups), zeros(groups), zeros(groups))
 
 
 def column_order(bits: int) -> list[int]:
@@ -90,6 +91,7 @@ def round_vector(x: Any, row: int, matrix: Any, rounded: Any, lane: Any) -> None
         at(rounded.words, first),
         at(rounded.scale, of_group),
         at(rounded.sums, of_group),
+        at(rounded.firsts, of_group),
         lane.lanes,
     )
 
@@ -112,6 +114,7 @@ class _Target(NamedTuple):
     words: Any
     scale: Any
     sums: Any
+    firsts: Any
     lanes: Any
 
 
@@ -128,8 +131,9 @@ def _emit_group(builder: Any, bits: int, x: Any, to: _Target) -> None:
     factor = broadcast(builder, factor)
     q = [_unary(builder, "nearbyint", builder.fmul(half, factor)) for half in halves]
     if bits == 4:  # the sum is of rounded numbers, since a weight's low end multiplies what its q multiplies
-        total = reduce(builder, "fadd", zero, builder.fadd(*q))
-        builder.store(builder.fmul(total, step), to.sums)
+        first, second = (reduce(builder, "fadd", zero, half) for half in q)
+        builder.store(builder.fmul(builder.fadd(first, second), step), to.sums)
+        builder.store(builder.fmul(first, step), to.firsts)
     packed = _pack(builder, [builder.fptosi(half, WORDS) for half in q], bits)
     with builder.if_else(builder.icmp_signed("==", to.lanes, INDEX(1))) as (alone, among):
         with alone:
@@ -150,19 +154,21 @@ def _pack(builder: Any, q: list[Any], bits: int) -> Any:
 @emitter
 def _emit_round(builder: Any, *args: Any) -> None:
     """Round all groups of a vector; the arguments are those of _round."""
-    x, groups, bits, words, scale, sums, lanes = args
+    x, groups, bits, words, scale, sums, firsts, lanes = args
     for width in each_width(builder, bits):
         with cgutils.for_range(builder, groups) as loop:
             here = builder.mul(loop.index, lanes)
             first = builder.gep(words, [builder.mul(here, INDEX(WORDS_PER_BIT * width))])
-            target = _Target(first, builder.gep(scale, [here]), builder.gep(sums, [here]), lanes)
+            items = (builder.gep(one, [here]) for one in (scale, sums, firsts))
+            target = _Target(first, *items, lanes)
             _emit_group(builder, width, builder.gep(x, [builder.mul(loop.index, INDEX(GROUP))]), target)
 
 
-def _round(x: Any, groups: int, bits: int, words: Any, scale: Any, sums: Any, lanes: int) -> None:
-    _emit_round((x, groups, bits, words, scale, sums, lanes))
+def _round(x: Any, groups: int, bits: int, words: Any, scale: Any, sums: Any, firsts: Any, lanes: int) -> None:
+    _emit_round((x, groups, bits, words, scale, sums, firsts, lanes))
 
 
-_ROUND = (symbols.FLOATS, types.intp, types.intp, symbols.INTS, symbols.FLOATS, symbols.FLOATS, types.intp)
+_SCALES = (symbols.FLOATS, symbols.FLOATS, symbols.FLOATS)  # types: scale, sums, firsts
+_ROUND = (symbols.FLOATS, types.intp, types.intp, symbols.INTS, *_SCALES, types.intp)
 KERNELS = (Kernel(_round, *_ROUND),)
 _round_linked = KERNELS[0].symbol

@@ -51,9 +51,10 @@ def _matrix(job: Any) -> Any:
     count, groups, bits = job[_TILES], job[_GROUPS], job[_BITS]
     lows = count if bits == 4 else 0
     return Matrix(
-        carray(_pointer(job[_WORDS]), (1, count, groups * bits, ROWS), np.int32),
-        carray(_pointer(job[_SCALE]), (1, count, groups, ROWS), np.int16),
-        carray(_pointer(job[_LOW]), (1, lows, groups, ROWS), np.int16),
+        carray(_pointer(job[_WORDS]), (count * groups * bits * ROWS,), np.int32),
+        carray(_pointer(job[_SCALE]), (count * groups * ROWS,), np.int16),
+        carray(_pointer(job[_LOW]), (lows * groups * ROWS,), np.int16),
+        np.zeros((0, 4), np.int64),
         count,
         groups,
         bits,

@@ -19,7 +19,7 @@ from ...protocol.plan import CacheEntry
 from ...sources import cache
 from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
-from ..kernels.matvec import Matrix
+from ..kernels.matvec import Matrix, alike
 from ..kernels.sizes import ROWS
 from .int8_forms import ACTIVATIONS, activation, ropes
 from .quantize import holds_four_bits, tiles_of
@@ -133,9 +133,13 @@ def weights_of(arrays: dict[str, Any], config: PretrainedConfig) -> Weights:
 
 
 def _matrix(arrays: dict[str, Any], name: str) -> Matrix:
+    """The matrices of one name: their tiles are alike, or `places` says where each begins."""
     words, scale, low = (arrays[f"{name}.{kind}"] for kind in ("words", "scale", "low"))
-    tiles, groups = scale.shape[1:3]
-    return Matrix(words, scale, low, tiles, groups, words.shape[2] // groups)
+    places = arrays.get(f"{name}.places")
+    if places is None:
+        return alike(words, scale, low)
+    tiles, groups, bits = (int(number) for number in arrays[f"{name}.size"])
+    return Matrix(words, scale, low, places, tiles, groups, bits)
 
 
 def rope_table(config: PretrainedConfig, positions: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,16 @@ PROCESSORS = {
 }
 
 
+def emit_wide(builder: Any, instruction: dot.Instruction | None, w: Any, x: Any, y: Any) -> None:
+    """y = the sum of a group of words, two by two, as weights of 5 and 6 bits need it."""
+    total = dot.zero(6, instruction)
+    for word in range(0, GROUP, 2):
+        places = [INDEX((word + one) * ROWS) for one in range(2)]
+        ws, xs = ([load(builder, builder.gep(pointer, [place]), WORDS) for place in places] for pointer in (w, x))
+        total = dot.dot_two(builder, total, ws, xs, instruction)
+    store(builder, dot.as_words(builder, total), y)
+
+
 def emit(builder: Any, instruction: dot.Instruction | None, w: Any, x: Any, y: Any) -> None:
     """y = the sum of a group of words."""
     total = dot.zero(4, instruction)
@@ -36,7 +46,7 @@ def emit(builder: Any, instruction: dot.Instruction | None, w: Any, x: Any, y: A
     store(builder, dot.as_words(builder, total), y)
 
 
-def summed(instruction: dot.Instruction | None, w: np.ndarray, x: np.ndarray) -> np.ndarray:
+def summed(instruction: dot.Instruction | None, w: np.ndarray, x: np.ndarray, emit: Any = emit) -> np.ndarray:
     """int32 [16] of bytes w and x [8, 16, 4]."""
 
     @intrinsic
@@ -74,6 +84,15 @@ def test_every_instruction_computes_the_same_sum(instruction: dot.Instruction | 
     wanted = (w.astype(int) * x).sum((0, 2))
     assert summed(instruction, w, x).tolist() == wanted.tolist()
     assert largest is None or abs(wanted[0]) == 32 * 15 * 127
+
+
+@pytest.mark.parametrize("largest", [-127, 127, None])
+def test_sums_of_6_bits_do_not_overflow(instruction: dot.Instruction | None, largest: int | None) -> None:
+    made, shape = np.random.default_rng(0), (GROUP, ROWS, 4)
+    w = made.integers(0, 64, shape, dtype=np.int8) if largest is None else np.full(shape, 63, np.int8)
+    x = made.integers(-127, 128, shape, dtype=np.int8) if largest is None else np.full(shape, largest, np.int8)
+    wanted = (w.astype(int) * x).sum((0, 2))
+    assert summed(instruction, w, x, emit_wide).tolist() == wanted.tolist()
 
 
 @pytest.mark.skipif(binding.get_default_triple().split("-")[0] != "x86_64", reason="these are of another processor")

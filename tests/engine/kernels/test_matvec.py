@@ -34,8 +34,7 @@ def grouped(values: torch.Tensor, bits: int) -> Groups:
 
 def matrix(groups: Groups) -> matvec.Matrix:
     arrays = {name: array[None] for name, array in quantize.arrange(groups).items()}
-    count, of_row = arrays["scale"].shape[1:3]
-    return matvec.Matrix(**arrays, tiles=count, groups=of_row, bits=groups.bits)
+    return matvec.alike(**arrays)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +103,7 @@ def test_products_with_many_vectors_are_those_of_the_values(bits: int, columns: 
         matmat.unpack(one, tile, unpacked, 0)
         for batch in range(2):
             target = Vector(y, batch * matmat.BATCH, 16 * tile)
-            matmat.multiply_batch(one, unpacked, 0, r, batch, target)
+            matmat.multiply_batch(one, groups.bits, unpacked, 0, r, batch, target)
     assert near(y[:, :ROWS], x, groups)
     assert not y[3].any()
 
