@@ -1,6 +1,7 @@
 """Paints a stream where the user looks: a notebook cell, a terminal, or nowhere until it is done.
 
-In a cell: plain text through one display_id, at most ten updates a second, then one static bundle in its place.
+In a cell: the text in its final layout through one display_id, at most ten updates a second, then one static bundle in
+its place.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..render import choices as choices_view
-from ..render.html import QUIET, element, escape, visible
+from ..render.html import visible
 from ..render.progress import Progress, thought_line
 from ..results.completion import TOKENS, Completion
-from ..results.draft import Draft, Wait
+from ..results.draft import Wait
 from ..session.stream import Pending, Stream, stop_on_interrupt
 
 A_LITTLE_MORE = 1.02  # times an interval: a screen that wakes just before its end would wait for another whole one
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
+DRAWN_SHARE = 10  # times the time a view took to draw: drawing takes a tenth of the cell's time at most
 
 
 STATE = "jupyter_complete"  # metadata of a live output: what kind of text it is
@@ -48,7 +50,7 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
     An interrupt stops the stream; it is not raised.
     """
     with stop_on_interrupt(stream):
-        screen = screen_here(updates_per_second)
+        screen = screen_here(updates_per_second, form)
         stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
             if not stream.inbox:  # all that has come is in the draft
@@ -75,8 +77,8 @@ def wait(stream: Pending[Any]) -> None:
         raise KeyboardInterrupt
 
 
-def screen_here(updates_per_second: float) -> Screen:
-    """The screen that fits this process."""
+def screen_here(updates_per_second: float, form: str = "text") -> Screen:
+    """The screen that fits this process; `form` is that of the finished completion."""
     from IPython import get_ipython
     from IPython.core.displaypub import CapturingDisplayPublisher
 
@@ -85,14 +87,15 @@ def screen_here(updates_per_second: float) -> Screen:
         return TerminalScreen()
     if isinstance(shell.display_pub, CapturingDisplayPublisher):
         return CapturedScreen()
-    return CellScreen(1 / updates_per_second)
+    return CellScreen(1 / updates_per_second, form)
 
 
 class CellScreen:
     """One output of a notebook cell, found again by its display_id."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, form: str = "text") -> None:
         self._interval = interval
+        self._form = form
         self._id = uuid.uuid4().hex
         self._shown: str | None = None
         self._due = 0.0
@@ -105,12 +108,11 @@ class CellScreen:
         text = self._progress.text(draft, before)
         if text == self._shown or (not text and self._shown is None):
             return
-        shown = {"text/plain": text}
-        if isinstance(draft, Draft) and draft.thinks:
-            shown["text/html"] = element("div", QUIET, escape(text))
+        shown = {"text/html": self._progress.html(draft, before, self._form, text), "text/plain": text}
         self._publish(shown, {STATE: _state(draft)})
         self._shown = text
-        self._due = now + max(self._interval, len(text) / LENGTH_PER_SECOND)
+        drawn = time.monotonic() - now
+        self._due = now + max(self._interval, sum(map(len, shown.values())) / LENGTH_PER_SECOND, drawn * DRAWN_SHARE)
 
     def final(self, done: Completion, before: str, form: str) -> None:
         self._publish(done.bundle(before, form))

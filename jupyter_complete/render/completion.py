@@ -30,6 +30,7 @@ class CompletionView:
     choices: Sequence[ChoiceScore] = ()
     thinking: str = ""
     thought: int = 0
+    nothing: str = NOTHING  # what stands for a text that is empty
 
     @property
     def thinking_head(self) -> str:
@@ -60,7 +61,9 @@ def to_markdown(view: CompletionView) -> str:
 def to_html(view: CompletionView) -> str:
     bodies = [_body(view, text) for text in view.texts]
     if len(bodies) > 1:
-        bodies = [element("div", QUIET, str(n)) + body for n, body in enumerate(bodies, 1)]
+        apart = ";margin-top:.8em"
+        heads = [element("div", QUIET + apart * (n > 1), f"({n})") for n in range(1, 1 + len(bodies))]
+        bodies = [head + body for head, body in zip(heads, bodies, strict=True)]
     footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
     table = choices_view.to_html(view.choices) if view.choices else ""
     return element("div", FRAME, _folded(view) + "".join(bodies) + table + footer)
@@ -79,7 +82,7 @@ def _body(view: CompletionView, text: str) -> str:
     before = element("span", MUTED, escape(view.before)) if view.before else ""
     if view.form == "markdown":
         return (_exact(before, PROSE) if before else "") + element("div", "", markdown_to_html(text))
-    shown = escape(text) or element("span", MUTED, NOTHING)
+    shown = escape(text) or (view.nothing and element("span", MUTED, view.nothing))
     return _exact(before + shown, MONO if view.form == "code" else PROSE)
 
 

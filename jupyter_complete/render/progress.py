@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..protocol.events import Loading, Prefill
 from ..protocol.phrases import count, size
 from ..results.draft import Draft, Wait
-from .html import QUIET, element, escape, numbered, visible
+from . import completion
+from .html import FRAME, QUIET, element, escape, numbered, visible
 
 LAST = 60  # characters of the thinking that are shown while it goes on
 SHORT = 128  # prompt tokens that are read at once, with no progress to tell
@@ -87,7 +88,7 @@ def _time(seconds: float) -> str:
 
 
 class Progress:
-    """What there is so far, in plain text: the texts, else the one line of what is waited for."""
+    """What there is so far: the texts, else the one line of what is waited for."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -105,6 +106,26 @@ class Progress:
         if isinstance(draft, Draft) and draft.prefill is not None:
             return visible(before) + self._reading(draft.prefill)
         return self._loading(draft.loading) if draft.loading is not None else ""
+
+    @staticmethod
+    def html(draft: Wait, before: str, form: str, plain: str) -> str:
+        """The same as HTML, laid out as the finished completion will be; `plain` is what `text` returned."""
+        if not any(draft.texts) and before:
+            said = plain.removeprefix(visible(before))
+            return completion.to_html(completion.CompletionView([""], said, before, form, nothing=""))
+        if not isinstance(draft, Draft) or not any(draft.texts):
+            return element("div", FRAME, element("div", QUIET, escape(plain)))
+        written = count(draft.written, "token")
+        view = completion.CompletionView(
+            draft.texts,
+            f"writing · {written}",
+            before,
+            form,
+            thinking=draft.thinking.strip(),
+            thought=len(draft.thoughts),
+            nothing="…",
+        )
+        return completion.to_html(view)
 
     @staticmethod
     def _reading(event: Prefill) -> str:

@@ -8,11 +8,13 @@ from typing import Any
 from ..protocol.views import View
 from ..results.comparison import Comparison
 from ..results.completion import TOKENS, Completion
+from ..results.completions import Completions
 from ..results.trace import Trace
 from . import comparison, completion, finding, tokens, trace
 
 VIEWS: dict[type, Callable[..., View]] = {
     Completion: tokens.completion_view,
+    Completions: tokens.completion_view,
     Comparison: comparison.comparison_view,
     Trace: trace.trace_view,
     **dict.fromkeys(finding.drawers(), finding.finding_view),

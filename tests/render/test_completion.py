@@ -96,7 +96,7 @@ def test_several_texts_are_numbered_in_plain() -> None:
 
 
 def test_several_texts_are_numbered_in_html() -> None:
-    assert shown_by_a_browser(to_html(CompletionView(["a", "b"], "end"))) == "1a2bend"
+    assert shown_by_a_browser(to_html(CompletionView(["a", "b"], "end"))) == "(1)a(2)bend"
 
 
 def test_no_text_is_said() -> None:
