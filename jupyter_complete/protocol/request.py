@@ -55,6 +55,7 @@ class Request:
     structure   the form of the text: choices, a regex or a JSON schema
     trace       maximum number of bytes for a trace; 0 records none
     recommended names of sampling settings for which the model's own recommendation counts, where it has one
+    quiet       the footer leaves out what differs from run to run
     """
 
     prompt: str
@@ -73,6 +74,7 @@ class Request:
     structure: Structure | None = None
     trace: int = 0
     recommended: tuple[str, ...] = ()
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         if self.structure is None:
