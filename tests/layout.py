@@ -97,6 +97,8 @@ UNTESTED = {
     "engine/weights/safetensors_file": "engine/weights/gguf/test_convert.py: files written and read by safetensors",
     "frames/fill": "frames/test_complete_frame.py: its one caller",
     "frames/row_cache": "frames/test_complete_frame.py: results kept and found again",
+    "notebook/model_magics": "notebook/test_magics.py: models, conversations and tasks",
+    "notebook/output_options": "notebook/test_magics.py: what -o binds, and notebook/test_new_cell.py",
     "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",
     "notebook/status_line": "notebook/test_screen.py: the line under a screen",
     "prompt/tasks/task": "prompt/tasks/test_parse.py: a task is what a file was parsed to",

@@ -198,7 +198,7 @@ def test_the_manual_says_how_a_line_is_completed_and_what_the_defaults_are(shell
 
 
 def test_the_question_mark_explains_complete_more(shell: InteractiveShell) -> None:
-    assert "Continue the last completion" in shell.object_inspect("%complete_more")["docstring"]
+    assert "Continue the completion that a cell showed last" in shell.object_inspect("%complete_more")["docstring"]
 
 
 # -- models ------------------------------------------------------------------------------------------------------
@@ -345,6 +345,7 @@ BAD_CELLS = [
     ("%%complete\n" + LONG, PromptTooLong, "and the window of tiny is 256."),
     ("%%complete --score\n" + LONG, PromptTooLong, "and the window of tiny is 256."),
     ("%%complete\n\n", UsageError, "The prompt is empty."),
+    ("%%complete\n   \n", UsageError, "The cell holds blanks only."),
     ("%%complete --chat\nx", BadOption, "tiny has no chat template."),
     ("%complete", UsageError, "The prompt is empty."),
     ("%complete -N 5", UsageError, "The prompt is empty."),
@@ -463,12 +464,38 @@ def test_more_is_shown_as_the_cell_was(shell: InteractiveShell, capsys: pytest.C
     assert capsys.readouterr().out.startswith("The mean")
 
 
-def test_more_replaces_every_name_of_the_completion(shell: InteractiveShell) -> None:
+def test_more_replaces_the_name_of_the_cell_and_no_other(shell: InteractiveShell) -> None:
     run(shell, "%%complete -N 2 -t 0 -o _c\nThe mean")
-    run(shell, "d = _c")
+    run(shell, "before = _c")
     run(shell, "%complete_more 3")
-    assert len(shell.user_ns["_c"].tokens) == 5
-    assert shell.user_ns["d"] is shell.user_ns["_c"]
+    run(shell, "%complete_more 3")
+    assert len(shell.user_ns["_c"].tokens) == 8
+    assert len(shell.user_ns["before"].tokens) == 2
+
+
+def test_more_leaves_a_name_that_has_another_value_by_now(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 2 -t 0 -o c\nThe mean")
+    run(shell, "c = 'my own'")
+    run(shell, "%complete_more 3")
+    assert shell.user_ns["c"] == "my own"
+
+
+def test_more_goes_on_from_what_the_last_cell_showed(shell: InteractiveShell) -> None:
+    run(shell, "import jupyter_complete as jc")
+    run(shell, "%%complete -N 4 -t 0 -o c\nThe mean")
+    run(shell, "c0 = c; b = c.branch(at=2, token=c.tokens[0].id); other = jc.complete('Another', max_new_tokens=2)")
+    run(shell, "kept = b")
+    run(shell, "%complete_more 3")
+    after = shell.user_ns["c"]
+    assert after.text.startswith(shell.user_ns["c0"].text)
+    assert (len(after.tokens), after.parent) == (7, shell.user_ns["c0"])
+    assert shell.user_ns["b"] is shell.user_ns["kept"]
+
+
+def test_more_goes_on_from_python_where_no_cell_has_shown_one(shell: InteractiveShell) -> None:
+    run(shell, "import jupyter_complete as jc\nc = jc.complete('The mean', max_new_tokens=2)")
+    run(shell, "d = %complete_more 3")
+    assert shell.user_ns["d"].parent is shell.user_ns["c"]
 
 
 def test_use_shows_the_new_default(

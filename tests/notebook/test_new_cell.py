@@ -62,7 +62,7 @@ def test_a_front_end_that_takes_no_cell_is_told_of(
             return {"content": {"allow_stdin": False}}
 
     monkeypatch.setattr(shell, "kernel", Kernel(), raising=False)
-    monkeypatch.setattr(screen, "screen_here", lambda rate: screen.CapturedScreen())
+    monkeypatch.setattr(screen, "screen_here", lambda *given: screen.CapturedScreen())
     shell.run_cell_magic("complete", "--cell -N 4", "The mean")
     assert NOWHERE in capsys.readouterr().out
     assert next_input(shell) is None
