@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
@@ -17,11 +18,12 @@ from IPython.display import display
 from ..prompt import compose
 from ..protocol.doors import door
 from ..protocol.errors import EmptyPrompt
+from ..protocol.front_end import in_notebook
 from ..protocol.prompt_parts import Text, Value, plain
 from ..results.completion import Completion
 from ..session.session import Session
 from ..session.stream import Stream, hold_interrupts
-from . import arguments, new_cell
+from . import arguments, first_line, new_cell
 from .arguments import usage_errors
 from .caller import calling_frame, local_names, uses_result
 from .history import History
@@ -53,7 +55,7 @@ class CompleteMagics(Magics):
             else:
                 settings, text = arguments.cell_settings(line), self.raw_cell.body("complete", line, cell)
             behind = settings.pop("background", False)
-            if behind and not hasattr(self.shell, "kernel"):
+            if behind and not in_notebook(self.shell):
                 raise UsageError("--background is for notebooks; leave it out here.")
             behind = behind and new_cell.has_reader(self.shell)  # else the text would come when the notebook is written
             chosen = self.session.config.checked(settings)
@@ -97,7 +99,7 @@ class CompleteMagics(Magics):
         from ..session.inside import of  # imports every kind of question, which %load_ext does not need
 
         opened = of(done, self.session)
-        if hasattr(self.shell, "kernel"):
+        if in_notebook(self.shell):
             display(opened)
         else:
             print(opened.view())
@@ -142,7 +144,7 @@ class CompleteMagics(Magics):
         Open the panel, where a text is written by you and the model in turn: complete, stop, look at what was weighed,
         branch, undo. There is one a notebook; run this again to have it here.
         """
-        if not hasattr(self.shell, "kernel"):
+        if not in_notebook(self.shell):
             raise UsageError("The panel is for notebooks; here %%complete and %complete do the same in text.")
         display(door("panel")(self.session, line))
 
@@ -177,11 +179,12 @@ class CompleteMagics(Magics):
 
     def _show(self, stream: Stream, output: OutputOptions) -> Completion:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
-        done: Completion = paint(stream, output.echo, output.form, self.session.config.updates_per_second)
+        place = uuid4().hex
+        done: Completion = paint(stream, output.echo, output.form, self.session.config.updates_per_second, place)
         if stream.error is None or done.text or done.thinking:
             self._bind(output, done)
             if output.cell:
-                self._write(done, output)
+                self._write(done, output, place)
         if stream.error is not None:
             raise stream.error
         return done
@@ -191,18 +194,30 @@ class CompleteMagics(Magics):
         if done.request is not None and done.request.mode == "continue":
             self._last_output = (done, output)
         self.shell.user_ns.update(dict.fromkeys(output.names, done))
-        framing = done.request.framing if done.request else None
-        apart = framing is not None and bool(framing.chat or framing.thread or framing.task)
-        self.history.record_completion(output.number, done.prompt[done.ahead :] + "\n\n" * apart + done.text)
+        self.history.record_completion(output.number, done.prompt[done.ahead :] + "\n\n" * answers(done) + done.text)
 
-    def _write(self, done: Completion, output: OutputOptions) -> None:
-        """The completion into a new cell, with its own text ahead of it where that was echoed."""
-        before = done.prompt[done.ahead :] if output.echo else ""
-        if done.text.strip() and not new_cell.write(self.shell, before + done.text, output.form):
+    def _write(self, done: Completion, output: OutputOptions, place: str) -> None:
+        """The completion into a new cell: by the page that shows it at `place`, else by a request to the front end."""
+        if not done.text.strip():
+            return
+        prompt = "" if answers(done) and not output.echo else done.prompt[done.ahead :]
+        cell = new_cell.new_cell(done.text, output.form, prompt, output.echo)
+        made = new_cell.has_page(self.shell) and door("cell writer")(
+            cell.kind, cell.source, done.bundle(done.prompt if output.echo else "", output.form), place
+        )
+        if not made and not new_cell.write(self.shell, cell):
             print(new_cell.NOWHERE)
+        elif cell.note:
+            print(cell.note)
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
+
+
+def answers(done: Completion) -> bool:
+    """Whether a completion answers its prompt, and does not go on from it."""
+    framing = done.request.framing if done.request else None
+    return framing is not None and bool(framing.chat or framing.thread or framing.task)
 
 
 def load(shell: InteractiveShell, session: Session) -> None:
@@ -219,6 +234,7 @@ def load(shell: InteractiveShell, session: Session) -> None:
     session.config.observe(lambda change: session.preload() if change["new"] else None, "preload")
     magics = CompleteMagics(shell, session)
     magics.raw_cell.watch()
+    first_line.watch(shell)
     magics.history.watch()
     shell.register_magics(magics, ModelMagics(shell, session))
     if shell.Completer is not None:
@@ -233,6 +249,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.registry.pop(ModelMagics.__name__, None)
     if (ours := shell.magics_manager.registry.pop(CompleteMagics.__name__, None)) is not None:
         ours.raw_cell.leave()
+        first_line.leave(shell)
         ours.history.leave()
     shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
     if shell.Completer is not None:

@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from ..protocol.doors import door
+from ..protocol.front_end import in_notebook
 from ..protocol.phrases import near
 from ..render import conversation as thread_view
 from ..render import plan as plan_view
@@ -79,14 +80,24 @@ class ModelMagics(Magics):
     def complete_model(self, line: str) -> None:
         with usage_errors():
             word, name, settings = arguments.model_settings(line)
-            if word in ("use", "load", "unload") and not name:
+            if word == "unload" and not name:
+                name = self._only_resident()
+            if word in ("use", "load") and not name:
                 raise UsageError(f"%complete_model {word} needs a name; %complete_model list shows them.")
             if word in ("list", "status") and name:
                 raise UsageError(f"%complete_model {word} takes no name.")
-            if not line.strip() and hasattr(self.shell, "kernel"):
+            if not line.strip() and in_notebook(self.shell):
                 display(door("models panel")(self.session))
                 return
             getattr(self, f"_{word}")(name, self.session.config.checked(settings))
+
+    def _only_resident(self) -> str:
+        """The name of the one model that is resident; raises UsageError where there are more or none."""
+        names = [resident.name for resident in self.session.models]
+        if len(names) == 1:
+            return names[0]
+        held = f"Resident are {', '.join(names)}." if names else "No model is resident."
+        raise UsageError(f"%complete_model unload needs a name. {held}")
 
     def _use(self, name: str, settings: dict[str, Any]) -> None:
         wait(self.session.models.load(name, settings["dtype"], settings["device"]))
@@ -118,9 +129,10 @@ class ModelMagics(Magics):
         self._table(status.HEAD, [status.row(self.session, resident) for resident in residents])
         for said in [said for resident in residents for said in status.notes(resident)]:
             print(said)
+        print(status.memory(self.session))
 
     def _tell(self, said: Mapping[str, str]) -> None:
-        if hasattr(self.shell, "kernel"):
+        if in_notebook(self.shell):
             display(dict(said), raw=True)
         else:
             print(said["text/plain"])

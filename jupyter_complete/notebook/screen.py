@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..protocol.front_end import in_notebook
 from ..render import choices as choices_view
 from ..render.html import visible
 from ..render.progress import Progress, thought_line
@@ -44,13 +45,17 @@ class Screen(Protocol):
         ...
 
 
-def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0) -> Completion:
+def paint(
+    stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0, display_id: str = ""
+) -> Completion:
     """Show `stream` until it ends, the prompt ahead of it to `echo` it; the Completion, partial if it failed.
+
+    In a notebook the output has that `display_id`, or one of its own.
 
     An interrupt stops the stream; it is not raised.
     """
     with stop_on_interrupt(stream):
-        screen = screen_here(updates_per_second, form)
+        screen = screen_here(updates_per_second, form, display_id)
         stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
             if not stream.inbox:  # all that has come is in the draft
@@ -77,26 +82,26 @@ def wait(stream: Pending[Any]) -> None:
         raise KeyboardInterrupt
 
 
-def screen_here(updates_per_second: float, form: str = "text") -> Screen:
+def screen_here(updates_per_second: float, form: str = "text", display_id: str = "") -> Screen:
     """The screen that fits this process; `form` is that of the finished completion."""
     from IPython import get_ipython
     from IPython.core.displaypub import CapturingDisplayPublisher
 
     shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
+    if shell is None or not in_notebook(shell):
         return TerminalScreen()
     if isinstance(shell.display_pub, CapturingDisplayPublisher):
         return CapturedScreen()
-    return CellScreen(1 / updates_per_second, form)
+    return CellScreen(1 / updates_per_second, form, display_id)
 
 
 class CellScreen:
     """One output of a notebook cell, found again by its display_id."""
 
-    def __init__(self, interval: float, form: str = "text") -> None:
+    def __init__(self, interval: float, form: str = "text", display_id: str = "") -> None:
         self._interval = interval
         self._form = form
-        self._id = uuid.uuid4().hex
+        self._id = display_id or uuid.uuid4().hex
         self._shown: str | None = None
         self._due = 0.0
         self._progress = Progress()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from lab import LOAD, Lab, Page, footer, opened, run, text_of, wait_for
+from lab import LOAD, Lab, Page, cells, ended, footer, opened, run, text_of, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
 
@@ -63,3 +63,55 @@ def test_a_long_text_costs_a_bounded_number_of_bytes_a_second(lab: Lab, window: 
     print(len(shows), "paints,", shows.size, "bytes in", round(seconds, 1), "s;", shows[-1].size, "bytes the last")
     assert shows.most_a_second <= 11
     assert shows.size / seconds < 1_000_000
+
+
+def sources(lab: Lab, page: Page, name: str) -> list[tuple[str, str]]:
+    """Kind and source of each cell of the notebook as it is saved now."""
+    page.page.keyboard.press("Escape")
+    before = (lab.root / name).stat().st_mtime_ns
+    page.page.keyboard.press("Control+s")
+    wait_for(lambda: (lab.root / name).stat().st_mtime_ns > before, 20, "the saved notebook")
+    return [(cell.cell_type, cell.source) for cell in lab.saved(name).cells]
+
+
+def test_a_completion_is_written_into_a_markdown_cell_and_replaced_when_it_runs_again(
+    lab: Lab, window: Page, front: str
+) -> None:
+    name = f"cell-{front}.ipynb"
+    source = "%%complete --cell -N 8 -t 0 -o c\nThe mean is"
+    page = opened(window, lab.notebook(name, LOAD, source, "c.text", "pass", front=front))
+    run(page, 0)
+    run(page, 1)
+    wait_for(lambda: cells(page).count() == 5, 60, "a new cell")
+    wait_for(lambda: footer(page, 1) and "writing" not in text_of(page, 1), 20, "the finished output")
+    kinds = sources(lab, window, name)
+    outputs = lab.saved(name).cells[1].outputs
+    assert [set(one.data) for one in outputs] == [{"text/html", "text/markdown", "text/plain"}]
+    assert "widgets" not in lab.saved(name).metadata
+    assert [kind for kind, _ in kinds] == ["code", "code", "markdown", "code", "code"]
+    run(page, 3)
+    assert kinds[2][1] in eval(ended(page, 3).strip())
+
+    run(page, 1)
+    page.wait_for_timeout(3000)
+    assert sources(lab, window, name) == kinds
+
+    cells(page).nth(2).locator(".jp-RenderedMarkdown").dblclick()
+    cells(page).nth(2).locator(".cm-content").wait_for()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" and my own words")
+    page.keyboard.press("Shift+Enter")
+    run(page, 1)
+    wait_for(lambda: cells(page).count() == 6, 20, "another cell")
+    assert [one for one in sources(lab, window, name) if "my own words" in one[1]]
+
+
+def test_code_is_written_with_the_code_it_goes_on_from_and_runs(lab: Lab, window: Page) -> None:
+    source = "%%complete --cell --format code -N 60 -t 0 --stop '\\n\\n'\ndef double(x):\n    return"
+    page = opened(window, lab.notebook("code.ipynb", LOAD, source, "pass"))
+    run(page, 0)
+    run(page, 1)
+    wait_for(lambda: cells(page).count() == 4, 60, "a new cell")
+    kind, code = sources(lab, window, "code.ipynb")[2]
+    assert (kind, code.startswith("def double(x):\n    return")) == ("code", True)
+    compile(code, "cell", "exec")
