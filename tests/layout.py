@@ -97,6 +97,8 @@ UNTESTED = {
     "engine/weights/safetensors_file": "engine/weights/gguf/test_convert.py: files written and read by safetensors",
     "frames/fill": "frames/test_complete_frame.py: its one caller",
     "frames/row_cache": "frames/test_complete_frame.py: results kept and found again",
+    "notebook/first_line": "notebook/test_magics.py: a magic below other lines",
+    "protocol/front_end": "kernel/test_console.py: a terminal with jupyter console in it",
     "notebook/model_magics": "notebook/test_magics.py: models, conversations and tasks",
     "notebook/output_options": "notebook/test_magics.py: what -o binds, and notebook/test_new_cell.py",
     "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",

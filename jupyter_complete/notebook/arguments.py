@@ -102,7 +102,7 @@ MODELS = Parser(
     "%complete_model",
     MODEL,
     "The resident models. Words: use NAME (make it the default), load NAME, plan [NAME] (what loading it would do: "
-    "nothing is loaded or fetched), list, status, unload NAME.",
+    "nothing is loaded or fetched), list, status, unload [NAME].",
 )
 THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: its turns; without a name, all of them.")
 THREADS.usage = "complete_thread [NAME] [--drop]"

@@ -19,6 +19,7 @@ from ..protocol.phrases import count, shortened, size
 from ..protocol.prompt_parts import Turn
 from ..protocol.request import Request
 from ..protocol.sampling import Sampling
+from ..protocol.signatures import continued
 from ..protocol.structure import ChoiceScore
 from ..protocol.views import View, draw
 from .measures import perplexity
@@ -80,12 +81,14 @@ class Completion:
     unfinished: bool = field(default=False, repr=False)  # it was stopped while it was thinking
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
+    @continued
     def more(self, max_new_tokens: int | None = None, /, **options: Unpack[Options]) -> Completion:
         """Continue this completion by up to `max_new_tokens` tokens, from the KV cache if it still holds the text."""
         if max_new_tokens is not None:
             options["max_new_tokens"] = max_new_tokens
         return self._continued(**options)
 
+    @continued
     def branch(self, at: int, token: int | str | None = None, **options: Unpack[Options]) -> Completion:
         """Make another continuation after the first `at` tokens; this completion stays as it is.
 

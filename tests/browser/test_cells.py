@@ -97,13 +97,14 @@ def test_a_completion_is_written_into_a_markdown_cell_and_replaced_when_it_runs_
     assert sources(lab, window, name) == kinds
 
     cells(page).nth(2).locator(".jp-RenderedMarkdown").dblclick()
-    cells(page).nth(2).locator(".cm-content").wait_for()
+    cells(page).nth(2).locator(".cm-content").click()
     page.keyboard.press("Control+End")
     page.keyboard.type(" and my own words")
     page.keyboard.press("Shift+Enter")
     run(page, 1)
     wait_for(lambda: cells(page).count() == 6, 20, "another cell")
-    assert [one for one in sources(lab, window, name) if "my own words" in one[1]]
+    changed = kinds[2][1] + " and my own words"
+    assert sources(lab, window, name)[2:4] == [kinds[2], ("markdown", changed)]
 
 
 def test_code_is_written_with_the_code_it_goes_on_from_and_runs(lab: Lab, window: Page) -> None:

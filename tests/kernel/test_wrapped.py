@@ -22,3 +22,10 @@ def test_what_ran_before_does_not_decide_what_a_call_from_code_is(kernel: Kernel
     kernel.good("%%capture held\n%%complete -N 1\nThe mean")
     kernel.good("get_ipython().run_cell_magic('complete', '-N 1 -o c', 'The mean\\n')")
     assert kernel.value("c.prompt") == "The mean"
+
+
+def test_a_magic_below_a_comment_is_one_sentence_in_a_kernel_too(kernel: Kernel) -> None:
+    ran = kernel.run("# a note\n%%complete -N 2\nIt's prose")
+    assert ran.text.startswith("UsageError: %%complete must be the first line of its cell")
+    assert ran.of("error") == []
+    kernel.good("%%complete -N 1\nIt's prose")

@@ -259,6 +259,58 @@ def test_status_shows_the_cache_of_a_model_that_was_used(
     assert re.search(r"tiny \(default\) .* [1-9]\d* tokens, [\d.]+ kB +0$", capsys.readouterr().out, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("# a note\n%%complete\nThe mean of", "%%complete must be the first line of its cell, and is line 2."),
+        ("x = 5\n\n%%complete -N 5\nIt is", "and is line 3. Move what is above it into a cell of its own."),
+        ("# a note\n%%complete_inside\nThe mean", "%%complete_inside must be the first line"),
+    ],
+)
+def test_a_magic_below_other_lines_is_one_sentence(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], source: str, said: str
+) -> None:
+    done = shell.run_cell(source)
+    shown = "".join(capsys.readouterr())
+    assert isinstance(done.error_before_exec, UsageError)
+    assert said in shown
+    assert shown.count("\n") == 1
+
+
+def test_unload_without_a_name_is_of_the_only_model(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%complete_model load tiny")
+    session.models.register("other", *echoes.make())
+    run(shell, "%complete_model load other")
+    shell.run_cell("%complete_model unload")
+    assert "needs a name. Resident are tiny, other." in "".join(capsys.readouterr())
+    run(shell, "%complete_model unload other")
+    run(shell, "%complete_model unload")
+    assert list(session.models) == []
+    shell.run_cell("%complete_model unload")
+    assert "No model is resident." in "".join(capsys.readouterr())
+
+
+def test_status_says_what_the_process_holds(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%complete_model load tiny")
+    capsys.readouterr()
+    run(shell, "%complete_model status")
+    assert re.search(
+        r"^The models hold [\d.]+ k?B; this process holds [\d.]+ [MG]B of memory, libraries included\.$",
+        capsys.readouterr().out,
+        re.M,
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['text = """\n%%complete\nx"""', "%%complete -N 1\nThe mean\n%%complete\nx", "%%time\n%%complete -N 1\nx"],
+)
+def test_a_magic_inside_a_text_or_a_cell_of_a_magic_is_left_alone(shell: InteractiveShell, source: str) -> None:
+    run(shell, source)
+
+
 # -- the extension -----------------------------------------------------------------------------------------------
 
 
@@ -359,7 +411,6 @@ BAD_CELLS = [
     ("%complete_model laod", UsageError, "Did you mean load?"),
     ("%complete_model load", UsageError, "needs a name"),
     ("%complete_model use", UsageError, "needs a name"),
-    ("%complete_model unload", UsageError, "needs a name"),
     ("%complete_model unload nobody", UnknownModel, "nobody is not resident."),
     ("%complete_model plam", UsageError, "Did you mean plan?"),
     ("%complete_model plan smolm2", UnknownModel, "There is no model 'smolm2'. Did you mean smollm2?"),
@@ -607,6 +658,7 @@ def test_what_is_not_met_is_said_and_bound(shell: InteractiveShell, capsys: pyte
         ("--choices yes,", "empty"),
         ("--choices a,b --regex c", "exclude each other"),
         ("--json Nothing", "no variable"),
+        ("--json Nope", "'Nope' is no JSON, no variable and no file. Give"),
         ("--json {", "no JSON"),
         ("--regex a --beams 2", "Beams"),
         ("--regex a --score", "scored"),
