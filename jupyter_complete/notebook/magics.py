@@ -194,13 +194,14 @@ class CompleteMagics(Magics):
         if done.request is not None and done.request.mode == "continue":
             self._last_output = (done, output)
         self.shell.user_ns.update(dict.fromkeys(output.names, done))
-        self.history.record_completion(output.number, done.prompt[done.ahead :] + "\n\n" * answers(done) + done.text)
+        apart = "\n\n" if done.request and done.request.framing.answers else ""
+        self.history.record_completion(output.number, done.prompt[done.ahead :] + apart + done.text)
 
     def _write(self, done: Completion, output: OutputOptions, place: str) -> None:
         """The completion into a new cell: by the page that shows it at `place`, else by a request to the front end."""
         if not done.text.strip():
             return
-        prompt = "" if answers(done) and not output.echo else done.prompt[done.ahead :]
+        prompt = "" if done.request and done.request.framing.answers and not output.echo else done.prompt[done.ahead :]
         cell = new_cell.new_cell(done.text, output.form, prompt, output.echo)
         made = new_cell.has_page(self.shell) and door("cell writer")(
             cell.kind, cell.source, done.bundle(done.prompt if output.echo else "", output.form), place
@@ -212,12 +213,6 @@ class CompleteMagics(Magics):
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
-
-
-def answers(done: Completion) -> bool:
-    """Whether a completion answers its prompt, and does not go on from it."""
-    framing = done.request.framing if done.request else None
-    return framing is not None and bool(framing.chat or framing.thread or framing.task)
 
 
 def load(shell: InteractiveShell, session: Session) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ..protocol.front_end import in_notebook
 from ..render import choices as choices_view
 from ..render.html import visible
-from ..render.progress import Progress, thought_line
+from ..render.progress import Progress, lines_above
 from ..results.completion import TOKENS, Completion
 from ..results.draft import Wait
 from ..session.stream import Pending, Stream, stop_on_interrupt
@@ -170,7 +170,7 @@ class TerminalScreen:
     def live(self, draft: Wait, before: str) -> None:
         text = draft.texts[0] if len(draft.texts) == 1 else ""
         if len(text) > self._printed:
-            self._begin(thought_line(draft) + before)
+            self._begin(lines_above(draft) + before)
             print(visible(text[self._printed :]), end="", flush=True)
             self._printed = len(text)
         elif not any(draft.texts) and self._rewrites:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .errors import BadOption
+from .phrases import shortened
 from .prompt_parts import Composed, Think
 from .sampling import Sampling
 from .structure import Choices, Structure
@@ -33,6 +34,11 @@ class Framing:
     error: bool = False
     think: Think = "auto"
     think_tokens: int = 1024
+
+    @property
+    def answers(self) -> bool:
+        """Whether the text is answered, and not continued."""
+        return bool(self.chat or self.thread or self.task)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,11 @@ class Request:
     trace: int = 0
     recommended: tuple[str, ...] = ()
     quiet: bool = False
+
+    @property
+    def speaker(self) -> str:
+        """The model's name where it answers, which tells its words from ours; empty where it continues a text."""
+        return shortened(self.model.rstrip("/").rpartition("/")[2]) if self.framing.answers else ""
 
     def __post_init__(self) -> None:
         if self.structure is None:

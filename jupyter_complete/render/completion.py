@@ -31,6 +31,7 @@ class CompletionView:
     thinking: str = ""
     thought: int = 0
     nothing: str = NOTHING  # what stands for a text that is empty
+    speaker: str = ""  # who answers, named ahead of the answer
 
     @property
     def thinking_head(self) -> str:
@@ -46,7 +47,13 @@ def to_plain(view: CompletionView) -> str:
     blocks = [visible(view.before + text) or NOTHING for text in view.texts]
     table = [choices_view.to_plain(view.choices)] if view.choices else []
     thought = [f"[{view.thinking_head}]", visible(view.thinking), "[answer]"] if view.thinking else []
-    return "\n\n".join([*thought, numbered(blocks), *table, f"[{visible(view.footer)}]"])
+    speaker = [spoken_by(view.speaker)] if view.speaker else []
+    return "\n\n".join([*thought, *speaker, numbered(blocks), *table, f"[{visible(view.footer)}]"])
+
+
+def spoken_by(speaker: str) -> str:
+    """The line above an answer."""
+    return f"[{visible(speaker)} answers]"
 
 
 def to_markdown(view: CompletionView) -> str:
@@ -55,7 +62,8 @@ def to_markdown(view: CompletionView) -> str:
         blocks = [f"({n})\n\n{block}" for n, block in enumerate(blocks, 1)]
     table = [fenced(choices_view.to_plain(view.choices))] if view.choices else []
     thought = [f"*{view.thinking_head}*", fenced(view.thinking), "*answer*"] if view.thinking else []
-    return "\n\n".join([*thought, *blocks, *table, f"*{_inline(view.footer)}*"])
+    speaker = [f"*{_inline(view.speaker)} answers:*"] if view.speaker else []
+    return "\n\n".join([*thought, *speaker, *blocks, *table, f"*{_inline(view.footer)}*"])
 
 
 def to_html(view: CompletionView) -> str:
@@ -66,7 +74,8 @@ def to_html(view: CompletionView) -> str:
         bodies = [head + body for head, body in zip(heads, bodies, strict=True)]
     footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
     table = choices_view.to_html(view.choices) if view.choices else ""
-    return element("div", FRAME, _folded(view) + "".join(bodies) + table + footer)
+    speaker = element("div", QUIET, f"{escape(view.speaker)} answers:") if view.speaker else ""
+    return element("div", FRAME, _folded(view) + speaker + "".join(bodies) + table + footer)
 
 
 def _folded(view: CompletionView) -> str:

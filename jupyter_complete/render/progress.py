@@ -52,11 +52,13 @@ def line(view: ProgressView) -> str:
     return " · ".join(parts)
 
 
-def thought_line(draft: Wait) -> str:
-    """The line above an answer that says how long the model thought before it; "" where it did not."""
-    if not isinstance(draft, Draft) or not draft.thoughts:
+def lines_above(draft: Wait) -> str:
+    """The lines above a text: how long the model thought before it, and who answers; "" where there is neither."""
+    if not isinstance(draft, Draft):
         return ""
-    return f"[thought for {count(len(draft.thoughts), 'token')}]\n\n"
+    thought = f"[thought for {count(len(draft.thoughts), 'token')}]\n\n" if draft.thoughts else ""
+    speaker = draft.request.speaker
+    return thought + (f"{completion.spoken_by(speaker)}\n\n" if speaker else "")
 
 
 def _thinking(draft: Draft) -> str:
@@ -98,7 +100,7 @@ class Progress:
     def text(self, draft: Wait, before: str) -> str:
         """The texts so far with `before` ahead of each, or the line of what is waited for."""
         if any(draft.texts):
-            return thought_line(draft) + numbered([visible(before + text) for text in draft.texts])
+            return lines_above(draft) + numbered([visible(before + text) for text in draft.texts])
         if isinstance(draft, Draft) and draft.thinks:
             return visible(before) + _thinking(draft)
         if isinstance(draft, Draft) and draft.leading is not None:
@@ -124,6 +126,7 @@ class Progress:
             thinking=draft.thinking.strip(),
             thought=len(draft.thoughts),
             nothing="…",
+            speaker=draft.request.speaker,
         )
         return completion.to_html(view)
 

@@ -37,5 +37,7 @@ def bundle(done: Completion, before: str = "", form: str = "text") -> Mapping[st
         text = done.prompt if done.request.mode == "preview" else ""
         return tokens.bundle(done.prompt_tokens, done.measure_line(), text)
     texts = [one.text for one in (done, *done.alternatives)]
+    speaker = done.request.speaker if done.request is not None else ""
     thought = (done.thinking, len(done.thinking_tokens))
-    return completion.bundle(completion.CompletionView(texts, done.footer(), before, form, done.choices, *thought))
+    view = completion.CompletionView(texts, done.footer(), before, form, done.choices, *thought, speaker=speaker)
+    return completion.bundle(view)

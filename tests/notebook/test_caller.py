@@ -84,3 +84,9 @@ def test_a_cell_does_not_see_the_variables_of_a_function_that_is_over(shell: Int
 def test_a_schema_of_a_function_is_found_too(shell: InteractiveShell) -> None:
     run(shell, "def f():\n    schema = {'type': 'boolean'}\n    %complete -N 9 -t 0 --json schema -o c Is it?\nf()")
     assert shell.user_ns["c"].request.structure.given == '{"type": "boolean"}'
+
+
+def test_several_continuations_are_the_text_of_the_first_in_braces(shell: InteractiveShell) -> None:
+    run(shell, "%complete -N 3 -n 2 --seed 1 -o several The mean")
+    run(shell, "%complete -N 1 -o c {{ several }} and {{ several[1] }}")
+    assert prompt(shell) == f"{shell.user_ns['several'].text} and {shell.user_ns['several'][1].text}"
