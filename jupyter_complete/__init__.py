@@ -94,6 +94,7 @@ DOORS = {
     "models panel": "jupyter_complete.widgets.models:ModelsPanel",
     "inside panel": "jupyter_complete.widgets.inside:show",
     "background": "jupyter_complete.widgets.background:begin",
+    "cell writer": "jupyter_complete.widgets.cell_writer:write",
 }
 """What rooms open by name: each late door, and what is behind it. tests/house.py follows every line."""
 

@@ -12,6 +12,7 @@ from .protocol.engine import Engine
 from .protocol.errors import BadOption
 from .protocol.events import ModelInfo
 from .protocol.options import Dtype, Options
+from .protocol.signatures import takes
 from .results.completion import Completion
 from .session.residents import Unloaded
 from .session.resolve import call_options
@@ -60,14 +61,17 @@ class Model:
         resident = self.session.models.get(self.name)
         return resident.engine if resident else None
 
+    @takes(Options, without=("model",))
     def complete(self, prompt: str, **options: Unpack[Options]) -> Completion:
         """Complete `prompt` with this model; see jupyter_complete.complete."""
         return complete(prompt, **self._own(options))
 
+    @takes(Options, without=("model",))
     def stream(self, prompt: str, **options: Unpack[Options]) -> Iterator[str]:
         """Stream the completion of `prompt`; see jupyter_complete.stream."""
         return stream(prompt, **self._own(options))
 
+    @takes(Options, without=("model", "score"))
     def score(self, text: str, **options: Unpack[Options]) -> Completion:
         """Score `text` with this model; see jupyter_complete.score."""
         return score(text, **self._own(options))
@@ -100,6 +104,7 @@ def register(name: str, model: object, tokenizer: object) -> Model:
     return Model(name, session)
 
 
+@takes(Options)
 @hold_interrupts()
 def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     """Complete `prompt` and return the Completion.
@@ -110,6 +115,7 @@ def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     return _begun(prompt, options).result()
 
 
+@takes(Options)
 def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
     """Yield the text of the completion as it is generated. The pieces join to `last().text`.
 
@@ -118,12 +124,14 @@ def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
     return _begun(prompt, options).deltas()
 
 
+@takes(Options, without=("score",))
 @hold_interrupts()
 def score(text: str, **options: Unpack[Options]) -> Completion:
     """Measure how likely `text` is. Its `prompt_tokens` hold logprob and rank; `perplexity` summarises them."""
     return _begun(text, {**options, "score": True}).result()
 
 
+@takes(Options, without=("trace",))
 def inside(what: str | Completion | Trace, **options: Unpack[Options]) -> Inside:
     """Open the inside view of a prompt, a completion or a trace.
 
@@ -140,6 +148,7 @@ def inside(what: str | Completion | Trace, **options: Unpack[Options]) -> Inside
     return of(what if isinstance(what, Completion) else complete(what, **traced), current())
 
 
+@takes(Options, without=("score",))
 def compare(first: str, second: str, **options: Unpack[Options]) -> Comparison:
     """Score two texts with one model and show them side by side: which is more likely, and at which words."""
     from .results.comparison import Comparison

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..protocol.options import FrameOptions
+from ..protocol.signatures import takes
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
@@ -69,6 +72,7 @@ def _completer(verb: Verb) -> type:
         def __init__(self, frame: object) -> None:
             self._frame = frame
 
+        @takes(FrameOptions)
         def __call__(self, template: object, into: str = "completion", **options: Any) -> Any:
             return verb(self._frame, template, into, **options)
 

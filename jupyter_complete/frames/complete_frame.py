@@ -10,6 +10,7 @@ from ..protocol.config import Complete
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.options import FrameOptions
 from ..protocol.phrases import count
+from ..protocol.signatures import takes
 from ..session.resolve import call_options
 from ..session.session import current
 from ..session.stream import hold_interrupts
@@ -26,6 +27,7 @@ ERROR = "_error"
 Prompts = str | Callable[[dict[str, Any]], str] | Iterable[str]
 
 
+@takes(FrameOptions)
 def complete_frame(
     frame: object,
     template: Prompts,

@@ -6,7 +6,8 @@ import argparse
 import csv
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ from IPython.core.magic_arguments import MagicArgumentParser, MagicHelpFormatter
 from traitlets import Bool, Enum, List
 
 from ..protocol.config import COMPLETE, MODEL, PANEL, THREAD, Complete, shown_default
-from ..protocol.errors import BadOption
+from ..protocol.errors import BadOption, EmptyPrompt
 from ..protocol.phrases import near
 
 WORDS = ("use", "load", "plan", "list", "status", "unload")
@@ -101,7 +102,7 @@ MODELS = Parser(
     "%complete_model",
     MODEL,
     "The resident models. Words: use NAME (make it the default), load NAME, plan [NAME] (what loading it would do: "
-    "nothing is loaded or fetched), list, status, unload NAME.",
+    "nothing is loaded or fetched), list, status, unload [NAME].",
 )
 THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: its turns; without a name, all of them.")
 PANELS = Parser("%complete_panel", PANEL, "Open a text that you and the model write in turn.")
@@ -240,6 +241,10 @@ def _value(name: str, text: Any) -> Any:
         return text
 
 
-def usage_error(error: BadOption | Exception) -> UsageError:
-    """The same sentence, as IPython shows a bad line."""
-    return UsageError(str(error))
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """A value out of bounds or an empty prompt is a bad line: one sentence, as IPython shows one."""
+    try:
+        yield
+    except (BadOption, EmptyPrompt) as error:
+        raise UsageError(str(error)) from None

@@ -45,7 +45,7 @@ def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:
         read = cell_settings(line)
     except UsageError:
         return None
-    if read != options or len(line.splitlines()) > 1 or not prompt.strip("\n"):
+    if read != options or len(line.splitlines()) > 1 or not prompt.strip():
         return None
     return " ".join(["%%complete", line] if line else ["%%complete"]) + "\n" + prompt
 

@@ -17,6 +17,7 @@ from ..protocol.errors import BadPrompt, CompleteError
 from ..protocol.prompt_parts import Excerpt, Text, Value
 
 _OURS = re.compile(r"%%?complete")  # a cell of ours without a completion: it was refused
+NOTHING: Mapping[str, Any] = {}
 _SHOWN = 2_000  # characters of a cell's outputs that are read again
 _NO_ERROR = "No cell has failed yet, so there is no error to show."
 _ABSENT = {
@@ -56,9 +57,9 @@ class History:
         """Follow no more."""
         self._shell.events.unregister("post_run_cell", self._record_error)
 
-    def names(self) -> Mapping[str, Any]:
-        """The variables of the notebook, `In` with the cells as typed, `Out` with what they returned, and `err`, the
-        last exception; not those of IPython's that hold nothing yet."""
+    def names(self, local: Mapping[str, Any] = NOTHING) -> Mapping[str, Any]:
+        """The variables of the notebook, below the `local` ones of a function, `In` with the cells as typed, `Out`
+        with what they returned, and `err`, the last exception; not those of IPython's that hold nothing yet."""
         results = self._shell.user_ns.get("Out")
         own: dict[str, Any] = {"In": Cells(self._history.input_hist_raw)}
         if results is self._history.output_hist:
@@ -66,7 +67,7 @@ class History:
         variables = dict(self._shell.user_ns)
         if not results and variables.get("_") == "":
             del variables["_"]
-        return ChainMap(own, variables, {"err": self.error} if self.error is not None else {})
+        return ChainMap(dict(local), own, variables, {"err": self.error} if self.error is not None else {})
 
     @property
     def error(self) -> BaseException | None:
@@ -74,12 +75,12 @@ class History:
         newest = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
         return newest if newest is not None and _of_the_user(newest) else self._error
 
-    def fill(self, text: str, raw: bool, error: bool) -> Text:
+    def fill(self, text: str, raw: bool, error: bool, local: Mapping[str, Any] = NOTHING) -> Text:
         """`text` with its values, unless it is to stay `raw`, and with `error` the last exception ahead of it.
 
         Raises BadPrompt; says of braces that look like a variable and are none what would make them one.
         """
-        names = self.names()
+        names = self.names(local)
         with_values: Text = (text,) if raw else variables.fill(text, names, _ABSENT)
         if not raw and (typed := variables.without_blanks(text, names)):
             print(f"{{{{{typed}}}}} goes as typed; {{{{ {typed} }}}}, with blanks, is the variable.")
@@ -90,13 +91,13 @@ class History:
         last = Value("err", describe(self.error, "The last error"))
         return (last, "\n\n", *with_values) if text else (last,)
 
-    def question(self, text: str, raw: bool, most: int) -> str:
+    def question(self, text: str, raw: bool, most: int, local: Mapping[str, Any] = NOTHING) -> str:
         """A question with its values, each in its fullest form of at most `most` characters; says what one leaves
         out."""
         if raw:
             return text
         pieces = []
-        for part in variables.fill(text, self.names(), _ABSENT):
+        for part in variables.fill(text, self.names(local), _ABSENT):
             if isinstance(part, Value):
                 form = next((form for form in part.forms if len(form.text) <= most), part.forms[-1])
                 if form.left_out:

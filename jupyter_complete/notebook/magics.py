@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
@@ -17,36 +17,20 @@ from IPython.display import display
 
 from ..prompt import compose
 from ..protocol.doors import door
-from ..protocol.errors import BadOption, EmptyPrompt
-from ..protocol.phrases import near
+from ..protocol.errors import EmptyPrompt
+from ..protocol.front_end import in_notebook
 from ..protocol.prompt_parts import Text, Value, plain
-from ..render import conversation as thread_view
-from ..render import tables as models_view
-from ..render import tasks as tasks_view
-from ..render.html import visible
-from ..results.completion import TOKENS, Completion
-from ..session import status
+from ..results.completion import Completion
 from ..session.session import Session
 from ..session.stream import Stream, hold_interrupts
-from . import arguments, new_cell
+from . import arguments, first_line, new_cell
+from .arguments import usage_errors
+from .caller import calling_frame, local_names, uses_result
 from .history import History
+from .model_magics import ModelMagics
+from .output_options import OutputOptions, output_options
 from .raw_cell import RawCell
-from .screen import paint, wait
-
-# what is in a room above this one, and needs a library that only panels need
-_IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
-
-
-@dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """How a completion is shown: bound to `names`, after its prompt (`echo`), in a form, written into a new cell;
-    `number` is that of the cell that asked for it."""
-
-    names: tuple[str, ...] = ()
-    echo: bool = False
-    form: str = "text"
-    cell: bool = False
-    number: int = 0
+from .screen import paint
 
 
 @magics_class
@@ -63,28 +47,30 @@ class CompleteMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
-    def complete(self, line: str, cell: str | None = None) -> None:
-        with _usage_errors():
+    def complete(self, line: str, cell: str | None = None) -> Completion | None:
+        caller = calling_frame()
+        with usage_errors():
             if cell is None:
                 settings, text = arguments.line_settings(line)
             else:
                 settings, text = arguments.cell_settings(line), self.raw_cell.body("complete", line, cell)
             behind = settings.pop("background", False)
-            if behind and not hasattr(self.shell, "kernel"):
+            if behind and not in_notebook(self.shell):
                 raise UsageError("--background is for notebooks; leave it out here.")
             behind = behind and new_cell.has_reader(self.shell)  # else the text would come when the notebook is written
             chosen = self.session.config.checked(settings)
-            output = self._output_options(settings, behind)
-            prompt = self._fill(text, settings, chosen)
+            output = output_options(settings, self.session.config, behind, self.history.now)
+            prompt = self._fill(text, settings, chosen, local_names(caller, self.shell.user_ns))
         if prompt is None:
-            return
+            return None
         with hold_interrupts():
-            with _usage_errors():
+            with usage_errors():
                 stream = self._stream(text, prompt, settings)
             if behind:
                 door("background")(stream, output.echo, output.form, lambda done: self._bind(output, done))
-            else:
-                self._show(stream, output)
+                return None
+            done = self._show(stream, output)
+        return done if uses_result(caller) else None
 
     @no_var_expand
     @cell_magic
@@ -94,18 +80,18 @@ class CompleteMagics(Magics):
         Complete the cell's text and show how that came about: tokens, attention, every layer's guess, the distribution
         and the draw. Options are those of %%complete; -o binds the Inside, which answers more (jc.inside).
         """
-        with _usage_errors():
+        with usage_errors():
             settings, text = arguments.cell_settings(line), self.raw_cell.body("complete_inside", line, cell)
             for name in ("background", "cell", "score", "dry_run"):
                 if settings.pop(name, False):
                     raise UsageError(f"%%complete_inside takes no --{name.replace('_', '-')}.")
             chosen = self.session.config.checked(settings)
-            output = self._output_options(settings, behind=False)
-            prompt = self._fill(text, settings, chosen)
+            output = output_options(settings, self.session.config, False, self.history.now)
+            prompt = self._fill(text, settings, chosen, local_names(calling_frame(), self.shell.user_ns))
         if prompt is None:
             return
         with hold_interrupts():
-            with _usage_errors():
+            with usage_errors():
                 stream = self._stream(text, prompt, {**settings, "trace": True})
             done = self._show(stream, replace(output, names=()))
         if done.trace is None:
@@ -113,7 +99,7 @@ class CompleteMagics(Magics):
         from ..session.inside import of  # imports every kind of question, which %load_ext does not need
 
         opened = of(done, self.session)
-        if hasattr(self.shell, "kernel"):
+        if in_notebook(self.shell):
             display(opened)
         else:
             print(opened.view())
@@ -122,78 +108,40 @@ class CompleteMagics(Magics):
     @no_var_expand
     @line_magic
     @hold_interrupts()
-    def complete_more(self, line: str) -> None:
+    def complete_more(self, line: str) -> Completion | None:
         """%complete_more [N]
 
-        Continue the last completion by up to N tokens (default: Complete.max_new_tokens), from its KV cache.
-        The result takes the place of the last completion and of the variable it was bound to.
+        Continue the completion that a cell showed last by up to N tokens (default: Complete.max_new_tokens), from its
+        KV cache. The result takes the place of that completion in the variable of its -o. Other variables keep what
+        they have, and so do completions and branches made in Python; continue those with c.more(N).
         """
-        last = self.session.last_continued
+        caller = calling_frame()
+        last, how = self._last_output
+        if last is None:  # no magic has shown one
+            last, how = self.session.last_continued, OutputOptions(form=self.session.config.format)
         if last is None:
             raise UsageError("There is no completion to continue; run a %%complete cell first.")
         if last.alternatives:
             raise UsageError(
                 f"The last completion has {1 + len(last.alternatives)} continuations; "
-                "continue one of them from Python, as c.more(20) or c.alternatives[0].more(20)."
+                "continue one of them from Python, as c[0].more(20) or c[1].more(20)."
             )
-        with _usage_errors():
+        with usage_errors():
             words = line.split()
             if len(words) > 1 or (words and not re.fullmatch(r"[0-9]{1,18}", words[0])):
                 raise UsageError(f"%complete_more takes a number of tokens, not {line.strip()[:60]!r}.")
             number = int(words[0]) if words else self.session.config.max_new_tokens
             stream = self.session.more(last, max_new_tokens=number)
-        names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
-        shown, how = self._last_output
-        how = how if shown is last else OutputOptions(form=self.session.config.format)
-        self._show(stream, replace(how, names=tuple(names), cell=False, number=self.history.now))
-
-    @no_var_expand
-    @line_magic
-    def complete_thread(self, line: str) -> None:
-        with _usage_errors():
-            name, settings = arguments.thread_settings(line)
-        threads = self.session.threads
-        if not name and settings:
-            raise UsageError("%complete_thread --drop needs the name of a conversation.")
-        if not name:
-            if threads:
-                self._table(status.THREADS, status.threads(self.session))
-            else:
-                print("No conversation is kept; %%complete --thread NAME begins one.")
-            return
-        if name not in threads:
-            raise UsageError(f"There is no conversation {name!r}. {near(name, threads) or '--thread begins one.'}")
-        if settings.get("drop"):
-            del threads[name]
-            print(f"The conversation {name} is dropped.")
-            return
-        self._tell(thread_view.bundle(name, threads[name]))
-
-    @no_var_expand
-    @line_magic
-    def complete_tasks(self, line: str) -> None:
-        """%complete_tasks [NAME]
-
-        What --task can name: what each is for and what it needs; with a name, the prompts that it puts to each kind of
-        model, and the options that it sets.
-        """
-        name, *others = line.split() or [""]
-        if others:
-            raise UsageError(f"%complete_tasks takes one name, not {line.strip()[:60]!r}.")
-        with _usage_errors():
-            if name:
-                self._tell(tasks_view.bundle(self.session.tasks.find(name)))
-                return
-            self._table(status.TASKS, status.tasks(self.session))
-            for trouble in self.session.tasks.troubles:
-                print(visible(trouble))
+        names = how.names_of(last, self.shell.user_ns)
+        done = self._show(stream, replace(how, names=names, cell=False, number=self.history.now))
+        return done if uses_result(caller) else None
 
     @no_var_expand
     @line_cell_magic
     def complete_panel(self, line: str, cell: str | None = None) -> None:
-        if not hasattr(self.shell, "kernel"):
+        if not in_notebook(self.shell):
             raise UsageError("The panel is for notebooks; here %%complete and %complete do the same in text.")
-        with _usage_errors():
+        with usage_errors():
             name, text = arguments.panel_settings(line)
             if cell is not None and text:
                 raise UsageError(
@@ -203,42 +151,20 @@ class CompleteMagics(Magics):
         text = text if cell is None else self.raw_cell.body("complete_panel", line, cell)
         display(door("panel")(self.session, name, text))
 
-    @no_var_expand
-    @line_magic
-    def complete_model(self, line: str) -> None:
-        with _usage_errors():
-            word, name, settings = arguments.model_settings(line)
-            if word in ("use", "load", "unload") and not name:
-                raise UsageError(f"%complete_model {word} needs a name; %complete_model list shows them.")
-            if word in ("list", "status") and name:
-                raise UsageError(f"%complete_model {word} takes no name.")
-            if not line.strip() and hasattr(self.shell, "kernel"):
-                display(door("models panel")(self.session))
-                return
-            getattr(self, f"_{word}")(name, self.session.config.checked(settings))
-
-    def _output_options(self, settings: dict[str, Any], behind: bool) -> OutputOptions:
-        """Take out of `settings` what says where a completion is shown and bound; raises UsageError."""
-        defaults = self.session.config
-        out = arguments.out_name(settings.pop("out", defaults.out))
-        echo, form = settings.pop("echo", defaults.echo), settings.get("format", defaults.format)
-        cell = settings.pop("cell", False)
-        for other in ("score", "dry_run", "inspect"):
-            if cell and settings.get(other):
-                raise UsageError(f"--cell writes a completion, and --{other.replace('_', '-')} is something else.")
-        if cell and (behind or settings.get("num", defaults.num) > 1):
-            raise UsageError("--cell writes one completion when it is done; leave out --background and -n.")
-        form = TOKENS if settings.get("inspect") else form
-        return OutputOptions((out,) if out else (), echo, form, cell, self.history.now)
-
-    def _fill(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any]) -> Text | None:
+    def _fill(
+        self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any], local: Mapping[str, Any]
+    ) -> Text | None:
         """The text with its values, and theirs in the question of `settings`; None, which is told, where an interrupt
-        ended an expression that takes long."""
+        ended an expression that takes long. `local` are the variables of a function that calls the magic."""
+        if text.isspace() and not chosen["error"]:
+            raise EmptyPrompt("The cell holds blanks only.", "Write the text to complete.")
+        if settings.get("json") in local:
+            settings["json"] = local[settings["json"]]
         try:
             if settings.get("question"):
                 most = 4 * self.session.config.value_tokens  # for a model's tokens are counted later
-                settings["question"] = self.history.question(settings["question"], chosen["raw"], most)
-            return self.history.fill(text, chosen["raw"], chosen["error"])
+                settings["question"] = self.history.question(settings["question"], chosen["raw"], most, local)
+            return self.history.fill(text, chosen["raw"], chosen["error"], local)
         except KeyboardInterrupt:
             print("Interrupted before the prompt was whole; the model was not asked.")
             return None
@@ -256,89 +182,41 @@ class CompleteMagics(Magics):
 
     def _show(self, stream: Stream, output: OutputOptions) -> Completion:
         """Paint a stream and bind its completion; a failure is raised when what there is has been kept."""
-        done: Completion = paint(stream, output.echo, output.form, self.session.config.updates_per_second)
+        place = uuid4().hex
+        done: Completion = paint(stream, output.echo, output.form, self.session.config.updates_per_second, place)
         if stream.error is None or done.text or done.thinking:
             self._bind(output, done)
-            if done is self.session.last_continued:
-                self._last_output = (done, output)
             if output.cell:
-                self._write(done, output)
+                self._write(done, output, place)
         if stream.error is not None:
             raise stream.error
         return done
 
     def _bind(self, output: OutputOptions, done: Completion) -> None:
-        """Bind a completion, and remember it as what its cell has to say."""
+        """Bind a completion, and remember it as what its cell has to say, and as what %complete_more goes on from."""
+        if done.request is not None and done.request.mode == "continue":
+            self._last_output = (done, output)
         self.shell.user_ns.update(dict.fromkeys(output.names, done))
-        framing = done.request.framing if done.request else None
-        apart = framing is not None and bool(framing.chat or framing.thread or framing.task)
-        self.history.record_completion(output.number, done.prompt[done.ahead :] + "\n\n" * apart + done.text)
+        apart = "\n\n" if done.request and done.request.framing.answers else ""
+        self.history.record_completion(output.number, done.prompt[done.ahead :] + apart + done.text)
 
-    def _write(self, done: Completion, output: OutputOptions) -> None:
-        """The completion into a new cell, with its own text ahead of it where that was echoed."""
-        before = done.prompt[done.ahead :] if output.echo else ""
-        if done.text.strip() and not new_cell.write(self.shell, before + done.text, output.form):
-            print(new_cell.NOWHERE)
-
-    def _use(self, name: str, settings: dict[str, Any]) -> None:
-        wait(self.session.models.load(name, settings["dtype"], settings["device"]))
-        self.session.config.model = name
-        self._status(name, settings)
-
-    def _load(self, name: str, settings: dict[str, Any]) -> None:
-        wait(self.session.models.load(name, settings["dtype"], settings["device"]))
-        self._status(name, settings)
-
-    def _plan(self, name: str, settings: dict[str, Any]) -> None:
-        from ..render import plan as plan_view
-
-        name, wanted = name or self.session.config.model, (settings["dtype"], settings["device"])
-        plan = self.session.models.plan(name, *wanted)
-        self._table(plan_view.head(plan), plan_view.rows(plan))
-        if said := status.residence(self.session, name, *wanted):
-            print(said)
-
-    def _unload(self, name: str, settings: dict[str, Any]) -> None:
-        print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))
-
-    def _list(self, name: str, settings: dict[str, Any]) -> None:
-        from ..session import model_list  # imports every way to fetch a model
-
-        self._tell(models_view.bundle(model_list.tables(self.session), f"{model_list.note()} {status.ALSO}"))
-
-    def _status(self, name: str, settings: dict[str, Any]) -> None:
-        residents = [one for one in self.session.models if not name or one is self.session.models.get(name)]
-        if not residents:
-            print(f"No model is resident; %%complete loads {self.session.config.model}.")
+    def _write(self, done: Completion, output: OutputOptions, place: str) -> None:
+        """The completion into a new cell: by the page that shows it at `place`, else by a request to the front end."""
+        if not done.text.strip():
             return
-        self._table(status.HEAD, [status.row(self.session, resident) for resident in residents])
-        for said in [said for resident in residents for said in status.notes(resident)]:
-            print(said)
-
-    def _tell(self, said: Mapping[str, str]) -> None:
-        if hasattr(self.shell, "kernel"):
-            display(dict(said), raw=True)
-        else:
-            print(said["text/plain"])
-
-    def _table(self, head: tuple[str, ...], rows: Sequence[Sequence[str]]) -> None:
-        html = models_view.table_html(head, rows)
-        self._tell({"text/plain": models_view.table_plain(head, rows), "text/html": html})
+        prompt = "" if done.request and done.request.framing.answers and not output.echo else done.prompt[done.ahead :]
+        cell = new_cell.new_cell(done.text, output.form, prompt, output.echo)
+        made = new_cell.has_page(self.shell) and door("cell writer")(
+            cell.kind, cell.source, done.bundle(done.prompt if output.echo else "", output.form), place
+        )
+        if not made and not new_cell.write(self.shell, cell):
+            print(new_cell.NOWHERE)
+        elif cell.note:
+            print(cell.note)
 
 
 CompleteMagics.complete.__doc__ = arguments.CELL.format_help() + str(arguments.LINE.description)
 CompleteMagics.complete_panel.__doc__ = arguments.PANELS.format_help()
-CompleteMagics.complete_thread.__doc__ = arguments.THREADS.format_help()
-CompleteMagics.complete_model.__doc__ = arguments.MODELS.format_help()
-
-
-@contextmanager
-def _usage_errors() -> Iterator[None]:
-    """A value out of bounds or an empty prompt is a bad line: one sentence."""
-    try:
-        yield
-    except (BadOption, EmptyPrompt) as error:
-        raise arguments.usage_error(error) from None
 
 
 def load(shell: InteractiveShell, session: Session) -> None:
@@ -355,8 +233,9 @@ def load(shell: InteractiveShell, session: Session) -> None:
     session.config.observe(lambda change: session.preload() if change["new"] else None, "preload")
     magics = CompleteMagics(shell, session)
     magics.raw_cell.watch()
+    first_line.watch(shell)
     magics.history.watch()
-    shell.register_magics(magics)
+    shell.register_magics(magics, ModelMagics(shell, session))
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(_matcher(session))
 
@@ -366,8 +245,10 @@ def unload(shell: InteractiveShell) -> None:
     for magics in shell.magics_manager.magics.values():
         for name in [name for name, function in magics.items() if _is_ours(getattr(function, "__self__", None))]:
             del magics[name]
+    shell.magics_manager.registry.pop(ModelMagics.__name__, None)
     if (ours := shell.magics_manager.registry.pop(CompleteMagics.__name__, None)) is not None:
         ours.raw_cell.leave()
+        first_line.leave(shell)
         ours.history.leave()
     shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
     if shell.Completer is not None:
@@ -378,7 +259,7 @@ def unload(shell: InteractiveShell) -> None:
 
 
 def _is_ours(owner: object) -> bool:
-    return type(owner).__name__ == CompleteMagics.__name__
+    return type(owner).__name__ in (CompleteMagics.__name__, ModelMagics.__name__)
 
 
 def _matcher(session: Session) -> Any:

@@ -1,6 +1,7 @@
 """Paints a stream where the user looks: a notebook cell, a terminal, or nowhere until it is done.
 
-In a cell: plain text through one display_id, at most ten updates a second, then one static bundle in its place.
+In a cell: the text in its final layout through one display_id, at most ten updates a second, then one static bundle in
+its place.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..protocol.front_end import in_notebook
 from ..render import choices as choices_view
-from ..render.html import QUIET, element, escape, visible
-from ..render.progress import Progress, thought_line
+from ..render.html import visible
+from ..render.progress import Progress, lines_above
 from ..results.completion import TOKENS, Completion
-from ..results.draft import Draft, Wait
+from ..results.draft import Wait
 from ..session.stream import Pending, Stream, stop_on_interrupt
 
 A_LITTLE_MORE = 1.02  # times an interval: a screen that wakes just before its end would wait for another whole one
 LENGTH_PER_SECOND = 200_000  # long texts are repainted less often, so that the wire carries a bounded rate
+DRAWN_SHARE = 10  # times the time a view took to draw: drawing takes a tenth of the cell's time at most
 
 
 STATE = "jupyter_complete"  # metadata of a live output: what kind of text it is
@@ -42,13 +45,17 @@ class Screen(Protocol):
         ...
 
 
-def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0) -> Completion:
+def paint(
+    stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0, display_id: str = ""
+) -> Completion:
     """Show `stream` until it ends, the prompt ahead of it to `echo` it; the Completion, partial if it failed.
+
+    In a notebook the output has that `display_id`, or one of its own.
 
     An interrupt stops the stream; it is not raised.
     """
     with stop_on_interrupt(stream):
-        screen = screen_here(updates_per_second)
+        screen = screen_here(updates_per_second, form, display_id)
         stream.rest = A_LITTLE_MORE / updates_per_second
         for _ in stream.ticks():
             if not stream.inbox:  # all that has come is in the draft
@@ -75,25 +82,26 @@ def wait(stream: Pending[Any]) -> None:
         raise KeyboardInterrupt
 
 
-def screen_here(updates_per_second: float) -> Screen:
-    """The screen that fits this process."""
+def screen_here(updates_per_second: float, form: str = "text", display_id: str = "") -> Screen:
+    """The screen that fits this process; `form` is that of the finished completion."""
     from IPython import get_ipython
     from IPython.core.displaypub import CapturingDisplayPublisher
 
     shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
+    if shell is None or not in_notebook(shell):
         return TerminalScreen()
     if isinstance(shell.display_pub, CapturingDisplayPublisher):
         return CapturedScreen()
-    return CellScreen(1 / updates_per_second)
+    return CellScreen(1 / updates_per_second, form, display_id)
 
 
 class CellScreen:
     """One output of a notebook cell, found again by its display_id."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, form: str = "text", display_id: str = "") -> None:
         self._interval = interval
-        self._id = uuid.uuid4().hex
+        self._form = form
+        self._id = display_id or uuid.uuid4().hex
         self._shown: str | None = None
         self._due = 0.0
         self._progress = Progress()
@@ -105,12 +113,11 @@ class CellScreen:
         text = self._progress.text(draft, before)
         if text == self._shown or (not text and self._shown is None):
             return
-        shown = {"text/plain": text}
-        if isinstance(draft, Draft) and draft.thinks:
-            shown["text/html"] = element("div", QUIET, escape(text))
+        shown = {"text/html": self._progress.html(draft, before, self._form, text), "text/plain": text}
         self._publish(shown, {STATE: _state(draft)})
         self._shown = text
-        self._due = now + max(self._interval, len(text) / LENGTH_PER_SECOND)
+        drawn = time.monotonic() - now
+        self._due = now + max(self._interval, sum(map(len, shown.values())) / LENGTH_PER_SECOND, drawn * DRAWN_SHARE)
 
     def final(self, done: Completion, before: str, form: str) -> None:
         self._publish(done.bundle(before, form))
@@ -163,7 +170,7 @@ class TerminalScreen:
     def live(self, draft: Wait, before: str) -> None:
         text = draft.texts[0] if len(draft.texts) == 1 else ""
         if len(text) > self._printed:
-            self._begin(thought_line(draft) + before)
+            self._begin(lines_above(draft) + before)
             print(visible(text[self._printed :]), end="", flush=True)
             self._printed = len(text)
         elif not any(draft.texts) and self._rewrites:

@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import Protocol
 
+from ..protocol.front_end import in_notebook
 from ..render.html import visible
 from ..render.progress import bundle
 
@@ -29,7 +30,7 @@ def line_here(updates_per_second: float) -> Line:
     from IPython.core.displaypub import CapturingDisplayPublisher
 
     shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
+    if shell is None or not in_notebook(shell):
         return TerminalLine(1 / updates_per_second)
     return CellLine(1 / updates_per_second, silent=isinstance(shell.display_pub, CapturingDisplayPublisher))
 

@@ -62,7 +62,13 @@ def _of_word(word: str, namespace: Mapping[str, Any]) -> JsonSchema:
     shown = text[:60]
     if re.match(r"[^\W\d][\w.]*\[", text):
         raise BadOption(f"{shown!r} is no name of a variable.", f"Give it one: Schema = {shown}, and --json Schema.")
-    raise BadOption(f"{shown!r} is no JSON, no variable and no file.", near(shown, map(str, namespace)) or HINT)
+    raise BadOption(f"{shown!r} is no JSON, no variable and no file.", near(shown, _schemas(namespace)) or HINT)
+
+
+def _schemas(namespace: Mapping[str, Any]) -> list[str]:
+    """The variables that can be a schema: dicts, texts, classes and types such as list[int], not functions."""
+    kinds = (dict, str, type, type(list[int]))
+    return [name for name, value in namespace.items() if isinstance(value, kinds) and not name.startswith("_")]
 
 
 def _is_file(text: str) -> bool:

@@ -198,6 +198,11 @@ class Complete(Configurable):
     updates_per_second = Float(
         10.0, min=0.5, max=10.0, help="Maximum number of repaints of a streaming cell per second."
     ).tag(config=True)
+    footer = Enum(
+        ("full", "quiet"),
+        "full",
+        help="quiet leaves speed, reuse of the cache and device out of the footer. A seeded rerun then shows the same.",
+    ).tag(config=True)
 
     preload = Bool(False, help="Load the default model in the background as soon as the extension is loaded.").tag(
         config=True

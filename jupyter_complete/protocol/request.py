@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .errors import BadOption
+from .phrases import shortened
 from .prompt_parts import Composed, Think
 from .sampling import Sampling
 from .structure import Choices, Structure
@@ -36,6 +37,11 @@ class Framing:
     think: Think = "auto"
     think_tokens: int = 1024
 
+    @property
+    def answers(self) -> bool:
+        """Whether the text is answered, and not continued."""
+        return bool(self.chat or self.thread or self.task)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -58,6 +64,7 @@ class Request:
     structure   the form of the text: choices, a regex or a JSON schema
     trace       maximum number of bytes for a trace; 0 records none
     recommended names of sampling settings for which the model's own recommendation counts, where it has one
+    quiet       the footer leaves out what differs from run to run
     """
 
     prompt: str
@@ -77,6 +84,12 @@ class Request:
     structure: Structure | None = None
     trace: int = 0
     recommended: tuple[str, ...] = ()
+    quiet: bool = False
+
+    @property
+    def speaker(self) -> str:
+        """The model's name where it answers, which tells its words from ours; empty where it continues a text."""
+        return shortened(self.model.rstrip("/").rpartition("/")[2]) if self.framing.answers else ""
 
     def __post_init__(self) -> None:
         if self.structure is None:

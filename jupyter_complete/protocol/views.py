@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -34,12 +33,3 @@ def draw(value: object, **how: object) -> View:
     """The view of a value, as render/views.py has it; `how` are the options of that view."""
     drawn: View = door("view")(value, **how)
     return drawn
-
-
-def in_kernel() -> bool:
-    """Whether this process is a Jupyter kernel, where widgets can be shown."""
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")

@@ -30,6 +30,8 @@ class CompletionView:
     choices: Sequence[ChoiceScore] = ()
     thinking: str = ""
     thought: int = 0
+    nothing: str = NOTHING  # what stands for a text that is empty
+    speaker: str = ""  # who answers, named ahead of the answer
 
     @property
     def thinking_head(self) -> str:
@@ -45,7 +47,13 @@ def to_plain(view: CompletionView) -> str:
     blocks = [visible(view.before + text) or NOTHING for text in view.texts]
     table = [choices_view.to_plain(view.choices)] if view.choices else []
     thought = [f"[{view.thinking_head}]", visible(view.thinking), "[answer]"] if view.thinking else []
-    return "\n\n".join([*thought, numbered(blocks), *table, f"[{visible(view.footer)}]"])
+    speaker = [spoken_by(view.speaker)] if view.speaker else []
+    return "\n\n".join([*thought, *speaker, numbered(blocks), *table, f"[{visible(view.footer)}]"])
+
+
+def spoken_by(speaker: str) -> str:
+    """The line above an answer."""
+    return f"[{visible(speaker)} answers]"
 
 
 def to_markdown(view: CompletionView) -> str:
@@ -54,16 +62,20 @@ def to_markdown(view: CompletionView) -> str:
         blocks = [f"({n})\n\n{block}" for n, block in enumerate(blocks, 1)]
     table = [fenced(choices_view.to_plain(view.choices))] if view.choices else []
     thought = [f"*{view.thinking_head}*", fenced(view.thinking), "*answer*"] if view.thinking else []
-    return "\n\n".join([*thought, *blocks, *table, f"*{_inline(view.footer)}*"])
+    speaker = [f"*{_inline(view.speaker)} answers:*"] if view.speaker else []
+    return "\n\n".join([*thought, *speaker, *blocks, *table, f"*{_inline(view.footer)}*"])
 
 
 def to_html(view: CompletionView) -> str:
     bodies = [_body(view, text) for text in view.texts]
     if len(bodies) > 1:
-        bodies = [element("div", QUIET, str(n)) + body for n, body in enumerate(bodies, 1)]
+        apart = ";margin-top:.8em"
+        heads = [element("div", QUIET + apart * (n > 1), f"({n})") for n in range(1, 1 + len(bodies))]
+        bodies = [head + body for head, body in zip(heads, bodies, strict=True)]
     footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
     table = choices_view.to_html(view.choices) if view.choices else ""
-    return element("div", FRAME, _folded(view) + "".join(bodies) + table + footer)
+    speaker = element("div", QUIET, f"{escape(view.speaker)} answers:") if view.speaker else ""
+    return element("div", FRAME, _folded(view) + speaker + "".join(bodies) + table + footer)
 
 
 def _folded(view: CompletionView) -> str:
@@ -79,7 +91,7 @@ def _body(view: CompletionView, text: str) -> str:
     before = element("span", MUTED, escape(view.before)) if view.before else ""
     if view.form == "markdown":
         return (_exact(before, PROSE) if before else "") + element("div", "", markdown_to_html(text))
-    shown = escape(text) or element("span", MUTED, NOTHING)
+    shown = escape(text) or (view.nothing and element("span", MUTED, view.nothing))
     return _exact(before + shown, MONO if view.form == "code" else PROSE)
 
 

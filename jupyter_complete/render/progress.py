@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ..protocol.events import Loading, Prefill
 from ..protocol.phrases import count, size
 from ..results.draft import Draft, Wait
-from .html import QUIET, element, escape, numbered, visible
+from . import completion
+from .html import FRAME, QUIET, element, escape, numbered, visible
 
 LAST = 60  # characters of the thinking that are shown while it goes on
 SHORT = 128  # prompt tokens that are read at once, with no progress to tell
@@ -51,11 +52,13 @@ def line(view: ProgressView) -> str:
     return " · ".join(parts)
 
 
-def thought_line(draft: Wait) -> str:
-    """The line above an answer that says how long the model thought before it; "" where it did not."""
-    if not isinstance(draft, Draft) or not draft.thoughts:
+def lines_above(draft: Wait) -> str:
+    """The lines above a text: how long the model thought before it, and who answers; "" where there is neither."""
+    if not isinstance(draft, Draft):
         return ""
-    return f"[thought for {count(len(draft.thoughts), 'token')}]\n\n"
+    thought = f"[thought for {count(len(draft.thoughts), 'token')}]\n\n" if draft.thoughts else ""
+    speaker = draft.request.speaker
+    return thought + (f"{completion.spoken_by(speaker)}\n\n" if speaker else "")
 
 
 def _thinking(draft: Draft) -> str:
@@ -87,7 +90,7 @@ def _time(seconds: float) -> str:
 
 
 class Progress:
-    """What there is so far, in plain text: the texts, else the one line of what is waited for."""
+    """What there is so far: the texts, else the one line of what is waited for."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -97,7 +100,7 @@ class Progress:
     def text(self, draft: Wait, before: str) -> str:
         """The texts so far with `before` ahead of each, or the line of what is waited for."""
         if any(draft.texts):
-            return thought_line(draft) + numbered([visible(before + text) for text in draft.texts])
+            return lines_above(draft) + numbered([visible(before + text) for text in draft.texts])
         if isinstance(draft, Draft) and draft.thinks:
             return visible(before) + _thinking(draft)
         if isinstance(draft, Draft) and draft.leading is not None:
@@ -105,6 +108,27 @@ class Progress:
         if isinstance(draft, Draft) and draft.prefill is not None:
             return visible(before) + self._reading(draft.prefill)
         return self._loading(draft.loading) if draft.loading is not None else ""
+
+    @staticmethod
+    def html(draft: Wait, before: str, form: str, plain: str) -> str:
+        """The same as HTML, laid out as the finished completion will be; `plain` is what `text` returned."""
+        if not any(draft.texts) and before:
+            said = plain.removeprefix(visible(before))
+            return completion.to_html(completion.CompletionView([""], said, before, form, nothing=""))
+        if not isinstance(draft, Draft) or not any(draft.texts):
+            return element("div", FRAME, element("div", QUIET, escape(plain)))
+        written = count(draft.written, "token")
+        view = completion.CompletionView(
+            draft.texts,
+            f"writing · {written}",
+            before,
+            form,
+            thinking=draft.thinking.strip(),
+            thought=len(draft.thoughts),
+            nothing="…",
+            speaker=draft.request.speaker,
+        )
+        return completion.to_html(view)
 
     @staticmethod
     def _reading(event: Prefill) -> str:

@@ -301,12 +301,14 @@ def _legend() -> str:
     powers = [(f"{100 / 10**power:g} %", _background(-power * math.log(10))) for power in range(POWERS + 1)]
     widths = [(f"{bits}", _underline(bits)) for bits in range(1, BITS + 1)]
     swatch = [[element("span", ";".join(style), name) for name, style in scale] for scale in (powers, widths)]
+    scales = f"probability {' '.join(swatch[0])} or less · entropy {' '.join(swatch[1])} bits or more"
     said = (
-        f"Background: the probability, {' '.join(swatch[0])} or less, of the raw softmax; how likely, not how true. "
-        f"Underline: the entropy of the choice, {' '.join(swatch[1])} bits or more; it is at least that, for of the "
-        "tokens that were not recorded only their probability together is known."
+        "The background shows the probability of a token, of the raw softmax: how likely it was, not how true. The "
+        "underline shows the entropy of the choice. The entropy is at least that, because only the sum of the "
+        "probabilities of the tokens that were not recorded is known."
     )
-    return element("div", SAID, said)
+    head = f'<summary style="{SAID};cursor:pointer">{scales}</summary>'
+    return element("details", "", head + element("div", SAID, said))
 
 
 def _details(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_out: int) -> str:

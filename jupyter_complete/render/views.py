@@ -8,11 +8,13 @@ from typing import Any
 from ..protocol.views import View
 from ..results.comparison import Comparison
 from ..results.completion import TOKENS, Completion
+from ..results.completions import Completions
 from ..results.trace import Trace
 from . import comparison, completion, finding, tokens, trace
 
 VIEWS: dict[type, Callable[..., View]] = {
     Completion: tokens.completion_view,
+    Completions: tokens.completion_view,
     Comparison: comparison.comparison_view,
     Trace: trace.trace_view,
     **dict.fromkeys(finding.drawers(), finding.finding_view),
@@ -35,5 +37,7 @@ def bundle(done: Completion, before: str = "", form: str = "text") -> Mapping[st
         text = done.prompt if done.request.mode == "preview" else ""
         return tokens.bundle(done.prompt_tokens, done.measure_line(), text)
     texts = [one.text for one in (done, *done.alternatives)]
+    speaker = done.request.speaker if done.request is not None else ""
     thought = (done.thinking, len(done.thinking_tokens))
-    return completion.bundle(completion.CompletionView(texts, done.footer(), before, form, done.choices, *thought))
+    view = completion.CompletionView(texts, done.footer(), before, form, done.choices, *thought, speaker=speaker)
+    return completion.bundle(view)

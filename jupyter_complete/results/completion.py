@@ -19,6 +19,7 @@ from ..protocol.phrases import count, shortened, size
 from ..protocol.prompt_parts import Turn
 from ..protocol.request import Request
 from ..protocol.sampling import Sampling
+from ..protocol.signatures import continued
 from ..protocol.structure import ChoiceScore
 from ..protocol.views import View, draw
 from .measures import perplexity
@@ -80,12 +81,14 @@ class Completion:
     unfinished: bool = field(default=False, repr=False)  # it was stopped while it was thinking
     _branches: list[Completion] = field(default_factory=list, repr=False)
 
+    @continued
     def more(self, max_new_tokens: int | None = None, /, **options: Unpack[Options]) -> Completion:
         """Continue this completion by up to `max_new_tokens` tokens, from the KV cache if it still holds the text."""
         if max_new_tokens is not None:
             options["max_new_tokens"] = max_new_tokens
         return self._continued(**options)
 
+    @continued
     def branch(self, at: int, token: int | str | None = None, **options: Unpack[Options]) -> Completion:
         """Make another continuation after the first `at` tokens; this completion stays as it is.
 
@@ -154,7 +157,11 @@ class Completion:
         return "stop (stop string)"
 
     def footer(self) -> str:
-        """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed."""
+        """One quiet line: finish reason, tokens, tokens reused, tokens/s, first token, model, seed.
+
+        Where `Complete.footer` is "quiet", only what a rerun with the same seed repeats.
+        """
+        quiet = self.request is not None and self.request.quiet
         decoded = sum(c.usage.completion_tokens for c in (self, *self.alternatives))
         endings = [c.ending() for c in (self, *self.alternatives)]
         several = len(set(endings)) > 1
@@ -162,15 +169,10 @@ class Completion:
         parts = [ended, *self._unmet(), count(decoded, "token")]
         if self.thinking_tokens:
             parts.append(f"{count(len(self.thinking_tokens), 'token')} of thinking")
-        parts.append(f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused")
-        if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
-            parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
-        if self.timing.first_token_s is not None:
-            parts.append(f"first token {self.timing.first_token_s * 1000:,.0f} ms")
-        parts.append(self._model_line())
+        parts += [*([] if quiet else self._speed()), self._model_line(quiet)]
         if self.seed is not None:
             parts.append(f"seed {self.seed}")
-        if self.trace is not None:
+        if self.trace is not None and (self.trace.left_out or not quiet):
             kept = f" of {len(self.trace)} steps, the rest is over trace_bytes" if self.trace.left_out else ""
             parts.append(f"trace {size(self.trace.nbytes)}{kept}")
         parts += self.notes
@@ -184,6 +186,15 @@ class Completion:
         made: Mapping[str, str] = door("bundle")(self, before, form)
         return made
 
+    def _speed(self) -> list[str]:
+        """What differs from run to run: tokens reused, tokens/s, first token."""
+        parts = [f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused"]
+        if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
+            parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
+        if self.timing.first_token_s is not None:
+            parts.append(f"first token {self.timing.first_token_s * 1000:,.0f} ms")
+        return parts
+
     def _unmet(self) -> list[str]:
         """In words, why continuations have not the form that was asked for."""
         every = (self, *self.alternatives)
@@ -195,12 +206,13 @@ class Completion:
             raise TypeError("This completion did not come from a session, so there is no model to continue it with.")
         return self.continue_with(self, **options)
 
-    def _model_line(self) -> str:
+    def _model_line(self, quiet: bool = False) -> str:
         if self.model is None:
             return self.request.model if self.request else ""
         stored = f" from {self.model.quantized}" if self.model.quantized else ""
         fault = f" · its check failed: {shortened(self.model.fault, 90)}" if self.model.fault else ""
-        return f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device}){fault}"
+        where = "" if quiet else f", {self.model.device}"
+        return f"{self.model.name} ({self.model.dtype}{stored}{where}){fault}"
 
     def measure_line(self) -> str:
         """The footer of a scored or previewed text."""

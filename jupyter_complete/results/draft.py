@@ -28,6 +28,7 @@ from ..protocol.phrases import count
 from ..protocol.request import Request
 from ..protocol.structure import read
 from .completion import Completion
+from .completions import Completions
 
 if TYPE_CHECKING:  # it brings numpy
     from .trace import Trace
@@ -92,6 +93,11 @@ class Draft(Wait):
         """The prompt as the model reads it, or as it was given until the model reports it."""
         return self.settled.prompt if self.settled else self.request.prompt
 
+    @property
+    def written(self) -> int:
+        """The tokens that came so far, of all continuations; those of an earlier completion are not among them."""
+        return sum(self._new)
+
     def take(self, event: Event) -> None:
         super().take(event)
         if isinstance(event, Settled):
@@ -119,7 +125,7 @@ class Draft(Wait):
     def completion(self, continue_with: Callable[..., Completion] | None = None) -> Completion:
         """The finished value; its alternatives are the request's other continuations."""
         first, *others = (self._one(index, continue_with) for index in range(len(self.texts)))
-        return replace(first, alternatives=tuple(others))
+        return Completions(**{**vars(first), "alternatives": tuple(others)}) if others else first
 
     def _end(self, reason: Reason) -> None:
         if self.leading is not None and not any(self._new):

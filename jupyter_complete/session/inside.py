@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from ..protocol.distribution import Distribution
 from ..protocol.doors import door
 from ..protocol.errors import BadOption
+from ..protocol.front_end import in_notebook
 from ..protocol.question import AttentionKind, Finding, InputIds, Question
 from ..protocol.questions.added import Added, AskAdded
 from ..protocol.questions.attention import AskAttention, Attention, AttentionRow, Heads
@@ -21,7 +22,7 @@ from ..protocol.questions.lens import AskLens, Lens
 from ..protocol.questions.occlusion import AskOcclusion, Occlusion
 from ..protocol.questions.path import AskPath, TokenPath
 from ..protocol.questions.state import AskState, LastState
-from ..protocol.views import Displayed, draw, in_kernel
+from ..protocol.views import Displayed, draw
 from ..results.completion import Completion
 from ..results.trace import Trace
 from .known_answers import known_answer
@@ -212,7 +213,7 @@ class Inside(Displayed):
 
     def quiz(self) -> None:
         """Display the panel for a quiz: it hides the completion, and shows each token once it is guessed."""
-        if not in_kernel():
+        if not in_notebook():
             raise BadOption("A quiz is held in a notebook.", "Use guess(step, token) elsewhere.")
         door("inside panel")(self, "quiz")
 
@@ -221,7 +222,7 @@ class Inside(Displayed):
 
     def _ipython_display_(self) -> None:
         """Display the panel in a notebook. Elsewhere IPython reads this error as a wish for the static view."""
-        if not in_kernel():
+        if not in_notebook():
             raise NotImplementedError
         door("inside panel")(self)
 

@@ -214,7 +214,7 @@ class Models:
         if resident is None:
             raise UnknownModel(f"{name} is not resident.", "%complete_model status shows what is.")
         self._forget(resident)
-        before = _resident_bytes()
+        before = resident_bytes()
         weights = footprint.weight_bytes if (footprint := self.footprint(resident)) else 0
         if self._registered.pop(resident.name, None) is not None:
             self._given_back.add(resident.name)
@@ -226,7 +226,7 @@ class Models:
         held = _holders(watched() if watched else None, namespace or {})
         if not ended:
             held = (*held, "its thread, which is still working")
-        return Unloaded(name, weights, max(0, before - _resident_bytes()), held)
+        return Unloaded(name, weights, max(0, before - resident_bytes()), held)
 
 
 def _check_weights(engine: Engine, draft: Draft) -> None:
@@ -266,7 +266,7 @@ def _names_of(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, value in list(namespace.items()) if value is model)
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)

@@ -144,6 +144,7 @@ class Session:
             structure=resolved.structure,
             trace=self._trace_bytes(resolved.settings, mode),
             recommended=resolved.recommended,
+            quiet=resolved.settings["footer"] == "quiet",
         )
 
     @staticmethod
@@ -212,6 +213,7 @@ class Session:
             lookup=self.config.lookup,
             trace=self._trace_bytes_after(completion, changed),
             structure=before.structure if before and not isinstance(before.structure, Choices) else None,
+            quiet=self.config.footer == "quiet",
         )
         return self._submit(request, Draft(request, completion, at))
 

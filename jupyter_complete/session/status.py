@@ -6,7 +6,7 @@ from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
 from ..protocol.probe import CheckName, Probe
-from .residents import Resident, Unloaded, matches
+from .residents import Resident, Unloaded, matches, resident_bytes
 from .session import Session
 
 HEAD = ("model", "weights", "dtype", "device", "window", "KV cache", "requests")
@@ -59,6 +59,13 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
         f"{count(held.cache_tokens, 'token')}, {size(held.cache_bytes)}",
         pending,
     )
+
+
+def memory(session: Session) -> str:
+    """What the models hold of the memory of this process, in one sentence."""
+    held = [session.models.footprint(resident) for resident in session.models]
+    models = sum(one.weight_bytes + one.cache_bytes for one in held if one is not None)
+    return f"The models hold {size(models)}; this process holds {size(resident_bytes())} of memory, libraries included."
 
 
 def notes(resident: Resident) -> list[str]:

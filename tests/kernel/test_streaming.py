@@ -65,9 +65,11 @@ def test_the_last_is_a_static_bundle(kernel: Kernel) -> None:
         assert word not in final["data"]["text/html"]
 
 
-def test_a_live_text_is_plain_and_says_what_kind_it_is(kernel: Kernel) -> None:
-    *live, _ = kernel.good("%%complete -N 30 -t 0\nThe mean").shown
-    assert {tuple(content["data"]) for content in live} == {("text/plain",)}
+def test_a_live_text_has_the_final_layout_and_says_what_kind_it_is(kernel: Kernel) -> None:
+    *live, final = kernel.good("%%complete -N 30 -t 0\nThe mean").shown
+    assert {tuple(content["data"]) for content in live} == {("text/html", "text/plain")}
+    begins = [content["data"]["text/html"].partition("<pre")[2].partition(">")[0] for content in (live[-1], final)]
+    assert begins[0] == begins[1] != ""
     assert [content["metadata"]["jupyter_complete"] for content in live][-1] == "growing"
 
 

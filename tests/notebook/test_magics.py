@@ -198,7 +198,7 @@ def test_the_manual_says_how_a_line_is_completed_and_what_the_defaults_are(shell
 
 
 def test_the_question_mark_explains_complete_more(shell: InteractiveShell) -> None:
-    assert "Continue the last completion" in shell.object_inspect("%complete_more")["docstring"]
+    assert "Continue the completion that a cell showed last" in shell.object_inspect("%complete_more")["docstring"]
 
 
 # -- models ------------------------------------------------------------------------------------------------------
@@ -257,6 +257,58 @@ def test_status_shows_the_cache_of_a_model_that_was_used(
     capsys.readouterr()
     run(shell, "%complete_model status")
     assert re.search(r"tiny \(default\) .* [1-9]\d* tokens, [\d.]+ kB +0$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("# a note\n%%complete\nThe mean of", "%%complete must be the first line of its cell, and is line 2."),
+        ("x = 5\n\n%%complete -N 5\nIt is", "and is line 3. Move what is above it into a cell of its own."),
+        ("# a note\n%%complete_inside\nThe mean", "%%complete_inside must be the first line"),
+    ],
+)
+def test_a_magic_below_other_lines_is_one_sentence(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], source: str, said: str
+) -> None:
+    done = shell.run_cell(source)
+    shown = "".join(capsys.readouterr())
+    assert isinstance(done.error_before_exec, UsageError)
+    assert said in shown
+    assert shown.count("\n") == 1
+
+
+def test_unload_without_a_name_is_of_the_only_model(
+    shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(shell, "%complete_model load tiny")
+    session.models.register("other", *echoes.make())
+    run(shell, "%complete_model load other")
+    shell.run_cell("%complete_model unload")
+    assert "needs a name. Resident are tiny, other." in "".join(capsys.readouterr())
+    run(shell, "%complete_model unload other")
+    run(shell, "%complete_model unload")
+    assert list(session.models) == []
+    shell.run_cell("%complete_model unload")
+    assert "No model is resident." in "".join(capsys.readouterr())
+
+
+def test_status_says_what_the_process_holds(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shell, "%complete_model load tiny")
+    capsys.readouterr()
+    run(shell, "%complete_model status")
+    assert re.search(
+        r"^The models hold [\d.]+ k?B; this process holds [\d.]+ [MG]B of memory, libraries included\.$",
+        capsys.readouterr().out,
+        re.M,
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['text = """\n%%complete\nx"""', "%%complete -N 1\nThe mean\n%%complete\nx", "%%time\n%%complete -N 1\nx"],
+)
+def test_a_magic_inside_a_text_or_a_cell_of_a_magic_is_left_alone(shell: InteractiveShell, source: str) -> None:
+    run(shell, source)
 
 
 # -- the extension -----------------------------------------------------------------------------------------------
@@ -345,6 +397,7 @@ BAD_CELLS = [
     ("%%complete\n" + LONG, PromptTooLong, "and the window of tiny is 256."),
     ("%%complete --score\n" + LONG, PromptTooLong, "and the window of tiny is 256."),
     ("%%complete\n\n", UsageError, "The prompt is empty."),
+    ("%%complete\n   \n", UsageError, "The cell holds blanks only."),
     ("%%complete --chat\nx", BadOption, "tiny has no chat template."),
     ("%complete", UsageError, "The prompt is empty."),
     ("%complete -N 5", UsageError, "The prompt is empty."),
@@ -358,7 +411,6 @@ BAD_CELLS = [
     ("%complete_model laod", UsageError, "Did you mean load?"),
     ("%complete_model load", UsageError, "needs a name"),
     ("%complete_model use", UsageError, "needs a name"),
-    ("%complete_model unload", UsageError, "needs a name"),
     ("%complete_model unload nobody", UnknownModel, "nobody is not resident."),
     ("%complete_model plam", UsageError, "Did you mean plan?"),
     ("%complete_model plan smolm2", UnknownModel, "There is no model 'smolm2'. Did you mean smollm2?"),
@@ -463,12 +515,38 @@ def test_more_is_shown_as_the_cell_was(shell: InteractiveShell, capsys: pytest.C
     assert capsys.readouterr().out.startswith("The mean")
 
 
-def test_more_replaces_every_name_of_the_completion(shell: InteractiveShell) -> None:
+def test_more_replaces_the_name_of_the_cell_and_no_other(shell: InteractiveShell) -> None:
     run(shell, "%%complete -N 2 -t 0 -o _c\nThe mean")
-    run(shell, "d = _c")
+    run(shell, "before = _c")
     run(shell, "%complete_more 3")
-    assert len(shell.user_ns["_c"].tokens) == 5
-    assert shell.user_ns["d"] is shell.user_ns["_c"]
+    run(shell, "%complete_more 3")
+    assert len(shell.user_ns["_c"].tokens) == 8
+    assert len(shell.user_ns["before"].tokens) == 2
+
+
+def test_more_leaves_a_name_that_has_another_value_by_now(shell: InteractiveShell) -> None:
+    run(shell, "%%complete -N 2 -t 0 -o c\nThe mean")
+    run(shell, "c = 'my own'")
+    run(shell, "%complete_more 3")
+    assert shell.user_ns["c"] == "my own"
+
+
+def test_more_goes_on_from_what_the_last_cell_showed(shell: InteractiveShell) -> None:
+    run(shell, "import jupyter_complete as jc")
+    run(shell, "%%complete -N 4 -t 0 -o c\nThe mean")
+    run(shell, "c0 = c; b = c.branch(at=2, token=c.tokens[0].id); other = jc.complete('Another', max_new_tokens=2)")
+    run(shell, "kept = b")
+    run(shell, "%complete_more 3")
+    after = shell.user_ns["c"]
+    assert after.text.startswith(shell.user_ns["c0"].text)
+    assert (len(after.tokens), after.parent) == (7, shell.user_ns["c0"])
+    assert shell.user_ns["b"] is shell.user_ns["kept"]
+
+
+def test_more_goes_on_from_python_where_no_cell_has_shown_one(shell: InteractiveShell) -> None:
+    run(shell, "import jupyter_complete as jc\nc = jc.complete('The mean', max_new_tokens=2)")
+    run(shell, "d = %complete_more 3")
+    assert shell.user_ns["d"].parent is shell.user_ns["c"]
 
 
 def test_use_shows_the_new_default(
@@ -580,6 +658,7 @@ def test_what_is_not_met_is_said_and_bound(shell: InteractiveShell, capsys: pyte
         ("--choices yes,", "empty"),
         ("--choices a,b --regex c", "exclude each other"),
         ("--json Nothing", "no variable"),
+        ("--json Nope", "'Nope' is no JSON, no variable and no file. Give"),
         ("--json {", "no JSON"),
         ("--regex a --beams 2", "Beams"),
         ("--regex a --score", "scored"),

@@ -9,7 +9,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_complete.notebook import screen
-from jupyter_complete.notebook.new_cell import NOWHERE, source
+from jupyter_complete.notebook.new_cell import NOWHERE, new_cell
 
 ONE = "```python\nx = 1\n```"
 SEVERAL = "First:\n```python\nx = 1\n```\nthen\n\n~~~\ny = 2\n~~~\nDone."
@@ -27,12 +27,17 @@ SEVERAL = "First:\n```python\nx = 1\n```\nthen\n\n~~~\ny = 2\n~~~\nDone."
         ("x = 1", "code", "x = 1\n"),
         (ONE, "code", "x = 1\n"),
         (SEVERAL, "code", "# First:\n\nx = 1\n\n# then\n\ny = 2\n\n# Done.\n"),
-        ("```python\nx = 1\nnever closed", "code", "x = 1\nnever closed\n"),
+        ("```python\nx = 1\n", "code", "x = 1\n"),
         ("````\n```\ninner\n```\n````", "code", "```\ninner\n```\n"),
     ],
 )
 def test_a_text_becomes_the_cell_it_says_it_is(text: str, form: str, cell: str) -> None:
-    assert source(text, form) == cell
+    assert new_cell(text, form).as_code == cell
+
+
+def test_markdown_has_the_prompt_where_it_is_echoed() -> None:
+    assert new_cell(" is wine.", "text", "This").source == " is wine."
+    assert new_cell(" is wine.", "text", "This", echo=True).source == "This is wine."
 
 
 def next_input(shell: InteractiveShell) -> Any:
@@ -41,12 +46,17 @@ def next_input(shell: InteractiveShell) -> Any:
 
 def test_a_completion_is_put_into_the_next_cell_and_not_run(shell: InteractiveShell) -> None:
     shell.run_cell_magic("complete", "--cell -N 4 -t 0 -o c", "The mean")
-    assert next_input(shell) == source(shell.user_ns["c"].text, "text")
+    assert next_input(shell) == new_cell(shell.user_ns["c"].text, "text").as_code
 
 
 def test_echo_puts_the_prompt_into_the_cell_too(shell: InteractiveShell) -> None:
-    shell.run_cell_magic("complete", "--cell --echo --format code -N 4 -t 0 -o c", "x = ")
-    assert next_input(shell) == source("x = " + shell.user_ns["c"].text, "code")
+    shell.run_cell_magic("complete", "--cell --echo -N 4 -t 0 -o c", "The mean")
+    assert next_input(shell) == new_cell("The mean" + shell.user_ns["c"].text, "text").as_code
+
+
+def test_code_that_goes_on_from_the_prompt_is_written_with_it(shell: InteractiveShell) -> None:
+    shell.run_cell_magic("complete", "--cell --format code -N 4 -t 0 -o c", "x = 1  #")
+    assert next_input(shell).startswith("x = 1  #" + shell.user_ns["c"].text.splitlines()[0])
 
 
 def test_without_the_option_no_cell_is_made(shell: InteractiveShell) -> None:
@@ -62,7 +72,7 @@ def test_a_front_end_that_takes_no_cell_is_told_of(
             return {"content": {"allow_stdin": False}}
 
     monkeypatch.setattr(shell, "kernel", Kernel(), raising=False)
-    monkeypatch.setattr(screen, "screen_here", lambda rate: screen.CapturedScreen())
+    monkeypatch.setattr(screen, "screen_here", lambda *given: screen.CapturedScreen())
     shell.run_cell_magic("complete", "--cell -N 4", "The mean")
     assert NOWHERE in capsys.readouterr().out
     assert next_input(shell) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -117,7 +118,49 @@ def test_an_echoed_prompt_stands_before_the_text(clock: Any, published: Any) -> 
     growing = draft()
     growing.take(token(" more"))
     CellScreen(0.1).live(growing, "Say")
-    assert published[0][0] == {"text/plain": "Say more"}
+    assert published[0][0]["text/plain"] == "Say more"
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "code"])
+@pytest.mark.parametrize(("num", "before"), [(1, ""), (1, "Say"), (3, "")])
+def test_a_live_text_is_laid_out_as_the_finished_one(
+    clock: Any, published: Any, form: str, num: int, before: str
+) -> None:
+    screen, growing = CellScreen(0.1, form), draft(num)
+    for index in range(num):
+        growing.take(token("A *long* word & <b>\n\nmore", index))
+    screen.live(growing, before)
+    screen.final(ended(growing), before, form)
+    live, final = (re.sub(r"(?<=margin-top:.4em\">).*", "", shown["text/html"]) for shown, _ in published)
+    assert live == final
+
+
+def test_a_live_text_has_a_line_where_the_footer_will_be(clock: Any, published: Any) -> None:
+    growing = draft()
+    growing.take(token("x"))
+    growing.take(token("y"))
+    CellScreen(0.1).live(growing, "")
+    assert 'margin-top:.4em">writing · 2 tokens<' in published[0][0]["text/html"]
+
+
+def test_what_is_waited_for_stands_below_an_echoed_prompt(clock: Any, published: Any) -> None:
+    growing = draft()
+    growing.take(Prefill(512, 2000, 0))
+    CellScreen(0.1).live(growing, "Say")
+    assert "Say</span></pre>" in (html := published[0][0]["text/html"])
+    assert html.endswith(">reading the prompt: 512 of 2,000 tokens</div></div>")
+
+
+def test_a_view_that_takes_long_to_draw_is_drawn_less_often(
+    clock: Any, published: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen, growing = CellScreen(0.1), draft()
+    monkeypatch.setattr(Progress, "html", staticmethod(lambda *given: clock(0.05) or "<p>"))
+    for _ in range(10):
+        growing.take(token("x"))
+        screen.live(growing, "")
+        clock(0.05)
+    assert len(published) == 2
 
 
 @pytest.mark.parametrize(
@@ -149,7 +192,7 @@ def test_thinking_is_one_quiet_line_with_its_last_words(clock: Any, published: A
     screen.live(growing, "")
     (shown, how), *_ = published
     assert shown["text/plain"] == "thinking, 42 tokens: …" + "so " * 17 + "and <b>"
-    assert shown["text/html"].startswith('<div style="font-size:85%;opacity:0.7">thinking, 42 tokens: …so ')
+    assert '<div style="font-size:85%;opacity:0.7">thinking, 42 tokens: …so ' in shown["text/html"]
     assert "and &lt;b&gt;" in shown["text/html"]
     assert how["metadata"] == {"jupyter_complete": "waiting"}
 
@@ -184,7 +227,7 @@ def test_what_is_inspected_ends_as_its_tokens(clock: Any, published: Any) -> Non
     screen.live(growing, "")
     done = ended(growing)
     screen.final(done, "", "tokens")
-    assert [content for content, _ in published] == [{"text/plain": "x"}, done.view().bundle()]
+    assert [content["text/plain"] for content, _ in published] == ["x", done.view().bundle()["text/plain"]]
 
 
 # -- output that is captured -------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from jupyter_complete.prompt.compose import as_it_is
 from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.errors import BadOption
 from jupyter_complete.protocol.prompt_parts import Composed
-from jupyter_complete.protocol.request import Request
+from jupyter_complete.protocol.request import Framing, Request
 from jupyter_complete.protocol.sampling import Sampling
 
 
@@ -58,3 +58,8 @@ def test_as_many_continuations_as_beams_are_accepted(options: dict[str, int]) ->
 )
 def test_what_draws_no_random_number_is_greedy(options: dict[str, float], greedy: bool) -> None:
     assert sampling(**options).greedy is greedy
+
+
+def test_only_an_answer_has_a_speaker() -> None:
+    asked = Request(prompt="Say", sampling=sampling(), model="org/tiny", framing=Framing(chat=True))
+    assert (asked.speaker, dataclasses.replace(asked, framing=Framing()).speaker) == ("tiny", "")

@@ -96,7 +96,7 @@ def test_several_texts_are_numbered_in_plain() -> None:
 
 
 def test_several_texts_are_numbered_in_html() -> None:
-    assert shown_by_a_browser(to_html(CompletionView(["a", "b"], "end"))) == "1a2bend"
+    assert shown_by_a_browser(to_html(CompletionView(["a", "b"], "end"))) == "(1)a(2)bend"
 
 
 def test_no_text_is_said() -> None:
@@ -153,3 +153,12 @@ def test_thinking_has_a_fence_of_its_own_in_markdown(text: str) -> None:
     markdown = to_markdown(CompletionView(["Right."], FOOTER, thinking=text, thought=1))
     assert markdown.startswith("*thinking, 1 token*\n\n")
     assert fenced_blocks(markdown) == [visible(text) + "\n", "Right.\n"]
+
+
+@hostile
+def test_an_answer_says_whose_words_it_is(text: str) -> None:
+    view = CompletionView(["The cell is empty."], FOOTER, speaker=text[:60] or "x")
+    assert to_plain(view) == f"[{visible(view.speaker)} answers]\n\nThe cell is empty.\n\n[{FOOTER}]"
+    assert Read(to_html(view)).faults == []
+    assert shown_by_a_browser(to_html(view)) == f"{visible(view.speaker)} answers:The cell is empty.{FOOTER}"
+    assert " answers:*\n\n```" in to_markdown(view)

@@ -175,7 +175,7 @@ def test_a_title_tells_what_there_is_to_hover_over() -> None:
 def test_the_rarer_a_token_the_stronger_its_colour_in_one_hue() -> None:
     steps = [Step(1, "x", -power * math.log(10), 1) for power in (0, 0.5, 1, 2, 3, 4, 9)]
     html = view_html(TokensView([Part("prompt", "", steps)], ""))
-    body = html[: html.index("Background:")]
+    body = html[: html.index("<details")]
     alphas = [alpha for _, alpha in backgrounds(body)]
     assert len(alphas) == len(steps) - 1  # the certain one has none
     assert alphas == sorted(alphas)
@@ -195,7 +195,7 @@ def test_text_on_every_colour_is_readable_in_light_and_dark(page: tuple[float, .
 def test_the_more_open_a_choice_the_thicker_its_underline() -> None:
     open_ones = [candidates(*(("x", 1 / n, 1 / n, None) for _ in range(n))) for n in (1, 2, 4, 8, 16)]
     html = view_html(TokensView([Part("prompt", "", [Step(1, "x", 0.0, 1, top) for top in open_ones])], ""))
-    assert re.findall(r"border-bottom:(\d)px", html[: html.index("Background:")]) == ["1", "2", "3", "3"]
+    assert re.findall(r"border-bottom:(\d)px", html[: html.index("<details")]) == ["1", "2", "3", "3"]
 
 
 def test_newlines_break_the_line_also_without_css() -> None:

@@ -155,6 +155,17 @@ def test_the_footer_tells_all_that_the_reader_may_ask() -> None:
     )
 
 
+def test_a_quiet_footer_tells_only_what_a_rerun_repeats() -> None:
+    asked = replace(request(seed=3), quiet=True)
+    other = replace(TIMING, decode_tokens_per_s=90.0, first_token_s=0.01)
+    runs = [
+        folded(token("one"), replace(finish("length", usage=Usage(7, cached)), timing=timing), of=asked)
+        for cached, timing in ((5, TIMING), (0, other))
+    ]
+    assert runs[0].footer() == "length (the window is full) · 1 token · tiny (float32 from Q8_0) · seed 3"
+    assert runs[0].bundle() == runs[1].bundle()
+
+
 def test_the_footer_says_what_the_check_of_the_model_found() -> None:
     done = folded(token("one"), finish("length"))
     done = replace(done, model=replace(INFO, fault="its int8 form differs from float32 (KL 3 nats a token)"))

@@ -137,7 +137,7 @@ def test_a_cell_has_the_thinking_folded_above_the_answer(
 ) -> None:
     shell.run_cell_magic("complete", "--chat", "Hi\n")
     shown = capsys.readouterr().out
-    assert shown.startswith(f"[thought for {len(jc.last().thinking_tokens)} tokens]\n\n{SAID}")  # type: ignore[union-attr]
+    assert shown.startswith(f"[thought for {len(jc.last().thinking_tokens)} tokens]\n\n[thinker answers]\n\n{SAID}")  # type: ignore[union-attr]
 
 
 def test_a_bad_value_is_one_sentence(shell: InteractiveShell, thinking: Session) -> None:

@@ -15,6 +15,7 @@ from jupyter_complete.protocol.config import Complete
 from jupyter_complete.render.html import visible
 from jupyter_complete.render.panel import head
 from jupyter_complete.results.trace import KNOBS
+from jupyter_complete.widgets.cell_writer import PARTS as OF_CELL_WRITER
 from jupyter_complete.widgets.controls import CONTROLS, of_panel
 from jupyter_complete.widgets.inside import PARTS as OF_INSIDE
 from jupyter_complete.widgets.panel import PARTS
@@ -24,7 +25,7 @@ from jupyter_complete.widgets.view import module, sendable
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
 VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "alive", "notebook", "tokens")}
-VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER}
+VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER, "cell_writer": OF_CELL_WRITER}
 VIEWS |= {view: ("common", "control_channel", "alive", "notebook", view) for view in ("models", "background")}
 INSIDE = {
     "panel": "aliveOf, textCopy, edited, shield, unshield, visible, settingsPart",

@@ -19,6 +19,7 @@ export const tokens = await import(pathToFileURL(join(FOLDER, "tokens.mjs")));
 export const inside = await import(pathToFileURL(join(FOLDER, "inside.mjs")));
 export const transformer = await import(pathToFileURL(join(FOLDER, "transformer.mjs")));
 export const models = await import(pathToFileURL(join(FOLDER, "models.mjs")));
+export const cellWriter = await import(pathToFileURL(join(FOLDER, "cell_writer.mjs")));
 export const background = await import(pathToFileURL(join(FOLDER, "background.mjs")));
 
 // The front end's copy of a widget: what it holds, and what was sent to the kernel.
