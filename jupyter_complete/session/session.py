@@ -6,7 +6,7 @@ A Session owns the settings, the resident models and the history of a kernel.
 from __future__ import annotations
 
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,11 +25,11 @@ from ..protocol.sampling import Sampling
 from ..protocol.structure import Choices
 from ..results.completion import Completion
 from ..results.draft import Answers, Done, Draft
+from .history import History
 from .residents import Models
 from .resolve import Resolved, compose_prompt, resolve
 from .stream import Pending, Stream
 
-REMEMBERED = 200  # completions kept in the history
 SEEDS = 2**63  # of which the last is the largest that an option takes
 
 
@@ -45,7 +45,7 @@ class Session:
         self.config = config or Complete()
         self.models = Models()
         self.namespace = namespace if namespace is not None else {}
-        self.history: deque[Completion] = deque(maxlen=REMEMBERED)
+        self.history = History()
         self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_complete.protocol.errors import BadOption, EmptyPrompt, UnknownModel
 from jupyter_complete.session import session as sessions
-from jupyter_complete.session.session import REMEMBERED, Session
+from jupyter_complete.session.session import Session
 
 
 @pytest.fixture
@@ -106,12 +106,6 @@ def test_what_was_stopped_is_in_the_history_with_its_text(tiny_session: Session)
     done = stream.completion()
     assert done is tiny_session.last
     assert done.text
-
-
-def test_the_history_has_an_end(tiny_session: Session) -> None:
-    first = tiny_session.complete("one", max_new_tokens=1)
-    tiny_session.history.extend([first] * (2 * REMEMBERED))
-    assert len(tiny_session.history) == REMEMBERED
 
 
 def test_continued_it_is_as_if_it_had_never_paused(tiny_session: Session) -> None:
