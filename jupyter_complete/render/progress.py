@@ -117,7 +117,7 @@ class Progress:
             return completion.to_html(completion.CompletionView([""], said, before, form, nothing=""))
         if not isinstance(draft, Draft) or not any(draft.texts):
             return element("div", FRAME, element("div", QUIET, escape(plain)))
-        written = count(draft.written, "token")
+        written = count(draft.decoded, "token")
         view = completion.CompletionView(
             draft.texts,
             f"writing · {written}",

@@ -94,8 +94,8 @@ class Draft(Wait):
         return self.settled.prompt if self.settled else self.request.prompt
 
     @property
-    def written(self) -> int:
-        """The tokens that came so far, of all continuations; those of an earlier completion are not among them."""
+    def decoded(self) -> int:
+        """Tokens that have come, of all continuations."""
         return sum(self._new)
 
     def take(self, event: Event) -> None:
