@@ -1,4 +1,4 @@
-"""Acts at random on a panel, by seed: whatever happens, what was typed and written is there. make torture runs it long."""
+"""Acts at random on a panel, by seed: what was typed and written is there after each. make torture runs it long."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROMPT = "The mean of the sample"
 OPEN = f"%complete_panel {PROMPT}"
 NOTICE = ".jc-alive:not([hidden])"
 DIALOG = ".jp-Dialog .jp-mod-accept"
-WORDS = "apple boxplot café dd xerox 0 01 $x$ «quoted» 漢字 👍 <b> zz".split()
+WORDS = ["apple", "boxplot", "café", "dd", "xerox", "0", "01", "$x$", "«quoted»", "漢字", "👍", "<b>", "zz"]
 STORED = 1.1  # seconds after which what was typed must survive anything
 
 
@@ -273,8 +273,8 @@ class Torture:
         raise AssertionError(f"cell {cell} does not run")
 
 
-def rounds(seeds: list[int], acts: int, front: str) -> int:
-    """Run every seed; how many failed."""
+def rounds(seeds: list[int], acts: int, front: str, shots: Path | None) -> int:
+    """Run every seed; how many failed. A picture of each failure goes into `shots`."""
     from playwright.sync_api import sync_playwright
 
     failed = 0
@@ -291,7 +291,8 @@ def rounds(seeds: list[int], acts: int, front: str) -> int:
             except Exception as error:
                 failed += 1
                 last = torture.done if torture else []
-                torture and torture.page.screenshot(path=f"/tmp/torture-{seed}.png")
+                if torture and shots:
+                    torture.page.screenshot(path=shots / f"torture-{seed}.png")
                 print(f"seed {seed}: failed at act {len(last)} ({last[-4:]}): {error}", flush=True)
             context.close()
             lab.stop_kernels()
@@ -312,5 +313,6 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)))
     parser.add_argument("--acts", type=int, default=200)
     parser.add_argument("--front", default="lab")
+    parser.add_argument("--shots", type=Path)
     given = parser.parse_args()
-    raise SystemExit(rounds(given.seeds, given.acts, given.front))
+    raise SystemExit(rounds(given.seeds, given.acts, given.front, given.shots))
