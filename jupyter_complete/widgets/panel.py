@@ -105,7 +105,7 @@ class Panel(View):
             self.document = {**self.document, "prompt": sendable(prompt)}
             if self._revision == 0 and not self.busy and prompt:
                 self._state = _beginning(prompt)
-                self.publish()
+            self.publish()  # with the settings and the history as they are now
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until no request runs, and what has become of it is shown."""
