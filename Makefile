@@ -9,7 +9,7 @@ TEXTS := tests/notebook tests/prompt tests/render tests/results
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: torture help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -18,6 +18,7 @@ help:
 	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
+	@echo "make torture    200 random acts on a panel, ten times: nothing that was typed is lost"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
@@ -61,6 +62,9 @@ heavy: setup chromium node
 
 families: $(INSTALLED)
 	$(BIN)/python -m pytest tests/families -m 'families or not families' --families-page
+
+torture: setup chromium
+	PYTHONPATH=tests:tests/browser $(BIN)/python tests/browser/torture.py
 
 fuzz: setup
 	$(BIN)/python tests/fuzz.py

@@ -54,7 +54,6 @@ def panel(lab: Lab, window: Page, name: str) -> Any:
 
 def contrasts(page: Any) -> list[tuple[str, str, float]]:
     """("text" or "mark", what it is, contrast) of all that the panel's cell shows."""
-    page.locator("summary", has_text="kept with the notebook").click()
     page.wait_for_timeout(100)
     found = output_of(page, 1).evaluate_handle("node => node")
     return [tuple(one) for one in page.evaluate(CONTRASTS, [found, MARKS])]

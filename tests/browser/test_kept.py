@@ -43,9 +43,10 @@ def saved_text(lab: Lab, name: str, cell: int = 1, document: str = "") -> str:
     return "".join(text for _, text in found.get(document, {}).get("pieces", []))
 
 
-def saves(page: Any, lab: Lab, name: str, text: str) -> None:
+def saves(page: Any, lab: Lab, name: str, text: str, document: str = "") -> None:
     press(page, "Control+s")
-    wait_for(lambda: saved_text(lab, name) == text, 20, "the text in the file")
+    wait_for(lambda: saved_text(lab, name, document=document) == text, 20, "the text in the file")
+    wait_for(lambda: page.locator(".jp-mod-dirty").count() == 0, 20, "the end of saving")  # else it asks before it goes
 
 
 def again(window: Page, lab: Lab, name: str, front: str) -> Any:
@@ -113,6 +114,7 @@ def test_the_kernel_has_what_was_typed_without_a_completion(lab: Lab, window: Pa
     text = types(page, " is what I typed")
     run(page, 2)
     assert repr(text) in ended(page, 2)
+    saves(page, lab, name, text, "essay")
     page.reload()
     page.locator(FIELD).wait_for()
     wait_for(lambda: standing(page) == text, 20, "the text that the kernel holds")
