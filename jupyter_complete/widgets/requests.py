@@ -24,6 +24,8 @@ from .place import Place, place, trimmed
 from .streaming import StreamingView
 from .view import View
 
+LEAST = 60  # tokens that another wording may have, however short the text
+
 Pieces = Sequence[Sequence[str]]
 
 
@@ -81,6 +83,7 @@ class Requests(View):
         if not text:
             raise BadOption("There is no text to rewrite here.", "Select some, or put the caret into a paragraph.")
         options = {**self._own_settings(), "task": "rewrite", "chat": False, "num": 1}
+        options["max_new_tokens"] = LEAST + len(text) // 2  # about twice the text: a part of it alone is of no use
         scene = PanelState(before, after=rest, block=True, replaced=text, suggested=True)
         self._run(self._session.stream(text, **options), scene)
 

@@ -30,6 +30,8 @@ OPTIONS = [
     ("--top-p .5", {"top_p": 0.5}),
     ("--top-k 5", {"top_k": 5}),
     ("--min-p 0.1", {"min_p": 0.1}),
+    ("--end sentence", {"end": "sentence"}),
+    (r'--suffix " of it\n"', {"suffix": " of it\n"}),
     ("--repetition-penalty 1.1", {"repetition_penalty": 1.1}),
     ("--seed 7", {"seed": 7}),
     ("--sampling model", {"sampling": "model"}),

@@ -681,3 +681,13 @@ def test_a_form_that_cannot_be_had_is_one_sentence(
     printed = capsys.readouterr()
     assert said in printed.out + printed.err
     assert "Traceback" not in printed.out + printed.err
+
+
+def test_a_cell_ends_with_a_sentence_and_says_what_it_left_out(shell: InteractiveShell, session: Session) -> None:
+    session.models.register("talker", *echoes.make(says=" It is low. It is not hi gh."))
+    run(shell, "%%complete -m talker -N 20 -t 0 --end sentence -o c\nThe mean:")
+    c = shell.user_ns["c"]
+    assert c.text == " It is low."
+    assert c.finish_reason == "length"
+    assert re.search(r"length \(after a sentence, \d+ characters left out\)", c.footer())
+    assert c.more(30).text == " It is low. It is not hi gh."

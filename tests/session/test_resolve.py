@@ -278,7 +278,7 @@ def test_a_panel_goes_on_with_the_tasks_own_options(asked: Session) -> None:
     panel.do_complete([["you", "the mean"]], settings)
     panel.wait()
     first = panel.completion
-    panel.do_complete([["you", "the mean"], ["model", first.text if first else ""]], settings)
+    panel.do_complete(panel.shown["pieces"], settings)
     panel.wait()
     assert panel.completion is not None
     assert panel.completion.parent is first

@@ -166,6 +166,11 @@ def test_a_rewritten_stretch_is_suggested_in_its_place(page: Page, suggestion: C
     assert (suggestion.request.framing.task, suggestion.typed) == ("rewrite", "two")
 
 
+def test_another_wording_may_be_longer_than_a_continuation(page: Page, instruct: None) -> None:
+    done = act(page, "rewrite", you(""), chosen=you(500 * "word "), after=[], changed={"max_new_tokens": 5})
+    assert done.params.max_new_tokens > 1000
+
+
 def test_accepted_it_is_a_part_of_the_text(page: Page, suggestion: Completion) -> None:
     page.say("accept", pieces=page.shown["pieces"])
     assert page.text == f"One {suggestion.text.strip()} three"

@@ -21,7 +21,9 @@ def test_every_text_that_stood_there_is_a_version(page: Page) -> None:
     complete(page)
     first = page.text
     complete(page, page.typed(" and"))
-    assert [one["begin"] for one in page.shown["versions"]] == [page.text[:60], first[:60], "The mean"]
+    begins = [one["begin"] for one in page.shown["versions"]]
+    assert begins[-2:] == [first[:60].strip(), "The mean"]
+    assert len(begins) >= 3
 
 
 def test_a_version_is_had_again_in_one_step_that_is_undone_in_one(page: Page) -> None:
@@ -44,6 +46,13 @@ def test_an_empty_text_is_no_version() -> None:
     versions = Versions()
     versions.add(PanelState())
     assert versions.listed() == []
+
+
+def test_a_long_version_is_listed_by_what_differs() -> None:
+    versions, long = Versions(), 200 * "word "
+    versions.add(PanelState(((YOU, long),)))
+    versions.add(PanelState(((YOU, f"{long}and more"),)))
+    assert versions.listed()[0]["begin"] == "… word and more"
 
 
 def test_the_oldest_make_way() -> None:
