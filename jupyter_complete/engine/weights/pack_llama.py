@@ -96,7 +96,12 @@ def pack(config: PretrainedConfig, read: Read, stop: StopEvent, add: Add) -> Gen
             yield Loading(f"packing once into int8, {done} of {total} matrices")
         for kind in list(arrays):
             add(f"{name}.{kind}", arrays.pop(kind))
-    vectors = [_vectors(config, read, layer) for layer in layers]
+    add_vectors(config, read, add)
+
+
+def add_vectors(config: PretrainedConfig, read: Read, add: Add) -> None:
+    """Hand the norms and biases to `add`."""
+    vectors = [_vectors(config, read, f"model.layers.{layer}.") for layer in range(config.num_hidden_layers)]
     for name in vectors[0]:
         add(name, np.stack([one[name] for one in vectors]))
     add("last_norm", _norm(read("model.norm.weight"), config.model_type in GEMMA))

@@ -1,11 +1,11 @@
-"""Tiles packed from GGUF blocks: their numbers are those of gguf's own reader, and products are those of the numbers."""
+"""Tiles packed from GGUF blocks: the numbers are those that gguf reads, and products are those of the numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from weight_blocks import blocks
 from gguf import GGMLQuantizationType, dequantize
+from weight_blocks import blocks
 
 from jupyter_complete.engine.kernels import gguf_blocks as gguf
 from jupyter_complete.engine.kernels import matmat, matvec, pack_blocks, round_vectors
