@@ -104,7 +104,8 @@ def _straight(begin: Plan, path: Path, trusting: bool) -> Decision | tuple[Reaso
         return ()
     if (found := straight.obstacle(head)) is not None:
         return (found,)
-    kept, size, (become, stored) = header_files.entry(path), straight.bytes_of(head), straight.numbers(head)
+    kept, size = header_files.entry(path), straight.bytes_of(head)
+    become, stored = straight.become(head), header_files.stored_as(head.header)
     numbers = become if stored == "F32" else f"{become} from {stored}"
     plan = replace(begin, form="compiled", header=kept, numbers=numbers)
     plan = _measure(plan, size, size + straight.ROOM)

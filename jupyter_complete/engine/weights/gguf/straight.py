@@ -133,17 +133,14 @@ def _ragged(made: Mapping[str, Weight], names: Sequence[str], header: GgufHeader
     return "" if together else f"the parts beside {names[0]} fill no whole tiles"
 
 
-def numbers(head: Head) -> tuple[str, str]:
-    """What most of the weights become, and the type that most of them have in the file: ("int4", "Q4_K")."""
-    from gguf import GGMLQuantizationType
-
-    become, stored = Counter[int](), Counter[int]()
+def become(head: Head) -> str:
+    """What most of the weights become, such as "int4"."""
+    found = Counter[int]()
     for stack in stacks(head):
         for kinds, sources in zip(stack.kinds, stack.layers, strict=True):
             for kind, source in zip(kinds, sources, strict=True):
-                become[kind.bits] += math.prod(source.tensor.shape)
-                stored[source.tensor.kind] += math.prod(source.tensor.shape)
-    return f"int{become.most_common(1)[0][0]}", str(GGMLQuantizationType(stored.most_common(1)[0][0]).name)
+                found[kind.bits] += math.prod(source.tensor.shape)
+    return f"int{found.most_common(1)[0][0]}"
 
 
 def bytes_of(head: Head) -> int:
