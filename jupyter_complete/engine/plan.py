@@ -93,8 +93,11 @@ def decide(
 
 def _straight(begin: Plan, path: Path, trusting: bool) -> Decision | tuple[Reason, ...]:
     """The decision to open a GGUF file straight, or why it is converted first; no reason where any other form is."""
-    if begin.device != "cpu" or read_header(path).architecture not in int8_forms.ARCHITECTURES:
+    header = read_header(path)
+    if begin.device != "cpu" or header.architecture not in int8_forms.ARCHITECTURES:
         return ()
+    if not memory.fits(sum(tensor.size for tensor in header.tensors.values()), memory.free_bytes("cpu")):
+        return ()  # the longer way says so, with the numbers
     try:
         import numba  # noqa: F401
     except Exception:

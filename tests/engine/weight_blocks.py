@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jupyter_complete.engine.kernels import gguf_blocks as gguf
+from jupyter_complete.engine.kernels import block_kinds as gguf
 
 # Where the float16 numbers of a block stand; all its other bytes may have any value.
 HALVES = {

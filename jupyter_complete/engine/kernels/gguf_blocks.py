@@ -12,31 +12,28 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from .block_kinds import (
+    BF16,
+    F16,
+    F32,
+    IQ4_NL,
+    IQ4_XS,
+    MXFP4,
+    Q2_K,
+    Q3_K,
+    Q4_0,
+    Q4_1,
+    Q4_K,
+    Q5_0,
+    Q5_1,
+    Q5_K,
+    Q6_K,
+    Q8_0,
+    TQ2_0,
+)
 from .llvm_vectors import FAST, FLOAT, HALF, INDEX, pointer_to
 from .sizes import GROUP
 
-F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 = 0, 1, 2, 3, 6, 7, 8
-Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16, TQ2_0, MXFP4 = 10, 11, 12, 13, 14, 20, 23, 30, 35, 39
-FLOATS = (F32, F16, BF16)
-BLOCKS = {  # groups and bytes of a block
-    F32: (1, 128),
-    F16: (1, 64),
-    BF16: (1, 64),
-    Q4_0: (1, 18),
-    Q4_1: (1, 20),
-    Q5_0: (1, 22),
-    Q5_1: (1, 24),
-    Q8_0: (1, 34),
-    IQ4_NL: (1, 18),
-    MXFP4: (1, 17),
-    Q2_K: (8, 84),
-    Q3_K: (8, 110),
-    Q4_K: (8, 144),
-    Q5_K: (8, 176),
-    Q6_K: (8, 210),
-    IQ4_XS: (8, 136),
-    TQ2_0: (8, 66),
-}
 _NL = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.int8)
 _FP4 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
 SIGN = 0x8000  # of a float16

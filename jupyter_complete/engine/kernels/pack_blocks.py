@@ -11,12 +11,9 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from . import gguf_blocks as gguf
+from .block_kinds import BLOCKS, MIDDLE, Q3_K, Q4_K, Q5_K
 from .disk_cache import compiled
 from .gguf_blocks import (
-    Q3_K,
-    Q4_K,
-    Q5_K,
     SIGN,
     block_factors,
     codes,
@@ -27,27 +24,10 @@ from .gguf_blocks import (
     short_at,
     wide,
 )
-from .kinds import EIGHT, FIVE, FIVE_K, FOUR, FOUR_K, SIX_K, Kind
+from .kinds import EIGHT, FIVE, FIVE_K, FOUR_K, SIX_K, Kind
 from .llvm_vectors import FAST, pointer_to
 from .sizes import GROUP, ROWS
 
-KIND_OF = {  # the kind of tile for each kind of block
-    gguf.Q4_0: FOUR,
-    gguf.Q4_1: FOUR,
-    gguf.Q5_0: FIVE,
-    gguf.Q5_1: FIVE,
-    gguf.Q3_K: SIX_K,
-    gguf.Q4_K: FOUR_K,
-    gguf.Q5_K: FIVE_K,
-    gguf.Q6_K: SIX_K,
-} | dict.fromkeys(
-    (gguf.F32, gguf.F16, gguf.BF16, gguf.Q8_0, gguf.Q2_K, gguf.IQ4_NL, gguf.IQ4_XS, gguf.TQ2_0, gguf.MXFP4), EIGHT
-)
-# Kinds whose groups have one scale and whole numbers of 8 bits around 0, from which this is subtracted.
-MIDDLE = {gguf.Q4_0: 8, gguf.Q5_0: 16, gguf.Q8_0: 0, gguf.IQ4_NL: 0, gguf.IQ4_XS: 0, gguf.TQ2_0: 1, gguf.MXFP4: 0}
-EXACT = tuple(
-    sorted(KIND_OF.keys() - {gguf.F32, gguf.F16, gguf.BF16, gguf.Q2_K, gguf.IQ4_XS})
-)  # what tiles hold exactly
 # The numbers of a job: the kind of blocks, where the first row begins, bytes and groups of a row, groups and bytes
 # of a block, rows, the kind of tiles, and what is subtracted (or ROUND, which has the group rounded to 8 bits).
 _BLOCK, _START, _ROW, _GROUPS, _OF_BLOCK, _BYTES, _ROWS, _TILE, _MIDDLE, NUMBERS = range(10)
@@ -57,7 +37,7 @@ ROUND = -1
 def job_of(block: int, start: int, shape: tuple[int, ...], tile: Kind) -> np.ndarray:
     """The numbers of a matrix [R, K] whose blocks begin at byte `start`, for tiles of a kind."""
     rows, columns = shape
-    of_block, size = gguf.BLOCKS[block]
+    of_block, size = BLOCKS[block]
     groups = columns // GROUP
     middle = MIDDLE.get(block, ROUND) if tile is EIGHT else 0
     row = groups // of_block * size

@@ -30,6 +30,12 @@ TENSORS = re.compile(  # every tensor that the compiled step reads
     r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
     r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
 )
+PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
+    "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
+    "out": ["self_attn.o_proj.weight"],
+    "gate_up": [f"mlp.{one}_proj.weight" for one in ("gate", "up")],
+    "down": ["mlp.down_proj.weight"],
+}
 GROUP_BYTES = GROUP + 2  # of a group at 8 bits, with its float16 scale
 
 

@@ -21,7 +21,7 @@ from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
 from ..kernels.matvec import Matrix, alike
 from ..kernels.sizes import ROWS
-from .int8_forms import ACTIVATIONS, activation, ropes
+from .int8_forms import ACTIVATIONS, PER_LAYER, activation, ropes
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
 
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 GEMMA = ("gemma2", "gemma3_text")
-PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
-    "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
-    "out": ["self_attn.o_proj.weight"],
-    "gate_up": [f"mlp.{one}_proj.weight" for one in ("gate", "up")],
-    "down": ["mlp.down_proj.weight"],
-}
-
 Arrays = dict[str, np.ndarray]
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 Add = Callable[[str, np.ndarray], None]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,19 +24,19 @@ from ....protocol.errors import Stopped
 from ....protocol.events import Loading
 from ....protocol.plan import CONVERTED, Reason
 from ....sources.gguf_file import GgufHeader, GgufTensor
+from ...kernels.block_kinds import KIND_OF
+from ...kernels.kinds import EIGHT, Kind
 from ...kernels.sizes import GROUP, ROWS
 from ...machine.cgroup import cores
-from ..pack_llama import PER_LAYER, Arrays, add_vectors
+from ..int8_forms import PER_LAYER
 from .head import Head
 from .names import Weight
 from .read import read_tensor
 from .steps import RowOrder
 
-if TYPE_CHECKING:
-    from ...kernels.kinds import Kind
-
 PART = 1 << 23  # numbers that a thread packs at a time
 ROOM = 64 << 20  # bytes of the file and of room for threads that packing has in memory, at most
+Arrays = dict[str, np.ndarray]
 WHOLE = {"embed": ["model.embed_tokens.weight"], "head": ["lm_head.weight"]}
 
 
@@ -99,7 +99,6 @@ def obstacle(head: Head) -> Reason | None:
     """Why the file of a model that the compiled step can run is not opened straight, or None where it is."""
     if head.weights is None:
         return Reason("blocks", f"{CONVERTED}: transformers reads its tensors itself")
-    from ...kernels.pack_blocks import KIND_OF
 
     made = {weight.name: weight for weight in head.weights}
     for parts in _named(head).values():
@@ -180,8 +179,6 @@ def _source(weight: Weight, header: GgufHeader) -> Source:
 
 def _kinds(sources: Sequence[Source]) -> list[Kind]:
     """The kinds of tiles of the parts of one matrix: all at 8 bits where one is, because they share their vectors."""
-    from ...kernels.kinds import EIGHT
-    from ...kernels.pack_blocks import KIND_OF
 
     kinds = [KIND_OF[source.tensor.kind] for source in sources]
     return [EIGHT] * len(kinds) if EIGHT in kinds else kinds
@@ -205,6 +202,7 @@ class MappedFile:
 def pack(head: Head, stop: StopEvent) -> Generator[Loading, None, Arrays]:
     """Make the arrays of the compiled step's weights from the blocks of a file; raises Stopped."""
     from ...kernels.llvm_vectors import zeros
+    from ..pack_llama import add_vectors
 
     assert head.weights is not None
     arrays: Arrays = {}

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...kernels.block_kinds import EXACT
 from ...kernels.sizes import GROUP
 from ...machine.cgroup import cores
 from .. import load
@@ -41,7 +42,7 @@ class FileMatrix:
     """A matrix of a mapped file [R, K]; `kind` is that of the tiles which the compiled step has of it."""
 
     def __init__(self, source: Source, kind: Kind, file: MappedFile) -> None:
-        from ...kernels.pack_blocks import EXACT, job_of
+        from ...kernels.pack_blocks import job_of
 
         self._source, self._file, self.kind = source, file, kind
         self.exact = kind.bits < 8 or source.tensor.kind in EXACT

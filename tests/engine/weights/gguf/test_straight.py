@@ -19,7 +19,7 @@ from greedy import generated
 from weight_blocks import HALVES, as_floats, blocks
 
 from jupyter_complete.engine import load as loading
-from jupyter_complete.engine.kernels.gguf_blocks import FLOATS
+from jupyter_complete.engine.kernels.block_kinds import FLOATS
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.plan import plan
