@@ -16,7 +16,7 @@ import torch
 
 from ..protocol.errors import Stopped, raised
 from ..protocol.events import Loading
-from ..protocol.plan import Plan, Reason
+from ..protocol.plan import CONVERTED, Plan, Reason
 from ..protocol.probe import OF_FORM, Check, Probe
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
@@ -28,6 +28,8 @@ from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import load, probe_file
 from .weights.checkpoint import separate
 from .weights.gguf import convert as gguf
+from .weights.gguf import header_files, straight, wide
+from .weights.gguf.head import Head
 from .weights.load import Target
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 LOGITS = 5  # arrays of logits that a probe holds at once
 HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12  # of each file for a digest: bytes at its head, samples, bytes of one
+# A probe of a large GGUF file takes fewer tokens: their pass in float32 is most of what opening the file costs.
+LARGE, FEW_TOKENS = 400_000_000, 48
 
 
 class Loaded(NamedTuple):
@@ -84,17 +88,49 @@ def open_engine(
     target = load.choose(dtype, device)
     place = yield from obtain(source, stop)
     with one_sentence(name):
-        if place.kind == "gguf":
-            yield from _convert(name, place, target, stop)
-        yield Loading(f"loading {name}")
-        loaded = yield from _load(decide(name, place, target, trusting=not again), stop, again)
+        loaded = yield from _open_files(name, place, target, stop, again)
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # gives back what reading and compiling left over
-    folder = _folder(loaded.plan)
-    provenance = _provenance(place, folder)
-    details = Details(provenance.revision, provenance.quantized, _note(loaded), _fault(loaded), folder, loaded.probe)
+    provenance, plan = _provenance(place, _folder(loaded.plan)), loaded.plan
+    whole = partial(_whole, plan)
+    details = Details(provenance.revision, provenance.quantized, _note(loaded), _fault(loaded), whole, loaded.probe)
+    if plan.numbers:
+        dtype, _, stored = plan.numbers.partition(" from ")
+        details = details._replace(dtype=dtype, quantized=stored or None)
     return LocalEngine(loaded.model, loaded.tokenizer, name, provenance.origin, details, loaded.int8)
+
+
+def _open_files(
+    name: str, place: Place, target: Target, stop: StopEvent, again: bool
+) -> Generator[Loading, None, Loaded]:
+    """Decide how the files at `place` are loaded, and do it."""
+    refused: tuple[Reason, ...] | None = None
+    if place.kind == "gguf":
+        decision = decide(name, place, target, trusting=not again)
+        if decision.plan.header is not None:
+            try:
+                return (yield from _load((yield from _with_texts(decision, stop)), stop, again))
+            except FormError as failure:
+                refused = (Reason(failure.reason.kind, f"{CONVERTED}: {failure.reason.text}"),)
+                decision = decide(name, place, target, not again, refused)
+        yield from _convert(place, decision, stop)
+        refused = decision.plan.reasons
+    yield Loading(f"loading {name}")
+    return (yield from _load(decide(name, place, target, not again, refused), stop, again))
+
+
+def _with_texts(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Decision]:
+    """The decision for a file that is opened straight, with config and tokenizer in the cache."""
+    plan, head = decision.plan, decision.head
+    assert plan.path is not None
+    assert head is not None
+    check_memory(plan)
+    yield Loading(f"loading {plan.name}")
+    if decision.outline is not None:
+        return decision
+    folder = yield from header_files.keep(plan.path, plan.name, head, stop)
+    return decision._replace(outline=load.describe(folder, plan.name))
 
 
 def examine_again(source: Source, dtype: str, device: str) -> Probe:
@@ -119,13 +155,12 @@ def _fault(loaded: Loaded) -> str:
     return "; ".join(filter(None, (*left, loaded.probe.failure() if loaded.probe else "")))
 
 
-def _convert(name: str, place: Place, target: Target, stop: StopEvent) -> Generator[Loading, None, None]:
+def _convert(place: Place, decision: Decision, stop: StopEvent) -> Generator[Loading, None, None]:
     """Convert a GGUF file that has no conversion in the cache, unless the plan says that the model does not fit."""
     if gguf.place(place.path).is_dir():
         return
-    decision = decide(name, place, target)
     check_memory(decision.plan)
-    yield from gguf.convert(place.path, name, stop, decision.head)
+    yield from gguf.convert(place.path, decision.plan.name, stop, decision.head)
 
 
 def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading, None, Loaded]:
@@ -135,15 +170,20 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
     if outline is not None:
         check_continues(outline.model, plan.name)
     if outline is not None and plan.form in ("compiled", "int8 modules"):
-        run = _compiled if plan.form == "compiled" else _int8_modules
+        run: Any = _compiled if plan.form == "compiled" else _int8_modules
         try:
-            int8 = yield from run(plan, outline.model, stop)
+            if plan.header is not None and decision.head is not None:
+                int8 = yield from _straight(decision.head, outline.model, stop)
+            else:
+                int8 = yield from run(plan, outline.model, stop)
             loaded = Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
             probe = yield from _probe(loaded, again, stop)
             if clause := probe.failure(*OF_FORM[plan.form]):
                 raise FormError(Reason("probe", clause))
             return loaded._replace(probe=probe)
         except FormError as failure:
+            if plan.header is not None:
+                raise
             plan = fall_back(plan, failure.reason)
             check_memory(plan)
     if plan.reasons:
@@ -174,12 +214,15 @@ def _probe(loaded: Loaded, again: bool, stop: StopEvent) -> Generator[Loading, N
 def _examine(loaded: Loaded, stop: StopEvent) -> Probe:
     """Probe a loaded model; a plain forward pass that fails on the text is a check that does not hold."""
     plan = loaded.plan
-    needed = 4 * (plan.parameters or 0) + LOGITS * 4 * TOKENS * loaded.model.get_input_embeddings().num_embeddings
-    wide = partial(_wide, plan) if memory.fits(needed, memory.free_bytes("cpu")) else None
-    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8)
+    parameters = plan.parameters or 0
+    tokens = FEW_TOKENS if plan.header is not None and parameters > LARGE else TOKENS
+    weights = 4 * parameters if plan.header is None else straight.ROOM
+    needed = weights + LOGITS * 4 * tokens * loaded.model.get_input_embeddings().num_embeddings
+    plain = partial(_wide, plan) if memory.fits(needed, memory.free_bytes("cpu")) else None
+    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8, plan.numbers or "int8", tokens)
     try:
         with _form_errors():
-            return examine(subject, _folder(plan), wide, stop)
+            return examine(subject, _folder(plan), plain, stop)
     except FormError as failure:
         if subject.is_int8:
             raise
@@ -188,7 +231,17 @@ def _examine(loaded: Loaded, stop: StopEvent) -> Probe:
 
 def _wide(plan: Plan) -> PreTrainedModel:
     """The model with float32 weights, on transformers' own forward pass."""
+    if plan.header is not None and plan.path is not None:
+        return wide.one_pass(plan.path, plan.name)
     return load.read(_folder(plan), plan.name, torch.float32, "cpu").model
+
+
+def _whole(plan: Plan) -> PreTrainedModel:
+    """The float32 model, all of it in memory; raises DoesNotFit."""
+    if plan.header is not None and plan.path is not None:
+        memory.check_fit(plan.name, plan.parameters or 0, torch.float32, "cpu")
+        return wide.whole(plan.path, plan.name)
+    return load.load(_folder(plan), plan.name, torch.float32, "cpu").model
 
 
 def check_memory(plan: Plan) -> None:
@@ -197,6 +250,27 @@ def check_memory(plan: Plan) -> None:
     if bytes_of is None or bytes_of.fits:
         return
     raise memory.does_not_fit(plan.name, bytes_of.peak, getattr(torch, plan.dtype), plan.device, bytes_of.free)
+
+
+def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
+    """As _compiled, of the blocks of a GGUF file."""
+    with _form_errors():
+        from .runners.int8 import Int8Model
+    packing = straight.pack(head, stop)
+    arrays = {}
+    while True:
+        with _form_errors():
+            try:
+                step = next(packing)
+            except StopIteration as ended:
+                arrays = ended.value
+                break
+        yield step
+    yield Loading("getting the decoding step ready, which is compiled the first time")
+    with _form_errors():
+        int8 = Int8Model(arrays, model.config)
+        int8.prepare()
+    return int8
 
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
@@ -268,7 +342,8 @@ def _run_time_reason(error: Exception) -> Reason:
 
 def _folder(plan: Plan) -> Path:
     """The transformers directory that a plan reads: of the files, or of their conversion."""
-    folder = plan.conversion.path if plan.conversion is not None else plan.path
+    made = plan.header or plan.conversion
+    folder = made.path if made is not None else plan.path
     assert folder is not None
     return folder
 
@@ -276,7 +351,7 @@ def _folder(plan: Plan) -> Path:
 def _provenance(place: Place, folder: Path) -> Provenance:
     """The provenance of a directory or of the GGUF file that it was converted from."""
     if place.kind == "gguf":
-        about: dict[str, Any] = json.loads((folder / gguf.PROVENANCE).read_text())
+        about: dict[str, Any] = json.loads((folder / header_files.PROVENANCE).read_text())
         stored = about.get("stored_as")
         return Provenance(place.origin, about["sha256"], None if stored in (None, "F32") else stored)
     return Provenance(place.origin, place.revision or _digest(folder), None)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import chain
-from pathlib import Path
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,8 +59,9 @@ class Details(NamedTuple):
     quantized: str | None = None
     note: str = ""
     fault: str = ""
-    folder: Path | None = None  # of the weights as they were before they became int8
+    wide: Callable[[], Any] | None = None  # opens the float32 model that an int8 form was made of
     probe: Probe | None = None
+    dtype: str = "int8"  # of weights that are no floats
 
 
 NO_DETAILS = Details()
@@ -99,7 +99,7 @@ class LocalEngine:
             name=name,
             source=origin,
             revision=details.revision,
-            dtype="int8" if self._threads else str(model.dtype).removeprefix("torch."),
+            dtype=details.dtype if self._threads else str(model.dtype).removeprefix("torch."),
             device="cpu" if int8 else str(model.device),
             parameters=sum(p.numel() for p in model.parameters()),
             window=capabilities.window(model),
@@ -113,9 +113,7 @@ class LocalEngine:
         )
         self.probe = details.probe
         self._entry = Entry(self._vocabulary, self._info, self._size, self._ends, logits)
-        self._inside = OpenModel(
-            model, self._vocabulary, name, self._reading, details.folder if self._threads else None
-        )
+        self._inside = OpenModel(model, self._vocabulary, name, self._reading, details.wide if self._threads else None)
 
     @property
     def info(self) -> ModelInfo:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from ..protocol.errors import BadOption
-from ..protocol.plan import Download, Memory, Plan, Reason
+from ..protocol.plan import CONVERTED, Download, Memory, Plan, Reason
 from ..protocol.probe import OF_FORM
 from ..sources import cache, hub
 from ..sources.catalog import Source
@@ -21,6 +21,7 @@ from .machine import memory
 from .weights import int8_forms, load, probe_file
 from .weights.dequantize import check_method
 from .weights.gguf import convert as gguf
+from .weights.gguf import header_files, straight
 from .weights.gguf.head import Head, check_architecture, read_head
 from .weights.load import Loaded, Target
 
@@ -55,16 +56,25 @@ def plan(source: Source, dtype: str, device: str) -> Plan:
     return replace(decision.plan, asks_hub=bool(source.revision) and not hub.is_commit(source.revision or ""))
 
 
-def decide(name: str, place: Place, target: Target, trusting: bool = True) -> Decision:
+def decide(
+    name: str, place: Place, target: Target, trusting: bool = True, refused: tuple[Reason, ...] | None = None
+) -> Decision:
     """Decide how the files at `place` are loaded; raises NotAModel, UnsafeModel or BadOption.
 
-    Without `trusting`, a form is tried that an earlier probe found at fault.
+    Without `trusting`, a form is tried that an earlier probe found at fault. `refused` says why a GGUF file is not
+    opened straight; None where that is not tried yet.
     """
     begin, folder = _begin(name, target, place.origin, place.path), place.path
     if place.kind == "gguf":
         header = read_header(place.path)
         check_architecture(header, name)
         parameters = header.parameters
+        if refused is None and target.dtype is torch.int8:
+            found = _straight(replace(begin, parameters=parameters), place.path, trusting)
+            if isinstance(found, Decision):
+                return found
+            refused = found
+        begin = replace(begin, reasons=refused or ())
         conversion = gguf.entry(place.path, parameters)
         begin = replace(begin, conversion=conversion, parameters=parameters)
         if conversion.path is None or not conversion.exists:
@@ -79,6 +89,34 @@ def decide(name: str, place: Place, target: Target, trusting: bool = True) -> De
     outline = load.describe(folder, name)
     decided = _int8(begin, outline.model, folder)
     return Decision(_trust(decided) if trusting else decided, outline)
+
+
+def _straight(begin: Plan, path: Path, trusting: bool) -> Decision | tuple[Reason, ...]:
+    """The decision to open a GGUF file straight, or why it is converted first; no reason where any other form is."""
+    header = read_header(path)
+    if begin.device != "cpu" or header.architecture not in int8_forms.ARCHITECTURES:
+        return ()
+    if not memory.fits(sum(tensor.size for tensor in header.tensors.values()), memory.free_bytes("cpu")):
+        return ()  # the longer way says so, with the numbers
+    try:
+        import numba  # noqa: F401
+    except Exception:
+        return ()
+    head = read_head(path, begin.name)
+    if int8_forms.compiled_obstacle(head.model) is not None:
+        return ()
+    if (found := straight.obstacle(head)) is not None:
+        return (found,)
+    kept, size = header_files.entry(path), straight.bytes_of(head)
+    become, stored = straight.become(head), header_files.stored_as(head.header)
+    numbers = become if stored == "F32" else f"{become} from {stored}"
+    plan = replace(begin, form="compiled", header=kept, numbers=numbers)
+    plan = _measure(plan, size, size + straight.ROOM)
+    clause = _fault(plan) if trusting else ""
+    if clause:
+        return (Reason("probe", f"{CONVERTED}: {clause}"),)
+    outline = load.describe(kept.path, plan.name) if kept.exists and kept.path is not None else None
+    return Decision(plan, outline, head)
 
 
 def with_packing_reasons(plan: Plan) -> Plan:
@@ -174,9 +212,14 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
 
 def _trust(plan: Plan) -> Plan:
     """The plan, or the plan without int8 where an earlier probe found a fault in its form."""
-    probe = probe_file.read(probe_file.place(plan)) if plan.form in OF_FORM else None
-    clause = probe.failure(*OF_FORM[plan.form]) if probe is not None else ""
+    clause = _fault(plan)
     return fall_back(plan, Reason("probe", clause)) if clause else plan
+
+
+def _fault(plan: Plan) -> str:
+    """What an earlier probe found at fault in the plan's form."""
+    probe = probe_file.read(probe_file.place(plan)) if plan.form in OF_FORM else None
+    return probe.failure(*OF_FORM[plan.form]) if probe is not None else ""
 
 
 def _plain(plan: Plan, dtype: torch.dtype) -> Plan:

@@ -56,6 +56,8 @@ class Subject(NamedTuple):
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     int8: Int8Model | None = None
+    numbers: str = "int8"  # what the weights of an int8 form are
+    tokens: int = TOKENS  # of the text, at most
 
     @property
     def is_int8(self) -> bool:
@@ -177,7 +179,7 @@ def _check_form(
         return Check("float32", True, "not compared with float32, which does not fit into memory")
     model = wide()
     _check_stop(stop)
-    check = check_form(_plain(model, *texts), whole, "int8 against float32")
+    check = check_form(_plain(model, *texts), whole, f"{subject.numbers} against float32")
     if check.holds:
         return check
     _check_stop(stop)
@@ -216,4 +218,4 @@ def _ids(subject: Subject) -> list[int]:
     """The ids of the text, as many as the model knows and its window takes."""
     known = subject.model.get_input_embeddings().num_embeddings
     ids = [id for text in TEXTS for id in subject.tokenizer(text)["input_ids"] if id < known]
-    return ids[: min(TOKENS, window(subject.model) or TOKENS) - 1]
+    return ids[: min(subject.tokens, window(subject.model) or subject.tokens) - 1]

@@ -23,11 +23,15 @@ ReasonKind = Literal[
     "activation",
     "tensors",
     "positions",
+    "blocks",  # the file's blocks are widened to float32 first
     "forward pass",  # the forward pass fails on int8 matrices
     "kernels",  # the int8 kernels fail at run time
     "probe",  # a check of its numbers fails
     "memory",  # the next form does not fit
 ]
+
+
+CONVERTED = "its GGUF file is widened to float32 first"  # how the clause of a file begins that is not opened straight
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,9 @@ class Plan:
     """One decision about one model; loading carries it out.
 
     `origin` is where the files are or will come from, and `path` where they are, None before the download. `auto` says
-    that `dtype` was chosen and not asked for. `asks_hub` says that loading asks the hub for a newer revision first.
-    `form`, `parameters` and `memory` are None where only the files tell.
+    that `dtype` was chosen and not asked for. `header` is what the cache keeps of a GGUF file that is opened straight,
+    and `numbers` what its weights become ("int4 from Q4_K"). `asks_hub` says that loading asks the hub for a newer
+    revision first. `form`, `parameters` and `memory` are None where only the files tell.
     """
 
     name: str
@@ -91,6 +96,8 @@ class Plan:
     parameters: int | None = None
     download: Download | None = None
     asks_hub: bool = False
+    header: CacheEntry | None = None
+    numbers: str = ""
     conversion: CacheEntry | None = None
     packing: CacheEntry | None = None
     memory: Memory | None = None
@@ -115,4 +122,4 @@ class Plan:
         return self.memory.fits and self.disk_needed <= self.disk_free
 
     def _entries(self) -> Iterable[CacheEntry]:
-        return (entry for entry in (self.conversion, self.packing) if entry is not None)
+        return (entry for entry in (self.header, self.conversion, self.packing) if entry is not None)

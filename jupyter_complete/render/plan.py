@@ -45,6 +45,8 @@ def _source(plan: Plan) -> str:
 
 
 def _form(plan: Plan) -> str:
+    if plan.numbers:
+        return f"compiled decoding step on {plan.numbers}, straight from the file"
     if plan.form is not None:
         return _FORMS[plan.form].format(dtype=plan.dtype)
     return LATER if plan.download else "not decided, because the model does not fit"
@@ -59,6 +61,8 @@ def _download(plan: Plan) -> str:
 
 
 def _entries(plan: Plan) -> Iterator[tuple[str, str]]:
+    if plan.header is not None:
+        yield "header", _entry(plan.header, "config and tokenizer", "read once: at most ")
     if plan.conversion is not None:
         yield "conversion", _entry(plan.conversion, "float32", "GGUF to float32, once: ")
     if plan.packing is not None:

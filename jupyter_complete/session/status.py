@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
+from ..protocol.plan import CONVERTED
 from ..protocol.probe import CheckName, Probe
 from .residents import Resident, Unloaded, matches, resident_bytes
 from .session import Session
@@ -81,6 +82,8 @@ def _slower(resident: Resident) -> str:
     reasons = [clause for clause in clauses if clause not in _failures(resident, "tokenizer", "numbers")]
     if info is None or not reasons:
         return ""
+    if reasons[0].startswith(CONVERTED):
+        return f"{info.name} is {info.dtype} by a longer way: {'; '.join(reasons)}."
     how = "is int8 by the general path" if info.dtype == "int8" else f"is {info.dtype}"
     return f"{info.name} {how}, which is slower: {'; '.join(reasons)}."
 

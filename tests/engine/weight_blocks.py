@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jupyter_complete.engine.kernels import gguf_blocks as gguf
+from jupyter_complete.engine.kernels import block_kinds as gguf
 
 # Where the float16 numbers of a block stand; all its other bytes may have any value.
 HALVES = {
@@ -26,17 +26,17 @@ HALVES = {
 }
 
 
-def blocks(kind: int, rows: int, columns: int) -> np.ndarray:
-    """Bytes [rows, bytes of a row] of a matrix of that kind."""
+def blocks(kind: int, rows: int, columns: int, size: float = 1.0) -> np.ndarray:
+    """Bytes [rows, bytes of a row] of a matrix of that kind, whose numbers grow with `size`."""
     made = np.random.default_rng(kind)
-    groups, size = gguf.BLOCKS[kind]
+    groups, of_block = gguf.BLOCKS[kind]
     count = columns // 32 // groups
     if kind in gguf.FLOATS:
         numbers = made.standard_normal((rows, columns)).astype(np.float32)
         return as_floats(kind, numbers)
-    data = made.integers(0, 256, (rows, count, size), dtype=np.uint8)
+    data = made.integers(0, 256, (rows, count, of_block), dtype=np.uint8)
     for place in HALVES.get(kind, ()):
-        half: Any = (made.random((rows, count, 1)) * 0.01 + 0.001).astype(np.float16)
+        half: Any = (size * (made.random((rows, count, 1)) * 0.01 + 0.001)).astype(np.float16)
         data[..., place : place + 2] = half.view(np.uint8)
     if kind == gguf.MXFP4:
         data[..., 0] = made.integers(112, 132, (rows, count))

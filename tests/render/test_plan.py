@@ -93,3 +93,12 @@ def test_what_does_not_fit_is_named(memory: Memory, free: int, words: str) -> No
 def test_a_form_that_was_not_looked_for_is_said_so() -> None:
     plan = replace(PLAN, form=None, memory=Memory(9, 9, 1, fits=False))
     assert table(plan)["form"] == "not decided, because the model does not fit"
+
+
+def test_a_file_that_opens_straight_says_what_its_numbers_become() -> None:
+    header = CacheEntry(None, False, 2 * 10**6, 2 * 10**6)
+    plan = Plan(
+        "x.gguf", "x.gguf", None, "int8", True, "cpu", 10**9, form="compiled", header=header, numbers="int4 from Q4_K"
+    )
+    assert table(plan)["form"] == "compiled decoding step on int4 from Q4_K, straight from the file"
+    assert table(plan)["header"] == "read once: at most 2.0 MB"

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
 from threading import Event as StopEvent
 from typing import Any
-
-import torch
 
 from ...protocol.errors import BadOption
 from ...protocol.events import Loading
@@ -17,7 +14,6 @@ from ...results.token_bytes import text_of
 from ..machine import memory
 from ..runners.transformers_pass import Runner
 from ..text.tokenizer import Vocabulary
-from ..weights import load
 from ..weights.own_weights import stamp
 from .attention_hooks import Pass, watched
 
@@ -27,7 +23,7 @@ KEPT = 600.0  # seconds that weights opened for looking stay after the last look
 class OpenModel:
     """One model to ask about its inside.
 
-    A model that computes in int8 is opened a second time, as float32, from the files in `folder`.
+    A model that computes in int8 is opened a second time, as float32, by `wide`.
     """
 
     def __init__(
@@ -36,11 +32,11 @@ class OpenModel:
         vocabulary: Vocabulary,
         name: str,
         begin: Callable[[InputIds, StopEvent], Runner],
-        folder: Path | None = None,
+        wide: Callable[[], Any] | None = None,
     ) -> None:
-        """`begin` returns a runner that has read a text up to its last id. With a `folder`, `model` is not used."""
+        """`begin` returns a runner that has read a text up to its last id. With `wide`, `model` is not used."""
         self.name, self.vocabulary = name, vocabulary
-        self._model, self._folder, self._begin = model, folder, begin
+        self._model, self._wide, self._begin = model, wide, begin
         self._opened: Any = None
         self._last: tuple[Any, Pass] | None = None
         self._used = 0.0
@@ -58,7 +54,7 @@ class OpenModel:
     def weights(self) -> Generator[Loading, None, Any]:
         """Return the transformers model, opened if need be. Raises BadOption if only int8 weights exist."""
         self._used = time.monotonic()
-        if self._folder is None:
+        if self._wide is None:
             if self._model.device.type == "meta":
                 raise BadOption(
                     f"The weights of {self.name} are int8 alone, which cannot be looked into.",
@@ -67,7 +63,7 @@ class OpenModel:
             return self._model
         if self._opened is None:
             yield Loading(f"opening {self.name} as float32 to look inside")
-            self._opened, _ = load.load(self._folder, self.name, torch.float32, "cpu")
+            self._opened = self._wide()
         return self._opened
 
     def read(self, text: InputIds) -> Generator[Loading, None, Pass]:

@@ -12,33 +12,30 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from .block_kinds import (
+    BF16,
+    F16,
+    F32,
+    IQ4_NL,
+    IQ4_XS,
+    MXFP4,
+    Q2_K,
+    Q3_K,
+    Q4_0,
+    Q4_1,
+    Q4_K,
+    Q5_0,
+    Q5_1,
+    Q5_K,
+    Q6_K,
+    Q8_0,
+    TQ2_0,
+)
 from .llvm_vectors import FAST, FLOAT, HALF, INDEX, pointer_to
 from .sizes import GROUP
 
-F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 = 0, 1, 2, 3, 6, 7, 8
-Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16, TQ2_0, MXFP4 = 10, 11, 12, 13, 14, 20, 23, 30, 35, 39
-FLOATS = (F32, F16, BF16)
-BLOCKS = {  # groups and bytes of a block
-    F32: (1, 128),
-    F16: (1, 64),
-    BF16: (1, 64),
-    Q4_0: (1, 18),
-    Q4_1: (1, 20),
-    Q5_0: (1, 22),
-    Q5_1: (1, 24),
-    Q8_0: (1, 34),
-    IQ4_NL: (1, 18),
-    MXFP4: (1, 17),
-    Q2_K: (8, 84),
-    Q3_K: (8, 110),
-    Q4_K: (8, 144),
-    Q5_K: (8, 176),
-    Q6_K: (8, 210),
-    IQ4_XS: (8, 136),
-    TQ2_0: (8, 66),
-}
-_NL = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.int16)
-_FP4 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int16)
+_NL = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.int8)
+_FP4 = np.array([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], np.int8)
 SIGN = 0x8000  # of a float16
 
 
@@ -88,19 +85,19 @@ def short_at(data: Any, place: int) -> int:
 
 @njit(**FAST)
 def codes(kind: int, data: Any, block: int, g: int, q: Any) -> None:
-    """q, int16 [32] = the whole numbers of group g in the block at byte `block`."""
+    """q, int8 [32] = the whole numbers of group g in the block at byte `block`."""
     if kind == Q8_0:
         _bytes(data, block + 2, q)
-    elif kind == Q4_0 or kind == IQ4_NL:
+    elif kind in (Q4_0, IQ4_NL):
         _nibbles(data, block + 2, q)
     elif kind == Q4_1:
         _nibbles(data, block + 4, q)
-    elif kind == Q5_0 or kind == Q5_1:
+    elif kind in (Q5_0, Q5_1):
         first = block + (2 if kind == Q5_0 else 4)
         _nibbles(data, first + 4, q)
         upper = short_at(data, first) | short_at(data, first + 2) << 16
         for k in range(GROUP):
-            q[k] |= ((upper >> k) & 1) << 4
+            q[k] |= np.int8(((upper >> k) & 1) << 4)
     elif kind == MXFP4:
         _nibbles(data, block + 1, q)
     elif kind == IQ4_XS:
@@ -109,20 +106,19 @@ def codes(kind: int, data: Any, block: int, g: int, q: Any) -> None:
         _shifted(data, block + 16 + g // 2 * GROUP, g % 2 * 4, 15, q)
     elif kind == Q5_K:
         _shifted(data, block + 48 + g // 2 * GROUP, g % 2 * 4, 15, q)
-        _add_upper(data, block + 16, g, 1, q)
+        _add_upper(data, block + 16, g, 1, 4, q)
     elif kind == Q6_K:
         of_half = g % 4
         _shifted(data, block + g // 4 * 64 + of_half % 2 * GROUP, of_half // 2 * 4, 15, q)
-        _add_upper(data, block + 128 + g // 4 * GROUP, 2 * of_half, 3, q)
+        _add_upper(data, block + 128 + g // 4 * GROUP, 2 * of_half, 3, 4, q)
     elif kind == Q3_K:
         _shifted(data, block + 32 + g // 4 * GROUP, g % 4 * 2, 3, q)
-        for k in range(GROUP):
-            q[k] += (np.int16(data[block + k] >> g) & 1) << 2
+        _add_upper(data, block, g, 1, 2, q)
     elif kind == Q2_K:
         _shifted(data, block + 16 + g // 4 * GROUP, g % 4 * 2, 3, q)
     elif kind == TQ2_0:
         _shifted(data, block + g // 4 * GROUP, g % 4 * 2, 3, q)
-    if kind == IQ4_NL or kind == IQ4_XS:
+    if kind in (IQ4_NL, IQ4_XS):
         for k in range(GROUP):
             q[k] = _NL[q[k]]
     elif kind == MXFP4:
@@ -140,23 +136,25 @@ def _bytes(data: Any, first: int, q: Any) -> None:
 def _nibbles(data: Any, first: int, q: Any) -> None:
     """The lower halves of sixteen bytes, then the upper ones."""
     for k in range(GROUP // 2):
-        byte = data[np.uint64(first) + np.uint64(k)]
-        q[k], q[k + GROUP // 2] = byte & 15, byte >> 4
+        q[k] = np.int8(data[np.uint64(first) + np.uint64(k)] & np.uint8(15))
+    for k in range(GROUP // 2):
+        q[np.uint64(GROUP // 2) + np.uint64(k)] = np.int8(data[np.uint64(first) + np.uint64(k)] >> np.uint8(4))
 
 
 @njit(**FAST)
 def _shifted(data: Any, first: int, by: int, mask: int, q: Any) -> None:
     """Some bits of each of 32 bytes."""
+    shift, most = np.uint8(by), np.uint8(mask)
     for k in range(GROUP):
-        q[k] = (np.int16(data[np.uint64(first) + np.uint64(k)]) >> np.int16(by)) & np.int16(mask)
+        q[k] = np.int8((data[np.uint64(first) + np.uint64(k)] >> shift) & most)
 
 
 @njit(**FAST)
-def _add_upper(data: Any, first: int, by: int, mask: int, q: Any) -> None:
-    """Add some bits of each of 32 bytes above the lower four."""
+def _add_upper(data: Any, first: int, by: int, mask: int, to: int, q: Any) -> None:
+    """Add some bits of each of 32 bytes above the lower `to` bits."""
+    shift, most, up = np.uint8(by), np.uint8(mask), np.uint8(to)
     for k in range(GROUP):
-        upper = (np.int16(data[np.uint64(first) + np.uint64(k)]) >> np.int16(by)) & np.int16(mask)
-        q[k] |= upper << np.int16(4)
+        q[k] |= np.int8(((data[np.uint64(first) + np.uint64(k)] >> shift) & most) << up)
 
 
 @njit(**FAST)
@@ -198,11 +196,11 @@ def scales(kind: int, data: Any, block: int, g: int) -> tuple[float, float, floa
     if kind == MXFP4:
         s = _power(np.int64(data[block]) - 128)
         return s, zero, s, zero
-    if kind == Q4_0 or kind == Q5_0:
+    if kind in (Q4_0, Q5_0):
         s = half_at(data, block)
         low = s * np.float32(-8.0 if kind == Q4_0 else -16.0)
         return s, low, s, low
-    if kind == Q4_1 or kind == Q5_1:
+    if kind in (Q4_1, Q5_1):
         s, low = half_at(data, block), half_at(data, block + 2)
         return s, low, s, low
     if kind == IQ4_XS:
@@ -212,7 +210,7 @@ def scales(kind: int, data: Any, block: int, g: int) -> tuple[float, float, floa
     if kind == TQ2_0:
         s = half_at(data, block + 64)
         return s, -s, s, -s
-    if kind == Q8_0 or kind == IQ4_NL:
+    if kind in (Q8_0, IQ4_NL):
         s = half_at(data, block)
         return s, zero, s, zero
     places = block_factors(kind, block)
@@ -226,7 +224,7 @@ def scales(kind: int, data: Any, block: int, g: int) -> tuple[float, float, floa
             -least * np.float32(other >> 4),
         )
     one, other = integers(kind, data, block, g)
-    if kind == Q6_K or kind == Q3_K:
+    if kind in (Q6_K, Q3_K):
         first, second = factor * np.float32(one), factor * np.float32(other)
         begin = np.float32(-32.0 if kind == Q6_K else -4.0)
         return first, first * begin, second, second * begin
@@ -243,24 +241,25 @@ def _power(exponent: int) -> float:
 
 
 @njit(**FAST)
-def wide(kind: int, data: Any, block: int, g: int, q: Any, y: Any) -> None:
-    """y, float32 [32] = the weights of a group; q is int16 [32] of room."""
+def wide(kind: int, data: Any, block: int, g: int, room: Any, y: Any, row: int, first: int) -> None:
+    """y[row, first..], float32, = the 32 weights of a group; `room` is int8 [32]."""
+    begin, half = np.uint64(first), np.uint64(GROUP // 2)
     if kind == F32:
         for k in range(GROUP):
-            y[k] = float_at(data, block + 4 * k)
+            y[row, begin + np.uint64(k)] = float_at(data, block + 4 * k)
     elif kind == F16:
         for k in range(GROUP):
-            y[k] = half_at(data, block + 2 * k)
+            y[row, begin + np.uint64(k)] = half_at(data, block + 2 * k)
     elif kind == BF16:
         for k in range(GROUP):
-            y[k] = float_of(short_at(data, block + 2 * k) << 16)
+            y[row, begin + np.uint64(k)] = float_of(short_at(data, block + 2 * k) << 16)
     else:
-        codes(kind, data, block, g, q)
+        codes(kind, data, block, g, room)
         s, low, s_second, low_second = scales(kind, data, block, g)
         for k in range(GROUP // 2):
-            y[k] = s * np.float32(q[k]) + low
-        for k in range(GROUP // 2, GROUP):
-            y[k] = s_second * np.float32(q[k]) + low_second
+            y[row, begin + np.uint64(k)] = s * np.float32(room[k]) + low
+        for k in range(GROUP // 2):
+            y[row, begin + half + np.uint64(k)] = s_second * np.float32(room[half + np.uint64(k)]) + low_second
 
 
 @njit(**FAST)

@@ -101,6 +101,7 @@ def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind
     """
     w, zero, count, turn = model.weights, np.int64(0), job.batch.count, kind
     room, before = Vector(page.row, share.rank, zero), Norm(norm.weights, norm.layer - 1, norm.epsilon, norm.sandwich)
+    matrix = of_layer(w.gate_up if kind > 0 else w.qkv, norm.layer)
     blocks = (count + ROUNDED_AT_ONCE - 1) // ROUNDED_AT_ONCE
     first, last = claim(share, turn, blocks)
     while first < blocks:
@@ -112,7 +113,7 @@ def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind
             else:
                 add_branch(page.x, m, page.branch, before, 3, room)
             normalise(Vector(page.x, m, zero), norm, kind, room)
-            round_in_batch(page.row, share.rank, w.gate_up if kind > 0 else w.qkv, page.rounded, m)
+            round_in_batch(page.row, share.rank, matrix, page.rounded, m)
         first, last = claim(share, turn, blocks)
 
 
@@ -120,6 +121,7 @@ def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind
 def _attend(model: Any, page: Any, job: Any, share: Any, turn: int, layer: int) -> None:
     """Attend from all tokens, a piece at a time, and round the results for the next matrix."""
     mixed, heads, pieces = page.attention.mixed[share.rank], Layer(model.weights.heads, model.shape, layer), job.pieces
+    out = of_layer(model.weights.out, layer)
     first, last = claim(share, turn, pieces)
     while first < pieces:
         for item in range(first, last):
@@ -128,7 +130,7 @@ def _attend(model: Any, page: Any, job: Any, share: Any, turn: int, layer: int) 
             piece = Piece(begin, page.firsts[pieces - item] - begin)
             attend_piece(heads, job.batch, page.attention, share.rank, piece)
             for m in range(piece.count):
-                round_in_batch(mixed, m, model.weights.out, page.rounded, piece.first + m)
+                round_in_batch(mixed, m, out, page.rounded, piece.first + m)
         first, last = claim(share, turn, pieces)
 
 
@@ -151,7 +153,7 @@ def _layer(model: Any, page: Any, job: Any, share: Any, layer: int) -> None:
     barrier(share, 2)
     _gate_up(model, page, share, 0, layer, count)
     barrier(share, 0)
-    round_many(share, 1, page.inner, w.down, page.rounded, count)
+    round_many(share, 1, page.inner, of_layer(w.down, layer), page.rounded, count)
     barrier(share, 1)
     project_many(share, LAST_TURN, of_layer(w.down, layer), vectors, page.unpacked, page.branch)
 

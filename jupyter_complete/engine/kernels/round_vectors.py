@@ -159,8 +159,8 @@ def _emit_round(builder: Any, *args: Any) -> None:
         with cgutils.for_range(builder, groups) as loop:
             here = builder.mul(loop.index, lanes)
             first = builder.gep(words, [builder.mul(here, INDEX(WORDS_PER_BIT * width))])
-            items = (builder.gep(one, [here]) for one in (scale, sums, firsts))
-            target = _Target(first, *items, lanes)
+            d, whole, half = (builder.gep(one, [here]) for one in (scale, sums, firsts))
+            target = _Target(first, d, whole, half, lanes)
             _emit_group(builder, width, builder.gep(x, [builder.mul(loop.index, INDEX(GROUP))]), target)
 
 

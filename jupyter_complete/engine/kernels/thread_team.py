@@ -24,7 +24,7 @@ from .layer_ops import project, project_many, round_many
 from .llvm_vectors import FAST
 from .matmat import BATCH, unpacked_for
 from .matvec import Matrix, row_of
-from .round_vectors import Vectors, rounded_for
+from .round_vectors import GROUP_WORDS, Vectors, rounded_for
 from .share import GO, TOKENS, Share, barrier, counters_for, dismiss
 from .sizes import GROUP, MAX_VECTORS, ROWS
 
@@ -54,7 +54,7 @@ def _matrix(job: Any) -> Any:
         carray(_pointer(job[_WORDS]), (count * groups * bits * ROWS,), np.int32),
         carray(_pointer(job[_SCALE]), (count * groups * ROWS,), np.int16),
         carray(_pointer(job[_LOW]), (lows * groups * ROWS,), np.int16),
-        np.zeros((0, 4), np.int64),
+        carray(_pointer(job[_LOW]), (0, 4), np.int64),
         count,
         groups,
         bits,
@@ -177,7 +177,7 @@ class Team:
         if len(self._rounded.scale) < places:
             self._dismiss()
             self._rounded = rounded_for(places)
-        if self._unpacked.scale.shape[1] < groups * ROWS:
+        if self._unpacked.words.shape[1] < groups * GROUP_WORDS * ROWS:
             self._dismiss()
             self._unpacked = unpacked_for(2 * self.size, groups)
 

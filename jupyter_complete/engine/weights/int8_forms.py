@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMPILED_VERSION, MODULES_VERSION = 2, "general 2"  # of what is written; another version packs again
 PLAN = "plan.json"  # beside packed weights: how the model is put together again
 FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
+ARCHITECTURES = ("llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2", "gemma3")  # the same in GGUF headers
 ROPES = ("default", "linear", "llama3", "yarn")
 ACTIVATIONS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}  # and whether it is a GELU
 TENSORS = re.compile(  # every tensor that the compiled step reads
@@ -29,6 +30,12 @@ TENSORS = re.compile(  # every tensor that the compiled step reads
     r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
     r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
 )
+PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
+    "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
+    "out": ["self_attn.o_proj.weight"],
+    "gate_up": [f"mlp.{one}_proj.weight" for one in ("gate", "up")],
+    "down": ["mlp.down_proj.weight"],
+}
 GROUP_BYTES = GROUP + 2  # of a group at 8 bits, with its float16 scale
 
 

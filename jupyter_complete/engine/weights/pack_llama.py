@@ -21,7 +21,7 @@ from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
 from ..kernels.matvec import Matrix, alike
 from ..kernels.sizes import ROWS
-from .int8_forms import ACTIVATIONS, activation, ropes
+from .int8_forms import ACTIVATIONS, PER_LAYER, activation, ropes
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
 
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 GEMMA = ("gemma2", "gemma3_text")
-PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
-    "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
-    "out": ["self_attn.o_proj.weight"],
-    "gate_up": [f"mlp.{one}_proj.weight" for one in ("gate", "up")],
-    "down": ["mlp.down_proj.weight"],
-}
-
 Arrays = dict[str, np.ndarray]
 Read = Callable[[str], torch.Tensor]  # a tensor of the model by its name
 Add = Callable[[str, np.ndarray], None]
@@ -96,7 +89,12 @@ def pack(config: PretrainedConfig, read: Read, stop: StopEvent, add: Add) -> Gen
             yield Loading(f"packing once into int8, {done} of {total} matrices")
         for kind in list(arrays):
             add(f"{name}.{kind}", arrays.pop(kind))
-    vectors = [_vectors(config, read, layer) for layer in layers]
+    add_vectors(config, read, add)
+
+
+def add_vectors(config: PretrainedConfig, read: Read, add: Add) -> None:
+    """Hand the norms and biases to `add`."""
+    vectors = [_vectors(config, read, f"model.layers.{layer}.") for layer in range(config.num_hidden_layers)]
     for name in vectors[0]:
         add(name, np.stack([one[name] for one in vectors]))
     add("last_norm", _norm(read("model.norm.weight"), config.model_type in GEMMA))

@@ -22,6 +22,8 @@ def place(plan: Plan) -> Path | None:
     """The file for the result of a plan's form; None for an object of the user's, which may change at any time."""
     if plan.packing is not None and plan.packing.path is not None:
         return plan.packing.path / "probe.json"
+    if plan.header is not None and plan.header.path is not None:
+        return plan.header.path / "probe.json"
     folder = plan.conversion.path if plan.conversion is not None else plan.path
     if folder is None or not folder.is_dir():
         return None

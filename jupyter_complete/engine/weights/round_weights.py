@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .gguf.wide import round_vectors_too
 from .int8_modules import Tiled, tiled_modules
 from .int8_stacks import TiledStack
 from .quantize import eight_bits
@@ -18,7 +19,12 @@ if TYPE_CHECKING:  # heavy imports
 
 @torch.no_grad()
 def round_like(model: PreTrainedModel, packed: PreTrainedModel) -> None:
-    """Round in place what `packed` has in int8. A model on the meta device describes the compiled step."""
+    """Round in place what `packed` has in int8. A model on the meta device describes the compiled step.
+
+    A model that reads a GGUF file rounds its vectors instead, as its weights are those of the compiled step.
+    """
+    if round_vectors_too(model):
+        return
     for name, turned in _matrices(model, packed):
         weight, owner = model.get_parameter(name), model.get_submodule(name.rpartition(".")[0])
         weight.copy_(rounded(weight, turned or type(owner).__name__ == "Conv1D"))

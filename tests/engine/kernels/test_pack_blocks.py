@@ -1,13 +1,13 @@
-"""Tiles packed from GGUF blocks: their numbers are those of gguf's own reader, and products are those of the numbers."""
+"""Tiles packed from GGUF blocks: the numbers are those that gguf reads, and products are those of the numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from weight_blocks import blocks
 from gguf import GGMLQuantizationType, dequantize
+from weight_blocks import blocks
 
-from jupyter_complete.engine.kernels import gguf_blocks as gguf
+from jupyter_complete.engine.kernels import block_kinds as gguf
 from jupyter_complete.engine.kernels import matmat, matvec, pack_blocks, round_vectors
 from jupyter_complete.engine.kernels.kinds import EIGHT, Kind
 from jupyter_complete.engine.kernels.matvec import Matrix, Vector
@@ -70,14 +70,14 @@ def wide(matrix: Matrix) -> np.ndarray:
 def test_numbers_read_are_those_that_gguf_reads(kind: int, order: np.ndarray) -> None:
     rows = np.zeros((ROWS, COLUMNS), np.float32)
     pack_blocks.widen_rows(
-        file_of(kind), pack_blocks.job_of(kind, BEFORE, (ROWS, COLUMNS), pack_blocks.KIND_OF[kind]), order, rows
+        file_of(kind), pack_blocks.job_of(kind, BEFORE, (ROWS, COLUMNS), gguf.KIND_OF[kind]), order, rows
     )
     assert np.array_equal(rows, numbers(kind)[order])
 
 
-@pytest.mark.parametrize("kind", pack_blocks.EXACT, ids=name_of, indirect=True)
+@pytest.mark.parametrize("kind", gguf.EXACT, ids=name_of, indirect=True)
 def test_tiles_hold_blocks_exactly(kind: int, order: np.ndarray) -> None:
-    assert np.array_equal(wide(packed(kind, order, pack_blocks.KIND_OF[kind])), numbers(kind)[order])
+    assert np.array_equal(wide(packed(kind, order, gguf.KIND_OF[kind])), numbers(kind)[order])
 
 
 def test_tiles_of_8_bits_hold_every_kind_to_half_a_step(kind: int, order: np.ndarray) -> None:
@@ -99,7 +99,7 @@ def near(y: np.ndarray, x: np.ndarray, matrix: Matrix) -> bool:
 
 @pytest.mark.parametrize("tokens", [1, 2, 3, 8])
 def test_products_are_those_of_the_numbers(kind: int, order: np.ndarray, tokens: int) -> None:
-    matrix = packed(kind, order, pack_blocks.KIND_OF[kind])
+    matrix = packed(kind, order, gguf.KIND_OF[kind])
     x = np.random.default_rng(2).standard_normal((tokens, COLUMNS)).astype(np.float32)
     r, y = round_vectors.rounded_for(8 * GROUPS), np.zeros((8, 16 * TILES), np.float32)
     for m in range(tokens):
@@ -110,7 +110,7 @@ def test_products_are_those_of_the_numbers(kind: int, order: np.ndarray, tokens:
 
 
 def test_products_with_many_vectors_are_those_of_the_numbers(kind: int, order: np.ndarray) -> None:
-    matrix, batch = packed(kind, order, pack_blocks.KIND_OF[kind]), matmat.BATCH
+    matrix, batch = packed(kind, order, gguf.KIND_OF[kind]), matmat.BATCH
     x = np.random.default_rng(3).standard_normal((batch, COLUMNS)).astype(np.float32)
     r, unpacked = round_vectors.rounded_for(batch * GROUPS), matmat.unpacked_for(1, GROUPS)
     y = np.zeros((batch, 16 * TILES), np.float32)

@@ -22,6 +22,7 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, dequantize
 from safetensors.numpy import load_file
 
 from jupyter_complete.engine.weights.gguf import convert as converting
+from jupyter_complete.engine.weights.gguf import header_files
 from jupyter_complete.engine.weights.gguf.convert import place
 from jupyter_complete.engine.weights.safetensors_file import SafetensorsWriter
 from jupyter_complete.protocol.errors import DoesNotFit, NotAModel, Stopped
@@ -173,7 +174,7 @@ def test_the_sampling_that_ollama_keeps_beside_a_file_is_kept(tmp_path: Path, em
 def test_what_was_converted_is_stated(gguf: Path, directory: Path) -> None:
     import hashlib
 
-    stated = json.loads((directory / converting.PROVENANCE).read_text())
+    stated = json.loads((directory / header_files.PROVENANCE).read_text())
     sha256 = hashlib.sha256(gguf.read_bytes()).hexdigest()
     assert stated == {"file": "tiny.gguf", "sha256": sha256, "stored_as": "Q4_0"}
 
