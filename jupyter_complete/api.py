@@ -105,7 +105,7 @@ def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     """Complete `prompt` and return the Completion.
 
     The options are those of %%complete, by their long names with underscores (`max_new_tokens`). An interrupt raises
-    KeyboardInterrupt; `last()` then returns the partial completion.
+    Interrupted, a KeyboardInterrupt; `last()` then returns the partial completion.
     """
     return _begun(prompt, options).result()
 

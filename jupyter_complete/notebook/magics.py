@@ -17,7 +17,7 @@ from IPython.display import display
 
 from ..prompt import compose
 from ..protocol.doors import door
-from ..protocol.errors import BadOption, EmptyPrompt
+from ..protocol.errors import BadOption, EmptyPrompt, Interrupted
 from ..protocol.phrases import near
 from ..protocol.prompt_parts import Text, Value, plain
 from ..render import conversation as thread_view
@@ -28,7 +28,7 @@ from ..render.html import visible
 from ..results.completion import TOKENS, Completion
 from ..session import model_list, status
 from ..session.session import Session
-from ..session.stream import Stream, hold_interrupts
+from ..session.stream import Stream, hold_interrupts, kept
 from . import arguments, new_cell
 from .history import History
 from .raw_cell import RawCell
@@ -77,15 +77,13 @@ class CompleteMagics(Magics):
             chosen = self.session.config.checked(settings)
             output = self._output_options(settings, behind)
             prompt = self._fill(text, settings, chosen)
-        if prompt is None:
-            return
         with hold_interrupts():
             with _usage_errors():
                 stream = self._stream(text, prompt, settings)
             if behind:
                 door("background")(stream, output.echo, output.form, lambda done: self._bind(output, done))
             else:
-                self._show(stream, output)
+                stream.raise_interrupt(kept(self._show(stream, output)))
 
     @no_var_expand
     @cell_magic
@@ -103,13 +101,12 @@ class CompleteMagics(Magics):
             chosen = self.session.config.checked(settings)
             output = self._output_options(settings, behind=False)
             prompt = self._fill(text, settings, chosen)
-        if prompt is None:
-            return
         with hold_interrupts():
             with _usage_errors():
                 stream = self._stream(text, prompt, {**settings, "trace": True})
             done = self._show(stream, replace(output, names=()))
         if done.trace is None:
+            stream.raise_interrupt(kept(done))
             raise UsageError("No token was decoded, so there is nothing to look into.")
         from ..session.inside import of  # imports every kind of question, which %load_ext does not need
 
@@ -119,6 +116,7 @@ class CompleteMagics(Magics):
         else:
             print(opened.view())
         self.shell.user_ns.update(dict.fromkeys(output.names, opened))
+        stream.raise_interrupt(kept(done))
 
     @no_var_expand
     @line_magic
@@ -146,7 +144,8 @@ class CompleteMagics(Magics):
         names = [name for name, value in self.shell.user_ns.items() if value is last and not _IPYTHONS.fullmatch(name)]
         shown, how = self._last_output
         how = how if shown is last else OutputOptions(form=self.session.config.format)
-        self._show(stream, replace(how, names=tuple(names), cell=False, number=self.history.now))
+        how = replace(how, names=tuple(names), cell=False, number=self.history.now)
+        stream.raise_interrupt(kept(self._show(stream, how)))
 
     @no_var_expand
     @line_magic
@@ -229,17 +228,16 @@ class CompleteMagics(Magics):
         form = TOKENS if settings.get("inspect") else form
         return OutputOptions((out,) if out else (), echo, form, cell, self.history.now)
 
-    def _fill(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any]) -> Text | None:
-        """The text with its values, and theirs in the question of `settings`; None, which is told, where an interrupt
-        ended an expression that takes long."""
+    def _fill(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any]) -> Text:
+        """The text with its values, and theirs in the question of `settings`; an expression that takes long may be
+        interrupted."""
         try:
             if settings.get("question"):
                 most = 4 * self.session.config.value_tokens  # for a model's tokens are counted later
                 settings["question"] = self.history.question(settings["question"], chosen["raw"], most)
             return self.history.fill(text, chosen["raw"], chosen["error"])
         except KeyboardInterrupt:
-            print("Interrupted before the prompt was whole; the model was not asked.")
-            return None
+            raise Interrupted("The prompt was not whole, and the model was not asked.") from None
 
     def _stream(self, text: str, prompt: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""

@@ -45,7 +45,7 @@ class Screen(Protocol):
 def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_second: float = 10.0) -> Completion:
     """Show `stream` until it ends, the prompt ahead of it to `echo` it; the Completion, partial if it failed.
 
-    An interrupt stops the stream; it is not raised.
+    An interrupt stops the stream; `raise_interrupt` raises it when what there is has been kept.
     """
     with stop_on_interrupt(stream):
         screen = screen_here(updates_per_second)
@@ -63,7 +63,7 @@ def paint(stream: Stream, echo: bool = False, form: str = "text", updates_per_se
 
 def wait(stream: Pending[Any]) -> None:
     """Show only what is waited for (a model being loaded) until the stream ends."""
-    with stop_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream):
         screen = screen_here(5.0)
         for _ in stream.ticks():
             if not any(stream.draft.texts):
@@ -71,8 +71,7 @@ def wait(stream: Pending[Any]) -> None:
         screen.clear()
     if stream.error is not None:
         raise stream.error
-    if interrupts:
-        raise KeyboardInterrupt
+    stream.raise_interrupt("The model was not loaded; run it again to load it.")
 
 
 def screen_here(updates_per_second: float) -> Screen:

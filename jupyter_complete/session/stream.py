@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from ..protocol.errors import Stopped, WorkerDied
+from ..protocol.errors import Interrupted, Stopped, WorkerDied
 from ..protocol.events import Event, Finish, Loading, Timing, Token, Usage
+from ..protocol.phrases import count
 from ..results.completion import Completion
 from ..results.draft import Draft, Wait
 from .inbox import Empty, Inbox
@@ -67,6 +68,11 @@ class Pending(Generic[W]):
         if self.error is not None:
             raise self.error
 
+    def raise_interrupt(self, said: str) -> None:
+        """Raise Interrupted, which says what there is, if an interrupt ended this; a `stop` is no interrupt."""
+        if self.interrupted:
+            raise Interrupted(said)
+
     def _next(self) -> Event | BaseException | None:
         if self.interrupted and not self.stopping.is_set():
             self.stop()
@@ -117,12 +123,15 @@ class Stream(Pending[Draft]):
     def deltas(self) -> Iterator[str]:
         """The text of the first continuation in pieces that join to `result().text`."""
         given = 0
-        for event in self:
-            if isinstance(event, (Token, Finish)):
-                text = self.draft.texts[0]
-                if len(text) > given:
-                    yield text[given:]
-                    given = len(text)
+        try:
+            for event in self:
+                if isinstance(event, (Token, Finish)):
+                    text = self.draft.texts[0]
+                    if len(text) > given:
+                        yield text[given:]
+                        given = len(text)
+        except KeyboardInterrupt:
+            raise Interrupted(kept(self.completion())) from None
 
     def completion(self) -> Completion:
         """The finished Completion, whatever ended it: after an error, with finish_reason "error"."""
@@ -134,14 +143,22 @@ class Stream(Pending[Draft]):
         return self._done
 
     def result(self) -> Completion:
-        """Wait for the Completion; raises the worker's error. An interrupt stops the request and is raised again."""
-        with stop_on_interrupt(self) as interrupts:
+        """Wait for the Completion; raises the worker's error. An interrupt stops the request and raises Interrupted."""
+        with stop_on_interrupt(self):
             done = self.completion()
         if self.error is not None:
             raise self.error
-        if interrupts:
-            raise KeyboardInterrupt
+        self.raise_interrupt(kept(done))
         return done
+
+
+def kept(done: Completion) -> str:
+    """What an interrupt left of a completion, in one sentence."""
+    if done.request is not None and done.request.mode == "score":
+        return f"{len(done.prompt_tokens):,} of {count(done.usage.prompt_tokens, 'token')} were scored and are kept."
+    if done.text or done.thinking:
+        return "The text so far is kept; %complete_more continues it."
+    return "The model had not written any text yet."
 
 
 @contextmanager
@@ -180,7 +197,7 @@ def hold_interrupts() -> Iterator[None]:
     with _interrupt_handler(held):
         yield
     if held.came:
-        raise KeyboardInterrupt
+        raise Interrupted("Nothing was asked of a model.")
 
 
 class _HeldInterrupts:
