@@ -29,7 +29,7 @@ from ..results.completion import TOKENS, Completion
 from ..session import model_list, status
 from ..session.session import Session
 from ..session.stream import Stream, hold_interrupts, kept
-from . import arguments, new_cell
+from . import arguments, background, new_cell
 from .history import History
 from .raw_cell import RawCell
 from .screen import paint, wait
@@ -81,7 +81,9 @@ class CompleteMagics(Magics):
             with _usage_errors():
                 stream = self._stream(text, prompt, settings)
             if behind:
-                door("background")(stream, output.echo, output.form, lambda done: self._bind(output, done))
+                self.shell.user_ns.update(dict.fromkeys(output.names, background.promise(stream)))
+                unbound = replace(output, names=())  # the promise becomes the completion
+                door("background")(stream, output.echo, output.form, lambda done: self._bind(unbound, done))
             else:
                 stream.raise_interrupt(kept(self._show(stream, output)))
 

@@ -92,6 +92,11 @@ class Draft(Wait):
         """The prompt as the model reads it, or as it was given until the model reports it."""
         return self.settled.prompt if self.settled else self.request.prompt
 
+    @property
+    def decoded(self) -> int:
+        """Tokens that have come, of all continuations."""
+        return sum(self._new)
+
     def take(self, event: Event) -> None:
         super().take(event)
         if isinstance(event, Settled):

@@ -18,6 +18,7 @@ from ..protocol.events import Event, Finish, Loading, Timing, Token, Usage
 from ..protocol.phrases import count
 from ..results.completion import Completion
 from ..results.draft import Draft, Wait
+from ..results.promise import Promise, Show, Watch, keep
 from .inbox import Empty, Inbox
 
 TICK = 0.05  # seconds between two looks of a waiting caller
@@ -106,6 +107,12 @@ class Stream(Pending[Draft]):
         self.continue_with: Callable[..., Completion] | None = None
         self.when_done: Callable[[Completion], None] = lambda completion: None
         self._done: Completion | None = None
+        self._promise: Promise | None = None
+
+    def promise(self, watch: Watch, show: Show) -> Completion:
+        """The completion before it is there: see results/promise. Another thread must follow the stream."""
+        self._promise = Promise(self.draft, watch, show)
+        return self._promise
 
     def __iter__(self) -> Iterator[Event]:
         """Events until the end; leaving the loop early stops the request, and what there is is kept."""
@@ -138,7 +145,8 @@ class Stream(Pending[Draft]):
         for _ in self.ticks():
             pass
         if self._done is None:
-            self._done = self.draft.completion(self.continue_with)
+            made = self.draft.completion(self.continue_with)
+            self._done = made if self._promise is None else keep(self._promise, made, self.error)
             self.when_done(self._done)
         return self._done
 
@@ -185,6 +193,17 @@ def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
         finally:
             if came:
                 stream.stop()
+
+
+@contextmanager
+def note_interrupts() -> Iterator[list[int]]:
+    """Inside the block an interrupt is only noted in the list that is yielded, for whoever waits to look at."""
+    came: list[int] = []
+    with _interrupt_handler(lambda number, frame: came.append(number)) as before:
+        if isinstance(before, _HeldInterrupts) and before.came:
+            before.came = 0
+            came.append(signal.SIGINT)
+        yield came
 
 
 @contextmanager
