@@ -152,6 +152,11 @@ def last() -> Completion | None:
     return current().last
 
 
+def last_frame() -> Any:
+    """Return the newest frame of `complete_frame`, whole or as far as an interrupt let it come; None without one."""
+    return current().frame
+
+
 def task(name: str, template: str, **settings: object) -> None:
     """Add a task of your own to this kernel, for `--task NAME`. It may replace a task of the same name.
 

@@ -79,7 +79,7 @@ class CompleteMagics(Magics):
             prompt = self._fill(text, settings, chosen)
         with hold_interrupts():
             with _usage_errors():
-                stream = self._stream(text, prompt, settings)
+                stream = self._stream(text, prompt, {**settings, "behind": behind})
             if behind:
                 self.shell.user_ns.update(dict.fromkeys(output.names, background.promise(stream)))
                 unbound = replace(output, names=())  # the promise becomes the completion

@@ -43,6 +43,7 @@ class Session:
         self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
+        self.frame: Any = None  # the newest, whole or as an interrupt left it
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
     def known(self) -> dict[str, list[str]]:
@@ -66,19 +67,20 @@ class Session:
         mode: Mode = "continue",
         source: str | None = None,
         excerpts: Sequence[Excerpt] = (),
+        behind: bool = False,
         **options: Any,
     ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
         or UnknownModel at once; what the model has to say comes with the stream.
 
         `source` is the text as typed where the prompt has values in it; `excerpts` are the cells that may be put ahead
-        of it.
+        of it. Other requests go ahead of one that is `behind`.
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
         resolved = resolve(self.config, self.tasks, self.namespace, options)
         sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
         request = self._request(text, resolved, sampling, mode, source, tuple(excerpts))
-        return self._submit(request, Draft(request))
+        return self._submit(request, Draft(request), behind)
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is the seed of all
@@ -96,14 +98,13 @@ class Session:
         return made
 
     def stream_many(self, requests: Mapping[int, Request], done: Done) -> Pending[Answers]:
-        """Submit many requests to one model, the longest prompt first, so that short ones end the batch.
+        """Submit many requests to one model, in their order.
 
         `done` is called with each key and its Completion, or its error, while the stream is followed.
         """
-        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
         model = next(iter(requests.values())).model
         resident = self.models.resident(model, self.config.dtype, self.config.device)
-        return self.models.submit_many(resident, longest_first, Answers(requests, done))
+        return self.models.submit_many(resident, requests.items(), Answers(requests, done))
 
     def _request(
         self,
@@ -207,9 +208,9 @@ class Session:
         several = changed.get("num", 1) > 1 or changed.get("beams", completion.params.beams) > 1
         return 0 if completion.trace is None or several else self.config.trace_bytes
 
-    def _submit(self, request: Request, draft: Draft) -> Stream:
+    def _submit(self, request: Request, draft: Draft, behind: bool = False) -> Stream:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)
-        stream = self.models.submit(resident, request, draft)
+        stream = self.models.submit(resident, request, draft, behind)
         stream.continue_with = self._resume
         stream.when_done = self._remember
         return stream

@@ -74,3 +74,11 @@ def test_a_name_that_was_bound_anew_meanwhile_stays(begun: Kernel) -> None:
     begun.good("old, bg = bg, 'mine'")
     begun.good("old.text")
     assert begun.value("bg") == "mine"
+
+
+def test_a_cell_does_not_wait_for_it(kernel: Kernel) -> None:
+    kernel.good(BEHIND.format(tokens=200))
+    kernel.good("%%complete -N 3 -t 0 -o ahead\nOnce upon")
+    assert kernel.value("[len(ahead.tokens), bg.done]") == [3, False]
+    kernel.good("again = jc.complete('The mean', temperature=0, max_new_tokens=200)")
+    assert kernel.value("[bg.text == again.text, len(bg.tokens)]") == [True, 200]
