@@ -8,6 +8,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .notebook.screen import wait
+from .notebook.waiting import watch
 from .protocol.engine import Engine
 from .protocol.errors import BadOption
 from .protocol.events import ModelInfo
@@ -107,7 +108,7 @@ def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     The options are those of %%complete, by their long names with underscores (`max_new_tokens`). An interrupt raises
     Interrupted, a KeyboardInterrupt; `last()` then returns the partial completion.
     """
-    return _begun(prompt, options).result()
+    return _begun(prompt, options).result(watch)
 
 
 def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
@@ -121,7 +122,7 @@ def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
 @hold_interrupts()
 def score(text: str, **options: Unpack[Options]) -> Completion:
     """Measure how likely `text` is. Its `prompt_tokens` hold logprob and rank; `perplexity` summarises them."""
-    return _begun(text, {**options, "score": True}).result()
+    return _begun(text, {**options, "score": True}).result(watch)
 
 
 def inside(what: str | Completion | Trace, **options: Unpack[Options]) -> Inside:
@@ -169,5 +170,6 @@ def task(name: str, template: str, **settings: object) -> None:
 
 def _begun(prompt: str, options: Options) -> Stream:
     """Submit a prompt to the session, with options as Python gives them."""
-    asked = call_options(options)
-    return current().stream(prompt, mode=current().config.mode(asked), **asked)
+    asked, session = call_options(options), current()
+    session.watch = watch
+    return session.stream(prompt, mode=session.config.mode(asked), **asked)

@@ -33,6 +33,7 @@ from . import arguments, background, new_cell
 from .history import History
 from .raw_cell import RawCell
 from .screen import paint, wait
+from .waiting import watch
 
 # what is in a room above this one, and needs a library that only panels need
 _IPYTHONS = re.compile(r"_+|_i+|_i?\d+|_[iod]h")  # its own names for results and inputs
@@ -337,7 +338,7 @@ def _usage_errors() -> Iterator[None]:
 def load(shell: InteractiveShell, session: Session) -> None:
     """Put the magics, their settings and their Tab completions into `shell`; a second time changes nothing."""
     unload(shell)
-    session.namespace = shell.user_ns
+    session.namespace, session.watch = shell.user_ns, watch
     session.config.parent = shell
     session.config.unobserve_all("preload")
     for refused in session.config.adopt(shell.config):

@@ -256,6 +256,8 @@ class Inside(Displayed):
             )
         stream = models.examine(resident, question)
         with stop_on_interrupt(stream):
+            if self.session.watch is not None:
+                self.session.watch(stream, f"looking into {name}: {question.topic}")
             stream.wait()
         found = stream.draft.finish.found if stream.draft.finish else None
         stream.raise_interrupt("The question was not answered; ask it again.")

@@ -185,8 +185,13 @@ class Models:
         if resident.engine is not None:
             return
         own = resident.source.model
-        opener = own.open_engine if isinstance(own, OwnEngine) else cast(Opener, door("engine"))
         try:
+            if isinstance(own, OwnEngine):
+                opener: Opener = own.open_engine
+            else:
+                if not is_open("engine"):
+                    yield Loading("importing torch and transformers")
+                opener = cast(Opener, door("engine"))
             resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
         finally:
             if resident.engine is None and resident.worker.pending <= 1:

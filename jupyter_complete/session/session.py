@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import index
@@ -43,6 +43,7 @@ class Session:
         self.tasks = Tasks(lambda: self.config.tasks_folder)
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
+        self.watch: Callable[[Pending[Any], str], None] | None = None  # how a notebook says what it waits for
         self.frame: Any = None  # the newest, whole or as an interrupt left it
         self.panel: object = None  # the one that is open, which knows more of a session than this one of panels
 
@@ -237,7 +238,7 @@ class Session:
     def _resume(self, completion: Completion, **options: Any) -> Completion:
         """What `Completion.more` and `Completion.branch` ask for."""
         begin = self.branch if "at" in options else self.more
-        return begin(completion, **options).result()
+        return begin(completion, **options).result(self.watch)
 
     def preload(self) -> None:
         """Begin to get the default model ready; what goes wrong is told by the first request."""

@@ -150,9 +150,12 @@ class Stream(Pending[Draft]):
             self.when_done(self._done)
         return self._done
 
-    def result(self) -> Completion:
-        """Wait for the Completion; raises the worker's error. An interrupt stops the request and raises Interrupted."""
+    def result(self, watch: Callable[[Pending[Any], str], None] | None = None) -> Completion:
+        """Wait for the Completion, by `watch` where that says what is waited for; raises the worker's error. An
+        interrupt stops the request and raises Interrupted."""
         with stop_on_interrupt(self):
+            if watch is not None:
+                watch(self, "writing" if self.draft.request.mode == "continue" else "reading the text")
             done = self.completion()
         if self.error is not None:
             raise self.error
