@@ -15,7 +15,7 @@ from .protocol.doors import hang
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import Model, compare, complete, inside, last, load, register, score, stream, task
+    from .api import Model, compare, complete, inside, last, last_frame, load, register, score, stream, task
     from .frames.complete_frame import complete_frame
     from .protocol.config import Complete
     from .protocol.errors import CompleteError
@@ -44,6 +44,7 @@ _PUBLIC = {
     "current": "session.session",
     "inside": "api",
     "last": "api",
+    "last_frame": "api",
     "load": "api",
     "open_trace": "results.trace",
     "panel": "widgets.panel",
@@ -70,6 +71,7 @@ __all__ = [
     "current",
     "inside",
     "last",
+    "last_frame",
     "load",
     "load_ipython_extension",
     "open_trace",

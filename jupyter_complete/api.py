@@ -8,6 +8,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .notebook.screen import wait
+from .notebook.waiting import watch
 from .protocol.engine import Engine
 from .protocol.errors import BadOption
 from .protocol.events import ModelInfo
@@ -110,9 +111,9 @@ def complete(prompt: str, **options: Unpack[Options]) -> Completion:
     """Complete `prompt` and return the Completion.
 
     The options are those of %%complete, by their long names with underscores (`max_new_tokens`). An interrupt raises
-    KeyboardInterrupt; `last()` then returns the partial completion.
+    Interrupted, a KeyboardInterrupt; `last()` then returns the partial completion.
     """
-    return _begun(prompt, options).result()
+    return _begun(prompt, options).result(watch)
 
 
 @takes(Options)
@@ -128,7 +129,7 @@ def stream(prompt: str, **options: Unpack[Options]) -> Iterator[str]:
 @hold_interrupts()
 def score(text: str, **options: Unpack[Options]) -> Completion:
     """Measure how likely `text` is. Its `prompt_tokens` hold logprob and rank; `perplexity` summarises them."""
-    return _begun(text, {**options, "score": True}).result()
+    return _begun(text, {**options, "score": True}).result(watch)
 
 
 @takes(Options, without=("trace",))
@@ -161,6 +162,11 @@ def last() -> Completion | None:
     return current().last
 
 
+def last_frame() -> Any:
+    """Return the newest frame of `complete_frame`, whole or as far as an interrupt let it come; None without one."""
+    return current().frame
+
+
 def task(name: str, template: str, **settings: object) -> None:
     """Add a task of your own to this kernel, for `--task NAME`. It may replace a task of the same name.
 
@@ -173,5 +179,6 @@ def task(name: str, template: str, **settings: object) -> None:
 
 def _begun(prompt: str, options: Options) -> Stream:
     """Submit a prompt to the session, with options as Python gives them."""
-    asked = call_options(options)
-    return current().stream(prompt, mode=current().config.mode(asked), **asked)
+    asked, session = call_options(options), current()
+    session.watch = watch
+    return session.stream(prompt, mode=session.config.mode(asked), **asked)

@@ -54,6 +54,8 @@ UNTESTED = {
     "engine/inside/open_model": "engine/inside/test_answers.py: an int8 model is read with its own weights",
     "engine/kernels/share": "engine/runners/test_int8.py: a thread's share of the work",
     "engine/kernels/sizes": "engine/kernels/test_matvec.py: constants of the kernels",
+    "notebook/background": "kernel/test_background.py: cells that wait for a text in the background",
+    "notebook/waiting": "kernel/test_silence.py: what Python code waits for is said in the cell",
     "protocol/distribution": "results/test_trace.py: the distribution of a step",
     "protocol/folder": "session/test_inside.py: every kind of question is found in the folder",
     "protocol/probe": "engine/test_probe.py: the checks of a model",

@@ -33,6 +33,7 @@ NAMES = [
     "current",
     "inside",
     "last",
+    "last_frame",
     "load",
     "load_ipython_extension",
     "open_trace",
@@ -73,7 +74,7 @@ def declared(options: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_the_public_names_are_these() -> None:
-    assert len(NAMES) == 25
+    assert len(NAMES) == 26
     assert sorted(jupyter_complete.__all__) == NAMES
 
 

@@ -193,7 +193,7 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
     if uses_compiled_sampler(model):
         from .kernels import sample_row
 
-        yield Loading("getting the choice of tokens ready, which is compiled the first time")
+        yield Loading(_stage("the choice of tokens", "sample_row"))
         sample_row.prepare()
     loaded = Loaded(plan, model, tokenizer)
     return loaded._replace(probe=(yield from _probe(loaded, again, stop)))
@@ -285,11 +285,19 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
         arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
     if "head.words" in arrays and model.config.tie_word_embeddings:
         _own_head(model)
-    yield Loading("getting the decoding step ready, which is compiled the first time")
+    yield Loading(_stage("the decoding step", "decode_step"))
     with _form_errors():
         int8 = Int8Model(arrays, model.config)
         int8.prepare()
     return int8
+
+
+def _stage(what: str, module: str) -> str:
+    """What is said while compiled code is read, or compiled because the machine has none yet."""
+    from .kernels.disk_cache import folder
+
+    known = any(folder().glob(f"*/{module}.*.nbc"))
+    return f"reading {what} from the cache" if known else f"compiling {what}, once on this machine: a minute or two"
 
 
 def _own_head(model: PreTrainedModel) -> None:
@@ -312,7 +320,7 @@ def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Genera
         yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
     except pack_any.FailedPass as failure:
         raise FormError(failure.reason) from None
-    yield Loading("getting the int8 matrices ready, whose product is compiled the first time")
+    yield Loading(_stage("the product of int8 matrices", "thread_team"))
     with _form_errors():
         reason = pack_any.warm_up(model)
     if reason is not None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import chain
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,6 +30,7 @@ from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
 from .machine import memory
 from .runners import capabilities, longrope
+from .runners.aside import aside_of
 from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
 from .runners.padded_rows import PaddedRows, paddable
@@ -112,6 +112,7 @@ class LocalEngine:
             recommended=recommended(model.generation_config),
         )
         self.probe = details.probe
+        self.aside = aside_of(self._int8, self._recordings)
         self._entry = Entry(self._vocabulary, self._info, self._size, self._ends, logits)
         self._inside = OpenModel(model, self._vocabulary, name, self._reading, details.wide if self._threads else None)
 
@@ -218,14 +219,13 @@ class LocalEngine:
         return self._languages.config(self.model.generation_config, request.framing)
 
     def _answer_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent, started: float) -> Iterator[Event]:
-        waiting, first, longest = iter(requests), list[tuple[int, Request]](), 0
-        while not longest and (came := next(waiting, None)):  # one that cannot be answered tells nothing
-            first.append(came)
-            longest = self._entry.longest(came[1])
+        waiting = list(requests)
+        by_length = sorted((request for _, request in waiting), key=lambda request: -len(request.prompt))
+        longest = next(filter(None, map(self._entry.longest, by_length)), 0)  # 0: of one that cannot be answered
         rows, kept = self._rows(longest), list[tuple[Runner, Sequence[int]]]()
         seated = partial(self._seated, together=rows is not None, stop=stop)
         batch = Batch(rows, seated, partial(self._read, kept=kept, stop=stop), self.info, stop)
-        yield from batch.answers(chain(first, waiting))
+        yield from batch.answers(waiting)
         for runner, ids in kept:
             self._keep(runner, ids)
         reason: Reason = "interrupted" if stop.is_set() else "stop"

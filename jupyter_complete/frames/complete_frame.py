@@ -41,8 +41,8 @@ def complete_frame(
     `template` is a text with column names in double braces, a function from a row (a dict) to a prompt, or a column of
     prompts. If a row fails, its result is null and the column `<into>_error` holds the reason. `options` are those of
     %%complete. A row's seed depends on the seed and its prompt, not on its place. With `cache` (True, or a file), rows
-    that were completed before are read from there. An interrupt raises KeyboardInterrupt; the same call continues where
-    it stopped.
+    that were completed before are read from there. An interrupt raises Interrupted, a KeyboardInterrupt: `last_frame()`
+    has the rows that are done, and the same call continues with those that are left.
     """
     register(complete_frame)
     table = _table(frame)
@@ -53,10 +53,15 @@ def complete_frame(
     if not isinstance(into, str) or not into:
         raise BadOption("into must be a column's name.", 'Give a text, such as into="summary".')
     texts = prompts(table, template)  # which an interrupt may end, for a function may take long
+    session = current()
+
+    def keep(rows: Sequence[RowResult]) -> None:
+        made = _columns(into, rows, weighed=own.get("choices") is not None)
+        session.frame = _with_columns(_without_earlier(table, into), made).to_native()
+
     with hold_interrupts():
-        rows = fill(current(), texts, {**SETTINGS, **own}, cache)
-    made = _columns(into, rows, weighed=own.get("choices") is not None)
-    return _with_columns(_without_earlier(table, into), made).to_native()
+        keep(fill(session, texts, {**SETTINGS, **own}, cache, keep))
+    return session.frame
 
 
 def prompts(table: Any, template: Prompts) -> list[str | CompleteError]:

@@ -16,7 +16,7 @@ from ..notebook.screen import A_LITTLE_MORE, wait
 from ..notebook.status_line import line_here
 from ..protocol.errors import CompleteError, Stopped
 from ..protocol.events import Loading, ModelInfo
-from ..protocol.phrases import shortened
+from ..protocol.phrases import count, shortened
 from ..protocol.request import Request
 from ..protocol.structure import JsonSchema
 from ..render import progress as view
@@ -25,7 +25,8 @@ from ..results.completion import Completion
 from ..results.draft import Answers
 from ..session.session import Session
 from ..session.stream import Pending, stop_on_interrupt
-from . import row_cache
+from . import estimate, row_cache
+from .estimate import Estimate
 
 PROB = "_prob"
 REMEMBERED = 4  # columns half filled that are kept for a call that goes on with them
@@ -37,6 +38,9 @@ class RowResult:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+
+
+UNDONE = RowResult(error="This row is not done yet. Run the same line again.")
 
 
 @dataclass(slots=True)
@@ -54,6 +58,19 @@ class ColumnRun:
     @property
     def failed(self) -> int:
         return sum(bool(row.error) for row in self.results.values())
+
+    @property
+    def rows(self) -> int:
+        return len(self.requests.keys() | self.results.keys())
+
+    def kept(self) -> str:
+        """What an interrupt left, in one sentence."""
+        done = f"{len(self.results):,} of {count(self.rows, 'row')} are done and kept"
+        return f"{done}. Run the same line to go on; jc.last_frame() has the frame so far."
+
+    def so_far(self) -> list[RowResult]:
+        """The result of every row, and of one that is not done the reason."""
+        return [self.results.get(key, UNDONE) for key in range(self.rows)]
 
 
 def row_result(completion: Completion) -> RowResult:
@@ -77,11 +94,12 @@ def fill(
     texts: Sequence[str | CompleteError],
     options: Mapping[str, Any],
     cache: bool | str | PathLike[str] | None = False,
+    keep: Callable[[list[RowResult]], None] = lambda rows: None,
 ) -> list[RowResult]:
     """The values of each row, whose prompt, or what is wrong with it, is in `texts`; a line tells the progress.
 
-    What was done before an interrupt or an error stays in `session` for the next call with the same texts and options.
-    Raises BadOption, UnknownModel, or what the model raises.
+    What was done before an interrupt or an error stays in `session` for the next call with the same texts and options,
+    and `keep` gets it. Raises BadOption, UnknownModel, Interrupted, or what the model raises.
     """
     path = row_cache.place(cache)
     if path is not None and options.get("seed", session.config.seed) is None:
@@ -94,6 +112,7 @@ def fill(
         session.unfinished[name] = column
         for oldest in list(session.unfinished)[:-REMEMBERED]:
             del session.unfinished[oldest]
+        keep(column.so_far())
         raise
     return [column.results[key] for key in range(len(texts))]
 
@@ -150,24 +169,24 @@ def _complete(
             column.results[key] = RowResult(error=str(came))
             return
         column.results[key] = row_result(came)
-        clock.tokens += came.usage.completion_tokens
+        clock.add(came.usage.completion_tokens)
         if not column.results[key].error:
             keep(key, column.results[key])
 
     stream = session.stream_many(column.left, done) if column.left else None
     try:
         if stream is not None:
-            _follow(stream, clock)
+            _follow(stream, clock, column)
     finally:
         clock.end()
     if column.left:
         raise Stopped("The rows were stopped.", "Run it again: it goes on with those that are left.")
 
 
-def _follow(stream: Pending[Answers], clock: Clock) -> None:
-    """Show how far it is until it ends; raises what went wrong, and KeyboardInterrupt after an interrupt."""
+def _follow(stream: Pending[Answers], clock: Clock, column: ColumnRun) -> None:
+    """Show how far it is until it ends; raises what went wrong, and Interrupted after an interrupt."""
     stream.inbox.rest = A_LITTLE_MORE * clock.interval
-    with stop_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream):
         try:
             for event in stream.ticks():
                 clock.show(stream.draft, loading=isinstance(event, Loading))
@@ -175,8 +194,9 @@ def _follow(stream: Pending[Answers], clock: Clock) -> None:
             stream.stop()
     if stream.error is not None:
         raise stream.error
-    if interrupts:
-        raise KeyboardInterrupt
+    if column.left:
+        stream.raise_interrupt(column.kept())
+    stream.raise_interrupt("All rows are done; run the same line for the frame.")
 
 
 class Clock:
@@ -184,31 +204,53 @@ class Clock:
 
     def __init__(self, updates_per_second: float, column: ColumnRun) -> None:
         self.interval = 1 / updates_per_second
-        self.tokens = 0
+        self.ended_tokens = self.most = 0  # of the rows that ended, and of the longest of them
         self._column = column
         self._first = len(column.results)
-        self._rows = len(column.requests.keys() | column.results.keys())
+        self._limit = max((one.sampling.max_new_tokens for one in column.requests.values()), default=0)
         self._line = line_here(updates_per_second)
         self._waiting = Progress()
+        self._estimate = Estimate()
+        self._decoded = 0
         self._start = time.monotonic()
+
+    def add(self, tokens: int) -> None:
+        """A row has ended with so many tokens."""
+        self.ended_tokens += tokens
+        self.most = max(self.most, tokens)
 
     def show(self, draft: Answers, loading: bool) -> None:
         if loading:
             self._start = time.monotonic()
+        self._decoded = max(self.ended_tokens, draft.advance.decoded)
         stage = self._waiting.text(draft, "") if draft.loading is not None and not draft.advance.rows else ""
-        self._line.show(view.line(self._view(max(self.tokens, draft.advance.decoded), stage=stage)))
+        left = self._estimate.left(time.monotonic(), self._progress(draft))
+        self._line.show(view.line(self._view(stage=stage, left=left)))
 
     def end(self) -> None:
-        self._line.end(view.line(self._view(self.tokens, ended=True)))
+        self._line.end(view.line(self._view(ended=True)))
 
-    def _view(self, tokens: int, **more: Any) -> view.ProgressView:
+    def _progress(self, draft: Answers) -> estimate.Progress:
+        return estimate.Progress(
+            left=len(self._column.left),
+            running=draft.advance.rows,
+            ended=len(self._column.results) - self._first,
+            read=draft.advance.read,
+            decoded=self._decoded,
+            ended_tokens=self.ended_tokens,
+            limit=self._limit,
+            longest=draft.advance.longest,
+            most=max(self.most, draft.advance.most),
+        )
+
+    def _view(self, **more: Any) -> view.ProgressView:
         return view.ProgressView(
-            rows=self._rows,
+            rows=self._column.rows,
             done=len(self._column.results),
             failed=self._column.failed,
             before=self._first - self._column.refused,
             finished=len(self._column.results) - self._first,
-            tokens=tokens,
+            tokens=max(self.ended_tokens, self._decoded),
             seconds=time.monotonic() - self._start,
             **more,
         )

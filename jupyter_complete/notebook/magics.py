@@ -17,13 +17,13 @@ from IPython.display import display
 
 from ..prompt import compose
 from ..protocol.doors import door
-from ..protocol.errors import EmptyPrompt
+from ..protocol.errors import EmptyPrompt, Interrupted
 from ..protocol.front_end import in_notebook
 from ..protocol.prompt_parts import Text, Value, plain
 from ..results.completion import Completion
 from ..session.session import Session
-from ..session.stream import Stream, hold_interrupts
-from . import arguments, first_line, new_cell
+from ..session.stream import Stream, hold_interrupts, kept
+from . import arguments, background, first_line, new_cell
 from .arguments import usage_errors
 from .caller import calling_frame, local_names, uses_result
 from .history import History
@@ -31,6 +31,7 @@ from .model_magics import ModelMagics
 from .output_options import OutputOptions, output_options
 from .raw_cell import RawCell
 from .screen import paint
+from .waiting import watch
 
 
 @magics_class
@@ -61,15 +62,16 @@ class CompleteMagics(Magics):
             chosen = self.session.config.checked(settings)
             output = output_options(settings, self.session.config, behind, self.history.now)
             prompt = self._fill(text, settings, chosen, local_names(caller, self.shell.user_ns))
-        if prompt is None:
-            return None
         with hold_interrupts():
             with usage_errors():
-                stream = self._stream(text, prompt, settings)
+                stream = self._stream(text, prompt, {**settings, "behind": behind})
             if behind:
-                door("background")(stream, output.echo, output.form, lambda done: self._bind(output, done))
+                self.shell.user_ns.update(dict.fromkeys(output.names, background.promise(stream)))
+                unbound = replace(output, names=())  # the promise becomes the completion
+                door("background")(stream, output.echo, output.form, lambda done: self._bind(unbound, done))
                 return None
             done = self._show(stream, output)
+            stream.raise_interrupt(kept(done))
         return done if uses_result(caller) else None
 
     @no_var_expand
@@ -88,13 +90,12 @@ class CompleteMagics(Magics):
             chosen = self.session.config.checked(settings)
             output = output_options(settings, self.session.config, False, self.history.now)
             prompt = self._fill(text, settings, chosen, local_names(calling_frame(), self.shell.user_ns))
-        if prompt is None:
-            return
         with hold_interrupts():
             with usage_errors():
                 stream = self._stream(text, prompt, {**settings, "trace": True})
             done = self._show(stream, replace(output, names=()))
         if done.trace is None:
+            stream.raise_interrupt(kept(done))
             raise UsageError("No token was decoded, so there is nothing to look into.")
         from ..session.inside import of  # imports every kind of question, which %load_ext does not need
 
@@ -104,6 +105,7 @@ class CompleteMagics(Magics):
         else:
             print(opened.view())
         self.shell.user_ns.update(dict.fromkeys(output.names, opened))
+        stream.raise_interrupt(kept(done))
 
     @no_var_expand
     @line_magic
@@ -134,6 +136,7 @@ class CompleteMagics(Magics):
             stream = self.session.more(last, max_new_tokens=number)
         names = how.names_of(last, self.shell.user_ns)
         done = self._show(stream, replace(how, names=names, cell=False, number=self.history.now))
+        stream.raise_interrupt(kept(done))
         return done if uses_result(caller) else None
 
     @no_var_expand
@@ -151,11 +154,9 @@ class CompleteMagics(Magics):
         text = text if cell is None else self.raw_cell.body("complete_panel", line, cell)
         display(door("panel")(self.session, name, text))
 
-    def _fill(
-        self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any], local: Mapping[str, Any]
-    ) -> Text | None:
-        """The text with its values, and theirs in the question of `settings`; None, which is told, where an interrupt
-        ended an expression that takes long. `local` are the variables of a function that calls the magic."""
+    def _fill(self, text: str, settings: dict[str, Any], chosen: Mapping[str, Any], local: Mapping[str, Any]) -> Text:
+        """The text with its values, and theirs in the question of `settings`; an expression that takes long may be
+        interrupted. `local` are the variables of a function that calls the magic."""
         if text.isspace() and not chosen["error"]:
             raise EmptyPrompt("The cell holds blanks only.", "Write the text to complete.")
         if settings.get("json") in local:
@@ -166,8 +167,7 @@ class CompleteMagics(Magics):
                 settings["question"] = self.history.question(settings["question"], chosen["raw"], most, local)
             return self.history.fill(text, chosen["raw"], chosen["error"], local)
         except KeyboardInterrupt:
-            print("Interrupted before the prompt was whole; the model was not asked.")
-            return None
+            raise Interrupted("The prompt was not whole, and the model was not asked.") from None
 
     def _stream(self, text: str, prompt: Text, settings: dict[str, Any]) -> Stream:
         """Begin to complete a text, after as many earlier cells as were asked for."""
@@ -222,7 +222,7 @@ CompleteMagics.complete_panel.__doc__ = arguments.PANELS.format_help()
 def load(shell: InteractiveShell, session: Session) -> None:
     """Put the magics, their settings and their Tab completions into `shell`; a second time changes nothing."""
     unload(shell)
-    session.namespace = shell.user_ns
+    session.namespace, session.watch = shell.user_ns, watch
     session.config.parent = shell
     session.config.unobserve_all("preload")
     for refused in session.config.adopt(shell.config):

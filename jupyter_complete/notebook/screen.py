@@ -52,7 +52,7 @@ def paint(
 
     In a notebook the output has that `display_id`, or one of its own.
 
-    An interrupt stops the stream; it is not raised.
+    An interrupt stops the stream; `raise_interrupt` raises it when what there is has been kept.
     """
     with stop_on_interrupt(stream):
         screen = screen_here(updates_per_second, form, display_id)
@@ -70,7 +70,7 @@ def paint(
 
 def wait(stream: Pending[Any]) -> None:
     """Show only what is waited for (a model being loaded) until the stream ends."""
-    with stop_on_interrupt(stream) as interrupts:
+    with stop_on_interrupt(stream):
         screen = screen_here(5.0)
         for _ in stream.ticks():
             if not any(stream.draft.texts):
@@ -78,8 +78,7 @@ def wait(stream: Pending[Any]) -> None:
         screen.clear()
     if stream.error is not None:
         raise stream.error
-    if interrupts:
-        raise KeyboardInterrupt
+    stream.raise_interrupt("The model was not loaded; run it again to load it.")
 
 
 def screen_here(updates_per_second: float, form: str = "text", display_id: str = "") -> Screen:

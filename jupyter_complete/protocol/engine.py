@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -52,6 +53,11 @@ class Engine(Protocol):
     def stream_many(self, requests: Iterable[tuple[int, Request]], stop: StopEvent) -> Iterator[Event]:
         """Answer many requests together, with an Answered for each key as soon as it is done. `stop` is read at every
         step; a request that is not done by then gets no Answered. The last event is a Finish."""
+        ...
+
+    def aside(self) -> AbstractContextManager[None] | None:
+        """Make room for other requests between two events of one: inside the block they change nothing that the one
+        computes with. None if the model cannot do so."""
         ...
 
     def footprint(self) -> Footprint: ...

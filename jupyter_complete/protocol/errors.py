@@ -16,7 +16,7 @@ CompleteError
   Stopped              the work was stopped before there was a result
   WorkerDied           the model's thread ended without an answer
 
-Each error has a `hint` that says what to do.
+Each error has a `hint` that says what to do. Interrupted stands outside the tree: it is a KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -41,6 +41,18 @@ class CompleteError(Exception):
         if self.hint:
             lines.append(f"  → {self.hint}")
         return lines
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that kept what there was, and that a notebook shows as one line. `message` says what is kept."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def _render_traceback_(self) -> list[str]:
+        """The line a notebook prints instead of a traceback."""
+        return [f"Interrupted: {self.message}"]
 
 
 def raised(error: BaseException) -> str:

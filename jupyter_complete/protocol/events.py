@@ -208,11 +208,16 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """How far many requests are: tokens of prompts read and tokens decoded so far, and rows that are being answered."""
+    """How far many requests are: tokens of prompts read and tokens decoded so far, and rows that are being answered.
+
+    `longest` is the most tokens that one of these rows may still get, and `most` the most that one has.
+    """
 
     read: int
     decoded: int
     rows: int
+    longest: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)

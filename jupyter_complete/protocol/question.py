@@ -58,6 +58,11 @@ class Question(Generic[F]):
         return type(self).__module__.rpartition(".")[2]
 
     @property
+    def topic(self) -> str:
+        """A word for what is asked: attention, lens, futures."""
+        return type(self).__name__.removeprefix("Ask").lower()
+
+    @property
     def subject(self) -> object:
         """What the question is about. An answer can hold those to other questions of its kind and subject."""
         return None

@@ -19,7 +19,8 @@ SHORT = 128  # prompt tokens that are read at once, with no progress to tell
 @dataclass(frozen=True, slots=True)
 class ProgressView:
     """Rows done of all; of those done, the ones that failed, and the ones that were done before. `tokens` were decoded
-    and `finished` rows done in `seconds`; `ended` says that no more will come, `stage` what is waited for."""
+    and `finished` rows done in `seconds`, and about `left` seconds are left; `ended` says that no more will come,
+    `stage` what is waited for."""
 
     rows: int
     done: int = 0
@@ -28,13 +29,14 @@ class ProgressView:
     finished: int = 0
     tokens: int = 0
     seconds: float = 0.0
+    left: float | None = None
     ended: bool = False
     stage: str = ""
 
 
 def line(view: ProgressView) -> str:
     """Rows, rates, time left or taken, errors."""
-    if view.stage and not view.finished:
+    if view.stage and not view.finished and not view.ended:
         return view.stage
     parts = [count(view.rows, "row") if view.done == view.rows else f"{view.done:,} of {count(view.rows, 'row')}"]
     if view.finished and view.seconds > 0:
@@ -43,8 +45,8 @@ def line(view: ProgressView) -> str:
         parts.append(f"{view.tokens / view.seconds:,.0f} tokens/s")
     if view.ended:
         parts.append(_time(view.seconds))
-    elif view.finished and view.done < view.rows:
-        parts.append(f"{_time(view.seconds * (view.rows - view.done) / view.finished)} left")
+    elif view.left is not None and view.done < view.rows:
+        parts.append(f"about {_time(view.left)} left")
     if view.before:
         parts.append(f"{view.before:,} done before")
     if view.failed:

@@ -108,6 +108,11 @@ class Completion:
         self._branches.append(branch)
 
     @property
+    def done(self) -> bool:
+        """Whether the text is whole: False while it is being written in the background."""
+        return True
+
+    @property
     def typed(self) -> str:
         """The text to complete, as it was typed."""
         return self.request.prompt if self.request else self.prompt

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from ..protocol.distribution import Distribution
 from ..protocol.doors import door
-from ..protocol.errors import BadOption
+from ..protocol.errors import BadOption, Stopped
 from ..protocol.front_end import in_notebook
 from ..protocol.question import AttentionKind, Finding, InputIds, Question
 from ..protocol.questions.added import Added, AskAdded
@@ -256,11 +256,14 @@ class Inside(Displayed):
                 f"The trace was recorded with other weights than those of {told.name} here.", "Complete the text anew."
             )
         stream = models.examine(resident, question)
-        with stop_on_interrupt(stream) as interrupts:
+        with stop_on_interrupt(stream):
+            if self.session.watch is not None:
+                self.session.watch(stream, f"looking into {name}: {question.topic}")
             stream.wait()
         found = stream.draft.finish.found if stream.draft.finish else None
-        if interrupts or found is None:
-            raise KeyboardInterrupt
+        stream.raise_interrupt("The question was not answered; ask it again.")
+        if found is None:
+            raise Stopped("The question was stopped before its answer.", "Ask it again.")
         return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,8 @@ from .worker import P, Worker
 
 if TYPE_CHECKING:
     from ..protocol.plan import Plan
+
+Events = Callable[[Engine, StopEvent], Iterator[Event]]
 
 
 @dataclass
@@ -153,14 +156,14 @@ class Models:
             raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
         return source
 
-    def submit(self, resident: Resident, request: Request, draft: Draft) -> Stream:
-        """Queue a request; the model is loaded first if it is not ready."""
+    def submit(self, resident: Resident, request: Request, draft: Draft, behind: bool = False) -> Stream:
+        """Queue a request; the model is loaded first if it is not ready. Others go ahead of one that is `behind`."""
 
         def events(engine: Engine, stop: StopEvent) -> Iterator[Event]:
             _check_weights(engine, draft)
             return engine.stream(request, stop)
 
-        return self._submit(resident, events, Stream(draft))
+        return self._submit(resident, events, Stream(draft), behind)
 
     def submit_many(
         self, resident: Resident, requests: Iterable[tuple[int, Request]], answers: Answers
@@ -173,25 +176,38 @@ class Models:
         finish's `found`."""
         return self._submit(resident, lambda engine, stop: engine.examine(question, stop), Pending(Wait()))
 
-    def _submit(self, resident: Resident, events: Callable[[Engine, StopEvent], Iterator[Event]], stream: P) -> P:
+    def _submit(
+        self,
+        resident: Resident,
+        events: Callable[[Engine, StopEvent], Iterator[Event]],
+        stream: P,
+        behind: bool = False,
+    ) -> P:
         def job(stop: StopEvent) -> Iterator[Event]:
             yield from self._ready(resident, stop)
             assert resident.engine is not None
             yield from events(resident.engine, stop)
 
-        waits = resident.engine is None and resident.worker.pending > 0
-        resident.worker.submit(job, stream)
-        if waits:
-            stream.inbox.put(Loading(f"waiting for {resident.name}, which is being loaded"))
-        return stream
+        def aside() -> AbstractContextManager[None] | None:
+            return resident.engine.aside() if resident.engine is not None else None
+
+        if resident.worker.pending and (behind or resident.worker.awaited or aside() is None):
+            busy = "is being loaded" if resident.engine is None else "writes another text"
+            stream.inbox.put(Loading(f"waiting for {resident.name}, which {busy}"))
+        return resident.worker.submit(job, stream, aside if behind else None)
 
     def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
         if resident.engine is not None:
             return
         own = resident.source.model
-        opener = own.open_engine if isinstance(own, OwnEngine) else cast(Opener, door("engine"))
         try:
+            if isinstance(own, OwnEngine):
+                opener: Opener = own.open_engine
+            else:
+                if not is_open("engine"):
+                    yield Loading("importing torch and transformers")
+                opener = cast(Opener, door("engine"))
             resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
         finally:
             if resident.engine is None and resident.worker.pending <= 1:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from operator import index
@@ -50,6 +50,8 @@ class Session:
         self.threads: dict[str, tuple[Turn, ...]] = {}  # conversations by name
         self.unfinished: dict[str, Any] = {}  # columns that an interrupt left half filled, by what was asked for
         self.panels: dict[tuple[str, str], object] = {}  # by the document's name, or by the cell that shows it
+        self.watch: Callable[[Pending[Any], str], None] | None = None  # how a notebook says what it waits for
+        self.frame: Any = None  # the newest, whole or as an interrupt left it
 
     def known(self) -> dict[str, list[str]]:
         """The names that an option's tag `known` stands for."""
@@ -73,19 +75,21 @@ class Session:
         source: str | None = None,
         excerpts: Sequence[Excerpt] = (),
         turns: Sequence[Turn] = (),
+        behind: bool = False,
         **options: Any,
     ) -> Stream:
         """Begin to complete `prompt`; `options` are the names of `Complete`'s traits. Raises BadOption, BadPrompt
         or UnknownModel at once; what the model has to say comes with the stream.
 
         `source` is the text as typed where the prompt has values in it; `excerpts` are the cells that may be put ahead
-        of it, and `turns` those of the conversation that a message goes on.
+        of it, and `turns` those of the conversation that a message goes on. Other requests go ahead of one that is
+        `behind`.
         """
         text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
         resolved = resolve(self.config, self.tasks, self.namespace, options)
         sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
         request = self._request(text, resolved, sampling, mode, source, (tuple(excerpts), tuple(turns)))
-        return self._submit(request, Draft(request))
+        return self._submit(request, Draft(request), behind)
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is that of all and
@@ -106,14 +110,13 @@ class Session:
         return made
 
     def stream_many(self, requests: Mapping[int, Request], done: Done) -> Pending[Answers]:
-        """Submit many requests to one model, the longest prompt first, so that short ones end the batch.
+        """Submit many requests to one model, in their order.
 
         `done` is called with each key and its Completion, or its error, while the stream is followed.
         """
-        longest_first = sorted(requests.items(), key=lambda one: -len(one[1].prompt))
         model = next(iter(requests.values())).model
         resident = self.models.resident(model, self.config.dtype, self.config.device)
-        return self.models.submit_many(resident, longest_first, Answers(requests, done))
+        return self.models.submit_many(resident, requests.items(), Answers(requests, done))
 
     def _request(
         self,
@@ -222,9 +225,9 @@ class Session:
         several = changed.get("num", 1) > 1 or changed.get("beams", completion.params.beams) > 1
         return 0 if completion.trace is None or several else self.config.trace_bytes
 
-    def _submit(self, request: Request, draft: Draft) -> Stream:
+    def _submit(self, request: Request, draft: Draft, behind: bool = False) -> Stream:
         resident = self.models.resident(request.model, self.config.dtype, self.config.device)
-        stream = self.models.submit(resident, request, draft)
+        stream = self.models.submit(resident, request, draft, behind)
         stream.continue_with = self._resume
         stream.when_done = self._remember
         return stream
@@ -251,7 +254,7 @@ class Session:
     def _resume(self, completion: Completion, **options: Any) -> Completion:
         """What `Completion.more` and `Completion.branch` ask for."""
         begin = self.branch if "at" in options else self.more
-        return begin(completion, **options).result()
+        return begin(completion, **options).result(self.watch)
 
     def preload(self) -> None:
         """Begin to get the default model ready; what goes wrong is told by the first request."""

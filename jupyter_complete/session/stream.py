@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from ..protocol.errors import Stopped, WorkerDied
+from ..protocol.errors import Interrupted, Stopped, WorkerDied
 from ..protocol.events import Event, Finish, Loading, Timing, Token, Usage
+from ..protocol.phrases import count
 from ..results.completion import Completion
 from ..results.draft import Draft, Wait
+from ..results.promise import Promise, Show, Watch, keep
 from .inbox import Empty, Inbox
 
 TICK = 0.05  # seconds between two looks of a waiting caller
@@ -67,6 +69,11 @@ class Pending(Generic[W]):
         if self.error is not None:
             raise self.error
 
+    def raise_interrupt(self, said: str) -> None:
+        """Raise Interrupted, which says what there is, if an interrupt ended this; a `stop` is no interrupt."""
+        if self.interrupted:
+            raise Interrupted(said)
+
     def _next(self) -> Event | BaseException | None:
         if self.interrupted and not self.stopping.is_set():
             self.stop()
@@ -100,6 +107,12 @@ class Stream(Pending[Draft]):
         self.continue_with: Callable[..., Completion] | None = None
         self.when_done: Callable[[Completion], None] = lambda completion: None
         self._done: Completion | None = None
+        self._promise: Promise | None = None
+
+    def promise(self, watch: Watch, show: Show) -> Completion:
+        """The completion before it is there: see results/promise. Another thread must follow the stream."""
+        self._promise = Promise(self.draft, watch, show)
+        return self._promise
 
     def __iter__(self) -> Iterator[Event]:
         """Events until the end; leaving the loop early stops the request, and what there is is kept."""
@@ -117,31 +130,46 @@ class Stream(Pending[Draft]):
     def deltas(self) -> Iterator[str]:
         """The text of the first continuation in pieces that join to `result().text`."""
         given = 0
-        for event in self:
-            if isinstance(event, (Token, Finish)):
-                text = self.draft.texts[0]
-                if len(text) > given:
-                    yield text[given:]
-                    given = len(text)
+        try:
+            for event in self:
+                if isinstance(event, (Token, Finish)):
+                    text = self.draft.texts[0]
+                    if len(text) > given:
+                        yield text[given:]
+                        given = len(text)
+        except KeyboardInterrupt:
+            raise Interrupted(kept(self.completion())) from None
 
     def completion(self) -> Completion:
         """The finished Completion, whatever ended it: after an error, with finish_reason "error"."""
         for _ in self.ticks():
             pass
         if self._done is None:
-            self._done = self.draft.completion(self.continue_with)
+            made = self.draft.completion(self.continue_with)
+            self._done = made if self._promise is None else keep(self._promise, made, self.error)
             self.when_done(self._done)
         return self._done
 
-    def result(self) -> Completion:
-        """Wait for the Completion; raises the worker's error. An interrupt stops the request and is raised again."""
-        with stop_on_interrupt(self) as interrupts:
+    def result(self, watch: Callable[[Pending[Any], str], None] | None = None) -> Completion:
+        """Wait for the Completion, by `watch` where that says what is waited for; raises the worker's error. An
+        interrupt stops the request and raises Interrupted."""
+        with stop_on_interrupt(self):
+            if watch is not None:
+                watch(self, "writing" if self.draft.request.mode == "continue" else "reading the text")
             done = self.completion()
         if self.error is not None:
             raise self.error
-        if interrupts:
-            raise KeyboardInterrupt
+        self.raise_interrupt(kept(done))
         return done
+
+
+def kept(done: Completion) -> str:
+    """What an interrupt left of a completion, in one sentence."""
+    if done.request is not None and done.request.mode == "score":
+        return f"{len(done.prompt_tokens):,} of {count(done.usage.prompt_tokens, 'token')} were scored and are kept."
+    if done.text or done.thinking:
+        return "The text so far is kept; %complete_more continues it."
+    return "The model had not written any text yet."
 
 
 @contextmanager
@@ -171,6 +199,17 @@ def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
 
 
 @contextmanager
+def note_interrupts() -> Iterator[list[int]]:
+    """Inside the block an interrupt is only noted in the list that is yielded, for whoever waits to look at."""
+    came: list[int] = []
+    with _interrupt_handler(lambda number, frame: came.append(number)) as before:
+        if isinstance(before, _HeldInterrupts) and before.came:
+            before.came = 0
+            came.append(signal.SIGINT)
+        yield came
+
+
+@contextmanager
 def hold_interrupts() -> Iterator[None]:
     """Inside the block an interrupt waits for the next `stop_on_interrupt`; without one it is raised at the end.
 
@@ -180,7 +219,7 @@ def hold_interrupts() -> Iterator[None]:
     with _interrupt_handler(held):
         yield
     if held.came:
-        raise KeyboardInterrupt
+        raise Interrupted("Nothing was asked of a model.")
 
 
 class _HeldInterrupts:

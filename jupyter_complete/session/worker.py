@@ -1,49 +1,56 @@
-"""The one thread that touches a model: it runs jobs in the order they came, and puts what they yield into inboxes."""
+"""The one thread that touches a model: it runs jobs in their turn, and puts what they yield into inboxes.
+
+A job in the background is set aside between two events for those that somebody waits for.
+"""
 
 from __future__ import annotations
 
-import queue
 import threading
+import time
 import traceback
-from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..protocol.errors import CompleteError, WorkerDied
-from ..protocol.events import Event, Finish
+from ..protocol.events import Event, Finish, Thought, Token
 from .stream import Pending
 from .switch_interval import switch_interval
+from .turns import Aside, Job, Paused, Turn, Turns, may_pause
 
-Job = Callable[[threading.Event], Iterator[Event]]
 P = TypeVar("P", bound=Pending[Any])
 
 
 class Worker:
-    """The one thread that touches a model; jobs run in the order they came."""
+    """The one thread that touches a model; jobs run in the order they came, those in the background behind others."""
 
     def __init__(self, name: str) -> None:
-        self._jobs: queue.Queue[tuple[Job, Pending[Any]] | None] = queue.Queue()
+        self._turns = Turns()
         self._thread = threading.Thread(target=self._run, name=f"jupyter_complete {name}", daemon=True)
         self._lock = threading.Lock()
-        self._streams: set[Pending[Any]] = set()  # whose jobs wait or run
+        self._streams: dict[Pending[Any], bool] = {}  # whose jobs wait or run, and whether somebody waits for them
 
     @property
     def pending(self) -> int:
         """Requests waiting or running."""
         return len(self._streams)
 
-    def submit(self, job: Job, stream: P) -> P:
-        """Queue a job, whose events `stream` gets; returns the stream."""
+    @property
+    def awaited(self) -> int:
+        """Requests waiting or running that somebody waits for."""
+        return sum(self._streams.values())
+
+    def submit(self, job: Job, stream: P, aside: Aside | None = None) -> P:
+        """Queue a job, whose events `stream` gets; returns the stream. With `aside` the job is in the background."""
         with self._lock:
             if self._thread.ident is None:
                 self._thread.start()
             stream.alive = self._thread.is_alive
-            self._streams.add(stream)
-        self._jobs.put((job, stream))
+            self._streams[stream] = aside is None
+        self._turns.add(job, stream, aside)
         return stream
 
     def end(self) -> None:
         """Let the thread end after the jobs that wait."""
-        self._jobs.put(None)
+        self._turns.end()
 
     def close(self, timeout: float) -> bool:
         """Stop all jobs and end the thread; whether it ended within `timeout` seconds."""
@@ -57,26 +64,40 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (item := self._jobs.get()) is not None:
-            self._work(*item)
-            del item
+        while (turn := self._turns.next()) is not None:
+            self._work(turn)
+            del turn
 
-    def _work(self, job: Job, stream: Pending[Any]) -> None:
+    def _work(self, turn: Turn) -> None:
+        stream, paused, begun = turn.stream, Paused(), False
         terminal: Event | BaseException | None = None
         try:
             with switch_interval.shorten():
-                for event in job(stream.stopping):
+                for event in turn.job(stream.stopping):
                     if isinstance(event, Finish):
-                        terminal = event
-                    else:
-                        stream.inbox.put(event)
+                        terminal = paused.without(event)
+                        continue
+                    stream.inbox.put(event)
+                    begun |= isinstance(event, (Token, Thought))
+                    if turn.aside is not None and may_pause(event):
+                        paused.add(self._let_ahead(turn.aside), begun)
             terminal = terminal or WorkerDied("The model ended without a result.", "Run it again.")
         except BaseException as error:
             terminal = _bare(error)
         finally:
             with self._lock:
-                self._streams.discard(stream)
+                self._streams.pop(stream, None)
             stream.inbox.end(terminal or WorkerDied("The model's thread was ended.", "Load the model again."))
+
+    def _let_ahead(self, aside: Aside) -> float:
+        """Set a job aside for those that somebody waits for; the seconds that it took."""
+        if not self._turns.waits or (room := aside()) is None:
+            return 0.0
+        begun = time.monotonic()
+        with room:
+            while (turn := self._turns.awaited()) is not None:
+                self._work(turn)
+        return time.monotonic() - begun
 
 
 def _bare(error: BaseException) -> BaseException:

@@ -58,7 +58,10 @@ class Background(View):
         super().close()
 
     def _follow(self) -> None:
-        done = self._streaming.follow(self._stream)
+        try:
+            self._streaming.follow(self._stream)
+        finally:  # whoever waits for the text gets it, even if the page is gone
+            done = self._stream.completion()
         self.publish()
         error = self._stream.error
         if error is not None:

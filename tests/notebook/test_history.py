@@ -216,8 +216,9 @@ class TestInACell:
         self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
     ) -> None:
         shell.user_ns["wait"] = lambda: signal.raise_signal(signal.SIGINT)
-        shell.run_cell("%%complete\n{{ wait() }}").raise_error()
-        assert capsys.readouterr().out == "Interrupted before the prompt was whole; the model was not asked.\n"
+        with pytest.raises(KeyboardInterrupt):
+            shell.run_cell("%%complete\n{{ wait() }}").raise_error()
+        assert capsys.readouterr().out == "Interrupted: The prompt was not whole, and the model was not asked.\n"
 
     def test_variables_are_filled_in_a_question(
         self, shell: InteractiveShell, capsys: pytest.CaptureFixture[str]

@@ -13,12 +13,12 @@ from jupyter_complete.render.progress import ProgressView, bundle, line
         (ProgressView(256, stage="loading smollm2 …"), "loading smollm2 …"),
         (ProgressView(256), "0 of 256 rows"),
         (
-            ProgressView(256, done=64, finished=64, tokens=1280, seconds=2.0),
-            "64 of 256 rows · 32.0 rows/s · 640 tokens/s · 6.0 s left",
+            ProgressView(256, done=64, finished=64, tokens=1280, seconds=2.0, left=6.0),
+            "64 of 256 rows · 32.0 rows/s · 640 tokens/s · about 6.0 s left",
         ),
         (
-            ProgressView(5000, done=1000, finished=500, before=500, failed=1, seconds=250.0),
-            "1,000 of 5,000 rows · 2.0 rows/s · 33 min 20 s left · 500 done before · 1 error",
+            ProgressView(5000, done=1000, finished=500, before=500, failed=1, seconds=250.0, left=2000.0),
+            "1,000 of 5,000 rows · 2.0 rows/s · about 33 min 20 s left · 500 done before · 1 error",
         ),
         (
             ProgressView(1, done=1, finished=1, tokens=9, seconds=0.5, ended=True),

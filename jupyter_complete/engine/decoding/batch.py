@@ -20,6 +20,7 @@ from ...protocol.events import Advance, Answered, Event, Finish, ModelInfo, Pref
 from ...protocol.request import Request
 from ...protocol.structure import Choices
 from ..runners.prefix_cache import common
+from .admission import Admission
 from .continuations import Answer
 from .loop import Row
 from .sampler import Sampler
@@ -122,15 +123,22 @@ class Batch:
         self._seats: dict[int, Seat] = {}
         self._free = list(range(rows.seats if rows else 1))
         self._shared: list[int] | None = None  # None before the first pass
+        self._admission = Admission(rows.seats, rows.lanes) if rows else Admission(1, 1)
         self._read_tokens = self._decoded = 0
         self._reported = time.monotonic()
 
     def answers(self, requests: Iterable[tuple[int, Request]]) -> Iterator[Advance | Answered]:
-        """Yield each request's Answered when it is done, in any order; after `stop`, of finished requests only."""
+        """Yield each request's Answered when it is done, in any order; after `stop`, of finished requests only.
+
+        Requests are taken in their order, the first few at once and then one by one, so that answers come one by one.
+        """
         opened = self._open(requests)
         while not self._stop.is_set():
-            came = list(islice(opened, len(self._free)))
-            yield from (one for one in came if isinstance(one, Answered))
+            came = list(islice(opened, self._admission.room(len(self._seats))))
+            for one in came:
+                if isinstance(one, Answered):
+                    self._decoded += tokens_of(one)
+                    yield one
             self._place([one for one in came if isinstance(one, Seat)])
             if self._seats:
                 yield from self._run_pass()
@@ -138,7 +146,12 @@ class Batch:
                 return
             if (now := time.monotonic()) - self._reported >= PULSE:
                 self._reported = now
-                yield Advance(self._read_tokens, self._decoded, len(self._seats))
+                yield self._advance()
+
+    def _advance(self) -> Advance:
+        counts = [(seat.answer.count, seat.limit - seat.answer.count) for seat in self._seats.values()]
+        most, longest = (max((pair[one] for pair in counts), default=0) for one in (0, 1))
+        return Advance(self._read_tokens, self._decoded, len(self._seats), longest, most)
 
     def _open(self, requests: Iterable[tuple[int, Request]]) -> Iterator[Seat | Answered]:
         for key, request in requests:
@@ -160,6 +173,7 @@ class Batch:
             shared = min(common(self._shared, seat.prompt), len(seat.prompt) - 1)
             self._rows.begin(number, shared)
             seat.begin(shared)
+            self._admission.begin(seat.limit)
             self._seats[number] = seat
 
     def _read_together(self, rows: Rows, seats: Sequence[Seat]) -> list[int]:
@@ -182,10 +196,13 @@ class Batch:
             self._seats[number].held += len(ids)
         self._read_tokens += sum(len(ids) for _, ids in chunks)
         self._decoded += len(steps)
+        self._admission.step()
         for number, scores in zip(steps, logits, strict=True):
             if not self._seats[number].advance(scores):
                 self._free.append(number)
-                yield self._seats.pop(number).finish(self._stop, self._info)
+                seat = self._seats.pop(number)
+                self._admission.end(seat.answer.count)
+                yield seat.finish(self._stop, self._info)
 
     def _chunks(self, steps: int) -> list[tuple[int, list[int]]]:
         """Return the parts of prompts that this pass reads besides `steps` tokens, so that its lanes are full."""
@@ -199,6 +216,12 @@ class Batch:
                 chunks.append((number, ids))
                 room -= len(ids)
         return chunks
+
+
+def tokens_of(answered: Answered) -> int:
+    """How many tokens an answer has."""
+    finish = answered.events[-1] if answered.events else None
+    return finish.usage.completion_tokens if isinstance(finish, Finish) else 0
 
 
 def shares_passes(request: Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import takewhile
 from threading import Event as StopEvent
@@ -94,6 +95,10 @@ class EchoEngine:
 
     def footprint(self) -> Footprint:
         return Footprint(WEIGHT_BYTES, WEIGHT_BYTES * len(self._held), len(self._held))
+
+    def aside(self) -> AbstractContextManager[None]:
+        """See engine.Engine. Nothing is shared but `_held`, which is read at the beginning and written at the end."""
+        return nullcontext()
 
     def examine(self, question: Question[Any], stop: StopEvent) -> Iterator[Event]:
         """Refuse: there is no inside."""

@@ -51,11 +51,16 @@ def _own_folder() -> Iterator[None]:
     """Functions decorated inside the block are cached in this key's folder. numba's setting is global, hence a lock."""
     with _LOCK:
         before = config.CACHE_DIR
-        config.CACHE_DIR = str((Path(before) if before else root() / "compiled") / key())
+        config.CACHE_DIR = str(folder())
         try:
             yield
         finally:
             config.CACHE_DIR = before
+
+
+def folder() -> Path:
+    """Where the machine code of these files is, or will be."""
+    return (Path(config.CACHE_DIR) if config.CACHE_DIR else root() / "compiled") / key()
 
 
 def _replace_stamp(function: Any) -> None:

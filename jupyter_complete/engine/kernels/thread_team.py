@@ -127,12 +127,15 @@ class Team:
 
     @contextmanager
     def awake(self) -> Iterator[None]:
-        """Inside the block the calling thread has helpers, from its first product on. They end with the block."""
-        self._awake = threading.get_ident()
+        """Inside the block the calling thread has helpers, from its first product on. They end with the block.
+
+        Another block inside it changes nothing, except that helpers are started anew behind it.
+        """
+        before, self._awake = self._awake, threading.get_ident()
         try:
             yield
         finally:
-            self._awake = None
+            self._awake = before
             with self._lock:
                 self._dismiss()
 

@@ -98,6 +98,18 @@ class Int8Model:
         finally:
             self._dismiss()
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Inside the block other texts are computed in arrays of their own. Logits from before it stay as they are."""
+        self._dismiss()
+        held = self._model, self._scratch, self._room, self._counters, self._page, self._logits
+        self._scratch, self._page, self._logits = None, None, np.empty((0, 0), np.float32)
+        try:
+            yield
+        finally:
+            self._dismiss()
+            self._model, self._scratch, self._room, self._counters, self._page, self._logits = held
+
     def step(self, tokens_at: Sequence[tuple[int, int, int]], cache: KVCache) -> Tensor:
         """Return logits [M, V] of up to 8 tokens, each (id, slot, position). The next call overwrites them."""
         s, count = self._fit(cache), len(tokens_at)
