@@ -25,7 +25,7 @@ class Background(View):
 
     said = "This text is being written in the background."
 
-    _esm = module("common", "control_channel", "background")
+    _esm = module("common", "control_channel", "alive", "background")
     _css = styles("common", "background")
 
     def __init__(self, stream: Stream, echo: bool, form: str, when_done: Callable[[Completion], None]) -> None:

@@ -27,7 +27,7 @@ from .tokens import sibling
 from .transformer import Transformer
 from .view import module, styles
 
-PARTS = ("common", "control_channel", "drawing", "sampling", "player", "inside")
+PARTS = ("common", "control_channel", "alive", "drawing", "sampling", "player", "inside")
 VECTORS = 400  # tokens whose vectors are drawn
 CLOSED = (
     "What the model took is not shown here while the class chooses or guesses: it follows when the panel's mode is "

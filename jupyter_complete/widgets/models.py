@@ -21,7 +21,7 @@ class ModelsPanel(View):
 
     said = "The model panel, which a notebook with a kernel shows here; what was resident follows."
 
-    _esm = module("common", "control_channel", "models")
+    _esm = module("common", "control_channel", "alive", "models")
     _css = styles("common", "models")
 
     def __init__(self, session: Session) -> None:

@@ -27,7 +27,7 @@ from .streaming import StreamingView
 from .tokens import candidates, sibling, token_columns
 from .view import View, module, sendable, styles
 
-PARTS = ("common", "control_channel", "new_cell", "tokens", "editor", "settings", "panel")  # of its module
+PARTS = ("common", "control_channel", "alive", "new_cell", "tokens", "editor", "settings", "panel")  # of its module
 STEPS_BACK = 100  # that can be undone
 RECENT = 50  # completions of the history that are listed
 

@@ -24,7 +24,7 @@ class Tokens(View):
 
     said = "The token view, which a notebook with a kernel shows here; what it shows follows."
 
-    _esm = module("common", "control_channel", "tokens")
+    _esm = module("common", "control_channel", "alive", "tokens")
     _css = styles("common", "tokens")
 
     def __init__(self, one: Completion, session: Session) -> None:

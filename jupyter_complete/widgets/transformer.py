@@ -10,7 +10,7 @@ from . import inside_data
 from .inside_view import InsideWidget
 from .view import module, styles
 
-PARTS = ("common", "control_channel", "drawing", "attention", "matrices", "residual", "layers", "transformer")
+PARTS = ("common", "control_channel", "alive", "drawing", "attention", "matrices", "residual", "layers", "transformer")
 
 
 class Transformer(InsideWidget):

@@ -59,7 +59,8 @@ class View(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         self._control = ControlChannel(self._dispatch)
         self._output = StaticOutput()
-        super().__init__(**traits, _urgent=self._control.key)
+        key = self._control.key  # also the id of the comm, by which static/alive.js asks whether this widget lives
+        super().__init__(**traits, _urgent=key, **({"model_id": key} if key else {}))
         self.lock = threading.RLock()
         self._number = 0
         self.on_msg(self._receive)

@@ -22,16 +22,16 @@ from jupyter_complete.widgets.view import module
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
-VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "tokens")}
+VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "alive", "tokens")}
 VIEWS |= {"inside": OF_INSIDE, "transformer": OF_TRANSFORMER}
-VIEWS |= {view: ("common", "control_channel", view) for view in ("models", "background")}
+VIEWS |= {view: ("common", "control_channel", "alive", view) for view in ("models", "background")}
 INSIDE = {
-    "panel": "edited, shield, unshield, visible, settingsPart",
+    "panel": "aliveOf, edited, shield, unshield, visible, settingsPart",
     "tokens": "placed",
     "transformer": "rowOf, unpacked",
 }  # tested by themselves
 NAMESPACE = "http://www.w3.org/2000/svg"  # the name of a language, which nobody fetches
-MOST = 30 * 1024  # bytes of a module, which every widget of a notebook carries
+MOST = 48 * 1024  # bytes of a module, which every widget of a notebook carries
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,7 @@ class Line {
     this.shown = model.get("shown") || {};
     this.number = this.shown.number || 0;
     this.views = new Set();
+    this.alive = aliveOf(model, () => this.each("alive", this.alive));
     model.on("change:shown", () => {
       this.shown = model.get("shown") || {};
       this.number = this.shown.number || 0;
@@ -88,13 +89,17 @@ class Line {
     for (const view of this.views) view[kind]?.(message);
   }
 
+  // Nothing is sent to a kernel that is gone: whether it was.
   say(wish, what = {}) {
+    if (this.alive.state === "gone") return false;
     sendUrgent(this.model, { do: wish, ...what });
+    return true;
   }
 
   show(view) {
     this.views.add(view);
     view.shown(this.shown);
+    view.alive?.(this.alive);
     return () => this.views.delete(view);
   }
 }
@@ -108,7 +113,8 @@ function guard(el) {
   return () => window.removeEventListener("keydown", mark, true);
 }
 
-// An anywidget definition of a view: one line to the kernel for all places where it is shown.
+// An anywidget definition of a view: one line to the kernel for all places where it is shown. A view with an `alive`
+// of its own is told {state, silent} of its kernel; above the others a notice says it.
 function viewOf(draw) {
   return () => {
     let line = null;
@@ -118,7 +124,9 @@ function viewOf(draw) {
         started(model);
       },
       render({ model, el }) {
-        const free = guard(el), view = draw(el, started(model)), gone = line.show(view);
+        const free = guard(el), view = draw(el, started(model));
+        if (!view.alive) noticeAbove(el, line, view);
+        const gone = line.show(view);
         return () => {
           free();
           gone();
@@ -126,5 +134,15 @@ function viewOf(draw) {
         };
       },
     };
+  };
+}
+
+// What a view that is gone can no longer do is switched off, and looks so.
+function noticeAbove(el, line, view) {
+  const notice = aliveNotice(line.model, el);
+  el.prepend(notice.root);
+  view.alive = ({ state, silent }) => {
+    notice.alive(state, silent);
+    el.toggleAttribute("data-jc-gone", state === "gone");
   };
 }

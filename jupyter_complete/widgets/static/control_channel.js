@@ -5,6 +5,19 @@
 
 const answered = new WeakSet();
 
+// A comm_info_request, which neither front ends nor servers count as work of the kernel.
+function controlMessage(kernel, content) {
+  const header = {
+    msg_id: Date.now().toString(36) + Math.random().toString(36).slice(2),
+    msg_type: "comm_info_request",
+    username: kernel.username,
+    session: kernel.clientId,
+    date: new Date().toISOString(),
+    version: "5.3",
+  };
+  return { header, parent_header: {}, metadata: {}, buffers: [], channel: "control", content };
+}
+
 function sendUrgent(model, payload) {
   const unique = () => Date.now().toString(36) + Math.random().toString(36).slice(2);
   const content = { urgent: unique(), payload }, known = answered.has(model);
@@ -12,16 +25,7 @@ function sendUrgent(model, payload) {
   try {
     const kernel = key && model.widget_manager?.kernel;
     if (kernel?.sendControlMessage) {
-      const header = {
-        msg_id: unique(),
-        msg_type: "comm_info_request",
-        username: kernel.username,
-        session: kernel.clientId,
-        date: new Date().toISOString(),
-        version: "5.3",
-      };
-      const envelope = { header, parent_header: {}, metadata: {}, buffers: [], channel: "control" };
-      const message = { ...envelope, content: { target_name: key, reply: !known, ...content } };
+      const message = controlMessage(kernel, { target_name: key, reply: !known, ...content });
       const sent = kernel.sendControlMessage(message, !known, true);
       if (known) return;
       sent?.done?.then(() => answered.add(model), () => {});
