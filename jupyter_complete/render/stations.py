@@ -41,7 +41,7 @@ def distribution(found: Distribution, before: str = "") -> Block:
     """What a step chose from: logit, logit/T, what was cut and why, P, and where u fell."""
     asked = found.sampling
     warm = "greedy" if asked.greedy else f"logit/{asked.temperature:g}"
-    head = ["token", "id", "logit", warm, "softmax(logit)", "P", "", "cumulative", ""]
+    head = ["token", "id", "logit", warm, "P = softmax(logit)", "after settings", "", "cumulative", ""]
     rows: list[list[Cell | str]] = []
     for row in found.rows:
         told = {

@@ -29,6 +29,7 @@ from .view import module, styles
 
 PARTS = ("common", "control_channel", "alive", "drawing", "sampling", "player", "inside")
 VECTORS = 400  # tokens whose vectors are drawn
+STORED = 24  # steps whose distributions a page has without asking, and keeps when the kernel is gone
 CLOSED = (
     "What the model took is not shown here while the class chooses or guesses: it follows when the panel's mode is "
     "“watch”, and view() shows it at any time."
@@ -46,6 +47,7 @@ class InsidePanel(InsideWidget):
     _css = styles("common", "inside")
     controls = Dict().tag(sync=True)
     transformer = Unicode().tag(sync=True)  # the id of the widget that is that station
+    stored = Dict().tag(sync=True)  # the first steps as recorded: {"taken": ids, "steps": distributions}
     mode = Enum(get_args(Mode), "watch").tag(sync=True)  # of pages that are opened
 
     def __init__(self, inside: Inside, mode: Mode = "watch") -> None:
@@ -54,7 +56,7 @@ class InsidePanel(InsideWidget):
         self._full_output: dict[str, str] | None = None  # the static view, once the model was asked for its part of it
         controls = [one for one in CONTROLS if one["name"] in KNOBS]
         super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "", mode=mode)
-        self._computations.do("prepare", inside.trace.prepare)
+        self._prepare()
 
     def close(self) -> None:
         self.station.close()
@@ -83,8 +85,18 @@ class InsidePanel(InsideWidget):
         self._full_output = None
         self.station.see(inside)
         super().see(inside)
-        self._computations.do("prepare", inside.trace.prepare)
+        self._prepare()
         self._output.replace(self._static_output(model=False))  # the model is for the class's questions now
+
+    def _prepare(self) -> None:
+        """Compute what a page asks first, and what it keeps of this completion."""
+        self._computations.do("store", partial(self._store, self.inside))
+        self._computations.do("prepare", self.inside.trace.prepare)
+
+    def _store(self, inside: Inside) -> None:
+        steps = [inside_data.distribution(inside.distribution(step)) for step in range(min(STORED, len(inside.trace)))]
+        if inside is self.inside:
+            self.stored = {"taken": inside.trace.ids.tolist(), "steps": steps}
 
     def do_weigh(self, step: int, knobs: Mapping[str, Any]) -> None:
         """What a step chooses from under other settings."""

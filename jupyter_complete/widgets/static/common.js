@@ -29,6 +29,7 @@ function sign(character) {
 
 const visible = (text) => text.replace(UNSEEN, sign);
 const glyphs = (text) => visible(text).replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "·";
+const quoted = (text) => `“${glyphs(text)}”`;
 
 // In a text that can be edited those characters stand as private ones that are seen and that lead back to them;
 // a private one that is meant as itself has a mark before it.
@@ -105,10 +106,12 @@ class Line {
 }
 
 // In JupyterLab a letter typed anywhere but into a field is a command (b makes a cell): not so inside a view, where only
-// those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does.
+// those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does. The
+// mark is on the very element that has the focus: the notebook's commands are for that one, and a mark further out is
+// not looked at.
 function guard(el) {
   const mark = ({ target, ctrlKey, metaKey, key }) =>
-    el.contains(target) && el.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
+    el.contains(target) && target.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
   window.addEventListener("keydown", mark, true);
   return () => window.removeEventListener("keydown", mark, true);
 }

@@ -17,9 +17,10 @@ function layersPart(again) {
     const columns = tokens.slice(found.begin, found.begin + found.cells[0].length);
     const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", "aria-label": stateName(layer) }, state(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
     const head = make("tr", { role: "row" }, make("th", {}, "after layer"), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
-    grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows.reverse())));
+    grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows)));
     card.replaceChildren("Click a cell, or press Enter in it, for its candidates.");
     grid.scrollLeft = grid.scrollWidth; // the last column is the step's own; what stands beside it takes its room first
+    grid.scrollTop = grid.scrollHeight; // and the last row the logits
   }
 
   function cell([[text, , prob]], layer, column, columns) {
@@ -62,7 +63,7 @@ function layersPart(again) {
   // The last layer is the answer of a quiz.
   function close() {
     data = null;
-    grid.replaceChildren(div("jci-quiet", "To be seen when the token is known."));
+    grid.replaceChildren(div("jci-quiet", "This is shown once the token is known."));
     card.replaceChildren();
     chart.replaceChildren();
   }

@@ -61,11 +61,11 @@ function matricesPart() {
     const added = bias(row, column), far = isBiased();
     formula.replaceChildren(
       make("b", {}, `softmax(QKᵀ${usual() ? "/√d_k" : ""}${far ? " + bias" : ""} + mask)·V`),
-      div("", `${glyphs(rows[row])} meets ${glyphs(columns[column])}`),
+      div("", `${quoted(rows[row])} looks at ${quoted(columns[column])}`),
       div("", `q·k = ${number(score, 3)}`),
       div("", `${factor(dimension)}${cap ? `, at most ±${cap}` : ""} = ${number(far ? scaled - added : scaled, 3)}`),
       ...(far ? [div("", `+ position bias ${number(added, 3)} = ${number(scaled, 3)}`)] : []),
-      div("", masked === null ? "mask: −∞, what comes later may not be looked at" : `mask: may look, ${number(masked, 3)}`),
+      div("", masked === null ? "mask: −∞, no token may look at a later one" : `mask: may look, ${number(masked, 3)}`),
       div("", masked === null ? "softmax: e^−∞ = 0" : `softmax: e^${number(masked, 3)} ÷ Σ = ${percent(weight)}`));
   }
 

@@ -97,6 +97,7 @@ const transformerView = viewOf((el, line) => {
       draw();
     },
     ...Object.fromEntries(["attention", "head", "occlusion", "added", "lens", "path"].map((kind) => [kind, kept(kind)])),
+    alive: () => draw(),
     unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
   };
 });
