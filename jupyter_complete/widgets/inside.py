@@ -19,6 +19,7 @@ from ..render.blocks import InsideView, said
 from ..results.branches import forks, sibling_on_path, siblings
 from ..results.trace import KNOBS
 from ..session.inside import Inside, of
+from ..session.stream import Stream
 from . import inside_data
 from .controls import CONTROLS
 from .inside_view import InsideWidget, page_tokens
@@ -29,6 +30,7 @@ from .view import module, styles
 
 PARTS = ("common", "control_channel", "alive", "drawing", "sampling", "player", "inside")
 VECTORS = 400  # tokens whose vectors are drawn
+FOLLOWED = 24  # tokens of the text that would follow under other settings
 STORED = 24  # steps whose distributions a page has without asking, and keeps when the kernel is gone
 CLOSED = (
     "What the model took is not shown here while the class chooses or guesses: it follows when the panel's mode is "
@@ -53,6 +55,7 @@ class InsidePanel(InsideWidget):
     def __init__(self, inside: Inside, mode: Mode = "watch") -> None:
         self.station = Transformer(inside)
         self._computations = LatestOnly("jupyter_complete replays")
+        self._preview: Stream | None = None
         self._full_output: dict[str, str] | None = None  # the static view, once the model was asked for its part of it
         controls = [one for one in CONTROLS if one["name"] in KNOBS]
         super().__init__(inside, controls={"controls": controls}, transformer=self.station.model_id or "", mode=mode)
@@ -78,6 +81,7 @@ class InsidePanel(InsideWidget):
             footer=trace.footer(),
             forks=_forks(inside),
             score=str(inside.score),
+            chooses=inside.can_continue,
         )
 
     def see(self, inside: Inside) -> None:
@@ -110,6 +114,24 @@ class InsidePanel(InsideWidget):
         """What every step would pick under other settings."""
         self._compute("replay", {"knobs": knobs}, lambda one: {"picks": _picks(one, knobs)})
 
+    def do_follow(self, knobs: Mapping[str, Any]) -> None:
+        """What the model would have written under other settings, with the same seed."""
+        if self._preview is not None:
+            self._preview.stop()
+        self.look("follow", {"knobs": knobs}, lambda one: {"follows": self._follow(one, knobs)})
+
+    def _follow(self, inside: Inside, knobs: Mapping[str, Any]) -> str:
+        done, session, at = inside.completion, inside.session, inside.trace.first
+        if done is None or session is None:
+            raise BadOption(
+                "The text that would follow needs the model.", "Complete the prompt with it: jc.inside(prompt)."
+            )
+        self._preview = stream = session.preview(done, at, max_new_tokens=FOLLOWED, **knobs)
+        followed = stream.completion()
+        if stream.error is not None:
+            raise stream.error
+        return "".join(step.text for step in followed.tokens[at:])
+
     def do_embedding(self) -> None:
         """The vectors that the tokens of the prompt begin as."""
         ids = self.inside.trace.prompt_ids[:VECTORS]
@@ -121,13 +143,13 @@ class InsidePanel(InsideWidget):
             self.mode = mode
             self._computations.do("mode", lambda: self._output.replace(self._static_output(model=False)))
 
-    def do_guess(self, step: int, token: int) -> None:
+    def do_guess(self, step: int, token: int | str) -> None:
         """A guess of the quiz."""
         made = self.inside.guess(step, token)
         self.publish()
-        self.tell("guessed", step=step, token=token, rank=made.rank, prob=made.prob, right=made.right)
+        self.tell("guessed", step=step, rank=made.rank, prob=made.prob, right=made.right)
 
-    def do_choose(self, step: int, token: int) -> None:
+    def do_choose(self, step: int, token: int | str) -> None:
         """Go on from a step with a token that the class chose; the other text stays, as a branch."""
         self._questions.do("choose", partial(self._choose, self.inside, step, token))
 
@@ -139,15 +161,16 @@ class InsidePanel(InsideWidget):
         """What needs no model does not wait for one."""
         self._computations.do(kind, partial(self.answer, self.inside, kind, asked, find))
 
-    def _choose(self, inside: Inside, step: int, token: int) -> None:
+    def _choose(self, inside: Inside, step: int, token: int | str) -> None:
         try:
             done, session = inside.completion, inside.session
             if done is None or session is None:
                 raise BadOption(
-                    "A trace from a file cannot go on.", "To choose, complete its prompt anew: jc.inside(prompt)."
+                    "A trace from a file cannot be continued.", "Complete its prompt with the model: jc.inside(prompt)."
                 )
-            rank, prob = inside.trace.weight(step, token)
-            branch = session.branch(done, inside.trace.first + step, token).result()
+            id = inside.meant(step, token)
+            rank, prob = inside.trace.weight(step, id)
+            branch = session.branch(done, inside.trace.first + step, id).result()
             self.see(of(branch, session))
             self.tell("chosen", step=step, rank=rank, prob=prob)
         except (Exception, KeyboardInterrupt) as error:  # said in the page, for this thread has no cell

@@ -5,7 +5,7 @@ const NO_VIEW = "This front end cannot show one widget inside another. seen.view
 const STATIONS = [["preprocess", "Preprocess"], ["transformer", "Transformer"], ["distribution", "Distribution"], ["postprocess", "Postprocess"]];
 
 const insideView = viewOf((el, line) => {
-  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null, recorded = null;
+  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null, recorded = null, resting = 0, rested = "";
   const { model } = line, answers = new Answers(line, () => draw(), stored), notice = aliveNotice(model, el);
   const isGone = () => line.alive.state === "gone";
   const player = playerPart({
@@ -100,7 +100,7 @@ const insideView = viewOf((el, line) => {
       levels(at).length ? strip(levels(at), zero, `vector of ${glyphs(text)}`) : "")));
     const text = written(), bytes = new TextEncoder().encode(text).length;
     panels.preprocess.replaceChildren(
-      make("p", {}, `Text → tokens → ids → vectors: ${[...text].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts, not a word.`),
+      make("p", {}, `Text → tokens → ids → vectors: ${[...text].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts. It can be a word, a part of one, or a sign.`),
       named("Tokens of the prompt", ["at", "token", "id", "bytes", drawn ? `vector, ${found.width} of ${found.size} numbers` : "vector"], rows),
       drawn ? div("jci-quiet", "A filled bar up is a number above 0, an open bar down one below.") : waiting(found));
   }
@@ -126,7 +126,19 @@ const insideView = viewOf((el, line) => {
   function distribution() {
     const knobs = sampling.knobs();
     sampling.draw(answers.ask("weigh", { step, knobs }), player.open(), step);
+    sampling.follow(following(knobs));
     sampling.replayed(answers.ask("replay", { knobs }), data.taken, step, player.known);
+  }
+
+  // The text that would follow is asked for once a slider rests: it takes the model a while.
+  function following(knobs) {
+    const asked = JSON.stringify(knobs);
+    if (asked === "{}" || !player.watching()) return null;
+    if (asked === rested) return answers.ask("follow", { knobs });
+    clearTimeout(resting);
+    resting = setTimeout(() => ((rested = asked), draw()), 400);
+    resting.unref?.();
+    return { wait: true };
   }
 
   // How many of the last bytes begin a character that is not whole: those of which a decoder makes nothing yet.
@@ -174,12 +186,13 @@ const insideView = viewOf((el, line) => {
     replay: ({ asked, found }) => answers.heard("replay", asked, found),
     embedding: ({ asked, found }) => answers.heard("embedding", asked, found),
     unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
+    follow: ({ asked, found }) => answers.heard("follow", asked, found),
     guessed: (message) => (player.guessed(message), draw()),
     chosen({ step: at, rank, prob }) {
       go(at + 1);
       player.say(`You chose ${quoted(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
     },
     refused: ({ text }) => player.say(text),
-    gone: () => (player.stop(), within?.remove?.()),
+    gone: () => (player.stop(), clearTimeout(resting), within?.remove?.()),
   };
 });

@@ -12,11 +12,20 @@ function playerPart(wishes, begun) {
   const mode = select("Mode", MODES, () => { stop(); wishes.mode(kind()); });
   const back = button("◀ Back", "The step before (←, PageUp)", () => move(-1)), next = button("Next token ▶", "The next step (→, PageDown)", () => move(1));
   const said = make("p", { className: "jci-said", role: "status" }), outcome = make("p", { className: "jci-outcome", role: "status" }), offers = div("jci-offers"), branches = div("jci-branches");
-  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, outcome, said);
+  const typed = make("input", { type: "text", "aria-label": "A token of your own", placeholder: "or type a token", size: 14 });
+  const own = make("form", { className: "jci-offers", hidden: true, onsubmit: (event) => (event.preventDefault(), submit()) }, typed, button("Use this token", "A word counts with the blank before it where the model finds that likelier", submit));
+  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, own, outcome, said);
   const answered = new Map();
   let data = null, step = 0, timer = null, written = null, seen = null;
 
   const can = (to) => Boolean(data?.taken[to]) && wishes.holds(to);
+
+  function submit() {
+    if (!typed.value) return;
+    if (kind() === "quiz") wishes.guess(step, typed.value);
+    else wishes.choose(step, typed.value);
+    typed.value = "";
+  }
 
   function move(by) {
     if (can(step + by)) wishes.go(step + by);
@@ -69,6 +78,9 @@ function playerPart(wishes, begun) {
 
   function draw(snapshot, at) {
     [data, step] = [snapshot, at];
+    const choosing = mode.querySelector('[value="choose"]');
+    choosing.hidden = choosing.disabled = data.chooses === false;
+    if (choosing.hidden && kind() === "choose") mode.querySelector("select").value = "watch";
     if (!written) write();
     range.value = at;
     range.setAttribute("aria-valuetext", place());
@@ -87,6 +99,7 @@ function playerPart(wishes, begun) {
   // Candidates of the step as it was recorded; by name, so that their order says nothing.
   function offer(found) {
     const quiz = kind() === "quiz", given = quiz && answered.has(step);
+    own.hidden = missing(found) || watching() || given;
     if (missing(found) || watching()) {
       offers.replaceChildren();
       said.textContent = missing(found) ? [taken(), found.text ?? "Asking the kernel for its numbers …"].join(" ") : words(found);

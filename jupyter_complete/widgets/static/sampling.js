@@ -14,7 +14,8 @@ function samplingPart(controls, moved, go) {
   }
   sliders.append(button("As recorded", "Put every slider back", () => { set(recorded); moved(knobs()); }));
   const closed = div("jci-quiet", "This is shown once the token is known.");
-  const root = div("", closed, sliders, bar, table, said, make("h4", {}, "What each step would pick with these settings, one by one; this is not a text"), changed, picks);
+  const followed = make("p", { className: "jci-follow", role: "status" });
+  const root = div("", closed, sliders, followed, bar, table, said, make("h4", {}, "What each step would pick with these settings, one by one; this is not a text"), changed, picks);
 
   function show(name) {
     const { field, value } = fields.get(name);
@@ -41,7 +42,7 @@ function samplingPart(controls, moved, go) {
     const [text, id, logit, scaled, raw, cut, prob, low, high, penalised] = row;
     const marks = [id === found.picked ? "← picked" : "", id === found.chosen ? "recorded" : "", penalised ? "penalised" : ""].filter(Boolean).join(", ");
     const share = make("span", { className: "jct-bar", style: `width:${Math.round(90 * prob)}px` });
-    const cells = [glyphs(text), id, number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : `${low.toFixed(4)}–${high.toFixed(4)}`, marks];
+    const cells = [glyphs(text), marks, number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : `${low.toFixed(4)}–${high.toFixed(4)}`, id];
     return make("tr", { className: `${cut ? "jct-cut" : ""} ${id === found.picked ? "jci-picked" : ""}` }, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
   }
 
@@ -53,7 +54,7 @@ function samplingPart(controls, moved, go) {
     if (found === weighed) return;
     [weighed, at] = [found, step];
     const { rows, draw: u, greedy, kept, size } = found, warm = greedy ? "greedy" : `logit/${fields.get("temperature").field.value}`;
-    const head = ["token", "id", "logit", warm, "P = softmax(logit)", "after settings", "cumulative", ""].map((name) => make("th", { scope: "col" }, name));
+    const head = ["token", "", "logit", warm, "P = softmax(logit)", "after settings", "cumulative", "id"].map((name) => make("th", { scope: "col" }, name));
     table.replaceChildren(make("table", { "aria-label": "What this step chooses from" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map((row) => line(row, found)))));
     said.textContent = `${kept.toLocaleString("en")} of ${size.toLocaleString("en")} tokens can be drawn; those shown have ${percent(found.shown)} together. A likely token is not necessarily a correct one.${found.penalised ? ` ${found.penalised}` : ""}`;
     bar.replaceChildren(...(u === null ? [div("jci-quiet", "Nothing is drawn: greedy decoding picks the most likely token.")] : [cumulative(rows, u, found.picked)]));
@@ -106,11 +107,17 @@ function samplingPart(controls, moved, go) {
     });
   }
 
+  // What the model would have written with these settings; nothing is found where they are as recorded.
+  function follow(found) {
+    if (!found) followed.hidden = true;
+    else followed.replaceChildren(make("b", {}, "With these settings and the same seed the model writes: "), visible(found.follows ?? found.text ?? "asking the model …"));
+  }
+
   // Without its kernel a slider has nothing to ask: the numbers are those of the settings as recorded.
   function close(gone) {
     for (const { field } of fields.values()) field.disabled = gone;
     if (gone) set(recorded);
   }
 
-  return { root, set, knobs, draw, replayed, close };
+  return { root, set, knobs, draw, replayed, follow, close };
 }

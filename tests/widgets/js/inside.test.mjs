@@ -156,7 +156,7 @@ test("the prompt's bytes are those of its text, without the names of control tok
 test("a token whose logit was penalised says so, and why logit/T is not the logit divided by T", () => {
   const page = panel(), rows = weighed().rows.map((one, at) => [...one, at === 1]);
   answer(page, "weigh", weighed({ rows, penalised: "Penalised: why." }));
-  const marks = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => one.lastChild.textContent);
+  const marks = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => one.cells[1].textContent);
   assert.deepEqual(marks, ["← picked, recorded", "penalised", ""]);
   assert.match(page.el.textContent, /Penalised: why\./);
 });
@@ -274,7 +274,11 @@ const numbers = () => ({
   masked: matrix((one, other) => (other > one ? null : one + other)), weights: matrix((one, other) => (one === other ? 1 : 0)),
   value: matrix(() => 0.5), output: matrix(() => 0.5),
 });
-const station = () => new Shown(transformer, snapshot(), { at: { step: 1 } });
+const station = () => {
+  const page = new Shown(transformer, snapshot(), { at: { step: 1 } });
+  page.find(`[data-look="attention"]`).click();
+  return page;
+};
 const looking = () => {
   const page = station();
   answer(page, "attention", heads());
@@ -331,6 +335,7 @@ test("a word that is clicked is hidden from the model, for the token that came",
 
 test("in an encoder any token of the source looks, and a word of it that is hidden is for the token that came", () => {
   const page = new Shown(transformer, snapshot({ encodes: true, source: tokens(["Le", " petit", " chat"]), before: tokens(["<s>"]) }), { at: { step: 1 } });
+  page.find('[data-look="attention"]').click();
   const pick = (label, value) => {
     const field = page.find(`[aria-label="${label}"]`);
     field.value = value;
@@ -394,7 +399,7 @@ test("in a quiz the lens is closed, and a hidden word does not tell the token", 
   page.model.set("at", { step: 1, open: false });
   page.all(".jci-text span")[1].click();
   page.find('[data-look="layers"]').click();
-  assert.deepEqual(page.wishes, ["attention"]);
+  assert.deepEqual(page.wishes, ["whole", "attention"]);
   assert.match(page.find(".jci-lens").textContent, /once the token is known/);
 });
 
@@ -506,4 +511,68 @@ test("a button that cannot be used keeps the focus, so that the next key is not 
   assert.equal(next.getAttribute("aria-disabled"), "true");
   assert.equal(next.disabled, false);
   assert.equal(document.activeElement, next);
+});
+
+test("the station begins with a picture of the whole model, in its own numbers", () => {
+  const page = new Shown(transformer, snapshot(), { at: { step: 1 } });
+  answer(page, "whole", { layers: 30, heads: 9, vector: 576, vocabulary: 49152, rows: [[" is", 21.3, 0.77]], picked: HOSTILE });
+  const boxes = page.all(".jci-flow-box").map((one) => one.textContent);
+  assert.deepEqual(boxes.map((one) => one.match(/^(Tokens|Embeddings|30 layers|Logits|Softmax|Token)/)[0]), ["Tokens", "Embeddings", "30 layers", "Logits", "Softmax", "Token"]);
+  assert.match(boxes.join(" "), /576 numbers.*9 heads.*49,152 numbers.*“␣is” 21.30.*“␣is” 77 %/);
+  page.model.set("at", { step: 1, open: false });
+  assert.doesNotMatch(page.find(".jci-flow").textContent, /77 %|picked/);
+});
+
+const options = (page, label) => page.all(`[aria-label="${label}"] option`).map((one) => one.value);
+
+test("a trace from a file offers the layers and the heads that it holds", () => {
+  const held = { attention: [["decoder", 1], ["decoder", 2], ["decoder", 3]], head: [["decoder", 1, 0], ["decoder", 3, 0], ["decoder", 3, 1]] };
+  const page = new Shown(transformer, snapshot({ held }), { at: { step: 1 } });
+  page.find('[data-look="attention"]').click();
+  assert.equal(newest(page, "attention").layer, 3);
+  answer(page, "attention", heads());
+  assert.deepEqual(options(page, "Layer"), ["1", "2", "3"]);
+  page.find('[data-look="matrices"]').click();
+  assert.deepEqual([options(page, "Layer"), options(page, "Head")], [["1", "3"], ["0", "1"]]);
+  page.find('[aria-label="Layer"]').value = "1";
+  page.find('[aria-label="Layer"]').dispatchEvent(new Event("change"));
+  assert.deepEqual(options(page, "Head"), ["0"]);
+});
+
+test("a trace without any head in numbers says so", () => {
+  const page = new Shown(transformer, snapshot({ held: { attention: [["decoder", 3]], head: [] } }), { at: { step: 1 } });
+  page.find('[data-look="attention"]').click();
+  answer(page, "attention", heads());
+  page.find('[data-look="matrices"]').click();
+  assert.match(page.el.textContent, /holds no head in numbers/);
+});
+
+test("the class may choose only where the model can go on", () => {
+  const offered = (page) => page.all(".jci-pick option").filter((one) => !one.disabled).map((one) => one.value);
+  assert.deepEqual(offered(panel()), ["watch", "choose", "quiz"]);
+  assert.deepEqual(offered(panel({ chooses: false })), ["watch", "quiz"]);
+});
+
+test("a token of one's own can be typed", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  mode(page, "choose");
+  page.find('[aria-label="A token of your own"]').value = "Rome";
+  page.button("Use this token").click();
+  assert.deepEqual(asked(newest(page, "choose")), { step: 0, token: "Rome" });
+});
+
+test("once a slider rests, the text that would follow is asked for and shown", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const page = panel();
+  answer(page, "weigh", weighed());
+  slide(page, "temperature", "1.2");
+  slide(page, "temperature", "1.3");
+  assert.equal(newest(page, "follow"), undefined);
+  context.mock.timers.tick(400);
+  assert.deepEqual(asked(newest(page, "follow")), { knobs: { temperature: 1.3 } });
+  answer(page, "follow", { follows: ` Rome ${HOSTILE}` });
+  assert.match(page.find(".jci-follow").textContent, /the model writes: {2}Rome <img src=x>⟨U\+202E⟩/);
+  page.button("As recorded").click();
+  assert.equal(page.find(".jci-follow").hidden, true);
 });
