@@ -32,9 +32,10 @@ PARTS = ("common", "control_channel", "alive", "drawing", "sampling", "player", 
 VECTORS = 400  # tokens whose vectors are drawn
 FOLLOWED = 24  # tokens of the text that would follow under other settings
 STORED = 24  # steps whose distributions a page has without asking, and keeps when the kernel is gone
+KEEPING = "The copy that stays with the notebook is being made. It asks the model, which takes some seconds."
 CLOSED = (
-    "What the model took is not shown here while the class chooses or guesses: it follows when the panel's mode is "
-    "“watch”, and view() shows it at any time."
+    "The tokens that the model picked are hidden here while the class chooses or guesses. They follow when the panel's "
+    "mode is “watch”. view() shows them at any time."
 )
 
 Mode: TypeAlias = Literal["watch", "choose", "quiz"]
@@ -55,6 +56,7 @@ class InsidePanel(InsideWidget):
     def __init__(self, inside: Inside, mode: Mode = "watch") -> None:
         self.station = Transformer(inside)
         self._computations = LatestOnly("jupyter_complete replays")
+        self._keeping = LatestOnly("jupyter_complete static view")
         self._preview: Stream | None = None
         self._full_output: dict[str, str] | None = None  # the static view, once the model was asked for its part of it
         controls = [one for one in CONTROLS if one["name"] in KNOBS]
@@ -68,6 +70,7 @@ class InsidePanel(InsideWidget):
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until everything that was asked is answered."""
         self._computations.wait(timeout)
+        self._keeping.wait(timeout)
         super().wait(timeout)
 
     def publish(self) -> None:
@@ -180,8 +183,22 @@ class InsidePanel(InsideWidget):
         if inside.completion is not None and inside.session is not None:
             self.see(of(sibling(inside.completion, at, step), inside.session))
 
+    def _ipython_display_(self) -> None:
+        super()._ipython_display_()
+        self._keeping.do("keep", partial(self._keep, self.inside))  # seconds of the model's, in which the cell has ended
+
+    def _keep(self, inside: Inside) -> None:
+        """Put what the model says of the passes into the static output, unless a class has begun to ask."""
+        self.tell("keeping", text=KEEPING)
+        try:
+            made = self._static_output(model=True)
+            if inside is self.inside and self.mode == "watch":
+                self._output.replace(made)
+        finally:
+            self.tell("keeping", text="")
+
     def _static(self) -> dict[str, str]:
-        return self._static_output(model=True)
+        return self._static_output(model=False)
 
     def _static_output(self, model: bool) -> dict[str, str]:
         if self.mode != "watch":
@@ -209,7 +226,7 @@ def _closed(inside: Inside) -> dict[str, str]:
     """What stays of a panel that hides what was taken: how the prompt became tokens."""
     trace = inside.trace
     (first, *_) = trace.view(()).blocks
-    view = InsideView([first, said("What was taken", [CLOSED])], "")
+    view = InsideView([first, said("What the model picked", [CLOSED])], "")
     return dict(panel.bundle(trace.prompt, view.bundle()))
 
 

@@ -140,12 +140,12 @@ function viewOf(draw) {
   };
 }
 
-// What a view that is gone can no longer do is switched off, and looks so.
+// A view's `dead` switches off what it can no longer do.
 function noticeAbove(el, line, view) {
   const notice = aliveNotice(line.model, el);
   el.prepend(notice.root);
   view.alive = ({ state, silent }) => {
     notice.alive(state, silent);
-    el.toggleAttribute("data-jc-gone", state === "gone");
+    if (state === "gone") view.dead?.();
   };
 }

@@ -17,10 +17,10 @@ const insideView = viewOf((el, line) => {
     sibling: (at, by) => line.say("sibling", { at, step: by }),
   }, model.get("mode"));
   const sampling = samplingPart(model.get("controls")?.controls || [], () => draw(), go);
-  const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet");
+  const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet"), keeping = make("div", { className: "jci-quiet", role: "status" });
   const panels = Object.fromEntries(STATIONS.map(([name]) => [name, make("div", { role: "tabpanel", id: `jci-${name}-${unique()}`, className: "jci-panel" })]));
   panels.distribution.append(sampling.root);
-  const root = frame("Inside a completion", player.root, tabs, ...Object.values(panels), footer);
+  const root = frame("Inside a completion", player.root, tabs, ...Object.values(panels), footer, keeping);
   el.append(notice.root, root);
   stepKeys(root, (by) => player.move(by));
   for (const [name, title] of STATIONS) {
@@ -164,6 +164,7 @@ const insideView = viewOf((el, line) => {
   return {
     alive({ state, silent }) {
       notice.alive(state, silent);
+      if (isGone()) keeping.textContent = "";
       if (isGone()) answers.pending.clear();
       player.close(isGone());
       sampling.close(isGone());
@@ -192,6 +193,7 @@ const insideView = viewOf((el, line) => {
       go(at + 1);
       player.say(`You chose ${quoted(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
     },
+    keeping: ({ text }) => (keeping.textContent = text),
     refused: ({ text }) => player.say(text),
     gone: () => (player.stop(), clearTimeout(resting), within?.remove?.()),
   };

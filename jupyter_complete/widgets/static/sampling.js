@@ -40,9 +40,9 @@ function samplingPart(controls, moved, go) {
 
   function line(row, found) {
     const [text, id, logit, scaled, raw, cut, prob, low, high, penalised] = row;
-    const marks = [id === found.picked ? "← picked" : "", id === found.chosen ? "recorded" : "", penalised ? "penalised" : ""].filter(Boolean).join(", ");
-    const share = make("span", { className: "jct-bar", style: `width:${Math.round(90 * prob)}px` });
-    const cells = [glyphs(text), marks, number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : `${low.toFixed(4)}–${high.toFixed(4)}`, id];
+    const marks = [id === found.picked ? "← picked" : "", id === found.chosen ? "recorded" : "", penalised ? "penalised" : ""].filter(Boolean).map((mark) => div("jci-mark", mark));
+    const share = make("span", { className: "jct-bar", style: `width:${Math.round(50 * prob)}px` });
+    const cells = [[glyphs(text), ...marks], number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : `${low.toFixed(4)}–${high.toFixed(4)}`, id];
     return make("tr", { className: `${cut ? "jct-cut" : ""} ${id === found.picked ? "jci-picked" : ""}` }, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
   }
 
@@ -54,7 +54,7 @@ function samplingPart(controls, moved, go) {
     if (found === weighed) return;
     [weighed, at] = [found, step];
     const { rows, draw: u, greedy, kept, size } = found, warm = greedy ? "greedy" : `logit/${fields.get("temperature").field.value}`;
-    const head = ["token", "", "logit", warm, "P = softmax(logit)", "after settings", "cumulative", "id"].map((name) => make("th", { scope: "col" }, name));
+    const head = ["token", "logit", warm, "P = softmax(logit)", "after settings", "cumulative", "id"].map((name) => make("th", { scope: "col" }, name));
     table.replaceChildren(make("table", { "aria-label": "What this step chooses from" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows.map((row) => line(row, found)))));
     said.textContent = `${kept.toLocaleString("en")} of ${size.toLocaleString("en")} tokens can be drawn; those shown have ${percent(found.shown)} together. A likely token is not necessarily a correct one.${found.penalised ? ` ${found.penalised}` : ""}`;
     bar.replaceChildren(...(u === null ? [div("jci-quiet", "Nothing is drawn: greedy decoding picks the most likely token.")] : [cumulative(rows, u, found.picked)]));
