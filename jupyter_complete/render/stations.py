@@ -14,6 +14,7 @@ from .blocks import BLOCKS, Block, Cell, bar, number, percent, tabled, token
 
 Piece = tuple[int, bytes]  # a token: its id, and the bytes it stands for
 CELLS = 24  # numbers of a vector that are drawn
+TOKEN = "A token is a piece that is frequent in texts. It can be a word, a part of one, or a sign."
 PENALISED = (
     "Penalised: the token is in the text already, so its logit was changed by the repetition penalty before it was "
     "divided by the temperature."
@@ -33,7 +34,7 @@ def preprocess(text: str, pieces: Sequence[Piece], vectors: Embedding | None = N
         size = vectors.rows.shape[1]
         head.append(f"vector, {min(CELLS, size)} of {size:,} numbers")
     length = f"{count(len(text), 'character')}, {count(len(text.encode(errors='replace')), 'byte')}"
-    said = [f"{length} → {count(len(pieces), 'token')}. A token is a piece that is frequent in texts. It can be a word, a part of one, or a sign."]
+    said = [f"{length} → {count(len(pieces), 'token')}. {TOKEN}"]
     return tabled(f"Preprocess: text → tokens → ids{' → vectors' if vectors else ''}", head, rows, said)
 
 

@@ -75,7 +75,9 @@ class Pieces:
         if found is not None:
             return found
         piece = next((text[:end] for end in range(len(text) - 1, 0, -1) if self._find(text[:end]) is not None), "")
-        hint = f"Give its first piece, {piece!r}, or another token." if piece.strip() else "Give another token, or its id."
+        hint = (
+            f"Give its first piece, {piece!r}, or another token." if piece.strip() else "Give another token, or its id."
+        )
         raise BadOption(f"{text[:60]!r} is not one token of this model.", hint)
 
     def _find(self, text: str) -> int | None:

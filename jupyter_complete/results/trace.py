@@ -272,7 +272,9 @@ class Trace(Displayed, Recording):
     def place(self, step: int) -> int:
         """A step counted from 0; a negative one counts from the end. Raises BadOption."""
         if not isinstance(step, (int, np.integer)) or not -len(self) <= step < len(self):
-            raise BadOption(f"The trace has {len(self)} steps, and {step!r} is not one of them.", f"Give 0 to {len(self) - 1}.")
+            raise BadOption(
+                f"The trace has {len(self)} steps, and {step!r} is not one of them.", f"Give 0 to {len(self) - 1}."
+            )
         return step % len(self)
 
 

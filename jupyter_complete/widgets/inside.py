@@ -185,7 +185,9 @@ class InsidePanel(InsideWidget):
 
     def _ipython_display_(self) -> None:
         super()._ipython_display_()
-        self._keeping.do("keep", partial(self._keep, self.inside))  # seconds of the model's, in which the cell has ended
+        self._keeping.do(
+            "keep", partial(self._keep, self.inside)
+        )  # seconds of the model's, in which the cell has ended
 
     def _keep(self, inside: Inside) -> None:
         """Put what the model says of the passes into the static output, unless a class has begun to ask."""

@@ -10,7 +10,18 @@ from . import inside_data
 from .inside_view import InsideWidget, page_tokens
 from .view import module, styles
 
-PARTS = ("common", "control_channel", "alive", "drawing", "whole", "attention", "matrices", "residual", "layers", "transformer")
+PARTS = (
+    "common",
+    "control_channel",
+    "alive",
+    "drawing",
+    "whole",
+    "attention",
+    "matrices",
+    "residual",
+    "layers",
+    "transformer",
+)
 
 
 class Transformer(InsideWidget):
