@@ -14,6 +14,7 @@ from .blocks import BLOCKS, Block, Cell, bar, number, percent, tabled, token
 
 Piece = tuple[int, bytes]  # a token: its id, and the bytes it stands for
 CELLS = 24  # numbers of a vector that are drawn
+TOKEN = "A token is a piece that is frequent in texts. It can be a word, a part of one, or a sign."
 PENALISED = (
     "Penalised: the token is in the text already, so its logit was changed by the repetition penalty before it was "
     "divided by the temperature."
@@ -33,7 +34,7 @@ def preprocess(text: str, pieces: Sequence[Piece], vectors: Embedding | None = N
         size = vectors.rows.shape[1]
         head.append(f"vector, {min(CELLS, size)} of {size:,} numbers")
     length = f"{count(len(text), 'character')}, {count(len(text.encode(errors='replace')), 'byte')}"
-    said = [f"{length} → {count(len(pieces), 'token')}. A token is a piece that is frequent in texts, not a word."]
+    said = [f"{length} → {count(len(pieces), 'token')}. {TOKEN}"]
     return tabled(f"Preprocess: text → tokens → ids{' → vectors' if vectors else ''}", head, rows, said)
 
 
@@ -41,7 +42,7 @@ def distribution(found: Distribution, before: str = "") -> Block:
     """What a step chose from: logit, logit/T, what was cut and why, P, and where u fell."""
     asked = found.sampling
     warm = "greedy" if asked.greedy else f"logit/{asked.temperature:g}"
-    head = ["token", "id", "logit", warm, "softmax(logit)", "P", "", "cumulative", ""]
+    head = ["token", "", "logit", warm, "P = softmax(logit)", "after settings", "", "cumulative", "id"]
     rows: list[list[Cell | str]] = []
     for row in found.rows:
         told = {
@@ -54,8 +55,8 @@ def distribution(found: Distribution, before: str = "") -> Block:
             shown, place = Cell(f"cut: {row.cut}", True), ""
         else:
             shown, place = Cell(percent(row.prob), True, row.prob), f"{row.low:.4f}–{row.high:.4f}"
-        numbers = [number(row.id, "d"), number(row.logit), number(row.scaled), Cell(percent(row.raw), True)]
-        rows.append([token(row.text), *numbers, shown, bar(row.prob), place, ", ".join(marks)])
+        mark, numbers = ", ".join(marks), [number(row.logit), number(row.scaled), Cell(percent(row.raw), True)]
+        rows.append([token(row.text), mark, *numbers, shown, bar(row.prob), place, number(row.id, "d")])
     where = f"Step {found.step}" + (f", after {token(before[-24:])}" if before else "")
     said = [
         f"{where}: {count(found.kept, 'token')} of {found.size:,} could be drawn; those shown have "

@@ -70,13 +70,24 @@ class Pieces:
         return self.blob[begin : int(self.ends[id])].tobytes()
 
     def find(self, text: str) -> int:
-        """The id of the one token that is `text`; raises BadOption where there is none."""
-        wanted = text.encode()
+        """Return the id of the one token that is `text`. Raises BadOption if there is none."""
+        found = self._find(text)
+        if found is not None:
+            return found
+        piece = next((text[:end] for end in range(len(text) - 1, 0, -1) if self._find(text[:end]) is not None), "")
+        hint = (
+            f"Give its first piece, {piece!r}, or another token." if piece.strip() else "Give another token, or its id."
+        )
+        raise BadOption(f"{text[:60]!r} is not one token of this model.", hint)
+
+    def _find(self, text: str) -> int | None:
+        """Return the id of the token that is `text`, if there is one."""
+        wanted = text.encode(errors="replace")
         begins = np.concatenate([[0], self.ends[:-1]])
         for id in np.flatnonzero(self.ends - begins == len(wanted)).tolist():
             if id not in self.special and self.bytes(id) == wanted:
                 return int(id)
-        raise BadOption(f"{text[:60]!r} is not one token of this model.", "Give one by its id.")
+        return None
 
     def text(self, id: int) -> str:
         """The same as text; its bytes where they are no whole characters."""

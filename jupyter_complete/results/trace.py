@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cached_property
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
@@ -269,8 +271,10 @@ class Trace(Displayed, Recording):
 
     def place(self, step: int) -> int:
         """A step counted from 0; a negative one counts from the end. Raises BadOption."""
-        if not -len(self) <= step < len(self):
-            raise BadOption(f"The trace has {len(self)} steps, and {step} is none.", f"Give 0 to {len(self) - 1}.")
+        if not isinstance(step, (int, np.integer)) or not -len(self) <= step < len(self):
+            raise BadOption(
+                f"The trace has {len(self)} steps, and {step!r} is not one of them.", f"Give 0 to {len(self) - 1}."
+            )
         return step % len(self)
 
 
@@ -289,7 +293,7 @@ def restore(logits: np.ndarray, head_ids: np.ndarray, head_logits: np.ndarray) -
 
 
 def open_trace(path: str | PathLike[str]) -> Trace:
-    """The trace that a file holds; needs neither the model nor torch. Raises NotATrace, or OSError for no file."""
+    """The trace that a file holds; needs neither the model nor torch. Raises NotATrace."""
     try:
         plain, read, found = trace_file.read(path)
         arrays: dict[str, Any] = dict(read)
@@ -299,5 +303,9 @@ def open_trace(path: str | PathLike[str]) -> Trace:
         if len({len(getattr(trace, name)) for name in PER_STEP}) != 1 or len(pieces.ends) != trace.size:
             raise ValueError("its parts do not belong together")
         return trace
+    except OSError as error:
+        near = get_close_matches(fspath(path), [str(one) for one in Path(path).parent.glob("*.trace")], 1)
+        hint = f"Did you mean {near[0]}?" if near else "Give the path of a file that save wrote."
+        raise NotATrace(f"{fspath(path)} cannot be opened: {error.strerror or error}.", hint) from None
     except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError):
         raise NotATrace(f"{fspath(path)} holds no trace that can be read.", "Give a file that save wrote.") from None

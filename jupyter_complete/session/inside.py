@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from typing import Any, TypeVar, cast
+
+import numpy as np
 
 from ..protocol.distribution import Distribution
 from ..protocol.doors import door
@@ -103,6 +106,8 @@ class Inside(Displayed):
 
     def lens(self, top: int = 5, begin: int = 0, end: int | None = None) -> Lens:
         """Return the `top` likeliest next tokens after every layer, at the positions from `begin` to before `end`."""
+        if not isinstance(top, int) or top < 1:
+            raise BadOption(f"The lens shows at least one token a layer, and top is {top!r}.", "Give 1 or more.")
         return self.ask(AskLens(self.text, top, begin, end))
 
     def added(self) -> Added:
@@ -111,7 +116,7 @@ class Inside(Displayed):
 
     def path(self, tokens: str | int | Sequence[str | int], position: int = -1) -> TokenPath:
         """Return rank and probability of one or several tokens after each layer, as what follows `position`."""
-        several = [tokens] if isinstance(tokens, (str, int)) else list(tokens)
+        several = [tokens] if isinstance(tokens, (str, int, np.integer)) else list(tokens)
         return self.ask(AskPath(self.text, tuple(map(self._id, several)), position))
 
     def embedding(self, ids: Sequence[int] | None = None) -> Embedding:
@@ -120,7 +125,7 @@ class Inside(Displayed):
 
     def state(self, tokens: str | int | Sequence[str | int], position: int = -1) -> LastState:
         """Return h_i, which the head reads at `position`, and rows of W for some tokens: P = softmax(W h_i)."""
-        several = [tokens] if isinstance(tokens, (str, int)) else list(tokens)
+        several = [tokens] if isinstance(tokens, (str, int, np.integer)) else list(tokens)
         return self.ask(AskState(self.text, position, tuple(map(self._id, several))))
 
     def occlusion(self, position: int, targets: Sequence[int] | None = None) -> Occlusion:
@@ -149,8 +154,11 @@ class Inside(Displayed):
         return self.ask(AskChange(self._until(step), position, self._id(token), top))
 
     def guess(self, step: int, token: str | int) -> Guess:
-        """Compare a guess of the token of a step with that token, and keep it in `score`. Raises BadOption."""
-        id = self._id(token)
+        """Compare a guess of the token of a step with that token, and keep it in `score`. Raises BadOption.
+
+        A word without the blank before it counts as the token with the blank if the model finds that one likelier.
+        """
+        id = self.meant(step, token)
         rank, prob = self.trace.weight(step, id)
         right = id == int(self.trace.ids[step])
         begin, place = 0 if self.trace.encodes else len(self.trace.prompt_ids), step % len(self.trace)
@@ -158,6 +166,23 @@ class Inside(Displayed):
         made = Guess(place, self.trace.pieces.text(id), rank, prob, right, after)
         self.score.add(made)
         return made
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the model can go on from here: not from a trace that was read from a file."""
+        return self.completion is not None and self.session is not None
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the model can be asked what is not known yet."""
+        if self.session is None or self.completion is not None:
+            return self.session is not None
+        here = self.session.models.get(self.trace.model.name)
+        return here is not None and here.engine is not None
+
+    def found(self, kind: type[F]) -> list[F]:
+        """Return the answers of one kind so far."""
+        return [one for one in self._found.values() if isinstance(one, kind)]
 
     def known(self) -> Trace:
         """Return the trace with all answers so far."""
@@ -232,9 +257,24 @@ class Inside(Displayed):
             raise BadOption(f"There is no step {step!r}.", f"Give 0 to {len(self.trace)}.")
         return replace(self.text, ids=self.text.ids[: len(self.trace.before) + step])
 
+    def meant(self, step: int, token: str | int) -> int:
+        """Return the id of a token that a person typed: of a word and the word with a blank before it, the likelier.
+
+        Raises BadOption.
+        """
+        if not isinstance(token, str) or token.startswith(" "):
+            return self._id(token)
+        meant = []
+        for text in (token, f" {token}"):
+            with suppress(BadOption):
+                meant.append(self.trace.pieces.find(text))
+        return min(meant, key=lambda id: self.trace.weight(step, id)[0]) if meant else self._id(token)
+
     def _id(self, token: str | int) -> int:
         if isinstance(token, str):
             return self.trace.pieces.find(token)
+        if not isinstance(token, (int, np.integer)):
+            raise BadOption(f"{token!r} is not a token.", "Give the token's text or its id.")
         if not 0 <= token < self.trace.size:
             raise BadOption(f"The model has no token {token:,}.", f"Give an id from 0 to {self.trace.size - 1:,}.")
         return int(token)
@@ -242,11 +282,9 @@ class Inside(Displayed):
     def _answered(self, question: Question[Any]) -> Finding:
         told, asked = self.trace.model, self.completion.request if self.completion else None
         name = asked.model if asked else told.name
-        here = self.session.models.get(name) if self.session else None
-        if self.session is None or (asked is None and (here is None or here.engine is None)):  # a file loads nothing
+        if self.session is None or not self.can_ask:  # a file loads nothing
             raise BadOption(
-                "This was not looked at before the trace was saved.",
-                f'Load its model, jc.load("{name}"), and ask again.',
+                "The saved trace does not hold this answer.", f'Load its model with jc.load("{name}") and ask again.'
             )
         models = self.session.models
         resident = models.resident(name, self.session.config.dtype, self.session.config.device)

@@ -192,6 +192,25 @@ class Session:
         options: Mapping[str, Any],
     ) -> Stream:
         """Begin a continuation of a completion's first `at` tokens; its settings, then `own`, then `options` count."""
+        request = self._continuation(completion, at, forced, own, options)
+        return self._submit(request, Draft(request, completion, at))
+
+    def preview(self, completion: Completion, at: int, **options: Any) -> Stream:
+        """Begin a continuation of a completion's first `at` tokens that is kept nowhere, with its own seed."""
+        own = {"seed": completion.seed}
+        request = replace(self._continuation(completion, at, (), own, options), trace=0)
+        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
+        return self.models.submit(resident, request, Draft(request, completion, at))
+
+    def _continuation(
+        self,
+        completion: Completion,
+        at: int,
+        forced: tuple[int | str, ...],
+        own: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> Request:
+        """Return the request of a continuation."""
         options = self.config.drop_unset(options)
         for name in options:
             if name not in Sampling.__dataclass_fields__ and name != "inspect":
@@ -201,7 +220,7 @@ class Session:
         if "stop" in changed:
             changed["stop"] = tuple(changed["stop"])
         before = completion.request
-        request = Request(
+        return Request(
             prompt=completion.prompt,
             sampling=self._with_seed(replace(completion.params, **{"num": 1, **own, **changed})),
             framing=before.framing if before else Framing(),
@@ -218,7 +237,6 @@ class Session:
             structure=before.structure if before and not isinstance(before.structure, Choices) else None,
             quiet=self.config.footer == "quiet",
         )
-        return self._submit(request, Draft(request, completion, at))
 
     def _trace_bytes_after(self, completion: Completion, changed: Mapping[str, Any]) -> int:
         """The bytes a trace may take of what goes on from a completion: none where that has none."""

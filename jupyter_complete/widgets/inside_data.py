@@ -20,6 +20,7 @@ from ..protocol.questions.lens import Lens
 from ..protocol.questions.occlusion import Occlusion
 from ..protocol.questions.path import TokenPath
 from ..render.stations import PENALISED, penalised
+from ..session.inside import Inside
 
 WINDOW = 24  # tokens whose matrices are shown
 COLUMNS = 8  # positions of the lens
@@ -73,6 +74,23 @@ def head(found: HeadSteps, position: int) -> dict[str, Any]:
         "value": rounded(found.value[columns, :NUMBERS]),
         "output": rounded(found.output[rows, :NUMBERS]),
     }
+
+
+def held(inside: Inside) -> dict[str, Any]:
+    """What a trace from a file holds, for menus that offer nothing else: layers of attention, heads in numbers."""
+    attention = sorted({(one.part, one.layer) for one in inside.found(Attention)})
+    heads = sorted({(one.part, one.layer, one.head) for one in inside.found(HeadSteps)})
+    return {"attention": [list(one) for one in attention], "head": [list(one) for one in heads]}
+
+
+def whole(inside: Inside, step: int) -> dict[str, Any]:
+    """The sizes of a model, and the numbers of one step on its way through it."""
+    trace, heads = inside.trace, inside.attention()
+    vector = inside.embedding(trace.prompt_ids[:1]).rows.shape[1]
+    likely = trace.distribution(step, top=3).rows[:3]
+    rows = [[row.text, round(row.logit, 2), float(f"{row.raw:.5g}")] for row in likely]
+    sizes = {"layers": heads.layer + 1, "heads": len(heads.weights), "vector": vector, "vocabulary": trace.size}
+    return {**sizes, "rows": rows, "picked": trace.pieces.text(int(trace.ids[trace.place(step)]))}
 
 
 def lens(found: Lens) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from traitlets import Dict
 
 from ..protocol.question import AttentionKind
 from . import inside_data
-from .inside_view import InsideWidget
+from .inside_view import InsideWidget, page_tokens
 from .view import module, styles
 
 PARTS = (
@@ -16,6 +16,7 @@ PARTS = (
     "alive",
     "notebook",
     "drawing",
+    "whole",
     "attention",
     "matrices",
     "residual",
@@ -32,6 +33,13 @@ class Transformer(InsideWidget):
     _esm = module(*PARTS)
     _css = styles("common", "inside")
     at = Dict().tag(sync=True)
+
+    def publish(self) -> None:
+        self.show(**page_tokens(self.inside), held=None if self.inside.can_ask else inside_data.held(self.inside))
+
+    def do_whole(self, step: int) -> None:
+        """The numbers of the picture of the whole model."""
+        self.look("whole", {"step": step}, lambda inside: inside_data.whole(inside, step))
 
     def do_attention(self, layer: int, position: int, part: AttentionKind = "decoder") -> None:
         """What every head of a layer takes at one position."""

@@ -11,6 +11,9 @@ import tiny
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from jupyter_complete.protocol.questions.attention import Attention
+from jupyter_complete.protocol.questions.head_steps import HeadSteps
+
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 WORDS = "PROMPT, ANOTHER_WORD, EARLIER_WORD = 'The mean of a sample', ' mean', ' of'\nLAYER, HEAD = -1, 1"
@@ -75,8 +78,37 @@ def test_a_wrong_answer_is_told_where_to_look() -> None:
         cell.source = cell.source.replace("bits = 0", "bits = 5.2").replace("output = weights @ V", "output = V.T")
     found = [line for line in said(notebook) if not line.startswith("✓")]
     assert len(found) == 2
-    assert found[0].startswith("✗ Exercise 3: the answer has the shape (11, 64), yours (64, 11).")
-    assert found[1] == "✗ Exercise 5: not yet. The formula sees only the last word. Is it another one?"
+    assert found[0].startswith("✗ Exercise 3: the answer has the shape (11, 64), and yours (64, 11).")
+    assert found[1].startswith("✗ Exercise 5: not yet. On which word does the formula depend?")
+
+
+# What a student may type that is not an answer, and what the check says of it.
+TYPED = {
+    "with_space = '5'": "✗ Exercise 1: the answer is a number, and yours is '5'.",
+    "weights = [[1.0], [1.0, 2.0]]": "✗ Exercise 2: the answer is an array of numbers, and yours is [[1.0], [1.0, 2.0]].",
+    "output = None": "✗ Exercise 3: the answer is an array of numbers, and yours is None.",
+    "P = print": "✗ Exercise 4: the answer is an array of numbers, and yours is <built-in function print>.",
+    "bits = float('nan')": "✗ Exercise 5: not yet.",
+    "kept = ()": "✗ Exercise 6: the answer has the shape (), and yours (0,).",
+}
+
+
+def test_whatever_is_typed_as_an_answer_the_check_says_one_sentence() -> None:
+    notebook = lesson("MODEL = None", answered=False)
+    for typed in TYPED:
+        name = typed.partition(" = ")[0]
+        for cell in notebook.cells:
+            cell.source = re.sub(rf"^{name} = \.\.\.$", lambda _, typed=typed: typed, cell.source, flags=re.MULTILINE)
+    found = said(notebook)
+    for expected in TYPED.values():
+        assert any(line.startswith(expected) for line in found), (expected, found)
+
+
+def test_a_check_before_its_cells_have_run_says_so() -> None:
+    notebook = lesson("MODEL = None", answered=False)
+    kept = [cell for cell in notebook.cells if "def check(" in cell.source or "RIGHT = {" in cell.source]
+    notebook.cells = [*kept, nbformat.v4.new_code_cell("check(2, 1, '')")]
+    assert said(notebook) == ["○ Exercise 2: head is not defined. Run the cells above first."]
 
 
 def test_it_is_given_by_the_same_code_on_a_gpt2(tmp_path: Path) -> None:
@@ -120,8 +152,11 @@ def test_a_shipped_trace_is_small_and_opens_to_all_its_views(name: str) -> None:
     import jupyter_complete as jc
 
     path = NOTEBOOKS / "traces" / f"{name}.trace"
-    assert path.stat().st_size < 1_100_000
+    assert path.stat().st_size < 2_200_000
     opened = jc.inside(jc.open_trace(path))
     titles = [block.title for block in opened.view().blocks]
     assert len(titles) == 7
-    assert "was not looked at" not in str(opened.view())
+    assert "does not hold" not in str(opened.view())
+    last = opened.attention()
+    assert {one.layer for one in opened.found(Attention)} == set(range(last.layer + 1))
+    assert {one.head for one in opened.found(HeadSteps)} == set(range(len(last.weights)))

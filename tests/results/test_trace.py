@@ -232,3 +232,11 @@ def test_findings_travel_with_the_trace(session: Session, tmp_path: Path) -> Non
     assert isinstance(found, Lens)
     assert (found.ids == lens.ids).all()
     assert found.tokens == lens.tokens
+
+
+def test_a_file_that_is_not_there_is_one_sentence_that_names_one_like_it(tmp_path: Path) -> None:
+    (tmp_path / "lesson.trace").write_bytes(b"")
+    with pytest.raises(NotATrace, match=r"lessn.trace cannot be opened: No such file.*Did you mean .*lesson.trace\?"):
+        jc.open_trace(tmp_path / "lessn.trace")
+    with pytest.raises(NotATrace, match="cannot be opened"):
+        jc.open_trace(tmp_path)

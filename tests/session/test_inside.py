@@ -14,6 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import jupyter_complete as jc
 from jupyter_complete.protocol.errors import BadOption
 from jupyter_complete.protocol.questions.lens import AskLens
+from jupyter_complete.protocol.questions.attention import Attention
 from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session
 
@@ -193,7 +194,7 @@ def test_a_narrower_answer_is_none_to_a_broader_question(asked: str, llama: Insi
     llama.attention(-1), llama.head_steps(-1, 1), llama.lens(5), llama.path([5, 6], 3), llama.occlusion(1)
     llama.save(tmp_path / "one.trace")
     read = Inside(jc.open_trace(tmp_path / "one.trace"))
-    with pytest.raises(BadOption, match="was not looked at before the trace was saved"):
+    with pytest.raises(BadOption, match="saved trace does not hold this answer"):
         eval(f"read.{asked}", {"read": read})
 
 
@@ -210,10 +211,10 @@ def test_a_file_loads_no_model(session: Session, llama: Inside, tmp_path: Path) 
     told = replace(llama.trace, model=replace(llama.trace.model, name="smollm2"))
     told.save(tmp_path / "one.trace")
     read = jc.inside(jc.open_trace(tmp_path / "one.trace"))
-    with pytest.raises(BadOption, match=r"was not looked at.*Load its model, jc.load\(\"smollm2\"\)"):
+    with pytest.raises(BadOption, match=r"does not hold this answer.*Load its model with jc.load\(\"smollm2\"\)"):
         read.attention()
     assert session.models.get("smollm2") is None
-    assert "was not looked at" in read.view().bundle()["text/plain"]
+    assert "does not hold this answer" in read.view().bundle()["text/plain"]
 
 
 @pytest.mark.parametrize("name", ["capital", "characters", "repetition"])
@@ -227,7 +228,7 @@ def test_a_shipped_trace_answers_what_its_panel_asks_first(name: str) -> None:
         assert read.lens(5, max(0, position + 1 - 8), position + 1).ids.shape[0] == last + 2
     assert read.head_steps(last, 0).head == 0
     assert len(read.added().mlp) == last + 1
-    assert "was not looked at" not in read.view().bundle()["text/plain"]
+    assert "does not hold this answer" not in read.view().bundle()["text/plain"]
 
 
 def test_a_trace_of_other_weights_is_not_asked_of_these(session: Session, llama: Inside) -> None:
@@ -264,3 +265,38 @@ def test_the_magic_completes_shows_and_binds(shell: InteractiveShell, capsys: py
 def test_a_line_that_the_magic_cannot_take_is_refused(shell: InteractiveShell, line: str) -> None:
     with pytest.raises(UsageError):
         shell.run_cell_magic("complete_inside", line, PROMPT + "\n")
+
+
+@pytest.mark.parametrize("top", [0, -1, 2.5, "5"])
+def test_a_lens_of_no_tokens_is_refused_in_a_sentence(top: Any, llama: Inside) -> None:
+    with pytest.raises(BadOption, match=f"top is {top!r}"):
+        llama.lens(top=top)
+
+
+def test_a_text_of_several_tokens_names_its_first_piece(llama: Inside) -> None:
+    pieces = llama.trace.pieces
+    first, second = (pieces.text(id) for id in llama.trace.ids[:2])
+    assert first and second
+    with pytest.raises(BadOption, match="is not one token of this model"):
+        llama.path(first + second + first)
+    with pytest.raises(BadOption, match="not a token"):
+        llama.path([None])  # type: ignore[list-item]
+
+
+def test_a_trace_from_a_file_can_neither_be_continued_nor_asked_for_more(llama: Inside, tmp_path: Path) -> None:
+    assert llama.can_continue and llama.can_ask
+    llama.attention(0)
+    llama.save(tmp_path / "one.trace")
+    read = Inside(jc.open_trace(tmp_path / "one.trace"))
+    assert not read.can_continue and not read.can_ask
+    assert [one.layer for one in read.found(Attention)] == [0]
+
+
+def test_a_preview_under_other_settings_is_kept_nowhere(session: Session, llama: Inside) -> None:
+    done = llama.completion
+    assert done is not None
+    kept = len(session.history)
+    same = session.preview(done, 0, max_new_tokens=len(done.tokens)).result()
+    assert [one.id for one in same.tokens] == [one.id for one in done.tokens]
+    session.preview(done, 0, max_new_tokens=3, temperature=2.0).result()
+    assert (len(session.history), list(done.branches)) == (kept, [])

@@ -32,6 +32,21 @@ def test_a_guess_has_the_model_s_rank_and_probability(seen: Inside) -> None:
     assert made.prob == pytest.approx(float(np.exp(row[second]) / np.exp(row).sum()), rel=1e-5)
 
 
+def test_a_word_without_its_blank_counts_as_the_token_that_the_model_finds_likelier(seen: Inside) -> None:
+    assert seen.guess(0, "mean").text in {" mean", "mean"}
+    ids = [seen.trace.pieces.find(text) for text in (" mean", "mean") if _is_one(seen, text)]
+    assert seen.meant(0, "mean") == min(ids, key=lambda id: seen.trace.weight(0, id)[0])
+    assert seen.meant(0, " mean") == seen.trace.pieces.find(" mean")
+
+
+def _is_one(seen: Inside, text: str) -> bool:
+    try:
+        seen.trace.pieces.find(text)
+    except BadOption:
+        return False
+    return True
+
+
 def test_a_step_from_the_end_is_kept_by_its_place(seen: Inside) -> None:
     assert seen.guess(-1, 5).step == len(seen.trace) - 1
 

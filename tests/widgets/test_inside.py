@@ -231,9 +231,9 @@ def test_a_saved_trace_answers_what_was_asked_and_says_what_was_not(seen: Inside
     station, page = Page(panel.station), Page(panel)
     assert asked(station, "attention", layer=0, position=3)["found"]["heads"] > 1
     refused = asked(station, "attention", "unanswered", layer=1, position=3)
-    assert "before the trace was saved" in refused["text"]
+    assert "does not hold this answer" in refused["text"]
     cannot = asked(page, "choose", "refused", step=0, token=5)["text"]
-    assert cannot == "A trace from a file cannot go on. To choose, complete its prompt anew: jc.inside(prompt)."
+    assert cannot == "A trace from a file cannot be continued. Complete its prompt with the model: jc.inside(prompt)."
     panel.close()
 
 

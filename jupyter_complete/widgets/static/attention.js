@@ -1,6 +1,6 @@
 // Attention painted on the running text: heads as thumbnails, a word hidden to see what it did.
 
-const CAPTION = "Attention says where a head looks; by itself it does not say why a token was chosen. Click a word to hide it from the model and see what that changes.";
+const CAPTION = "Attention shows where a head looks. It does not show why a token was picked. Click a word to hide it from the model and see what changes.";
 
 // `picked` is told of a head that is locked, `hide` of a token that shall be hidden.
 function attentionPart(picked, hide, again) {
@@ -8,7 +8,7 @@ function attentionPart(picked, hide, again) {
   const text = make("div", { className: "jci-text", role: "group", "aria-label": "The text that is looked at" });
   const sink = make("input", { type: "checkbox", onchange: () => paint() });
   const readout = make("p", { className: "jci-said", role: "status" }), named = div("jci-quiet");
-  const first = make("label", {}, sink, " without the first token, at which heads look that have nothing to do");
+  const first = make("label", {}, sink, " leave out the first token (heads with nothing to do look there)");
   const root = div("", heads, first, text, readout, named, div("jci-quiet", CAPTION));
   let data = null, tokens = [], locked = "mean", shown = "mean", mark = "";
 
@@ -39,7 +39,7 @@ function attentionPart(picked, hide, again) {
     });
     const strongest = row.map((one, at) => [one, at]).sort((one, other) => other[0] - one[0]).slice(0, 4);
     const which = typeof shown === "number" ? `head ${shown}` : `the ${shown} over all heads`;
-    named.textContent = `Layer ${data.layer}, ${which}: ${strongest.map(([one, at]) => `${glyphs(tokens[at])} ${percent(one)}`).join(" · ")}${shown === locked ? "" : " (click the head to keep it)"}`;
+    named.textContent = `Layer ${data.layer}, ${which}: ${strongest.map(([one, at]) => `${quoted(tokens[at])} ${percent(one)}`).join(" · ")}${shown === locked ? "" : " (click the head to keep it)"}`;
     for (const node of heads.children) node.setAttribute("aria-pressed", String(node.dataset.head === String(locked)));
   }
 
@@ -88,7 +88,7 @@ function attentionPart(picked, hide, again) {
     hidden(found, word, target) {
       readout.textContent = missing(found)
         ? found.text ?? "asking the model …"
-        : `With ${glyphs(word)} hidden, P(${glyphs(target)}) goes from ${percent(found.before)} to ${percent(found.after)}: Δ log P = ${number(found.change)}. ${found.change < 0 ? "The word had helped." : "The word had not helped."}`;
+        : `With ${quoted(word)} hidden, P(${quoted(target)}) goes from ${percent(found.before)} to ${percent(found.after)}: Δ log P = ${number(found.change)}. ${found.change < 0 ? "The word helps." : "The word does not help."}`;
     },
     silent: () => (readout.textContent = ""),
   };

@@ -18,6 +18,11 @@ const backgroundView = viewOf((el, line) => {
 
   el.append(root);
   return {
+    dead() {
+      if (stop.hidden) return;
+      stop.hidden = true;
+      heard.textContent = "The kernel ended before this text was done.";
+    },
     shown(snapshot) {
       stop.hidden = Boolean(snapshot.done);
       heard.textContent = snapshot.footer || "";

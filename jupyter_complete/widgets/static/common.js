@@ -29,6 +29,7 @@ function sign(character) {
 
 const visible = (text) => text.replace(UNSEEN, sign);
 const glyphs = (text) => visible(text).replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥") || "·";
+const quoted = (text) => `“${glyphs(text)}”`;
 
 // In a text that can be edited those characters stand as private ones that are seen and that lead back to them;
 // a private one that is meant as itself has a mark before it.
@@ -152,12 +153,13 @@ function viewOf(draw, begin) {
   };
 }
 
-// What a view that is gone can no longer do is switched off, and looks so.
+// What a view that is gone can no longer do is switched off, and looks so; its `dead` does the rest.
 function noticeAbove(el, line, view) {
   const notice = aliveNotice(line.model, el);
   el.prepend(notice.root);
   view.alive = ({ state, silent }) => {
     notice.alive(state, silent);
     el.toggleAttribute("data-jc-gone", state === "gone");
+    if (state === "gone") view.dead?.();
   };
 }

@@ -39,11 +39,31 @@ function strip(levels, zero, label) {
   return picture(levels.length * 8, 20, label, ...cells);
 }
 
-// The frame of a view, in which arrow keys move a slider and turn a list: a notebook would take them for its own.
+// The frame of a view, in which arrow keys move a slider and turn a list: a notebook would take them for its own. It
+// takes the focus where nothing else in it does, so that keys come here after a click anywhere.
 function frame(label, ...parts) {
   const keys = (event) => event.target.matches("input, select") && !event.ctrlKey && !event.metaKey && event.stopPropagation();
-  return make("div", { className: "jc-view jci", role: "group", "aria-label": label, onkeydown: keys }, ...parts);
+  return make("div", { className: "jc-view jci", role: "group", "aria-label": label, tabIndex: -1, onkeydown: keys }, ...parts);
 }
+
+// What moves by a step: the two keys of a presenter's clicker, from wherever the focus is, and the arrow keys where no
+// slider, list or table has a use for them.
+function stepKeys(root, move) {
+  root.addEventListener("keydown", (event) => {
+    const paged = { PageDown: 1, PageUp: -1 }[event.key], by = paged ?? { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (!paged && event.target.matches("input, select, textarea")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    move(by);
+  });
+}
+
+// A button that cannot be used now keeps the focus: a disabled one would give it, and the next key, to the notebook.
+function allow(node, allowed) {
+  node.setAttribute("aria-disabled", String(!allowed));
+}
+const allowed = (node) => node.getAttribute("aria-disabled") !== "true";
 
 // Other children in the place of these; the keyboard stays where it was among them.
 function renew(root, ...nodes) {
@@ -83,9 +103,11 @@ function walked(root, selector, wide, look, press) {
 
 // What the kernel was asked and has answered: each answer is kept, and of each kind one question is under way.
 class Answers {
-  constructor(line, changed) {
+  // `stored` gives the answers that came with the widget.
+  constructor(line, changed, stored = () => undefined) {
     this.line = line;
     this.changed = changed;
+    this.stored = stored;
     this.held = null;
     this.clear();
   }
@@ -102,7 +124,9 @@ class Answers {
   // The answer, or {wait} while it is on its way, or {text} why there is none.
   ask(kind, asked) {
     const key = this.key(kind, asked);
-    if (this.known.has(key)) return this.known.get(key);
+    const found = this.known.get(key) ?? this.stored(kind, asked);
+    if (found) return found;
+    if (this.line.alive.state === "gone") return { text: NOT_STORED };
     if (this.pending.get(kind) !== key) {
       this.pending.set(kind, key);
       if (this.held) this.held.push({ do: kind, ...asked });
@@ -131,5 +155,6 @@ class Answers {
   }
 }
 
+const NOT_STORED = "This was not stored. Run the cell again to ask the model.";
 const waiting = (found) => div("jci-quiet", found.wait ? "asking the model …" : found.text);
 const missing = (found) => Boolean(found.wait || found.text);

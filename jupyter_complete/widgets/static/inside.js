@@ -1,22 +1,28 @@
 // The inside panel: four stations from left to right, and one step that all of them show.
 
+const NO_MODEL = "The Transformer's numbers come from the model, and the kernel that held it is gone. Run the cell again to ask it.";
+const NO_VIEW = "This front end cannot show one widget inside another. seen.view() shows the same as tables.";
 const STATIONS = [["preprocess", "Preprocess"], ["transformer", "Transformer"], ["distribution", "Distribution"], ["postprocess", "Postprocess"]];
 
 const insideView = viewOf((el, line) => {
-  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null;
-  const { model } = line, answers = new Answers(line, () => draw());
+  let data = { taken: [], before: [] }, step = 0, station = "distribution", inner = null, within = null, recorded = null, resting = 0, rested = "";
+  const { model } = line, answers = new Answers(line, () => draw(), stored), notice = aliveNotice(model, el);
+  const isGone = () => line.alive.state === "gone";
   const player = playerPart({
     go,
+    holds: (at) => !isGone() || !missing(answers.ask("weigh", { step: at, knobs: {} })),
     mode: (name) => (line.say("mode", { mode: name }), draw()),
     choose: (at, token) => (player.say("The model goes on from there …"), line.say("choose", { step: at, token })),
     guess: (at, token) => line.say("guess", { step: at, token }),
     sibling: (at, by) => line.say("sibling", { at, step: by }),
   }, model.get("mode"));
   const sampling = samplingPart(model.get("controls")?.controls || [], () => draw(), go);
-  const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet");
+  const tabs = make("div", { className: "jci-stations", role: "tablist", "aria-label": "Stations" }), footer = div("jci-quiet"), keeping = make("div", { className: "jci-quiet", role: "status" });
   const panels = Object.fromEntries(STATIONS.map(([name]) => [name, make("div", { role: "tabpanel", id: `jci-${name}-${unique()}`, className: "jci-panel" })]));
   panels.distribution.append(sampling.root);
-  el.append(frame("Inside a completion", player.root, tabs, ...Object.values(panels), footer));
+  const root = frame("Inside a completion", player.root, tabs, ...Object.values(panels), footer, keeping);
+  el.append(notice.root, root);
+  stepKeys(root, (by) => player.move(by));
   for (const [name, title] of STATIONS) {
     const node = make("button", { type: "button", role: "tab", id: `${panels[name].id}-tab`, className: "jci-station", onclick: () => turn(name) }, make("b", {}, title), span("jci-quiet"));
     node.setAttribute("aria-controls", panels[name].id);
@@ -24,10 +30,19 @@ const insideView = viewOf((el, line) => {
     panels[name].setAttribute("aria-labelledby", node.id);
     tabs.append(node);
   }
-  tabs.addEventListener("keydown", ({ key }) => {
-    const at = STATIONS.findIndex(([name]) => name === station), to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: 3 }[key];
+  tabs.addEventListener("keydown", (event) => {
+    const at = STATIONS.findIndex(([name]) => name === station), to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: 3 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
     if (STATIONS[to]) (turn(STATIONS[to][0]), tabs.children[to].focus());
   });
+
+  // The first steps as they were recorded came with the widget: they are there without the kernel too.
+  function stored(kind, asked) {
+    const kept = model.get("stored") ?? {};
+    if (Object.keys(asked.knobs ?? { none: true }).length || String(kept.taken) !== String(data.taken.map(([, id]) => id))) return undefined;
+    return kind === "weigh" ? kept.steps[asked.step] : recorded;
+  }
 
   function turn(name) {
     station = name;
@@ -85,27 +100,45 @@ const insideView = viewOf((el, line) => {
       levels(at).length ? strip(levels(at), zero, `vector of ${glyphs(text)}`) : "")));
     const text = written(), bytes = new TextEncoder().encode(text).length;
     panels.preprocess.replaceChildren(
-      make("p", {}, `Text → tokens → ids → vectors: ${[...text].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts, not a word.`),
+      make("p", {}, `Text → tokens → ids → vectors: ${[...text].length} characters, ${bytes} bytes, ${data.source.length} tokens. A token is a piece that is frequent in texts. It can be a word, a part of one, or a sign.`),
       named("Tokens of the prompt", ["at", "token", "id", "bytes", drawn ? `vector, ${found.width} of ${found.size} numbers` : "vector"], rows),
       drawn ? div("jci-quiet", "A filled bar up is a number above 0, an open bar down one below.") : waiting(found));
   }
 
   // The station is a widget of its own, with a module of its own; it is fetched when it is first looked at.
   function transformer() {
-    inner ??= model.widget_manager.get_model(model.get("transformer")).then(async (other) => {
+    inner ??= fetchTransformer();
+    const at = { step, open: player.open() };
+    inner.then((other) => JSON.stringify(other.get("at")) === JSON.stringify(at) || other.set("at", at)).catch(() => {
+      inner = null;
+      panels.transformer.replaceChildren(isGone() ? NO_MODEL : NO_VIEW);
+    });
+  }
+
+  function fetchTransformer() {
+    return model.widget_manager.get_model(model.get("transformer")).then(async (other) => {
       within = await model.widget_manager.create_view(other);
       panels.transformer.replaceChildren(within.el);
       return other;
     });
-    const at = { step, open: player.open() };
-    inner.then((other) => JSON.stringify(other.get("at")) === JSON.stringify(at) || other.set("at", at))
-      .catch(() => panels.transformer.replaceChildren("This front end cannot show one widget inside another; seen.view() has the static view."));
   }
 
   function distribution() {
     const knobs = sampling.knobs();
-    sampling.draw(answers.ask("weigh", { step, knobs }), player.open());
+    sampling.draw(answers.ask("weigh", { step, knobs }), player.open(), step);
+    sampling.follow(following(knobs));
     sampling.replayed(answers.ask("replay", { knobs }), data.taken, step, player.known);
+  }
+
+  // The text that would follow is asked for once a slider rests: it takes the model a while.
+  function following(knobs) {
+    const asked = JSON.stringify(knobs);
+    if (asked === "{}" || !player.watching()) return null;
+    if (asked === rested) return answers.ask("follow", { knobs });
+    clearTimeout(resting);
+    resting = setTimeout(() => ((rested = asked), draw()), 400);
+    resting.unref?.();
+    return { wait: true };
   }
 
   // How many of the last bytes begin a character that is not whole: those of which a decoder makes nothing yet.
@@ -129,10 +162,19 @@ const insideView = viewOf((el, line) => {
   }
 
   return {
+    alive({ state, silent }) {
+      notice.alive(state, silent);
+      if (isGone()) keeping.textContent = "";
+      if (isGone()) answers.pending.clear();
+      player.close(isGone());
+      sampling.close(isGone());
+      draw();
+    },
     shown(snapshot) {
       const same = ["before", "taken", "forks"].every((name) => JSON.stringify(snapshot[name]) === JSON.stringify(data[name]));
       data = snapshot;
       if (!same) {
+        recorded = { picks: data.taken.map(([text, id]) => [text, id]) };
         answers.clear();
         player.begin();
         step = Math.min(step, Math.max(0, data.taken.length - 1));
@@ -145,12 +187,14 @@ const insideView = viewOf((el, line) => {
     replay: ({ asked, found }) => answers.heard("replay", asked, found),
     embedding: ({ asked, found }) => answers.heard("embedding", asked, found),
     unanswered: ({ of, asked, text }) => answers.heard(of, asked, { text }),
+    follow: ({ asked, found }) => answers.heard("follow", asked, found),
     guessed: (message) => (player.guessed(message), draw()),
     chosen({ step: at, rank, prob }) {
       go(at + 1);
-      player.say(`You chose ${glyphs(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
+      player.say(`You chose ${quoted(data.taken[at][0])}: rank ${rank.toLocaleString("en")}, P ${percent(prob)}. The other text stays, as a branch.`);
     },
+    keeping: ({ text }) => (keeping.textContent = text),
     refused: ({ text }) => player.say(text),
-    gone: () => (player.stop(), within?.remove?.()),
+    gone: () => (player.stop(), clearTimeout(resting), within?.remove?.()),
   };
 });

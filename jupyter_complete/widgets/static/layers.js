@@ -1,25 +1,35 @@
 // The layer lens: what every layer would say next; a cell's candidates, and the way of pinned tokens through the layers.
 
+// pixels of the column of names, and of one position
+const NAMES = 110, COLUMN = 108;
 const DASHES = ["", "8 4", "2 3", "10 3 2 3", "4 2"], MOST_PINNED = DASHES.length;
 
 function layersPart(again) {
   const grid = div("jci-scroll jci-lens"), card = make("div", { className: "jci-card", role: "status" }), chart = div("jci-chart");
-  const root = div("", div("jci-quiet", "Each cell: the likeliest next token if the layers ended here (last norm, then head), and its probability in percent."), div("jci-beside", grid, div("", card, chart)));
-  let data = null, tokens = [], pinned = [];
+  const root = div("", div("jci-quiet", "Each cell shows the most likely next token if the model ended after this layer (last norm, then head), and its probability in percent."), card, grid, chart);
+  let source = null, data = null, tokens = [], pinned = [], pinnable = true;
 
   const state = (layer, before = "") => (layer === 0 ? "embeddings" : layer === data.cells.length - 1 ? "logits" : `${before}${layer - 1}`);
   const stateName = (layer) => state(layer, "after layer ");
 
-  function draw(found, looked) {
+  // `pins` says whether the model can be asked for a token's way through the layers.
+  function draw(found, looked, pins) {
+    pinnable = pins;
     if (missing(found)) return void (data ? (card.textContent = found.text ?? "asking the model …") : grid.replaceChildren(waiting(found)));
-    if (found === data) return;
-    [data, tokens] = [found, looked];
+    if (found === source) return;
+    [source, data, tokens] = [found, fitting(found), looked];
+    found = data;
     const columns = tokens.slice(found.begin, found.begin + found.cells[0].length);
     const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", "aria-label": stateName(layer) }, state(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
     const head = make("tr", { role: "row" }, make("th", {}, "after layer"), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
-    grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows.reverse())));
+    grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows)));
     card.replaceChildren("Click a cell, or press Enter in it, for its candidates.");
-    grid.scrollLeft = grid.scrollWidth; // the last column is the step's own; what stands beside it takes its room first
+  }
+
+  // As many of the last positions as there is room for: no column is half there. The last one is the step's own.
+  function fitting(found) {
+    const room = grid.clientWidth ? Math.max(2, Math.floor((grid.clientWidth - NAMES) / COLUMN)) : Infinity, all = found.cells[0].length;
+    return { begin: found.begin + Math.max(0, all - room), cells: found.cells.map((line) => line.slice(-room)) };
   }
 
   function cell([[text, , prob]], layer, column, columns) {
@@ -33,7 +43,7 @@ function layersPart(again) {
   function open(node) {
     const layer = Number(node.dataset.layer), column = Number(node.dataset.column), top = data.cells[layer][column];
     const rows = top.map(([text, id, prob]) => make("tr", {}, make("td", {}, glyphs(text)), make("td", {}, make("span", { className: "jct-bar", style: `width:${Math.round(90 * prob)}px` }), percent(prob)),
-      make("td", {}, button(pinned.includes(id) ? "Unpin" : "Pin", "Draw its way through the layers, as what comes next now", () => pin(id, node), { "aria-label": `Pin ${glyphs(text)}` }))));
+      make("td", {}, !pinnable ? "" : button(pinned.includes(id) ? "Unpin" : "Pin", "Draw its way through the layers, as what comes next now", () => pin(id, node), { "aria-label": `Pin ${glyphs(text)}` }))));
     renew(card, make("b", {}, `${stateName(layer)}, after ${glyphs(tokens[data.begin + column])}`), make("table", {}, make("tbody", {}, ...rows)));
   }
 
@@ -61,8 +71,8 @@ function layersPart(again) {
   walked(grid, "td", () => data.cells[0].length, () => {}, open);
   // The last layer is the answer of a quiz.
   function close() {
-    data = null;
-    grid.replaceChildren(div("jci-quiet", "To be seen when the token is known."));
+    source = data = null;
+    grid.replaceChildren(div("jci-quiet", "This is shown once the token is known."));
     card.replaceChildren();
     chart.replaceChildren();
   }

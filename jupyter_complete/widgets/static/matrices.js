@@ -5,7 +5,7 @@ const STAGES = [["scores", "QKᵀ"], ["scaled", "÷√d_k"], ["masked", "mask"],
 function matricesPart() {
   const stages = make("div", { className: "jci-bar", role: "group", "aria-label": "Stages of the head" });
   const grid = div("jci-scroll jci-matrix"), formula = make("div", { className: "jci-formula", role: "status" });
-  const cut = div("jci-quiet"), root = div("", stages, div("jci-beside", grid, formula), cut);
+  const cut = div("jci-quiet"), root = div("", stages, grid, formula, cut);
   let data = null, rows = [], columns = [], stage = "scores", at = [0, 0];
 
   STAGES.forEach(([name, text], place) => {
@@ -27,7 +27,7 @@ function matricesPart() {
 
   function cell(value, row, column, most) {
     const share = value === null ? 0 : Math.abs(value) / most;
-    const text = stage === "weights" ? (100 * value).toFixed(0) : number(value, 1);
+    const text = stage === "weights" ? (100 * value).toFixed(0) : number(value, most < 10 ? 1 : 0);
     const node = make("td", { tabIndex: row === at[0] && column === at[1] ? 0 : -1, role: "gridcell", style: `background:${warmth(share)}` }, text);
     node.dataset.row = row;
     node.dataset.column = column;
@@ -61,11 +61,11 @@ function matricesPart() {
     const added = bias(row, column), far = isBiased();
     formula.replaceChildren(
       make("b", {}, `softmax(QKᵀ${usual() ? "/√d_k" : ""}${far ? " + bias" : ""} + mask)·V`),
-      div("", `${glyphs(rows[row])} meets ${glyphs(columns[column])}`),
+      div("", `${quoted(rows[row])} looks at ${quoted(columns[column])}`),
       div("", `q·k = ${number(score, 3)}`),
       div("", `${factor(dimension)}${cap ? `, at most ±${cap}` : ""} = ${number(far ? scaled - added : scaled, 3)}`),
       ...(far ? [div("", `+ position bias ${number(added, 3)} = ${number(scaled, 3)}`)] : []),
-      div("", masked === null ? "mask: −∞, what comes later may not be looked at" : `mask: may look, ${number(masked, 3)}`),
+      div("", masked === null ? "mask: −∞, no token may look at a later one" : `mask: may look, ${number(masked, 3)}`),
       div("", masked === null ? "softmax: e^−∞ = 0" : `softmax: e^${number(masked, 3)} ÷ Σ = ${percent(weight)}`));
   }
 

@@ -43,6 +43,10 @@ const modelsView = viewOf((el, line) => {
   }
 
   return {
+    dead() {
+      for (const node of el.querySelectorAll(".jcm :is(button, input, select)")) node.disabled = true;
+      said.textContent = "";
+    },
     shown(snapshot) {
       const rows = snapshot.residents || [];
       resident.replaceChildren(rows.length

@@ -1,6 +1,6 @@
 // The text with the step that is looked at: next, back, play; or the class chooses, or guesses, what comes.
 
-const MODES = [["watch", "watch"], ["choose", "you choose"], ["quiz", "quiz: what was taken?"]];
+const MODES = [["watch", "watch"], ["choose", "you choose"], ["quiz", "quiz: guess the token"]];
 const SPEEDS = [["2000", "slow"], ["1000", "1 a second"], ["400", "fast"]];
 
 // `wishes` are go(step), mode(name), choose(step, token), guess(step, token), sibling(at, step).
@@ -10,11 +10,26 @@ function playerPart(wishes, begun) {
   const speed = make("select", { "aria-label": "Speed" }, ...SPEEDS.map(([value, name]) => make("option", { value }, name)));
   const play = button("Play", "Go on by itself", toggle);
   const mode = select("Mode", MODES, () => { stop(); wishes.mode(kind()); });
-  const back = button("◀ Back", "The step before", () => wishes.go(step - 1)), next = button("Next token ▶", "The next step", () => wishes.go(step + 1));
+  const back = button("◀ Back", "The step before (←, PageUp)", () => move(-1)), next = button("Next token ▶", "The next step (→, PageDown)", () => move(1));
   const said = make("p", { className: "jci-said", role: "status" }), outcome = make("p", { className: "jci-outcome", role: "status" }), offers = div("jci-offers"), branches = div("jci-branches");
-  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, outcome, said);
+  const typed = make("input", { type: "text", "aria-label": "A token of your own", placeholder: "or type a token", size: 14 });
+  const own = make("form", { className: "jci-offers", hidden: true, onsubmit: (event) => (event.preventDefault(), submit()) }, typed, button("Use this token", "A word counts with the blank before it where the model finds that likelier", submit));
+  const root = div("", text, div("jci-bar", back, next, range, play, speed, mode), branches, offers, own, outcome, said);
   const answered = new Map();
   let data = null, step = 0, timer = null, written = null, seen = null;
+
+  const can = (to) => Boolean(data?.taken[to]) && wishes.holds(to);
+
+  function submit() {
+    if (!typed.value) return;
+    if (kind() === "quiz") wishes.guess(step, typed.value);
+    else wishes.choose(step, typed.value);
+    typed.value = "";
+  }
+
+  function move(by) {
+    if (can(step + by)) wishes.go(step + by);
+  }
 
   const kind = () => mode.querySelector("select").value;
   mode.querySelector("select").value = begun || "watch";
@@ -22,9 +37,10 @@ function playerPart(wishes, begun) {
 
   function toggle() {
     if (timer) return stop();
+    if (!can(step + 1)) return;
     play.textContent = "Pause";
     const tick = () => {
-      if (step + 1 >= data.taken.length) return stop();
+      if (!can(step + 1)) return stop();
       wishes.go(step + 1);
       timer = setTimeout(tick, Number(speed.value));
     };
@@ -62,11 +78,14 @@ function playerPart(wishes, begun) {
 
   function draw(snapshot, at) {
     [data, step] = [snapshot, at];
+    const choosing = mode.querySelector('[value="choose"]');
+    choosing.hidden = choosing.disabled = data.chooses === false;
+    if (choosing.hidden && kind() === "choose") mode.querySelector("select").value = "watch";
     if (!written) write();
     range.value = at;
     range.setAttribute("aria-valuetext", place());
-    back.disabled = at === 0;
-    next.disabled = at + 1 >= data.taken.length;
+    allow(back, can(at - 1));
+    for (const node of [next, play]) allow(node, can(at + 1));
     written.forEach((node, place) => {
       node.classList.toggle("jci-now", place === at);
       node.classList.toggle("jci-later", place > at);
@@ -80,31 +99,40 @@ function playerPart(wishes, begun) {
   // Candidates of the step as it was recorded; by name, so that their order says nothing.
   function offer(found) {
     const quiz = kind() === "quiz", given = quiz && answered.has(step);
+    own.hidden = missing(found) || watching() || given;
     if (missing(found) || watching()) {
       offers.replaceChildren();
-      said.textContent = found.text ?? (found.wait ? "…" : words(found));
+      said.textContent = missing(found) ? [taken(), found.text ?? "Asking the kernel for its numbers …"].join(" ") : words(found);
       return;
     }
     const rows = found.rows.slice(0, 6);
     if (!rows.some((row) => row[1] === found.chosen)) rows[5] = found.rows.find((row) => row[1] === found.chosen);
     rows.sort(([one], [other]) => (one < other ? -1 : 1));
-    renew(offers, make("b", {}, quiz ? "What did the model take?" : "What shall come next?"), ...rows.map(([name, id]) =>
+    renew(offers, make("b", {}, quiz ? "Which token did the model pick?" : "Which token shall come next?"), ...rows.map(([name, id]) =>
       button(glyphs(name), null, () => given || (quiz ? wishes.guess(step, id) : wishes.choose(step, id)), { "aria-disabled": given ? "true" : null, className: given && id === found.chosen ? "jci-right" : "" })));
-    said.textContent = quiz ? `${place()}. So far ${data.score}.` : `${place()}: the class chooses, and the model goes on from it.`;
+    said.textContent = quiz ? `${place()}. So far ${data.score}.` : `${place()}: choose a token, and the model continues from it.`;
   }
+
+  const taken = () => (open() ? `${place()}: ${quoted(data.taken[step][0])} was picked.` : `${place()}.`);
 
   function words(found) {
     const [, , , , raw, , prob] = found.rows.find((row) => row[1] === found.chosen);
     const rank = found.rows.filter((row) => row[4] > raw).length + 1;
-    return `${place()}: ${glyphs(data.taken[step][0])} was taken, rank ${rank > 20 ? "over 20" : rank}, P ${percent(raw)}, after the settings ${percent(prob)}.`;
+    return `${taken().slice(0, -1)}, rank ${rank > 20 ? "over 20" : rank}, P ${percent(raw)}; after the settings ${percent(prob)}.`;
   }
 
   return {
-    root, draw, offer, stop, begin, watching, open, known,
+    root, draw, offer, stop, begin, move,
+    // Without its kernel nothing can be chosen, guessed or gone on with.
+    close(gone) {
+      if (gone) stop();
+      mode.querySelector("select").disabled = gone;
+      for (const node of branches.querySelectorAll("button")) node.disabled = gone;
+    }, watching, open, known,
     say: (sentence) => (outcome.textContent = sentence),
     guessed({ step: at, rank, prob, right }) {
       if (!answered.has(at)) answered.set(at, right);
-      outcome.textContent = `${right ? "✓ Right" : "✗ No"}: ${glyphs(data.taken[at][0])} was taken. Your token has rank ${rank.toLocaleString("en")}, P ${percent(prob)}.`;
+      outcome.textContent = `${right ? "✓ Right" : "✗ No"}: the model picked ${quoted(data.taken[at][0])}. Your token has rank ${rank.toLocaleString("en")}, P ${percent(prob)}.`;
     },
   };
 }

@@ -10,7 +10,7 @@ function residualPart() {
     const rows = attention.map((one, layer) => make("tr", {}, make("th", { scope: "row" }, String(layer)), size(one), size(mlp[layer]), make("td", {}, number(states[layer + 1]))));
     const head = ["layer", "attention adds", "MLP adds", "vector after it"].map((name) => make("th", { scope: "col" }, name));
     root.replaceChildren(
-      make("p", {}, `Lengths |·| of vectors. That of ${glyphs(word)} begins as its embedding, ${number(states[0])} long; every layer adds what attention collects from earlier positions, then what the MLP makes of the sum.`),
+      make("p", {}, `The length |·| of each vector. The vector of ${quoted(word)} starts as its embedding, with length ${number(states[0])}. Each layer adds the output of attention, which collects from earlier positions, and then the output of the MLP.`),
       div("jci-scroll", make("table", { "aria-label": "What every layer adds" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows))));
   }
 

@@ -77,9 +77,9 @@ function tokensPart(wishes) {
 
   function chip([at, number, count]) {
     return make("span", { className: "jct-chip", role: "group", "aria-label": `Branch ${number} of ${count}` },
-      button("‹", "The branch before (Alt+Up)", () => wishes.sibling(at, -1), { "aria-label": "The branch before" }),
+      button("‹", "The branch before (Alt+Up)", () => wishes.sibling(at, -1), { "aria-label": "The branch before", disabled: Boolean(wishes.closed?.()) }),
       `${number}/${count}`,
-      button("›", "The next branch (Alt+Down)", () => wishes.sibling(at, 1), { "aria-label": "The next branch" }));
+      button("›", "The next branch (Alt+Down)", () => wishes.sibling(at, 1), { "aria-label": "The next branch", disabled: Boolean(wishes.closed?.()) }));
   }
 
   function figures(part) {
@@ -148,8 +148,8 @@ function tokensPart(wishes) {
     if (top) card.append(...candidates(part, at, top));
     else if (bits !== null) {
       asked = place;
-      card.append(div("jct-numbers", "asking the kernel for the candidates …"));
-      wishes.weigh(place.part, at);
+      const sent = wishes.weigh(place.part, at) !== false;
+      card.append(div("jct-numbers", sent ? "asking the kernel for the candidates …" : "The candidates of this token were not stored."));
     }
   }
 
@@ -159,7 +159,7 @@ function tokensPart(wishes) {
     const row = (kind, name, raw, after) => make("tr", { className: kind }, td(name), td(...raw), mine ? td(after) : null);
     const rows = top.map(([text, id, raw, after, cut]) => {
       const is = id === taken, name = glyphs(text);
-      const shown = mine && !is
+      const shown = mine && !is && !wishes.closed?.()
         ? button(name, "Go on from here with this token", () => wishes.branch(at, id))
         : make(is ? "b" : "span", {}, name);
       const bar = make("span", { className: "jct-bar", style: `width:${Math.round(60 * raw)}px` });
@@ -228,7 +228,7 @@ function legend() {
     span(`jct-p${(power * LEVELS) / POWERS}`, `${100 / 10 ** power} %`));
   const bits = [1, 2, 3].map((one) => span(`jct-e${one}`, `${one}`));
   return div("jct-legend",
-    "Background: how likely the model held the token, ", ...spaced(shares), " or less; likely is not true. ",
+    "Background: how likely the token was, ", ...spaced(shares), " or less. A likely token is not necessarily a correct one. ",
     "Underline: how open the choice was, ", ...spaced(bits), " bits or more.");
 }
 
@@ -240,11 +240,14 @@ const tokensView = viewOf((el, line) => {
     branch: (at, token) => line.say("branch", { at, token }),
     sibling: (at, step) => line.say("sibling", { at, step }),
     weigh: (index, at) => line.say("weigh", { part: index, at }),
+    closed: () => line.alive.state === "gone",
   });
+  let last = {};
   const said = make("div", { className: "jct-numbers", role: "status" });
   el.append(div("jc-view", part.root, said));
   return {
-    shown: (told) => (part.draw(told), (said.textContent = "")),
+    shown: (told) => (part.draw((last = told)), (said.textContent = "")),
+    dead: () => part.draw(last),
     weighed: part.weighed,
     refused: ({ text }) => (said.textContent = text),
   };

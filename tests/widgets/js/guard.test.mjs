@@ -15,9 +15,10 @@ for (const [name, key, held, ours] of [
 ]) {
   test(name, () => {
     const page = new Shown(panel, snapshot());
-    const input = page.find(".jcp-control input");
-    press(input, key, held);
-    assert.equal(kept(input), ours);
+    for (const place of [".jcp-control input", ".jcp-bar button"]) {
+      press(page.find(place), key, held);
+      assert.equal(kept(page.find(place)), ours);
+    }
   });
 }
 

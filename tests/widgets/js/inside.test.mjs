@@ -96,23 +96,23 @@ test("what is cut is struck through and says why, what is picked is marked", () 
   const page = panel();
   answer(page, "weigh", weighed());
   const rows = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => one.textContent);
-  assert.match(rows[0], /← picked, recorded/);
+  assert.match(rows[0], /← pickedrecorded/);
   assert.match(rows[2], /cut: top_k/);
 });
 
 test("u is named on the cumulative bar for who cannot see it", () => {
   const page = panel();
   answer(page, "weigh", weighed());
-  assert.equal(page.find(".jci-draw svg").getAttribute("aria-label"), "u = 0.3000 falls into the stretch of ␣is");
+  assert.equal(page.find(".jci-draw svg").getAttribute("aria-label"), "u = 0.3000 falls into the stretch of “␣is”");
 });
 
 test("steps that pick another token are marked by a sign and a word, and lead there", () => {
   const page = panel();
   answer(page, "replay", { picks: [[" is", 10], [" was", 40], [" low", 12]] });
-  assert.equal(page.find(".jci-other").textContent, "≠ ␣was");
-  assert.match(page.el.textContent, /1 of 3 steps pick another token/);
+  assert.equal(page.find(".jci-other").textContent, "1: <img␣src=x>⟨U+202E⟩ ≠ ␣was");
+  assert.match(page.el.textContent, /1 of 3 steps would pick another token/);
   page.find(".jci-other").click();
-  assert.equal(page.find('[aria-current="step"]').textContent, "≠ ␣was");
+  assert.equal(page.find('[aria-current="step"]').textContent, "1: <img␣src=x>⟨U+202E⟩ ≠ ␣was");
 });
 
 test("half a character is held back until its bytes are whole", () => {
@@ -137,7 +137,7 @@ test("steps count from 0, as they do in Python", () => {
   const page = panel({ forks: [[1, 1, 1, 2]] });
   answer(page, "weigh", weighed());
   answer(page, "replay", { picks: [[" is", 10], [HOSTILE, 11], [" low", 12]] });
-  assert.match(page.find(".jci-said").textContent, /^Step 0 \(0 to 2\): ␣is was taken/);
+  assert.match(page.find(".jci-said").textContent, /^Step 0 \(0 to 2\): “␣is” was picked/);
   assert.equal(page.find('[aria-label="Step"]').getAttribute("aria-valuetext"), "Step 0 (0 to 2)");
   assert.match(page.find(".jci-branches").textContent, /at step 1: branch 1 of 2/);
   assert.deepEqual(page.all(".jci-chip").map((one) => one.title), ["Step 0", "Step 1", "Step 2"]);
@@ -156,8 +156,8 @@ test("the prompt's bytes are those of its text, without the names of control tok
 test("a token whose logit was penalised says so, and why logit/T is not the logit divided by T", () => {
   const page = panel(), rows = weighed().rows.map((one, at) => [...one, at === 1]);
   answer(page, "weigh", weighed({ rows, penalised: "Penalised: why." }));
-  const marks = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => one.lastChild.textContent);
-  assert.deepEqual(marks, ["← picked, recorded", "penalised", ""]);
+  const marks = page.all('[aria-label="What this step chooses from"] tbody tr').map((one) => [...one.querySelectorAll(".jci-mark")].map((mark) => mark.textContent).join());
+  assert.deepEqual(marks, ["← picked,recorded", "penalised", ""]);
   assert.match(page.el.textContent, /Penalised: why\./);
 });
 
@@ -187,12 +187,12 @@ test("in a quiz every step chosen again is shown of guessed steps alone", () => 
   const page = panel({}, { mode: "quiz" }), chips = () => page.all(".jci-chip").map((one) => [one.textContent, one.title]);
   answer(page, "weigh", weighed());
   answer(page, "replay", { picks: [[" is", 10], [" was", 40], [" low", 12]] });
-  assert.deepEqual(chips().map(([text]) => text), ["?", "?", "?"]);
+  assert.deepEqual(chips().map(([text]) => text), ["0: ?", "1: ?", "2: ?"]);
   page.tell("guessed", { step: 0, token: 40, rank: 2, prob: 0.3, right: false });
-  assert.deepEqual(chips(), [["␣is", "Step 0"], ["?", "Step 1"], ["?", "Step 2"]]);
-  assert.match(page.el.textContent, /All 1 known steps pick the recorded tokens/);
+  assert.deepEqual(chips(), [["0: ␣is", "Step 0"], ["1: ?", "Step 1"], ["2: ?", "Step 2"]]);
+  assert.match(page.el.textContent, /All 1 known steps would pick the recorded tokens/);
   mode(page, "watch");
-  assert.deepEqual(chips().map(([text]) => text), ["␣is", "≠ ␣was", "␣low"]);
+  assert.deepEqual(chips().map(([text]) => text), ["0: ␣is", "1: <img␣src=x>⟨U+202E⟩ ≠ ␣was", "2: ␣low"]);
 });
 
 for (const name of ["quiz", "choose"]) {
@@ -233,7 +233,7 @@ test("the keyboard stays at the step that was chosen in the list", () => {
   answer(page, "replay", { picks: [[" is", 10], [" was", 40], [" low", 12]] });
   page.find(".jci-other").focus();
   page.find(".jci-other").click();
-  assert.equal(document.activeElement.textContent, "≠ ␣was");
+  assert.equal(document.activeElement.textContent, "1: <img␣src=x>⟨U+202E⟩ ≠ ␣was");
 });
 
 test("it plays by itself until the last step", async () => {
@@ -274,7 +274,11 @@ const numbers = () => ({
   masked: matrix((one, other) => (other > one ? null : one + other)), weights: matrix((one, other) => (one === other ? 1 : 0)),
   value: matrix(() => 0.5), output: matrix(() => 0.5),
 });
-const station = () => new Shown(transformer, snapshot(), { at: { step: 1 } });
+const station = () => {
+  const page = new Shown(transformer, snapshot(), { at: { step: 1 } });
+  page.find(`[data-look="attention"]`).click();
+  return page;
+};
 const looking = () => {
   const page = station();
   answer(page, "attention", heads());
@@ -292,7 +296,7 @@ test("rows of bytes are the numbers they were made of", () => {
 test("a head is looked at by hovering, kept by a click, and asks nothing of the kernel", () => {
   const page = looking(), before = page.sent.length;
   page.find('[data-head="1"]').dispatchEvent(new Event("pointerover", { bubbles: true }));
-  assert.match(page.el.textContent, /Layer 3, head 1: ␣is 100 %/);
+  assert.match(page.el.textContent, /Layer 3, head 1: “␣is” 100 %/);
   page.find('[data-head="0"]').click();
   assert.equal(page.find('[data-head="0"]').getAttribute("aria-pressed"), "true");
   assert.equal(page.sent.length, before);
@@ -326,11 +330,12 @@ test("a word that is clicked is hidden from the model, for the token that came",
   page.all(".jci-text span")[1].click();
   assert.deepEqual(asked(newest(page, "occlusion")), { hidden: 1, target: 3 });
   answer(page, "occlusion", { before: 0.5, after: 0.1, change: -1.609 });
-  assert.match(page.el.textContent, /With ␣mean hidden, .* goes from 50 % to 10 %: Δ log P = −1.61/);
+  assert.match(page.el.textContent, /With “␣mean” hidden, .* goes from 50 % to 10 %: Δ log P = −1.61/);
 });
 
 test("in an encoder any token of the source looks, and a word of it that is hidden is for the token that came", () => {
   const page = new Shown(transformer, snapshot({ encodes: true, source: tokens(["Le", " petit", " chat"]), before: tokens(["<s>"]) }), { at: { step: 1 } });
+  page.find('[data-look="attention"]').click();
   const pick = (label, value) => {
     const field = page.find(`[aria-label="${label}"]`);
     field.value = value;
@@ -394,8 +399,8 @@ test("in a quiz the lens is closed, and a hidden word does not tell the token", 
   page.model.set("at", { step: 1, open: false });
   page.all(".jci-text span")[1].click();
   page.find('[data-look="layers"]').click();
-  assert.deepEqual(page.wishes, ["attention"]);
-  assert.match(page.find(".jci-lens").textContent, /when the token is known/);
+  assert.deepEqual(page.wishes, ["whole", "attention"]);
+  assert.match(page.find(".jci-lens").textContent, /once the token is known/);
 });
 
 test("what every layer adds is a row a layer, the longest bar the most of all", () => {
@@ -406,7 +411,7 @@ test("what every layer adds is a row a layer, the longest bar the most of all", 
   const rows = page.all(".jci-added tbody tr").map((row) => [...row.children].map((cell) => cell.textContent));
   assert.deepEqual(rows, [["0", "1.00", "2.00", "3.50"], ["1", "4.00", "0.50", "6.25"]]);
   assert.deepEqual(page.all(".jci-added .jct-bar").map((bar) => bar.style.width), ["30px", "60px", "120px", "15px"]);
-  assert.match(page.find(".jci-added p").textContent, /embedding, 3\.00 long/);
+  assert.match(page.find(".jci-added p").textContent, /embedding, with length 3\.00/);
 });
 
 test("a cell of the lens opens its candidates, and one that is pinned asks for its path", () => {
@@ -419,4 +424,155 @@ test("a cell of the lens opens its candidates, and one that is pinned asks for i
   assert.deepEqual(asked(newest(page, "path")), { position: 2, tokens: [2] });
   answer(page, "path", { ids: [2], texts: [" b"], ranks: [[900, 2]], probs: [[0.1, 0.2]] });
   assert.match(page.find(".jci-chart svg").getAttribute("aria-label"), /␣b: rank 900 of the embeddings, 2 of the logits/);
+});
+
+// The widget's own copy of the first steps, as recorded.
+const stored = (steps) => ({ taken: [10, 11, 12], steps });
+const die = (page) => {
+  for (const handler of page.model.handlers.get("comm_live_update")) handler();
+};
+const tableOf = (page) => page.find('[aria-label="What this step chooses from"]');
+
+test("without its kernel a panel shows the steps that were stored, and asks for none", () => {
+  const page = panel({}, { stored: stored([weighed(), weighed({ chosen: 11, picked: 40, rows: [row(HOSTILE, 11, 0.6), row(" was", 40, 0.3)] })]) });
+  die(page);
+  page.button("Next token ▶").click();
+  assert.match(page.find(".jci-said").textContent, /^Step 1/);
+  assert.match(page.find(".jci-draw svg").getAttribute("aria-label"), /“␣was”/);
+  assert.deepEqual(page.sent, []);
+  assert.match(page.find(".jc-alive").textContent, /as it was saved/);
+});
+
+test("the numbers of one step never stand beside the text of another", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  assert.ok(tableOf(page));
+  page.button("Next token ▶").click();
+  assert.equal(tableOf(page), null);
+  assert.equal(page.find(".jci-draw svg"), null);
+  assert.match(page.find(".jci-said").textContent, /Asking the kernel/);
+  die(page);
+  assert.equal(tableOf(page), null);
+  assert.doesNotMatch(page.el.textContent, /Asking|…/);
+  assert.match(page.find(".jci-said").textContent, /was not stored/);
+});
+
+test("while a slider is asked for, the numbers of its step stay", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  slide(page, "temperature", "1.3");
+  assert.ok(tableOf(page));
+});
+
+test("what needs the kernel is switched off with it: sliders, modes, and steps that were not stored", () => {
+  const page = panel({}, { stored: stored([weighed()]) });
+  slide(page, "temperature", "1.3");
+  die(page);
+  assert.deepEqual(page.all('.jci-sliders input').map((one) => [one.disabled, one.value])[0], [true, "0.7"]);
+  assert.equal(page.find(".jci-pick select").disabled, true);
+  assert.deepEqual(["◀ Back", "Next token ▶", "Play"].map((name) => page.button(name).getAttribute("aria-disabled")), ["true", "true", "true"]);
+  page.button("Next token ▶").click();
+  assert.match(page.find(".jci-said").textContent, /^Step 0/);
+});
+
+test("the Transformer without its kernel gives the true reason", async () => {
+  const page = panel();
+  page.model.widget_manager = { get_model: () => Promise.reject(new Error("model not found")) };
+  die(page);
+  turn(page, "transformer");
+  for (let turns = 0; turns < 20; turns += 1) await null;
+  assert.match(page.find(".jci-panel:not([hidden])").textContent, /the kernel that held it is gone/);
+});
+
+for (const [place, select] of [["a button", ".jci-bar button"], ["the text", ".jci-course"], ["a slider", ".jci-sliders input"], ["a station", ".jci-station"], ["the panel itself", ".jci"]]) {
+  test(`a presenter's clicker steps from ${place}, and the notebook hears nothing`, () => {
+    const page = panel(), heard = [];
+    page.el.addEventListener("keydown", ({ key }) => heard.push(key));
+    const events = [press(page.find(select), "PageDown"), press(page.find(select), "PageDown"), press(page.find(select), "PageUp")];
+    assert.match(page.find(".jci-said").textContent, /^Step 1/);
+    assert.ok(events.every((one) => one.defaultPrevented));
+    assert.deepEqual(heard, []);
+  });
+}
+
+test("arrow keys step where nothing else has a use for them", () => {
+  const page = panel();
+  press(page.button("Next token ▶"), "ArrowRight");
+  assert.match(page.find(".jci-said").textContent, /^Step 1/);
+  press(page.find(".jci-station"), "ArrowRight");
+  press(page.find('[aria-label="temperature"]'), "ArrowRight");
+  assert.match(page.find(".jci-said").textContent, /^Step 1/);
+});
+
+test("a button that cannot be used keeps the focus, so that the next key is not the notebook's", () => {
+  const page = panel(), next = page.button("Next token ▶");
+  next.focus();
+  for (let turns = 0; turns < 4; turns += 1) next.click();
+  assert.equal(next.getAttribute("aria-disabled"), "true");
+  assert.equal(next.disabled, false);
+  assert.equal(document.activeElement, next);
+});
+
+test("the station begins with a picture of the whole model, in its own numbers", () => {
+  const page = new Shown(transformer, snapshot(), { at: { step: 1 } });
+  answer(page, "whole", { layers: 30, heads: 9, vector: 576, vocabulary: 49152, rows: [[" is", 21.3, 0.77]], picked: HOSTILE });
+  const boxes = page.all(".jci-flow-box").map((one) => one.textContent);
+  assert.deepEqual(boxes.map((one) => one.match(/^(Tokens|Embeddings|30 layers|Logits|Softmax|Token)/)[0]), ["Tokens", "Embeddings", "30 layers", "Logits", "Softmax", "Token"]);
+  assert.match(boxes.join(" "), /576 numbers.*9 heads.*49,152 numbers.*“␣is” 21.30.*“␣is” 77 %/);
+  page.model.set("at", { step: 1, open: false });
+  assert.doesNotMatch(page.find(".jci-flow").textContent, /77 %|picked/);
+});
+
+const options = (page, label) => page.all(`[aria-label="${label}"] option`).map((one) => one.value);
+
+test("a trace from a file offers the layers and the heads that it holds", () => {
+  const held = { attention: [["decoder", 1], ["decoder", 2], ["decoder", 3]], head: [["decoder", 1, 0], ["decoder", 3, 0], ["decoder", 3, 1]] };
+  const page = new Shown(transformer, snapshot({ held }), { at: { step: 1 } });
+  page.find('[data-look="attention"]').click();
+  assert.equal(newest(page, "attention").layer, 3);
+  answer(page, "attention", heads());
+  assert.deepEqual(options(page, "Layer"), ["1", "2", "3"]);
+  page.find('[data-look="matrices"]').click();
+  assert.deepEqual([options(page, "Layer"), options(page, "Head")], [["1", "3"], ["0", "1"]]);
+  page.find('[aria-label="Layer"]').value = "1";
+  page.find('[aria-label="Layer"]').dispatchEvent(new Event("change"));
+  assert.deepEqual(options(page, "Head"), ["0"]);
+});
+
+test("a trace without any head in numbers says so", () => {
+  const page = new Shown(transformer, snapshot({ held: { attention: [["decoder", 3]], head: [] } }), { at: { step: 1 } });
+  page.find('[data-look="attention"]').click();
+  answer(page, "attention", heads());
+  page.find('[data-look="matrices"]').click();
+  assert.match(page.el.textContent, /holds no head in numbers/);
+});
+
+test("the class may choose only where the model can go on", () => {
+  const offered = (page) => page.all(".jci-pick option").filter((one) => !one.disabled).map((one) => one.value);
+  assert.deepEqual(offered(panel()), ["watch", "choose", "quiz"]);
+  assert.deepEqual(offered(panel({ chooses: false })), ["watch", "quiz"]);
+});
+
+test("a token of one's own can be typed", () => {
+  const page = panel();
+  answer(page, "weigh", weighed());
+  mode(page, "choose");
+  page.find('[aria-label="A token of your own"]').value = "Rome";
+  page.button("Use this token").click();
+  assert.deepEqual(asked(newest(page, "choose")), { step: 0, token: "Rome" });
+});
+
+test("once a slider rests, the text that would follow is asked for and shown", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const page = panel();
+  answer(page, "weigh", weighed());
+  slide(page, "temperature", "1.2");
+  slide(page, "temperature", "1.3");
+  assert.equal(newest(page, "follow"), undefined);
+  context.mock.timers.tick(400);
+  assert.deepEqual(asked(newest(page, "follow")), { knobs: { temperature: 1.3 } });
+  answer(page, "follow", { follows: ` Rome ${HOSTILE}` });
+  assert.match(page.find(".jci-follow").textContent, /the model writes: {2}Rome <img src=x>⟨U\+202E⟩/);
+  page.button("As recorded").click();
+  assert.equal(page.find(".jci-follow").hidden, true);
 });
