@@ -65,6 +65,8 @@ function documentOf(line) {
     journal.write({ ...now, cell: about().cell });
     for (const cell of homes()) {
       const all = cell.getMetadata(OURS) ?? {};
+      // what a widget of an earlier kernel held is never newer than what this one stored
+      if (all.documents?.[name]?.revision > now.revision) continue;
       cell.setMetadata(OURS, { ...all, documents: { ...all.documents, [name]: now } });
       copyInto(cell, name, joined(now.pieces));
     }

@@ -87,6 +87,14 @@ test("before the notebook is saved what was typed is in it", () => {
   assert.equal(stored(book).pieces.at(-1)[1], "Typed a moment ago");
 });
 
+test("an older text does not replace what another widget stored", async () => {
+  const book = notebook(), page = open(book);
+  page.type("Mine");
+  book.metadata.jupyter_complete = { documents: { "": { pieces: [["you", "Newer"]], revision: 40 } } };
+  await wait(PAUSE);
+  assert.equal(stored(book).pieces[0][1], "Newer");
+});
+
 test("a prompt that nobody touched is not stored", async () => {
   const book = notebook();
   open(book, { revision: 0, pieces: [["you", "The mean"]] });
