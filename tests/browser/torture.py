@@ -304,10 +304,10 @@ def stop_kernels(lab: Lab) -> None:
     """Shut the kernels down; one that is just being restarted is asked again."""
     for _ in range(5):
         try:
-            return lab.stop_kernels()
+            lab.stop_kernels()
+            return
         except OSError:
             time.sleep(2)
-    lab.stop_kernels()
 
 
 def window_of(context: Any) -> Page:
