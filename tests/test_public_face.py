@@ -51,7 +51,8 @@ LINE_MAGICS = ["complete", "complete_model", "complete_more", "complete_panel", 
 OPTIONS = {
     COMPLETE: """
         model -m --model, out -o --out, num -n --num, max_new_tokens -N --max-new-tokens, end --end,
-        temperature -t --temperature, top_p --top-p, top_k --top-k, min_p --min-p, repetition_penalty --repetition-penalty,
+        temperature -t --temperature, top_p --top-p, top_k --top-k, min_p --min-p,
+        repetition_penalty --repetition-penalty,
         stop --stop, suffix --suffix, seed --seed,
         sampling --sampling, beams --beams, echo --echo, chat --chat, thread --thread, think --think,
         think_tokens --think-tokens, task --task, to --to, from_ --from,
