@@ -91,7 +91,7 @@ class Panel(Requests):
             self.document = {**self.document, "prompt": sendable(prompt)}
             if self._revision == 0 and not self.busy and prompt:
                 self._state = _beginning(prompt)
-                self.publish()
+            self.publish()  # with the settings and the history as they are now
 
     def publish(self) -> None:
         with self.lock:

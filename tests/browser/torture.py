@@ -204,7 +204,7 @@ class Torture:
         if self.page.locator(NOTICE).count():
             self.page.locator(NOTICE).locator("button").click()
             wait_for(self.live, 60, "a live panel")
-            self.run_one(0)  # for its model
+            self.run_all()  # for its model
 
     def live(self) -> bool:
         return self.page.locator(FIELD).count() == 1 and self.page.locator(NOTICE).count() == 0

@@ -8,7 +8,7 @@ function documentOf(line) {
   const { model } = line, context = notebookOf(model), id = model.get("_urgent");
   const about = () => model.get("document") ?? {};
   const name = about().name ?? "", journal = journalOf(context, name || about().cell);
-  let now = { pieces: [], revision: 0 }, held = "", began = 0, writing = false, timer = 0, first = 0, stored = -1, seen = [];
+  let now = { pieces: [], revision: 0 }, held = "", began = 0, writing = false, timer = 0, first = 0, stored = null, seen = [];
 
   // The newest of what stands here and what the kernel has; whether that is the kernel's.
   function hear(snapshot) {
@@ -27,7 +27,7 @@ function documentOf(line) {
 
   function set(pieces, revision) {
     now = { pieces, revision };
-    if (revision !== stored) soon();
+    soon();
   }
 
   // What was typed, or what has come of a text that is being written.
@@ -59,8 +59,9 @@ function documentOf(line) {
   }
 
   function store() {
-    if (!context || now.revision === stored || (now.revision === 0 && !entries().length)) return;
-    stored = now.revision;
+    if (!context || now === stored || (now.revision === 0 && !entries().length)) return;
+    if (stored?.revision === now.revision && joined(stored.pieces) === joined(now.pieces)) return;
+    stored = now;
     journal.write({ ...now, cell: about().cell });
     for (const cell of homes()) {
       const all = cell.getMetadata(OURS) ?? {};
@@ -99,7 +100,7 @@ function documentOf(line) {
 
   context?.saveState?.connect((_, state) => {
     if (state === "started") flush();
-    else if (state === "completed" && stored === now.revision) journal.forget();
+    else if (state === "completed" && stored === now) journal.forget();
   });
   for (const event of ["pagehide", "blur"]) window.addEventListener(event, flush);
   document.addEventListener("visibilitychange", flush);
@@ -111,7 +112,10 @@ function documentOf(line) {
     grown,
     flush,
     begin: () => ([began, writing] = [now.revision, true]),
-    wholly: () => line.say("take_up", { pieces: now.pieces, revision: (now.revision += 1) }),
+    wholly() {
+      typed(now.pieces);
+      line.say("take_up", { pieces: now.pieces, revision: now.revision });
+    },
     told(pieces) {
       held = joined(pieces);
       return now.revision;

@@ -133,8 +133,13 @@ test("a text is stored while it is written, and stays when the kernel's own come
   await wait(PAUSE);
   assert.deepEqual(stored(book), { pieces: [["you", "The mean"], ["model", " is"]], revision: 5 });
   assert.deepEqual(kept(page), []);
+  page.tell("more", { texts: [" lo"] });
+  await wait(PAUSE);
+  assert.equal(stored(book).pieces[1][1], " is lo");
   page.show(snapshot({ revision: 5, pieces: [["you", "The mean"], ["model", " is low"]] }));
   assert.equal(page.field.value, "The mean is low");
+  await wait(PAUSE);
+  assert.equal(stored(book).pieces[1][1], " is low");
 });
 
 test("the file holds no widget, and a page that finds the kernel alive shows it again", () => {
