@@ -112,7 +112,8 @@ def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_sta
         """Save; the static output comes to the page right behind the panel's footer."""
         press(page, "Control+s")
         outputs = lab.saved("again.ipynb").cells[1].outputs
-        return len(outputs) == 2 and text in "".join(outputs[1].data["text/plain"])
+        plain = "".join(outputs[1].data["text/plain"]) if len(outputs) == 2 else ""
+        return text in plain and "probability" in plain
 
     wait_for(saved, 20, "the saved outputs")
     wait_for(lambda: page.locator(".jp-mod-dirty").count() == 0, 20, "the end of saving")  # else it asks before it goes
@@ -120,7 +121,6 @@ def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_sta
     page.locator(FIELD).wait_for()
     wait_for(lambda: field(page) == text, 20, "the same text")
 
-    assert "probability" in lab.saved("again.ipynb").cells[1].outputs[1].data["text/plain"]
     lab.stop_kernels()
     window.page.goto("about:blank")
     window.page.goto(lab.address("again.ipynb"))

@@ -219,7 +219,7 @@ class Torture:
         """Save, shut the kernel down, open again: the text is in the output; then run."""
         self.save()
         wait_for(lambda: self.page.locator(".jp-mod-dirty").count() == 0, 20, "the end of saving")
-        self.lab.stop_kernels()
+        stop_kernels(self.lab)
         self.page.goto("about:blank")
         self.goes(lambda: self.page.goto(self.lab.address(self.name, self.front)))
         self.settled()
@@ -295,9 +295,19 @@ def rounds(seeds: list[int], acts: int, front: str, shots: Path | None) -> int:
                     torture.page.screenshot(path=shots / f"torture-{seed}.png")
                 print(f"seed {seed}: failed at act {len(last)} ({last[-4:]}): {error}", flush=True)
             context.close()
-            lab.stop_kernels()
+            stop_kernels(lab)
         browser.close()
     return failed
+
+
+def stop_kernels(lab: Lab) -> None:
+    """Shut the kernels down; one that is just being restarted is asked again."""
+    for _ in range(5):
+        try:
+            lab.stop_kernels()
+            return
+        except OSError:
+            time.sleep(2)
 
 
 def window_of(context: Any) -> Page:

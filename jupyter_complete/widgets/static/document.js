@@ -65,6 +65,12 @@ function documentOf(line) {
     journal.write({ ...now, cell: about().cell });
     for (const cell of homes()) {
       const all = cell.getMetadata(OURS) ?? {};
+      const there = all.documents?.[name]?.revision ?? 0;
+      if (there > now.revision) {
+        // a widget of an earlier kernel, which no cell shows any more, has nothing newer to store
+        if (!placesOf(context, id).length) continue;
+        stored = now = { ...now, revision: there + 1 };
+      }
       cell.setMetadata(OURS, { ...all, documents: { ...all.documents, [name]: now } });
       copyInto(cell, name, joined(now.pieces));
     }

@@ -87,6 +87,24 @@ test("before the notebook is saved what was typed is in it", () => {
   assert.equal(stored(book).pieces.at(-1)[1], "Typed a moment ago");
 });
 
+test("what is typed where it is seen is the newest, whatever another page has stored", async () => {
+  const book = notebook(), page = open(book);
+  book.metadata.jupyter_complete = { documents: { "": { pieces: [["you", "Other"]], revision: 40 } } };
+  page.type("Mine");
+  await wait(PAUSE);
+  assert.deepEqual(stored(book), { pieces: [["you", "Mine"]], revision: 41 });
+});
+
+test("a widget that is no longer shown does not replace what another widget stored", async () => {
+  const book = notebook(), page = open(book);
+  await wait(PAUSE);
+  page.type("Mine");
+  book.drawn[0] = { data: {} };
+  book.metadata.jupyter_complete = { documents: { "": { pieces: [["you", "Newer"]], revision: 40 } } };
+  await wait(PAUSE);
+  assert.equal(stored(book).pieces[0][1], "Newer");
+});
+
 test("a prompt that nobody touched is not stored", async () => {
   const book = notebook();
   open(book, { revision: 0, pieces: [["you", "The mean"]] });
