@@ -224,6 +224,10 @@ def _word(line: str) -> tuple[str, str]:
     return word, line[match.end() :]
 
 
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], text)
+
+
 def _value(name: str, text: Any) -> Any:
     """The value of option `name` that the typed `text` means; texts that mean none go on to be refused as they are."""
     trait = Complete.class_traits()[name]
@@ -232,9 +236,11 @@ def _value(name: str, text: Any) -> Any:
     if isinstance(trait, List):
         if trait.metadata.get("separated") and len(text) == 1:
             text = next(csv.reader(text, skipinitialspace=True), [])
-        return [re.sub(r"\\[nt\\]", lambda match: _ESCAPES[match[0]], item) for item in text]
+        return [_unescaped(item) for item in text]
     if isinstance(trait, (Bool, Enum)) or isinstance(text, bool):
         return text
+    if trait.metadata.get("escaped"):
+        return _unescaped(text)
     try:
         return trait.from_string(text)
     except (ValueError, TypeError):

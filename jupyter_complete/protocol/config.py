@@ -33,6 +33,7 @@ class Complete(Configurable):
     known       the kind of names that Tab offers: models, threads or tasks
     cell_only   the option says where a text comes from, or where a result goes, so only cells have it
     verbatim    the value is taken as typed, without escapes
+    escaped     \\n and \\t in the value mean newline and tab, as they do in every list of texts
     separated   a list that is given as one text is split at its commas
     filled      an empty value is refused
     single      the option belongs to a single completion; the rows of a frame cannot have it
@@ -82,7 +83,7 @@ class Complete(Configurable):
     ).tag(config=True, flag=("--stop",), metavar="TEXT")
     suffix = Unicode(
         "", help="Text that follows the completion, for models that can fill a gap between two texts."
-    ).tag(flag=("--suffix",), metavar="TEXT", single=True)
+    ).tag(flag=("--suffix",), metavar="TEXT", single=True, escaped=True)
     seed = Int(
         None,
         allow_none=True,

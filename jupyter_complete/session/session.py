@@ -33,6 +33,11 @@ from .stream import Pending, Stream
 SEEDS = 2**63  # of which the last is the largest that an option takes
 
 
+def draw_seed() -> int:
+    """A seed for a request that was given none."""
+    return random.SystemRandom().randrange(2**31)
+
+
 def prompt_seed(seed: int, prompt: str, repeat: int) -> int:
     """The seed of one prompt among many: a sum with its checksum, and with how often the same prompt came before it."""
     return (seed + crc32(prompt.encode("utf-8", "surrogatepass")) + repeat) % SEEDS
@@ -290,7 +295,7 @@ class Session:
         temperature counts may sample too."""
         if sampling.greedy and not (sampling.beams == 1 and "temperature" in recommended):
             return replace(sampling, seed=None)
-        return sampling if sampling.seed is not None else replace(sampling, seed=random.SystemRandom().randrange(2**31))
+        return sampling if sampling.seed is not None else replace(sampling, seed=draw_seed())
 
 
 def _place(at: int, tokens: int) -> int:

@@ -14,7 +14,7 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 QUICK = LOAD + "\n" + tiny.cell(0.002)
 TEXT, MARK = 4.5, 3.0  # what WCAG 2.2 AA asks of text, and of marks that carry a meaning
 MARKS = {".jct-bar": "backgroundColor", ".jct-e3": "borderBottomColor"}
-MARKS |= dict.fromkeys((".jct-chip", ".jcp-field", ".jcp-control :is(input, select)"), "borderTopColor")
+MARKS |= dict.fromkeys((".jct-chip", ".jcp-paper", ".jcp-control :is(input, select)"), "borderTopColor")
 
 SCRIPTS = Path(__file__).parent
 CONTRASTS = (SCRIPTS / "contrasts.js").read_text()

@@ -40,7 +40,7 @@ def model(echo: EchoModel) -> EchoModel:
 def tiny_session(session: Session, echo: EchoModel, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A session whose default model is the echo model, six tokens at a time; its seeds are 1, 2, 3 and so on."""
     seeds = itertools.count(1)
-    monkeypatch.setattr(sessions.secrets, "randbelow", lambda below: next(seeds))
+    monkeypatch.setattr(sessions, "draw_seed", lambda: next(seeds))
     session.config.max_new_tokens = 6
     return session
 

@@ -33,7 +33,7 @@ PROMPT = "The mean of a sample is 数"
 def tiny_session(session: Session, monkeypatch: pytest.MonkeyPatch) -> Session:
     """A session whose default model is a tiny transformer, six tokens at a time: an echo has no inside."""
     seeds = itertools.count(1)
-    monkeypatch.setattr(sessions.secrets, "randbelow", lambda below: next(seeds))
+    monkeypatch.setattr(sessions, "draw_seed", lambda: next(seeds))
     session.models.register("tiny", *tiny.make("qwen2"))
     session.config.model, session.config.max_new_tokens = "tiny", 6
     return session

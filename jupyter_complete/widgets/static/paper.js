@@ -59,16 +59,19 @@ function followPart(box, rect) {
     const here = rect(), frame = box.getBoundingClientRect();
     return !here || (here.bottom >= frame.top && here.top <= frame.bottom);
   };
-  box.addEventListener("scroll", () => {
+  // Who scrolls is heard of late, after the next text has come.
+  const look = () => {
     if (box.scrollTop !== mine) on = inSight();
-    mine = -1;
-  });
+    mine = box.scrollTop;
+  };
+  box.addEventListener("scroll", look);
   return {
     begin() {
-      on = true;
+      [on, mine] = [true, box.scrollTop];
       box.scrollIntoView?.({ block: "nearest" });
     },
     keep() {
+      look();
       const here = on && rect(), frame = box.getBoundingClientRect();
       if (!here) return;
       const below = here.bottom + MARGIN - frame.bottom, above = here.top - MARGIN - frame.top;

@@ -124,6 +124,26 @@ test("words, characters and tokens are counted, tokens where the kernel knows th
   assert.equal(count.textContent, "5 words · 17 characters");
 });
 
+test("new text is followed, until the reader scrolls it away, and again once it is back", () => {
+  const page = open("The mean", 8), box = page.find(".jcp-paper");
+  let end = 500; // of the new text, in a box that shows 100 pixels
+  box.getBoundingClientRect = () => ({ top: 0, bottom: 100 });
+  window.Range.prototype.getBoundingClientRect = () => ({ top: end - box.scrollTop - 10, bottom: end - box.scrollTop });
+  page.tell("begun");
+  page.tell("text", { texts: [" is"], before: [["you", "The mean"]], after: [] });
+  const followed = box.scrollTop;
+  assert.ok(followed >= 400);
+  box.scrollTop = 0;
+  page.tell("more", { texts: [" low"] });
+  assert.equal(box.scrollTop, 0, "before the page has heard of it too");
+  box.scrollTop = followed;
+  box.dispatchEvent(new Event("scroll"));
+  end = 600;
+  page.tell("more", { texts: [" and"] });
+  assert.ok(box.scrollTop >= 500);
+  delete window.Range.prototype.getBoundingClientRect;
+});
+
 test("the model's marks can be switched off", () => {
   const page = new Shown(panel, snapshot());
   page.find(".jcp-foot input").click();
