@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from kernels import Kernel, Ran
 
@@ -38,7 +36,6 @@ def test_calls_in_a_loop_share_one_line(kernel: Kernel) -> None:
 
 def test_what_takes_less_than_a_second_shows_nothing(kernel: Kernel) -> None:
     assert lines(kernel.good("made = jc.complete('The mean', max_new_tokens=3)")) == []
-
 
 
 FIRST = {
