@@ -13,8 +13,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import jupyter_complete as jc
 from jupyter_complete.protocol.errors import BadOption
-from jupyter_complete.protocol.questions.lens import AskLens
 from jupyter_complete.protocol.questions.attention import Attention
+from jupyter_complete.protocol.questions.lens import AskLens
 from jupyter_complete.session.inside import Inside
 from jupyter_complete.session.session import Session
 
@@ -276,7 +276,8 @@ def test_a_lens_of_no_tokens_is_refused_in_a_sentence(top: Any, llama: Inside) -
 def test_a_text_of_several_tokens_names_its_first_piece(llama: Inside) -> None:
     pieces = llama.trace.pieces
     first, second = (pieces.text(id) for id in llama.trace.ids[:2])
-    assert first and second
+    assert first
+    assert second
     with pytest.raises(BadOption, match="is not one token of this model"):
         llama.path(first + second + first)
     with pytest.raises(BadOption, match="not a token"):
@@ -284,11 +285,13 @@ def test_a_text_of_several_tokens_names_its_first_piece(llama: Inside) -> None:
 
 
 def test_a_trace_from_a_file_can_neither_be_continued_nor_asked_for_more(llama: Inside, tmp_path: Path) -> None:
-    assert llama.can_continue and llama.can_ask
+    assert llama.can_continue
+    assert llama.can_ask
     llama.attention(0)
     llama.save(tmp_path / "one.trace")
     read = Inside(jc.open_trace(tmp_path / "one.trace"))
-    assert not read.can_continue and not read.can_ask
+    assert not read.can_continue
+    assert not read.can_ask
     assert [one.layer for one in read.found(Attention)] == [0]
 
 
