@@ -19,6 +19,7 @@ OF_NO_MODULE = {
     "engine/inside/test_answers.py": "the modules of engine/inside/answers/, a kind of question each",
     "render/test_findings.py": "the modules of render/findings/, a finding each",
     "engine/weights/gguf/test_families.py": "GGUF files of each family, against the models they were made from",
+    "engine/weights/gguf/test_real_file.py": "SmolLM2 at other kinds of blocks, against float32 of the same file",
     "engine/weights/gguf/test_older.py": "engine/weights/gguf/transformers_reader: architectures that it reads",
     "engine/test_branching.py": "a branch from a token, from the magic down to the sampler",
     "engine/test_card.py": "all of the engine on a graphics card",

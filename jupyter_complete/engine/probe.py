@@ -184,16 +184,18 @@ def _check_form(
         return check
     _check_stop(stop)
     round_like(model, subject.model)
-    return check_rounding(_plain(model, *texts), whole, check)
+    return check_rounding(_plain(model, *texts), whole, check, subject.numbers)
 
 
-def check_rounding(plain: Tensor, fast: Tensor, check: Check) -> Check:
+def check_rounding(plain: Tensor, fast: Tensor, check: Check, numbers: str = "int8") -> Check:
     """The failed check, or one that holds where logits [N, V] of the rounded weights are those of the fast form."""
     mean = float(divergence(plain, fast).mean())
     if mean > ROUNDED_KL:
         return check
     said = check.text.removeprefix(FORM_DIFFERS)
-    return Check("float32", True, f"int8 against its own weights rounded: KL {mean:.2g} nats a token; float32{said}")
+    return Check(
+        "float32", True, f"{numbers} against its own weights rounded: KL {mean:.2g} nats a token; float32{said}"
+    )
 
 
 @torch.inference_mode()

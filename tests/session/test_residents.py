@@ -8,9 +8,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gguf_files
 import pytest
 import tiny
 import torch
@@ -99,6 +101,14 @@ def test_loading_what_is_resident_loads_nothing(models: Models, llama: str) -> N
     engine = load(models, llama)
     assert load(models, llama) is engine
     assert load(models, llama, "int8", "cpu") is engine
+
+
+def test_fewer_bits_of_a_file_are_int8_that_was_asked_for(models: Models, tmp_path: Path) -> None:
+    path = str(gguf_files.write_llama(tmp_path / "tiny.gguf"))
+    engine = load(models, path)
+    engine.info = replace(engine.info, dtype="int4")  # most weights of this small file have 8 bits
+    assert load(models, path, "int8", "cpu") is engine
+    assert load(models, path, "float32", "cpu") is not engine
 
 
 def test_another_dtype_loads_it_anew(models: Models, llama: str) -> None:

@@ -6,7 +6,7 @@ rows at a time, while it is multiplied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -144,7 +144,18 @@ def one_pass(path: Path, name: str) -> PreTrainedModel:
         elif isinstance(module, nn.Linear):
             tied = matrices.get(f"{place}.weight", matrices["model.embed_tokens.weight"])
             model.set_submodule(place, FileLinear(tied, module.bias, pool))
+    model.forward = partial(_alone, model.forward)
     return model
+
+
+def _alone(forward: Callable[..., Any], *args: Any, **given: Any) -> Any:
+    """Run a pass without torch's own threads, which keep cores busy for a while after each of their turns."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return forward(*args, **given)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _matrices(head: Head) -> Iterator[tuple[str, FileMatrix]]:

@@ -19,6 +19,7 @@ from greedy import generated
 from weight_blocks import HALVES, as_floats, blocks
 
 from jupyter_complete.engine import load as loading
+from jupyter_complete.engine import probe
 from jupyter_complete.engine.kernels.block_kinds import FLOATS
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
@@ -211,6 +212,16 @@ def test_a_form_at_fault_is_not_used(file: Path, empty_cache: Path, monkeypatch:
     engine = open_now(file)
     assert engine.info.note.startswith(f"{CONVERTED}: its int8 form differs from float32 (KL ")
     assert (engine.info.dtype, engine.info.quantized) == ("int8", "Q4_K")
+
+
+def test_what_rounding_vectors_alone_changes_is_no_fault(
+    file: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "FORM_KL", 1e-9)  # everything differs by more
+    engine = open_now(file)
+    assert engine.info.note == ""
+    said = next(check.text for check in engine.probe.checks if check.name == "float32")  # type: ignore[union-attr]
+    assert said.startswith("int4 from Q4_K against its own weights rounded: KL ")
 
 
 def test_a_stop_leaves_nothing_behind(file: Path, empty_cache: Path) -> None:
