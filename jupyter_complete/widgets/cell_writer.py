@@ -13,7 +13,7 @@ from ..render.completion import PROSE, UNADORNED
 from ..render.html import BODY, FRAME, visible
 from .view import View, module, sendable, styles
 
-PARTS = ("common", "control_channel", "new_cell", "cell_writer")  # of its module
+PARTS = ("common", "control_channel", "alive", "notebook", "new_cell", "cell_writer")  # of its module
 PATIENCE = 4.0  # seconds for a page that may have to load what widgets need
 
 
