@@ -85,7 +85,7 @@ def test_a_wrong_answer_is_told_where_to_look() -> None:
 # What a student may type that is not an answer, and what the check says of it.
 TYPED = {
     "with_space = '5'": "✗ Exercise 1: the answer is a number, and yours is '5'.",
-    "weights = [[1.0], [1.0, 2.0]]": "✗ Exercise 2: the answer is an array of numbers, and yours is [[1.0], [1.0, 2.0]].",
+    "weights = [[1.0], [1.0, 2.0]]": "✗ Exercise 2: the answer is an array of numbers, and yours is [[1.0], [1.0",
     "output = None": "✗ Exercise 3: the answer is an array of numbers, and yours is None.",
     "P = print": "✗ Exercise 4: the answer is an array of numbers, and yours is <built-in function print>.",
     "bits = float('nan')": "✗ Exercise 5: not yet.",
