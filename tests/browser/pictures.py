@@ -91,6 +91,7 @@ def inside(lab: Lab, window: Page, suffix: str) -> None:
     page.locator("th", has_text="logit/1.3").wait_for()
     page.locator(".jci").first.screenshot(path=IMAGES / f"inside{suffix}.png")
     page.locator("[data-station=transformer]").click()
+    page.locator("[data-look=attention]").click()
     page.locator(".jci-head").nth(5).click()
     page.locator(".jci-text span").nth(3).click()
     page.locator(".jci-said", has_text="hidden, P").wait_for()

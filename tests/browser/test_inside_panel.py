@@ -89,6 +89,7 @@ def test_a_slider_answers_for_all_steps(page: Any) -> None:
 def test_another_layer_and_head_are_shown(page: Any) -> None:
     page.locator("[aria-label='Step']").fill("59")  # 64 tokens up to there
     page.locator("[data-station=transformer]").click()
+    page.locator("[data-look=attention]").click()
     page.locator(".jci-head").first.wait_for()
     layers = [page.evaluate(TOOK, ["[aria-label='Layer']", str(layer), ".jci-heads"]) for layer in range(0, 29, 3)]
     print(f"another layer: {told(layers)}")
@@ -130,7 +131,7 @@ def test_a_guess_by_keyboard_is_in_the_score(page: Any) -> None:
     press(page, "Enter")
     wait_for(lambda: re.search(r"Right|No:", page.locator(".jci-outcome").inner_text()), 10, "the answer")
     page.locator("[data-station=distribution]").click()
-    known = [one.inner_text() != "?" for one in page.locator(".jci-chip").all()]
+    known = [not one.inner_text().endswith("?") for one in page.locator(".jci-chip").all()]
     assert known == [True] + (steps(page) - 1) * [False]
     run(page, 2)
     assert re.search(r"[01] of 1 right", ended(page, 2))
@@ -172,7 +173,7 @@ def test_drawn_letters_are_as_large_on_a_narrow_page(page: Any, station: str, wi
 @pytest.mark.parametrize("station", STATIONS)
 def test_a_screen_reader_has_a_name_for_all_that_is_used_or_drawn(page: Any, station: str) -> None:
     page.locator(f"[data-station={station}]").click()
-    page.locator(".jci-panel:not([hidden]) :is(table, .jci-head)").first.wait_for()
+    page.locator(".jci-panel:not([hidden]) :is(table, .jci-flow-box)").first.wait_for()
     nodes = read_out(page, "Inside a completion")
     assert {"tablist", "tab", "tabpanel", "slider", "combobox", "button"} <= {role for role, _ in nodes}
     assert not [role for role, name in nodes if role in NAMED and not name.strip()]
@@ -212,5 +213,6 @@ def test_it_answers_in_either_front_end_by_either_kernel(lab: Lab, window: Page,
     wait_for(lambda: "logit/2" in page.locator(TABLE).inner_text(), 30, "the other temperature")
     page.get_by_role("button", name="Next token").click()
     page.locator("[data-station=transformer]").click()
+    page.locator("[data-look=attention]").click()
     page.locator(".jci-head").nth(2).click()
     wait_for(lambda: "head 0" in page.locator(".jci").last.inner_text(), 30, "the first head")

@@ -85,7 +85,7 @@ def test_a_wrong_answer_is_told_where_to_look() -> None:
 # What a student may type that is not an answer, and what the check says of it.
 TYPED = {
     "with_space = '5'": "✗ Exercise 1: the answer is a number, and yours is '5'.",
-    "weights = [[1.0], [1.0, 2.0]]": "✗ Exercise 2: the answer is an array of numbers, and yours is [[1.0], [1.0, 2.0]].",
+    "weights = [[1.0], [1.0, 2.0]]": "✗ Exercise 2: the answer is an array of numbers, and yours is [[1.0], [1.0",
     "output = None": "✗ Exercise 3: the answer is an array of numbers, and yours is None.",
     "P = print": "✗ Exercise 4: the answer is an array of numbers, and yours is <built-in function print>.",
     "bits = float('nan')": "✗ Exercise 5: not yet.",
@@ -147,7 +147,11 @@ def test_a_guess_in_the_demonstration_leaves_the_first_step_to_the_class() -> No
     assert said(notebook)[-1] == "Exercise 1 []"
 
 
-@pytest.mark.parametrize("name", ["capital", "characters", "repetition"])
+# How many layers of attention, and heads in numbers, each shipped trace holds; its panel offers these and no others.
+HELD = {"capital": (30, 9), "characters": (30, 9), "repetition": (2, 1)}
+
+
+@pytest.mark.parametrize("name", list(HELD))
 def test_a_shipped_trace_is_small_and_opens_to_all_its_views(name: str) -> None:
     import jupyter_complete as jc
 
@@ -157,6 +161,6 @@ def test_a_shipped_trace_is_small_and_opens_to_all_its_views(name: str) -> None:
     titles = [block.title for block in opened.view().blocks]
     assert len(titles) == 7
     assert "does not hold" not in str(opened.view())
-    last = opened.attention()
-    assert {one.layer for one in opened.found(Attention)} == set(range(last.layer + 1))
-    assert {one.head for one in opened.found(HeadSteps)} == set(range(len(last.weights)))
+    layers = {one.layer for one in opened.found(Attention)}
+    heads = {one.head for one in opened.found(HeadSteps)}
+    assert (len(layers), len(heads)) == HELD[name]

@@ -268,9 +268,9 @@ def test_a_line_that_the_magic_cannot_take_is_refused(shell: InteractiveShell, l
 
 
 @pytest.mark.parametrize("top", [0, -1, 2.5, "5"])
-def test_a_lens_of_no_tokens_is_refused_in_a_sentence(top: Any, llama: Inside) -> None:
+def test_a_lens_of_no_tokens_is_refused_in_a_sentence(top: object, llama: Inside) -> None:
     with pytest.raises(BadOption, match=f"top is {top!r}"):
-        llama.lens(top=top)
+        llama.lens(top=top)  # type: ignore[arg-type]
 
 
 def test_a_text_of_several_tokens_names_its_first_piece(llama: Inside) -> None:
