@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,15 @@ def fill(
     path = row_cache.place(cache)
     if path is not None and options.get("seed", session.config.seed) is None:
         options = {**options, "seed": 0}  # one drawn anew in every call would find nothing again
-    name = _name(session, texts, options)
-    column = session.unfinished.pop(name, None) or _start(session, texts, options)
+    seeded = options.get("seed", session.config.seed) is not None
+    column = _start(session, texts, options)
+    if session.unfinished and column.left:
+        _load(session, column)
+        column = session.unfinished.pop(_name(session, column, seeded), column)
     try:
         _run(session, column, path)
     except BaseException:
-        session.unfinished[name] = column
+        session.unfinished[_name(session, column, seeded)] = column
         for oldest in list(session.unfinished)[:-REMEMBERED]:
             del session.unfinished[oldest]
         keep(column.so_far())
@@ -117,10 +120,16 @@ def fill(
     return [column.results[key] for key in range(len(texts))]
 
 
-def _name(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> str:
-    """What a call is known by that goes on with an earlier one."""
-    told = repr((sorted(session.config.checked(options).items()), list(map(str, texts))))
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+def _name(session: Session, column: ColumnRun, seeded: bool) -> str:
+    """What a call is known by that goes on with an earlier one: the weights, and all that is asked of them. A seed that
+    was drawn for a call is no part of it."""
+    told = hashlib.sha256()
+    for key, request in column.requests.items():
+        resident = session.models.get(request.model)
+        model = resident.engine.info if resident is not None and resident.engine is not None else None
+        asked = request if seeded else replace(request, sampling=replace(request.sampling, seed=None))
+        told.update(f"{key} {row_cache.key_of(asked, model)}\n".encode())
+    return told.hexdigest()
 
 
 def _start(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> ColumnRun:
@@ -139,7 +148,7 @@ def _run(session: Session, column: ColumnRun, path: Path | None) -> None:
     if path is None or not column.left:
         _complete(session, column)
         return
-    model = _load(session, next(iter(column.left.values())).model)
+    model = _load(session, column)
     keys = {key: row_cache.key_of(request, model) for key, request in column.left.items()}
     with closing(row_cache.RowCache(path)) as file:
         found = file.find(keys.values())
@@ -147,8 +156,9 @@ def _run(session: Session, column: ColumnRun, path: Path | None) -> None:
         _complete(session, column, lambda key, row: file.keep(keys[key], row.values))
 
 
-def _load(session: Session, name: str) -> ModelInfo:
-    """Which weights answer to a name; they are loaded first where they are not."""
+def _load(session: Session, column: ColumnRun) -> ModelInfo:
+    """Which weights the rows that are left ask for; they are loaded first where they are not."""
+    name = next(iter(column.left.values())).model
     resident = session.models.get(name)
     if resident is None or resident.engine is None:
         wait(session.models.load(name, session.config.dtype, session.config.device))

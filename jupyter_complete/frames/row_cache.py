@@ -39,13 +39,15 @@ def place(asked: bool | str | PathLike[str] | None) -> Path | None:
     return given
 
 
-def key_of(request: Request, model: ModelInfo) -> str:
-    """What a result depends on: the weights, the prompt, and every parameter."""
+def key_of(request: Request, model: ModelInfo | None) -> str:
+    """What a result depends on: the weights, the prompt, and every parameter. A model that is not loaded has no weights
+    yet."""
     alike = replace(request, model="", lookup=True)  # neither a model's name here nor guesses change the text
     asked = asdict(alike)
     if asked["structure"]:  # how its text is read does not change it
         asked["structure"].pop("read", None)
-    told = [model.name, model.revision, model.dtype, model.quantized, asked]
+    weights = [model.name, model.revision, model.dtype, model.quantized] if model is not None else []
+    told = [*weights, asked]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import echoes
 import pandas as pd
 import polars as pl
 import pytest
@@ -300,6 +302,27 @@ class TestAgain:
         given = frame({name: column * 12 for name, column in ROWS.items()})
         self.interrupted(model, given, after=100, **OPTIONS)
         jc.complete_frame(given, TEMPLATE, **{**OPTIONS, "temperature": 0.1})
+        assert len(session.unfinished) == 1
+
+    def test_another_model_of_the_same_name_does_not_go_on_with_it(
+        self, session: Session, model: EchoModel, frame: Any
+    ) -> None:
+        given = frame({name: column * 12 for name, column in ROWS.items()})
+        self.interrupted(model, given, after=100, **OPTIONS)
+        session.models.register("tiny", *echoes.make(revision="trained on"))
+        jc.complete_frame(given, TEMPLATE, **OPTIONS)
+        assert len(session.unfinished) == 1
+
+    def test_a_schema_of_the_same_name_that_was_changed_does_not_go_on_with_it(
+        self, session: Session, model: EchoModel, frame: Any
+    ) -> None:
+        given = frame({name: column * 12 for name, column in ROWS.items()})
+
+        def schema(field: str) -> type:
+            return make_dataclass("Read", [(field, bool)])
+
+        self.interrupted(model, given, after=100, json=schema("one"), **OPTIONS)
+        jc.complete_frame(given, TEMPLATE, json=schema("other"), **OPTIONS)
         assert len(session.unfinished) == 1
 
     def test_results_that_are_kept_need_no_model(

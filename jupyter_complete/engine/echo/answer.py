@@ -36,9 +36,9 @@ class Settings:
 
     `window` is in tokens; None is without bound. `kind` decides which wording of a task it is given; only "instruct"
     takes a chat. With `says` it writes that text and ends, instead of the prompt's words. It thinks the text `thinks`
-    before it answers a message. It recommends the sampling `recommended`. A token takes `delay` seconds. `hooks` are
-    called in the model's thread ahead of every token: one that raises makes the request fail there, and one that waits
-    holds it.
+    before it answers a message. It recommends the sampling `recommended`. `revision` stands for its weights. A token
+    takes `delay` seconds. `hooks` are called in the model's thread ahead of every token: one that raises makes the
+    request fail there, and one that waits holds it.
     """
 
     window: int | None = 256
@@ -46,6 +46,7 @@ class Settings:
     says: str = ""
     thinks: str = ""
     recommended: tuple[tuple[str, float], ...] = ()
+    revision: str = ""
     delay: float = 0.0
     hooks: list[Callable[[], object]] = field(default_factory=list)
 

@@ -81,7 +81,7 @@ class EchoEngine:
         self.info = ModelInfo(
             name=name,
             source=ORIGIN,
-            revision="",
+            revision=model.revision,
             dtype=DTYPE,
             device=DEVICE,
             parameters=SIZE,
