@@ -250,7 +250,7 @@ def main() -> None:
 
     if hasattr(os, "sched_setaffinity"):  # every worker has the same cores, whoever counts them
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    from jupyter_complete.engine.weights.gguf.convert import place
+    from jupyter_complete.engine.weights.gguf.header_files import entry
     from jupyter_complete.sources.catalog import find
     from jupyter_complete.sources.fetch import obtain
 
@@ -271,7 +271,9 @@ def main() -> None:
         for worker in workers.values():
             worker.end()
     found["loading"] = loading(model, min(options.rounds, 3))
-    found["sizes"] = sizes(place(model), options.sizes)
+    folder = entry(model).path  # of the tokenizer
+    assert folder is not None
+    found["sizes"] = sizes(folder, options.sizes)
     found["minutes"] = (time.perf_counter() - started) / 60
     (DOCS / "performance.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     page.write(json.loads(json.dumps(found)), DOCS)

@@ -76,8 +76,8 @@ def write(found: dict[str, Any], docs: Path) -> None:
         f"{memory['weight_bytes'] / 1e6:.0f} MB, which the limit is reckoned from; as int8 it would be "
         f"{memory['int8_bytes'] / 1e6:.0f} MB. llama.cpp is that of xllamacpp's wheel, whose code uses "
         f"{_listed(found['machine'][THEIRS])}. transformers writes at short context and reads one prompt of 1,024 "
-        "tokens, for it takes long. From a fresh kernel to the first token ours maps what was converted and packed "
-        "before, and transformers reads the GGUF file, as each does every time.",
+        "tokens, for it takes long. From a fresh kernel to the first token ours packs the file's blocks, and "
+        "transformers widens them to float32, as each does every time.",
         "",
         "| figure | wanted | " + " | ".join(one["machine"]["vectors"][-1] for one in (found, other)) + " |",
         "|---|---|---|---|",

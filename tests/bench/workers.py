@@ -422,7 +422,7 @@ class Sized:
 
 
 class Loading:
-    """Seconds from a started and imported kernel to the first token of a model converted earlier."""
+    """Seconds from a started and imported kernel to the first token of a model that was opened before."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
