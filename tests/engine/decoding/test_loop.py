@@ -105,7 +105,9 @@ class TestSteps:
         model = engine(name)
         mine = ask(model, max_new_tokens=40, seed=4, **SEEDED)
         told = "".join(step.text for step in mine.tokens) + (mine.end.text if mine.end else "")
-        assert told == mine.text == model.decode([step.id for step in mine.tokens], mine.prompt_ids)
+        assert told == mine.text
+        whole = model.decode([step.id for step in mine.tokens], mine.prompt_ids)
+        assert whole in (told, f"{told}\ufffd")  # it ends between characters
 
     def test_as_many_candidates_are_told_as_were_asked(self) -> None:
         assert {len(step.top) for step in ask(engine("llama"), candidates=5, seed=1).tokens} == {5}
@@ -266,7 +268,8 @@ class TestMore:
     def test_also_inside_a_character(self, session: Session, name: str) -> None:
         tokenizer = tiny.TOKENIZERS[name]()
         spelled = [*"Ã©a"] if name == "byte-level" else ["<0xC3>", "<0xA9>", "a"]
-        session.models.register(name, *self.only(name, tokenizer.convert_tokens_to_ids(spelled)))
+        ids = tokenizer.convert_tokens_to_ids(spelled)
+        session.models.register(name, *self.only(name, ids))
         halves = 0
         for seed in range(3):
             options = {"model": name, "seed": seed, **SEEDED}
@@ -276,7 +279,7 @@ class TestMore:
                 mine = begun.more(16 - first)
                 assert mine.text == at_once.text
                 assert [(s.id, s.text) for s in mine.tokens] == [(s.id, s.text) for s in at_once.tokens]
-                halves += begun.text.endswith("\ufffd") and at_once.text[len(begun.text) - 1] == "é"
+                halves += begun.tokens[-1].id == ids[0] and at_once.text[len(begun.text) :].startswith("é")
         assert halves > 2
 
     def test_a_stop_string_over_the_border_is_met(self, session: Session) -> None:

@@ -81,7 +81,7 @@ def int8_engine() -> Any:
     resident = held.models.get("smollm2")
     assert resident is not None
     assert resident.engine is not None
-    assert resident.engine.info.dtype == "int8"
+    assert resident.engine.info.dtype == "int4"
     yield resident.engine
     held.close()
 
