@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tiny
-from lab import FRONTS, LOAD, Lab, Page, cells, ended, footer, opened, prompt_of, run, text_of, wait_for
+from lab import FRONTS, LOAD, Lab, Page, ended, footer, opened, run, text_of, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -26,21 +26,3 @@ def test_a_completion_streams_under_its_cell(lab: Lab, window: Page, front: str,
     assert updates.most_a_second <= 13
     assert len(frames.of("execute_request", sent=True, channel="shell")) == 1
     assert window.hosts <= {"127.0.0.1", ""}
-
-
-def test_a_completion_is_written_into_a_new_cell_that_is_not_run(lab: Lab, window: Page, front: str) -> None:
-    setup = LOAD + "\n" + tiny.cell(0.01)
-    page = opened(
-        window,
-        lab.notebook(f"{front}-cell.ipynb", setup, "%%complete --cell -N 6 -t 0\nThe mean of", "last = 1", front=front),
-    )
-    run(page, 0)
-    ended(page, 0, 90)
-    run(page, 1)
-    ended(page, 1)
-    wait_for(lambda: cells(page).count() == 4, 20, "a new cell")
-    written = cells(page).nth(2).locator(".cm-content").inner_text()
-    assert written.startswith("%%markdown\n")
-    assert text_of(page, 1).splitlines()[0].strip() in written.replace("\n", " ")
-    assert prompt_of(page, 2).strip() == "[ ]:"
-    lab.stop_kernels()
