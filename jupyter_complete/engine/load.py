@@ -266,7 +266,7 @@ def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[
                 arrays = ended.value
                 break
         yield step
-    yield Loading("getting the decoding step ready, which is compiled the first time")
+    yield Loading(_stage("the decoding step", "decode_step"))
     with _form_errors():
         int8 = Int8Model(arrays, model.config)
         int8.prepare()
