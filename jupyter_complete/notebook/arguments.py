@@ -235,7 +235,8 @@ def _value(name: str, text: Any) -> Any:
         return text
     if isinstance(trait, List):
         if trait.metadata.get("separated") and len(text) == 1:
-            text = next(csv.reader(text, skipinitialspace=True), [])
+            line = r"\n".join(re.split(r"\r\n?|\n", text[0]))  # a line of CSV has none as such
+            text = next(csv.reader([line], skipinitialspace=True), [])
         return [_unescaped(item) for item in text]
     if isinstance(trait, (Bool, Enum)) or isinstance(text, bool):
         return text

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
-from ..protocol.plan import CONVERTED
 from ..protocol.probe import CheckName, Probe
 from .residents import Resident, Unloaded, matches, resident_bytes
 from .session import Session
@@ -77,6 +76,8 @@ def notes(resident: Resident) -> list[str]:
 
 def _slower(resident: Resident) -> str:
     """Why a model is not as fast as it might be; nothing where it is."""
+    from ..protocol.plan import CONVERTED  # plans are for models, and %load_ext loads none
+
     info = resident.engine.info if resident.engine is not None else None
     clauses = info.note.split("; ") if info is not None and info.note else []
     reasons = [clause for clause in clauses if clause not in _failures(resident, "tokenizer", "numbers")]

@@ -350,3 +350,7 @@ def test_the_words_of_a_model_line_may_stand_anywhere(line: str) -> None:
 )
 def test_tab_offers_the_values_of_an_option(typed: str, offered: list[str]) -> None:
     assert arguments.completions(typed, {"models": ["smollm2"]}) == offered
+
+
+def test_a_line_break_in_a_list_of_choices_is_part_of_a_choice() -> None:
+    assert arguments.cell_settings('--choices "yes,\n no"')["choices"] == ["yes", "\n no"]

@@ -325,7 +325,7 @@ def ours(shell: InteractiveShell) -> dict[str, int]:
     }
 
 
-LOADED = {"magics": 8, "registry": 1, "configurables": 1, "matchers": 1}
+LOADED = {"magics": 9, "registry": 1, "configurables": 1, "matchers": 1}
 
 
 @pytest.mark.parametrize(
@@ -372,7 +372,7 @@ BAD_CELLS = [
     ("%%complete -t hot\nx", UsageError, "'hot'"),
     ("%%complete -t nan\nx", UsageError, "but is nan."),
     ("%%complete --top-p 2\nx", UsageError, "from 0.0 to 1.0, but is 2.0."),
-    ("%%complete --top-k -1\nx", UsageError, "of 0 or more, but is -1."),
+    ("%%complete --top-k -1\nx", UsageError, "but is -1."),
     ("%%complete --min-p 2\nx", UsageError, "from 0.0 to 1.0"),
     ("%%complete --repetition-penalty 0\nx", UsageError, "from 0.01 to 100.0"),
     ("%%complete -N 0\nx", UsageError, "of 1 or more, but is 0."),

@@ -156,7 +156,7 @@ def test_a_saved_one_answers_what_was_asked_before_and_refuses_the_rest(llama: I
     llama.save(tmp_path / "one.trace")
     alone = Inside(jc.open_trace(tmp_path / "one.trace"))
     assert str(alone.view()) == shown
-    with pytest.raises(BadOption, match="not looked at"):
+    with pytest.raises(BadOption, match="does not hold this answer"):
         alone.head_steps(0, 0)
 
 

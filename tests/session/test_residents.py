@@ -106,7 +106,7 @@ def test_loading_what_is_resident_loads_nothing(models: Models, llama: str) -> N
 def test_fewer_bits_of_a_file_are_int8_that_was_asked_for(models: Models, tmp_path: Path) -> None:
     path = str(gguf_files.write_llama(tmp_path / "tiny.gguf"))
     engine = load(models, path)
-    engine.info = replace(engine.info, dtype="int4")  # most weights of this small file have 8 bits
+    engine._info = replace(engine.info, dtype="int4")  # most weights of this small file have 8 bits
     assert load(models, path, "int8", "cpu") is engine
     assert load(models, path, "float32", "cpu") is not engine
 
