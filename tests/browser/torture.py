@@ -113,12 +113,14 @@ class Torture:
         self.page.evaluate("document.querySelectorAll('.jcp-box').forEach((box) => (box.open = true))")
         self.page.locator("[id^=jcp-max_new_tokens-]").fill(str(tokens))
         self.page.locator(FIELD).focus()
+        press(self.page, "Control+End")
         press(self.page, "Control+Enter")
         wait_for(lambda: len(self.stands() or "") > len(self.text) or self.idle(), 20, "text of the model")
         return True
 
     def idle(self) -> bool:
-        return re.search(r"token|length|stop|interrupted|broke", self.page.locator(STATUS).inner_text()) is not None
+        """Whether nothing is asked or written; what is told of a completion that begins has words of its end in it."""
+        return button(self.page, "Stop").is_disabled() and "asking" not in self.page.locator(STATUS).inner_text()
 
     def adopt(self) -> None:
         """Take what the model wrote behind the text."""

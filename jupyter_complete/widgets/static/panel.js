@@ -47,7 +47,7 @@ function panelPart(line, controls) {
     tokenBox, versions.root, recentBox, codeBox);
   const notice = reopenNotice(line, root);
   root.prepend(notice.root);
-  let shown = {}, busy = false, gone = false, asked = false, ahead = "", spoken = "", unanswered = 0;
+  let shown = {}, busy = false, gone = false, asked = false, late = false, ahead = "", spoken = "", unanswered = 0;
 
   // After a click the caret is in the text again; by keyboard the focus stays where it is.
   function toText({ detail }) {
@@ -118,16 +118,22 @@ function panelPart(line, controls) {
     return true;
   }
 
-  // The kernel has answered, or will not: what was typed while it was asked goes in.
+  // The kernel has answered, or will not: what was typed while it was asked goes in, behind a text that is being written.
   function answered() {
     clearTimeout(unanswered);
     asked = false;
+    if (busy || !ahead) return;
     const typed = ahead;
     ahead = "";
-    if (!typed) return;
-    if (busy) say("Writing: Esc stops it, then type on.", true);
-    else editor.insert(typed);
+    editor.insert(typed);
   }
+
+  // The same for what is put in without a key: by an input method, from the clipboard, by a drop.
+  editor.root.addEventListener("beforeinput", (event) => {
+    if (!asked || busy || !event.cancelable) return;
+    event.preventDefault();
+    ahead += event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
+  });
 
   // A key that cannot change the text now waits until it can, or is refused with a sign.
   function locked(event) {
@@ -193,7 +199,7 @@ function panelPart(line, controls) {
     buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs && !gone));
     exports.fresh.disabled = gone || busy || editor.text() === text.prompt;
     for (const part of [suggestion.root, cards, settings.root, tokenBox, versions.root, recentBox]) part.inert = gone;
-    editor.lock(busy || asked);
+    editor.lock(busy);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
   }
 
@@ -247,6 +253,7 @@ function panelPart(line, controls) {
       shown = snapshot;
       const was = busy;
       busy = Boolean(snapshot.busy);
+      late &&= busy;
       const { written } = snapshot;
       if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
@@ -269,8 +276,9 @@ function panelPart(line, controls) {
       busy = true;
       texts = [];
       spoken = "";
-      text.begin();
-      say("…");
+      late = !text.begin();
+      if (late) line.say("stop");
+      say(late ? "The text was changed before it began: it is stopped." : "…");
       answered();
       refresh();
       editor.begin();
@@ -295,6 +303,7 @@ function panelPart(line, controls) {
     },
     gone: text.flush,
     text(message) {
+      if (late) return;
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
@@ -304,6 +313,7 @@ function panelPart(line, controls) {
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
     more({ texts: added }) {
+      if (late) return;
       if (texts.length !== added.length) return line.say("again");
       texts = texts.map((one, place) => one + added[place]);
       editor.add(added[0]);
