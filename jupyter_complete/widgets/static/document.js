@@ -13,14 +13,14 @@ function documentOf(line) {
 
   // The newest of what stands here and what the kernel has; whether that is the kernel's.
   function hear(snapshot) {
-    const settled = { pieces: snapshot.pieces ?? [], revision: snapshot.revision ?? now.revision + 1 };
+    const settled = { pieces: snapshot.pieces ?? [], revision: snapshot.revision ?? now.revision };
     const draft = [snapshot.draft, model.get("draft")].find((one) => one?.revision > settled.revision);
     const theirs = draft && !snapshot.busy ? draft : settled;
     // a snapshot that was made before our last splice came is older than what the kernel has
     if (writing || snapshot.busy || theirs.revision >= held.revision) hold(theirs.pieces, theirs.revision);
     writing = Boolean(snapshot.busy);
     if (writing) began = theirs.revision;
-    if (ours(theirs)) now = { ...now, revision: Math.max(now.revision, theirs.revision + 1) };
+    if (snapshot.revision !== undefined && ours(theirs)) now = { ...now, revision: Math.max(now.revision, theirs.revision + 1) };
     if (!writing) asked = null;
     if (theirs.revision < now.revision) {
       soon();

@@ -113,6 +113,13 @@ test("a prompt that nobody touched is not stored", async () => {
   assert.equal(stored(book), undefined);
 });
 
+test("a page that is made before the kernel's first snapshot shows the prompt with it", () => {
+  const book = notebook(), document = { name: "", cell: "cell", prompt: "The mean" };
+  const page = new Shown(panel, {}, { shown: {}, document, _urgent: "own", draft: {} }, book.manager);
+  page.show(snapshot({ revision: 0, pieces: [["you", "The mean"]] }));
+  assert.equal(page.field.value, "The mean");
+});
+
 test("a new kernel is given what the notebook stores", () => {
   const pieces = [["you", "The mean is what I wrote"]], book = notebook({ "": { pieces, revision: 9 } });
   const page = open(book, { revision: 0, pieces: [["you", "The mean"]], code: "" });
