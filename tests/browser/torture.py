@@ -184,7 +184,9 @@ class Torture:
         found = subprocess.run(["pgrep", "-f", session["kernel"]["id"]], capture_output=True, text=True, check=False)
         for pid in found.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
-        self.page.locator(DIALOG).first.wait_for(timeout=30_000)  # it takes the focus, and a space typed then presses it
+        self.page.locator(DIALOG).first.wait_for(
+            timeout=30_000
+        )  # it takes the focus, and a space typed then presses it
         self.gone()
 
     def kill_while_writing(self) -> None:

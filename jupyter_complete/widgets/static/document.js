@@ -9,7 +9,7 @@ function documentOf(line) {
   const about = () => model.get("document") ?? {};
   const name = about().name ?? "", journal = journalOf(context, name || about().cell);
   let now = { pieces: [], revision: 0 }, mine = false, timer = 0, first = 0, stored = null, saving = null, seen = [];
-  let held = { text: "", revision: 0 }, began = 0, writing = false, asked = null; // what the kernel has, writes, was asked with
+  let held = { text: "", revision: 0 }, began = 0, writing = false, asked = null, aside = false;
 
   // The newest of what stands here and what the kernel has; whether that is the kernel's.
   function hear(snapshot) {
@@ -18,10 +18,11 @@ function documentOf(line) {
     const theirs = draft && !snapshot.busy ? draft : settled;
     // a snapshot that was made before our last splice came is older than what the kernel has
     if (writing || snapshot.busy || theirs.revision >= held.revision) hold(theirs.pieces, theirs.revision);
+    if (snapshot.revision !== undefined && stands(theirs)) now = { ...now, revision: Math.max(now.revision, theirs.revision + 1) };
     writing = Boolean(snapshot.busy);
+    aside = writing && (aside || (mine && now.revision > theirs.revision));
     if (writing) began = theirs.revision;
-    if (snapshot.revision !== undefined && ours(theirs)) now = { ...now, revision: Math.max(now.revision, theirs.revision + 1) };
-    if (!writing) asked = null;
+    else asked = null;
     if (theirs.revision < now.revision) {
       soon();
       return false;
@@ -35,8 +36,8 @@ function documentOf(line) {
   // Whether the text was typed on since the kernel was asked, which has not answered yet.
   const typedOn = () => mine && asked !== null && now.revision > asked;
 
-  // Whether what was typed here stands against a text of the kernel that is as new, or an answer to an older one.
-  const ours = ({ pieces, revision }) => typedOn() || (mine && revision === now.revision && joined(pieces) !== joined(now.pieces));
+  // Whether what was typed here stands against a text of the kernel that is as new, or goes on from an older one.
+  const stands = ({ pieces, revision }) => aside || typedOn() || (mine && revision === now.revision && joined(pieces) !== joined(now.pieces));
 
   function set(pieces, revision, here = false) {
     now = { pieces, revision };
@@ -133,11 +134,7 @@ function documentOf(line) {
     typed,
     grown,
     flush,
-    // A text begins to be written; whether it goes on from the one that stands here.
-    begin() {
-      [began, writing] = [now.revision, true];
-      return !typedOn();
-    },
+    begin: () => ([began, writing, aside] = [now.revision, true, typedOn()]),
     wholly() {
       typed(now.pieces);
       line.say("take_up", { pieces: now.pieces, revision: now.revision });
@@ -148,6 +145,8 @@ function documentOf(line) {
       return (asked = now.revision);
     },
     get pieces() { return now.pieces; },
+    // Whether the text that is being written goes on from an older one than stands here.
+    get isAside() { return aside; },
     get isStored() { return Boolean(context); },
     get prompt() { return about().prompt ?? ""; },
   };

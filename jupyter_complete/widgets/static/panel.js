@@ -151,6 +151,15 @@ function panelPart(line, controls) {
     if (back ? shown.undo : shown.redo && !changed()) see(back ? "undo" : "redo");
   }
 
+  // A text that goes on from an older one than was typed since is not shown, and need not be written.
+  function turnAside() {
+    if (text.isAside && !late) {
+      line.say("stop");
+      say("The text was changed before it was gone on from: that is stopped.");
+    }
+    late = text.isAside;
+  }
+
   const changed = () => editor.text() !== joined(shown.pieces);
 
   function stop() {
@@ -253,12 +262,13 @@ function panelPart(line, controls) {
       shown = snapshot;
       const was = busy;
       busy = Boolean(snapshot.busy);
-      late &&= busy;
       const { written } = snapshot;
       if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
-      if (text.hear(snapshot) || !editor.text()) editor.set(text.pieces);
-      if (was && !busy && written) editor.end(snapshot.caret ?? written);
+      const theirs = text.hear(snapshot) || !editor.text();
+      if (theirs) editor.set(text.pieces);
+      turnAside();
+      if (theirs && was && !busy && written) editor.end(snapshot.caret ?? written);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
@@ -276,9 +286,9 @@ function panelPart(line, controls) {
       busy = true;
       texts = [];
       spoken = "";
-      late = !text.begin();
-      if (late) line.say("stop");
-      say(late ? "The text was changed before it began: it is stopped." : "…");
+      text.begin();
+      say("…");
+      turnAside();
       answered();
       refresh();
       editor.begin();

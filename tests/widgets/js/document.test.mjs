@@ -247,6 +247,21 @@ test("what is put in without a key while the kernel is asked goes in too", () =>
   assert.equal(page.field.value, "The mean 漢");
 });
 
+test("what is typed into a page that was loaded while a text was written stands against that text", () => {
+  const page = open(notebook());
+  page.type("The mean is low and mine");
+  page.miss();
+  page.tell("more", { texts: [" late"] });
+  page.show(snapshot({ busy: true, revision: 4 }));
+  assert.equal(page.model.sent.at(-1).do, "stop");
+  page.tell("text", { texts: [" late"], before: [["you", "The mean"]] });
+  assert.equal(page.field.value, "The mean is low and mine");
+  page.field.setSelectionRange(3, 3);
+  page.show(snapshot({ revision: 9, written: 2, pieces: [["you", "The mean"], ["model", " late"]] }));
+  assert.equal(page.field.value, "The mean is low and mine");
+  assert.equal(page.field.selectionStart, 3);
+});
+
 test("what was undone can be had again after the kernel has told the same text", () => {
   const page = open(notebook());
   page.field.setSelectionRange(15, 15);
