@@ -53,8 +53,15 @@ class Lab:
 
     def saved(self, name: str) -> Any:
         """The notebook as it was saved last; while it is being written the file is not whole."""
-        wait_for(lambda: _whole(self.root / name), 10, f"a whole {name}")
-        return nbformat.read(self.root / name, as_version=4)
+        text = ""
+
+        def whole() -> bool:
+            nonlocal text
+            text = (self.root / name).read_text(encoding="utf-8")
+            return _is_json(text)
+
+        wait_for(whole, 10, f"a whole {name}")
+        return nbformat.reads(text, as_version=4)
 
     def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
         """The server's own API."""
@@ -206,9 +213,9 @@ def _answered(window: Page, before: int) -> bool:
     return bool(window.frames.since(before).of("kernel_info_reply"))
 
 
-def _whole(path: Path) -> bool:
+def _is_json(text: str) -> bool:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        json.loads(text)
     except ValueError:
         return False
     return True

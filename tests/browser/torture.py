@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -113,12 +114,14 @@ class Torture:
         self.page.evaluate("document.querySelectorAll('.jcp-box').forEach((box) => (box.open = true))")
         self.page.locator("[id^=jcp-max_new_tokens-]").fill(str(tokens))
         self.page.locator(FIELD).focus()
+        press(self.page, "Control+End")
         press(self.page, "Control+Enter")
         wait_for(lambda: len(self.stands() or "") > len(self.text) or self.idle(), 20, "text of the model")
         return True
 
     def idle(self) -> bool:
-        return re.search(r"token|length|stop|interrupted|broke", self.page.locator(STATUS).inner_text()) is not None
+        """Whether nothing is asked or written; what is told of a completion that begins has words of its end in it."""
+        return button(self.page, "Stop").is_disabled() and "asking" not in self.page.locator(STATUS).inner_text()
 
     def adopt(self) -> None:
         """Take what the model wrote behind the text."""
@@ -182,6 +185,9 @@ class Torture:
         found = subprocess.run(["pgrep", "-f", session["kernel"]["id"]], capture_output=True, text=True, check=False)
         for pid in found.stdout.split():
             os.kill(int(pid), signal.SIGKILL)
+        with contextlib.suppress(AssertionError):  # a kernel that was just being started dies without one
+            # it takes the focus, and a space typed then presses its button
+            wait_for(lambda: self.page.locator(DIALOG).count(), 6, "the dialog of a kernel that died")
         self.gone()
 
     def kill_while_writing(self) -> None:
@@ -271,6 +277,8 @@ class Torture:
                     return
                 if self.page.locator(DIALOG).count():
                     break
+            else:
+                self.restart()  # a connection that is left at "starting" by a kill and a restart in a row
         raise AssertionError(f"cell {cell} does not run")
 
 

@@ -107,13 +107,17 @@ class Line {
 
 // In JupyterLab a letter typed anywhere but into a field is a command (x cuts the cell): not so inside a view, where only
 // those with Ctrl or Cmd stay the notebook's, and of them not those that undo typing. It looks before any view does. The
-// mark must be on the node that has the focus: a command may name just that, and is found before any node around it. So
-// that a click between the parts of a view is inside it too, the view itself can have the focus.
+// mark must be on the node that has the focus: a command may name just that, and is found before any node around it. It is
+// taken away again with the next key, for on a node around the one with the focus it would keep that one's Ctrl+S from
+// the notebook. So that a click between the parts of a view is inside it too, the view itself can have the focus.
 const LOOSE = "data-lm-suppress-shortcuts";
 
 function guard(el) {
+  let marked = null;
   const mark = ({ target, ctrlKey, metaKey, key }) => {
-    if (el.contains(target)) target.toggleAttribute(LOOSE, !(ctrlKey || metaKey) || /^[zy]$/i.test(key));
+    marked?.removeAttribute(LOOSE);
+    marked = el.contains(target) && (!(ctrlKey || metaKey) || /^[zy]$/i.test(key)) ? target : null;
+    marked?.setAttribute(LOOSE, "");
   };
   el.tabIndex = -1;
   window.addEventListener("keydown", mark, true);

@@ -8,15 +8,21 @@ function documentOf(line) {
   const { model } = line, context = notebookOf(model), id = model.get("_urgent");
   const about = () => model.get("document") ?? {};
   const name = about().name ?? "", journal = journalOf(context, name || about().cell);
-  let now = { pieces: [], revision: 0 }, held = "", began = 0, writing = false, timer = 0, first = 0, stored = null, seen = [];
+  let now = { pieces: [], revision: 0 }, mine = false, timer = 0, first = 0, stored = null, saving = null, seen = [];
+  let held = { text: "", revision: 0 }, began = 0, writing = false, asked = null, aside = false;
 
   // The newest of what stands here and what the kernel has; whether that is the kernel's.
   function hear(snapshot) {
     const settled = { pieces: snapshot.pieces ?? [], revision: snapshot.revision ?? now.revision };
     const draft = [snapshot.draft, model.get("draft")].find((one) => one?.revision > settled.revision);
     const theirs = draft && !snapshot.busy ? draft : settled;
+    // a snapshot that was made before our last splice came is older than what the kernel has
+    if (writing || snapshot.busy || theirs.revision >= held.revision) hold(theirs.pieces, theirs.revision);
+    if (snapshot.revision !== undefined && stands(theirs)) now = { ...now, revision: Math.max(now.revision, theirs.revision + 1) };
     writing = Boolean(snapshot.busy);
-    held = joined(theirs.pieces);
+    aside = writing && (aside || (mine && now.revision > theirs.revision));
+    if (writing) began = theirs.revision;
+    else asked = null;
     if (theirs.revision < now.revision) {
       soon();
       return false;
@@ -25,13 +31,22 @@ function documentOf(line) {
     return true;
   }
 
-  function set(pieces, revision) {
+  const hold = (pieces, revision) => (held = { text: joined(pieces), revision });
+
+  // Whether the text was typed on since the kernel was asked, which has not answered yet.
+  const typedOn = () => mine && asked !== null && now.revision > asked;
+
+  // Whether what was typed here stands against a text of the kernel that is as new, or goes on from an older one.
+  const stands = ({ pieces, revision }) => aside || typedOn() || (mine && revision === now.revision && joined(pieces) !== joined(now.pieces));
+
+  function set(pieces, revision, here = false) {
     now = { pieces, revision };
+    mine = here;
     soon();
   }
 
   // What was typed, or what has come of a text that is being written.
-  const typed = (pieces) => set(pieces, now.revision + 1);
+  const typed = (pieces) => set(pieces, now.revision + 1, true);
   const grown = (pieces) => set(pieces, began + 1);
 
   function soon() {
@@ -51,11 +66,11 @@ function documentOf(line) {
 
   function send() {
     const text = joined(now.pieces);
-    if (text === held) return;
-    const [head, tail] = kept(held, text, text.length);
+    if (text === held.text) return;
+    const [head, tail] = kept(held.text, text, text.length);
     const put = part(now.pieces, head, text.length - tail).filter(([, one]) => one);
-    line.say("keep", { revision: now.revision, at: head, gone: held.length - head - tail, put, size: text.length });
-    held = text;
+    line.say("keep", { revision: now.revision, at: head, gone: held.text.length - head - tail, put, size: text.length });
+    hold(now.pieces, now.revision);
   }
 
   function store() {
@@ -100,13 +115,15 @@ function documentOf(line) {
     if (!line.shown.busy && newest?.revision > now.revision) {
       set(newest.pieces, newest.revision);
       line.say("take_up", { pieces: newest.pieces, revision: newest.revision });
-      held = joined(newest.pieces);
+      hold(newest.pieces, newest.revision);
     } else line.say("take_up", { pieces: null });
   }
 
   context?.saveState?.connect((_, state) => {
-    if (state === "started") flush();
-    else if (state === "completed" && stored === now) journal.forget();
+    if (state === "started") {
+      flush();
+      saving = now;
+    } else if (state === "completed" && saving === now) journal.forget();
   });
   for (const event of ["pagehide", "blur"]) window.addEventListener(event, flush);
   document.addEventListener("visibilitychange", flush);
@@ -117,16 +134,19 @@ function documentOf(line) {
     typed,
     grown,
     flush,
-    begin: () => ([began, writing] = [now.revision, true]),
+    begin: () => ([began, writing, aside] = [now.revision, true, typedOn()]),
     wholly() {
       typed(now.pieces);
       line.say("take_up", { pieces: now.pieces, revision: now.revision });
+      hold(now.pieces, now.revision);
     },
     told(pieces) {
-      held = joined(pieces);
-      return now.revision;
+      hold(pieces, now.revision);
+      return (asked = now.revision);
     },
     get pieces() { return now.pieces; },
+    // Whether the text that is being written goes on from an older one than stands here.
+    get isAside() { return aside; },
     get isStored() { return Boolean(context); },
     get prompt() { return about().prompt ?? ""; },
   };

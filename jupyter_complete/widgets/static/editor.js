@@ -51,8 +51,9 @@ function editorPart(onchange, oncaret = () => {}) {
     onchange();
   }
 
+  // Another text. The same one again, by whoever's hand, leaves the way back as it is.
   function set(given) {
-    steps.forget();
+    if (joined(given) !== joined(pieces)) steps.forget();
     put(given);
   }
 

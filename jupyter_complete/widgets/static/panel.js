@@ -47,7 +47,7 @@ function panelPart(line, controls) {
     tokenBox, versions.root, recentBox, codeBox);
   const notice = reopenNotice(line, root);
   root.prepend(notice.root);
-  let shown = {}, busy = false, gone = false, asked = false, ahead = "", spoken = "", unanswered = 0;
+  let shown = {}, busy = false, gone = false, asked = false, late = false, ahead = "", spoken = "", unanswered = 0;
 
   // After a click the caret is in the text again; by keyboard the focus stays where it is.
   function toText({ detail }) {
@@ -118,16 +118,22 @@ function panelPart(line, controls) {
     return true;
   }
 
-  // The kernel has answered, or will not: what was typed while it was asked goes in.
+  // The kernel has answered, or will not: what was typed while it was asked goes in, behind a text that is being written.
   function answered() {
     clearTimeout(unanswered);
     asked = false;
+    if (busy || !ahead) return;
     const typed = ahead;
     ahead = "";
-    if (!typed) return;
-    if (busy) say("Writing: Esc stops it, then type on.", true);
-    else editor.insert(typed);
+    editor.insert(typed);
   }
+
+  // The same for what is put in without a key: by an input method, from the clipboard, by a drop.
+  editor.root.addEventListener("beforeinput", (event) => {
+    if (!asked || busy || !event.cancelable) return;
+    event.preventDefault();
+    ahead += event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
+  });
 
   // A key that cannot change the text now waits until it can, or is refused with a sign.
   function locked(event) {
@@ -143,6 +149,15 @@ function panelPart(line, controls) {
     if (busy || asked) return;
     if (editor.can(back)) return editor.turn(back);
     if (back ? shown.undo : shown.redo && !changed()) see(back ? "undo" : "redo");
+  }
+
+  // A text that goes on from an older one than was typed since is not shown, and need not be written.
+  function turnAside() {
+    if (text.isAside && !late) {
+      line.say("stop");
+      say("The text was changed before it was gone on from: that is stopped.");
+    }
+    late = text.isAside;
   }
 
   const changed = () => editor.text() !== joined(shown.pieces);
@@ -193,7 +208,7 @@ function panelPart(line, controls) {
     buttons.redo.disabled = busy || !(editor.can(false) || (shown.redo && !differs && !gone));
     exports.fresh.disabled = gone || busy || editor.text() === text.prompt;
     for (const part of [suggestion.root, cards, settings.root, tokenBox, versions.root, recentBox]) part.inert = gone;
-    editor.lock(busy || asked);
+    editor.lock(busy);
     tokenBox.firstChild.textContent = shown.code && differs ? "Tokens (of the text before your changes)" : "Tokens";
   }
 
@@ -250,8 +265,10 @@ function panelPart(line, controls) {
       const { written } = snapshot;
       if (was && !busy) speak(joined(snapshot.pieces?.slice(written ? written - 1 : -1, written ?? undefined)), true);
       spoken = "";
-      if (text.hear(snapshot) || !editor.text()) editor.set(text.pieces);
-      if (was && !busy && written) editor.end(snapshot.caret ?? written);
+      const theirs = text.hear(snapshot) || !editor.text();
+      if (theirs) editor.set(text.pieces);
+      turnAside();
+      if (theirs && was && !busy && written) editor.end(snapshot.caret ?? written);
       settings.set(snapshot.settings || {}, snapshot.known || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
@@ -271,6 +288,7 @@ function panelPart(line, controls) {
       spoken = "";
       text.begin();
       say("…");
+      turnAside();
       answered();
       refresh();
       editor.begin();
@@ -295,6 +313,7 @@ function panelPart(line, controls) {
     },
     gone: text.flush,
     text(message) {
+      if (late) return;
       texts = message.texts;
       const before = joined(shown.pieces?.slice(-1));
       if (!spoken && texts[0].startsWith(before)) spoken = before;
@@ -304,6 +323,7 @@ function panelPart(line, controls) {
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
     more({ texts: added }) {
+      if (late) return;
       if (texts.length !== added.length) return line.say("again");
       texts = texts.map((one, place) => one + added[place]);
       editor.add(added[0]);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Shown, facts, panel, snapshot } from "./page.mjs";
+import { Shown, facts, panel, press, snapshot } from "./page.mjs";
 
 const WIDGET = "application/vnd.jupyter.widget-view+json";
 const PAUSE = 350; // milliseconds after the last key, when it is stored
@@ -44,6 +44,7 @@ function open(book, changed = {}, about = {}) {
 }
 
 const stored = (book, name = "") => book.metadata.jupyter_complete?.documents?.[name];
+const joinedOf = ({ pieces }) => pieces.map(([, text]) => text).join("");
 const wait = (time) => new Promise((done) => setTimeout(done, time));
 const kept = (page) => page.model.sent.filter((one) => one.do === "keep");
 
@@ -110,6 +111,13 @@ test("a prompt that nobody touched is not stored", async () => {
   open(book, { revision: 0, pieces: [["you", "The mean"]] });
   await wait(PAUSE);
   assert.equal(stored(book), undefined);
+});
+
+test("a page that is made before the kernel's first snapshot shows the prompt with it", () => {
+  const book = notebook(), document = { name: "", cell: "cell", prompt: "The mean" };
+  const page = new Shown(panel, {}, { shown: {}, document, _urgent: "own", draft: {} }, book.manager);
+  page.show(snapshot({ revision: 0, pieces: [["you", "The mean"]] }));
+  assert.equal(page.field.value, "The mean");
 });
 
 test("a new kernel is given what the notebook stores", () => {
@@ -191,6 +199,119 @@ test("a key that comes while a text is written is answered with what to do", () 
   assert.equal(page.field.readOnly, true);
   page.field.dispatchEvent(new KeyboardEvent("keydown", { key: "o", bubbles: true, cancelable: true }));
   assert.match(page.find(".jcp-status").textContent, /Esc stops/);
+});
+
+test("a key that is as new as the kernel's answer stands, and the kernel gets it", async () => {
+  const book = notebook(), page = open(book);
+  page.type("The mean is lower");
+  page.show(snapshot({ revision: 5, pieces: [["you", "The mean"]] }));
+  assert.equal(page.field.value, "The mean is lower");
+  await wait(PAUSE);
+  assert.deepEqual([joinedOf(stored(book)), stored(book).revision], ["The mean is lower", 6]);
+  assert.deepEqual(kept(page).at(-1), { do: "keep", revision: 6, at: 8, gone: 0, put: [["model", " is low"], ["you", "er"]], size: 17 });
+});
+
+test("a completion that begins after the text was typed on is stopped, and leaves the text alone", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const page = open(notebook());
+  page.button("Continue").click();
+  context.mock.timers.tick(5000);
+  page.type("The mean is low and more");
+  page.tell("begun");
+  assert.equal(page.model.sent.at(-1).do, "stop");
+  page.tell("text", { texts: [" late"], before: [["you", "The mean"], ["model", " is low"]] });
+  page.tell("more", { texts: [" text"] });
+  assert.equal(page.field.value, "The mean is low and more");
+  page.show(snapshot({ revision: 5, pieces: [["you", "The mean"], ["model", " is low late"]] }));
+  assert.equal(page.field.value, "The mean is low and more");
+  assert.equal(page.field.readOnly, false);
+});
+
+test("keys that come before a completion begins go in behind it", () => {
+  const page = open(notebook());
+  page.button("Continue").click();
+  for (const key of ["o", "n"]) press(page.field, key);
+  page.tell("begun");
+  page.tell("text", { texts: [" it"], before: [["you", "The mean"], ["model", " is low"]] });
+  page.show(snapshot({ revision: 5, written: 3, caret: 3, pieces: [["you", "The mean"], ["model", " is low"], ["model", " it"]] }));
+  assert.equal(page.field.value, "The mean is low iton");
+});
+
+test("what is put in without a key while the kernel is asked goes in too", () => {
+  const page = open(notebook());
+  page.button("Undo").click();
+  const put = { inputType: "insertText", data: "漢", bubbles: true, cancelable: true };
+  assert.equal(page.field.readOnly, false);
+  assert.equal(page.field.dispatchEvent(new InputEvent("beforeinput", put)), false);
+  page.show(snapshot({ revision: 5, pieces: [["you", "The mean "]] }));
+  assert.equal(page.field.value, "The mean 漢");
+});
+
+test("what is typed into a page that was loaded while a text was written stands against that text", () => {
+  const page = open(notebook());
+  page.type("The mean is low and mine");
+  page.miss();
+  page.tell("more", { texts: [" late"] });
+  page.show(snapshot({ busy: true, revision: 4 }));
+  assert.equal(page.model.sent.at(-1).do, "stop");
+  page.tell("text", { texts: [" late"], before: [["you", "The mean"]] });
+  assert.equal(page.field.value, "The mean is low and mine");
+  page.field.setSelectionRange(3, 3);
+  page.show(snapshot({ revision: 9, written: 2, pieces: [["you", "The mean"], ["model", " late"]] }));
+  assert.equal(page.field.value, "The mean is low and mine");
+  assert.equal(page.field.selectionStart, 3);
+});
+
+test("what was undone can be had again after the kernel has told the same text", () => {
+  const page = open(notebook());
+  page.field.setSelectionRange(15, 15);
+  page.keys(" xerox");
+  page.button("Undo").click();
+  assert.equal(page.field.value, "The mean is low");
+  page.show(snapshot({ revision: 4, draft: { pieces: [["you", "The mean is low"]], revision: 11 } }));
+  page.button("Redo").click();
+  assert.equal(page.field.value, "The mean is low xerox");
+});
+
+test("a snapshot that is older than the last splice is no base for the next one", async () => {
+  const page = open(notebook());
+  page.field.setSelectionRange(15, 15);
+  page.keys("er");
+  await wait(PAUSE);
+  page.show(snapshot({ revision: 4 }));
+  page.keys("s");
+  await wait(PAUSE);
+  assert.deepEqual(kept(page).at(-1), { do: "keep", revision: 7, at: 17, gone: 0, put: [["you", "s"]], size: 18 });
+});
+
+test("a page that is loaded while a text is written has the whole of it in the end", async () => {
+  const book = notebook({ "": { pieces: [["you", "The mean"], ["model", " is"]], revision: 5 } });
+  const page = open(book, { busy: true, pieces: [["you", "The mean"]] });
+  page.tell("text", { texts: [" is lo"], before: [["you", "The mean"]] });
+  await wait(PAUSE);
+  page.tell("more", { texts: ["w"] });
+  await wait(PAUSE);
+  page.show(snapshot({ revision: 5, pieces: [["you", "The mean"], ["model", " is low now"]] }));
+  assert.equal(page.field.value, "The mean is low now");
+  await wait(PAUSE);
+  assert.equal(joinedOf(stored(book)), "The mean is low now");
+});
+
+test("what is typed while the notebook is saved is kept by the browser until it is saved too", async () => {
+  const entries = new Map(), book = notebook();
+  const store = { setItem: (key, text) => entries.set(key, text), getItem: (key) => entries.get(key) ?? null, removeItem: (key) => entries.delete(key) };
+  Object.defineProperty(window, "localStorage", { configurable: true, value: store });
+  const page = open(book);
+  page.type("Before");
+  book.save("started");
+  page.type("Before and while");
+  await wait(PAUSE);
+  book.save("completed");
+  assert.match([...entries.values()].join(), /Before and while/);
+  book.save("started");
+  book.save("completed");
+  assert.equal(entries.size, 0);
+  delete window.localStorage;
 });
 
 for (const [at, [text, made]] of facts.copies.entries()) {

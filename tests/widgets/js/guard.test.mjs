@@ -30,6 +30,15 @@ for (const selector of [".jcp-bar button", "summary", ".jcp-field", ".jcp"]) {
   });
 }
 
+test("Ctrl+S is the notebook's after a letter was the view's, wherever the focus was then", () => {
+  const page = new Shown(panel, snapshot());
+  for (const around of [page.el, page.find(".jcp"), page.find(".jcp-bar")]) {
+    press(around, "x");
+    press(page.find(".jcp-field"), "s", { ctrlKey: true });
+    for (let node = page.find(".jcp-field"); node; node = node.parentElement) assert.equal(kept(node), false);
+  }
+});
+
 test("a click between the parts of a view leaves the focus in it", () => {
   assert.equal(new Shown(panel, snapshot()).el.tabIndex, -1);
 });
