@@ -109,8 +109,9 @@ function samplingPart(controls, moved, go) {
 
   // What the model would have written with these settings; nothing is found where they are as recorded.
   function follow(found) {
-    if (!found) followed.hidden = true;
-    else followed.replaceChildren(make("b", {}, "With these settings and the same seed the model writes: "), visible(found.follows ?? found.text ?? "asking the model …"));
+    followed.hidden = !found;
+    if (!found) return followed.replaceChildren();
+    followed.replaceChildren(make("b", {}, "With these settings and the same seed the model writes: "), visible(found.follows ?? found.text ?? "asking the model …"));
   }
 
   // Without its kernel a slider has nothing to ask: the numbers are those of the settings as recorded.

@@ -572,6 +572,7 @@ test("once a slider rests, the text that would follow is asked for and shown", (
   context.mock.timers.tick(400);
   assert.deepEqual(asked(newest(page, "follow")), { knobs: { temperature: 1.3 } });
   answer(page, "follow", { follows: ` Rome ${HOSTILE}` });
+  assert.equal(page.find(".jci-follow").hidden, false);
   assert.match(page.find(".jci-follow").textContent, /the model writes: {2}Rome <img src=x>⟨U\+202E⟩/);
   page.button("As recorded").click();
   assert.equal(page.find(".jci-follow").hidden, true);
