@@ -193,6 +193,11 @@ def type_into(page: Any, cell: int, text: str) -> None:
     page.keyboard.type(lines[-1])
 
 
+def leave(page: Any) -> None:
+    """Go without the question whether changes shall be saved."""
+    page.evaluate("window.addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true)")
+
+
 def wait_for(condition: Any, seconds: float, what: str) -> float:
     """Seconds until `condition()` held."""
     start = time.monotonic()

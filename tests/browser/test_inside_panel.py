@@ -117,7 +117,7 @@ def test_the_panel_is_walked_by_keyboard(page: Any) -> None:
 def test_everything_stands_out_from_what_is_behind_it(page: Any, station: str) -> None:
     page.locator(f"[data-station={station}]").click()
     page.mouse.move(0, 0)
-    wait_for(lambda: page.get_by_text("asking the model").count() == 0, 10, "what is asked for")
+    wait_for(lambda: page.locator(".jci :text('asking the model'):visible").count() == 0, 10, "what is asked for")
     node = output_of(page, 1).locator(".jci").first.evaluate_handle("node => node")
     found = page.evaluate(CONTRASTS, [node, {".jct-bar": "backgroundColor"}])
     assert len(found) > 20
@@ -173,7 +173,7 @@ def test_drawn_letters_are_as_large_on_a_narrow_page(page: Any, station: str, wi
 @pytest.mark.parametrize("station", STATIONS)
 def test_a_screen_reader_has_a_name_for_all_that_is_used_or_drawn(page: Any, station: str) -> None:
     page.locator(f"[data-station={station}]").click()
-    page.locator(".jci-panel:not([hidden]) :is(table, .jci-flow-box)").first.wait_for()
+    page.locator(".jci-panel:not([hidden]) :is(table, .jci-flow-box):visible").first.wait_for()
     nodes = read_out(page, "Inside a completion")
     assert {"tablist", "tab", "tabpanel", "slider", "combobox", "button"} <= {role for role, _ in nodes}
     assert not [role for role, name in nodes if role in NAMED and not name.strip()]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tiny
-from lab import LOAD, Lab, Page, cells, opened, output_of, press, run, wait_for
+from lab import LOAD, Lab, Page, cells, leave, opened, output_of, press, run, wait_for
 from test_alive import MANAGER, NOTICE, restart
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -25,11 +25,6 @@ def shown(window: Page, address: str) -> Any:
     run(page, 1)
     page.locator(TABLE).wait_for()
     return page
-
-
-def leave(page: Any) -> None:
-    """Go without the question whether changes shall be saved."""
-    page.evaluate("window.addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true)")
 
 
 def told(page: Any) -> str:
@@ -101,6 +96,7 @@ def test_a_presenter_steps_by_clicker_and_no_key_reaches_the_notebook(lab: Lab, 
     press(page, "PageDown", "x")
     assert told(page).startswith("Step 3")
     page.locator("[data-station=transformer]").click()
+    page.locator("[data-look=attention]").click()
     page.locator(".jci-head").nth(2).click()
     press(page, "PageDown", "x")
     assert told(page).startswith("Step 4")

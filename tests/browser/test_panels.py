@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lab import Lab, Page, ended, opened, output_of, press, run, status_of, text_of, wait_for
+from lab import Lab, Page, ended, leave, opened, output_of, press, run, status_of, text_of, wait_for
 from panel_page import DRAWN, FIELD, LARGE, SLOW, STATUS, button, complete, done, field, panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -122,6 +122,7 @@ def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_sta
     wait_for(lambda: field(page) == text, 20, "the same text")
 
     lab.stop_kernels()
+    leave(page)
     window.page.goto("about:blank")
     window.page.goto(lab.address("again.ipynb"))
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")

@@ -31,10 +31,11 @@ async function reopen(line, el) {
   const cell = await cellAround(line.model, el);
   if (!cell) return "this front end does not say which cell shows it. Run the cell.";
   line.document.flush();
-  if (!sessionContext.session?.kernel || ["dead", "unknown"].includes(sessionContext.session.kernel.status)) {
-    await sessionContext.restartKernel();
-  }
-  const { kernel } = sessionContext.session;
+  const before = sessionContext.session?.kernel;
+  if (!before) await sessionContext.changeKernel({ name: sessionContext.prevKernelName || sessionContext.kernelPreference?.name });
+  else if (["dead", "unknown"].includes(before.status)) await sessionContext.restartKernel();
+  const kernel = sessionContext.session?.kernel;
+  if (!kernel) return "the notebook has no kernel. Choose one in the menu Kernel.";
   const load = { code: "%load_ext jupyter_complete", silent: true, store_history: false, stop_on_error: false };
   const { content } = await kernel.requestExecute(load).done;
   if (content.status !== "ok") return `${content.ename}: ${content.evalue}`;
