@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lab import Lab, Page, ended, leave, opened, output_of, press, run, status_of, text_of, wait_for
+from lab import Lab, Page, ended, opened, output_of, press, run, status_of, text_of, wait_for
 from panel_page import DRAWN, FIELD, LARGE, SLOW, STATUS, button, complete, done, field, panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -121,8 +121,9 @@ def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_sta
     page.locator(FIELD).wait_for()
     wait_for(lambda: field(page) == text, 20, "the same text")
 
+    press(page, "Control+s")  # the panel is shown in the notebook again, which is a change
+    wait_for(lambda: page.locator(".jp-mod-dirty").count() == 0, 20, "the end of saving")
     lab.stop_kernels()
-    leave(page)
     window.page.goto("about:blank")
     window.page.goto(lab.address("again.ipynb"))
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")
