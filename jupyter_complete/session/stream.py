@@ -69,6 +69,11 @@ class Pending(Generic[W]):
         if self.error is not None:
             raise self.error
 
+    def settle(self) -> None:
+        """Wait for the end, whatever that is."""
+        for _ in self.ticks():
+            pass
+
     def raise_interrupt(self, said: str) -> None:
         """Raise Interrupted, which says what there is, if an interrupt ended this; a `stop` is no interrupt."""
         if self.interrupted:
@@ -150,6 +155,9 @@ class Stream(Pending[Draft]):
             self.when_done(self._done)
         return self._done
 
+    def settle(self) -> None:
+        self.completion()
+
     def result(self, watch: Callable[[Pending[Any], str], None] | None = None) -> Completion:
         """Wait for the Completion, by `watch` where that says what is waited for; raises the worker's error. An
         interrupt stops the request and raises Interrupted."""
@@ -177,7 +185,10 @@ def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
     """Inside the block, an interrupt stops `stream` instead of raising. A third one raises KeyboardInterrupt.
 
     A second one is ignored, because it comes within GRACE, while the text is still being collected. Yields the list of
-    interrupts that came. Only the main thread receives interrupts; in another thread this does nothing.
+    interrupts that came. Only the main thread receives interrupts; in another thread there are none to wait for.
+
+    Whatever else the block raises (the signal of a time limit, an output that cannot be shown) stops the stream too,
+    and its text so far is kept.
     """
     came: list[int] = []
 
@@ -193,6 +204,10 @@ def stop_on_interrupt(stream: Pending[Any]) -> Iterator[list[int]]:
             on_interrupt(signal.SIGINT, None)
         try:
             yield came
+        except BaseException:
+            stream.stop()
+            stream.settle()
+            raise
         finally:
             if came:
                 stream.stop()

@@ -166,3 +166,30 @@ def test_an_interrupted_result_raises_and_the_completion_is_there(worker: Worker
         stream.result()
     assert stream.completion().finish_reason == "interrupted"
     assert stream.completion().text.startswith("on ")
+
+
+def test_a_time_limit_of_the_users_stops_the_request_and_its_text_is_kept(worker: Worker) -> None:
+    stream, kept = worker.submit(until_stopped, begun()), []
+    stream.when_done = kept.append
+    first_word(stream)
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(TimeoutError):
+            stream.result()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [(done.finish_reason, done.text[:3]) for done in kept] == [("interrupted", "on ")]
+    assert worker.submit(saying("next"), begun()).result().text == "next"
+
+
+def test_an_output_that_cannot_be_shown_stops_the_request(worker: Worker) -> None:
+    stream = worker.submit(until_stopped, begun())
+    first_word(stream)
+    with pytest.raises(OSError, match="no screen"), stop_on_interrupt(stream):
+        raise OSError("no screen")
+    assert stream.completion().finish_reason == "interrupted"

@@ -134,7 +134,7 @@ function viewOf(draw, begin) {
       if (line) return line;
       line = new Line(model);
       const context = notebookOf(model);
-      if (context) putBack(context, model.get("_urgent"));
+      if (context) quietly(context, () => putBack(context, model.get("_urgent")));
       begin?.(line);
       return line;
     };
@@ -146,7 +146,7 @@ function viewOf(draw, begin) {
         const free = guard(el), view = draw(el, started(model)), context = notebookOf(model);
         if (!view.alive) noticeAbove(el, line, view);
         const gone = line.show(view);
-        if (context) leaveOut(context, model.get("_urgent"));
+        if (context) quietly(context, () => leaveOut(context, model.get("_urgent")));
         return () => {
           free();
           gone();

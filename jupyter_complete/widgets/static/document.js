@@ -80,7 +80,8 @@ function documentOf(line) {
     journal.write({ ...now, cell: about().cell });
     for (const cell of homes()) {
       const all = cell.getMetadata(OURS) ?? {};
-      const there = all.documents?.[name]?.revision ?? 0;
+      const held = all.documents?.[name], there = held?.revision ?? 0;
+      if (there === now.revision && joined(held?.pieces) === joined(now.pieces)) continue;
       if (there > now.revision) {
         // a widget of an earlier kernel, which no cell shows any more, has nothing newer to store
         if (!placesOf(context, id).length) continue;

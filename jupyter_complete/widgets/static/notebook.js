@@ -27,6 +27,13 @@ function placesOf(context, id) {
       .filter(({ at }) => cell.outputs.get(at).data?.[WIDGET]?.model_id === id));
 }
 
+// Do what leaves the file as it is: a notebook without changes has none after it.
+function quietly(context, act) {
+  const clean = context.model.dirty === false;
+  act();
+  if (clean) context.model.dirty = false;
+}
+
 // A widget is not saved: without its kernel a front end shows an error in its place. What is saved is the text beside
 // it, and the widget's id, by which `putBack` shows it again in a page that finds the kernel alive.
 function leaveOut(context, id) {

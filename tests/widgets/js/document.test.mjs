@@ -14,27 +14,32 @@ function notebook(documents, { saved = false } = {}) {
   const about = { document: "", lengths: { "text/html": 3, "text/markdown": 3, "text/plain": 3 } };
   const copy = { data: { "text/html": "oldHTML", "text/markdown": "oldMD", "text/plain": "oldPLAIN" }, metadata: { jupyter_complete: about } };
   const outputs = [saved ? { data: { "text/plain": "said" }, metadata: { jupyter_complete: { view: "own" } } } : view, copy];
-  const drawn = [...outputs];
+  const drawn = [...outputs], model = { dirty: false };
   const shared = {
     get outputs() { return structuredClone(outputs); },
     updateOutputs(from, to, changed, origin) {
       assert.equal(origin, "silent-change");
       outputs.splice(from, to - from, ...changed);
+      model.dirty = true;
     },
   };
   const cell = {
     id: "cell", sharedModel: shared,
-    outputs: { get length() { return drawn.length; }, get: (at) => drawn[at], set: (at, output) => (drawn[at] = output) },
+    outputs: { get length() { return drawn.length; }, get: (at) => drawn[at], set: (at, output) => ((drawn[at] = output), (model.dirty = true)) },
     getMetadata: (key) => metadata[key],
-    setMetadata: (key, value) => (metadata[key] = structuredClone(value)),
+    setMetadata(key, value) {
+      metadata[key] = structuredClone(value);
+      model.dirty = true;
+    },
   };
+  Object.assign(model, { cells: { length: 1, get: () => cell }, sharedModel: { cells: [shared] } });
   const slots = [];
   const context = {
     path: "a.ipynb",
-    model: { cells: { length: 1, get: () => cell }, sharedModel: { cells: [shared] } },
+    model,
     saveState: { connect: (slot) => slots.push(slot) },
   };
-  return { manager: { context }, metadata, outputs, drawn, save: (state) => slots.forEach((slot) => slot(null, state)) };
+  return { manager: { context }, metadata, outputs, drawn, model, save: (state) => slots.forEach((slot) => slot(null, state)) };
 }
 
 function open(book, changed = {}, about = {}) {
@@ -317,3 +322,14 @@ test("what is typed while the notebook is saved is kept by the browser until it 
 for (const [at, [text, made]] of facts.copies.entries()) {
   test(`the page draws the copy of a text as the kernel does: ${at}`, () => assert.deepEqual(panel.textCopy(text), made));
 }
+
+test("a saved notebook that is opened while its kernel lives has nothing to save", async () => {
+  const book = notebook({ "": { pieces: [["you", "The mean"], ["model", " is low"]], revision: 4 } }, { saved: true });
+  const page = open(book);
+  await wait(PAUSE);
+  assert.equal(book.drawn[0].data[WIDGET].model_id, "own");
+  assert.equal(book.model.dirty, false);
+  page.type("x");
+  await wait(PAUSE);
+  assert.equal(book.model.dirty, true);
+});
