@@ -173,7 +173,7 @@ def test_drawn_letters_are_as_large_on_a_narrow_page(page: Any, station: str, wi
 @pytest.mark.parametrize("station", STATIONS)
 def test_a_screen_reader_has_a_name_for_all_that_is_used_or_drawn(page: Any, station: str) -> None:
     page.locator(f"[data-station={station}]").click()
-    page.locator(".jci-panel:not([hidden]) :is(table, .jci-flow-box):visible").first.wait_for()
+    page.locator(".jci-panel:not([hidden]) :is(table, .jci-flow-box, .jci-head):visible").first.wait_for()
     nodes = read_out(page, "Inside a completion")
     assert {"tablist", "tab", "tabpanel", "slider", "combobox", "button"} <= {role for role, _ in nodes}
     assert not [role for role, name in nodes if role in NAMED and not name.strip()]
