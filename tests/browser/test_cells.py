@@ -30,7 +30,7 @@ LOOK = """
 
 @pytest.mark.parametrize("form", ["text", "code"])
 def test_a_text_streams_in_its_final_font_and_place(lab: Lab, window: Page, form: str) -> None:
-    source = f"%%complete -N 90 -t 0.7 --seed 3 --format {form}\nThe three most important ideas in statistics are"
+    source = f"%%complete -N 800 -t 0.7 --seed 3 --format {form}\nThe three most important ideas in statistics are"
     page = opened(window, lab.notebook(f"layout-{form}.ipynb", LOAD, source))
     run(page, 0)
     run(page, 1)
@@ -40,7 +40,7 @@ def test_a_text_streams_in_its_final_font_and_place(lab: Lab, window: Page, form
         looks.append(page.evaluate(LOOK))
         return footer(page, 1) and "writing" not in text_of(page, 1)
 
-    wait_for(ended, 60, "the footer")
+    wait_for(ended, 120, "the footer")
     last = page.evaluate(LOOK)
     live = [look for look in looks if look and look["live"] and look["text"].strip()]
     assert len(live) >= 4
