@@ -77,8 +77,16 @@ class Lab:
         self.ask(f"lab/api/settings/{plugin}", "PUT", {"raw": json.dumps(settings)})
 
     def stop_kernels(self) -> None:
-        for one in self.ask("api/sessions"):
-            self.ask(f"api/sessions/{one['id']}", "DELETE")
+        """Stop every kernel. One that was killed meanwhile the server may not know yet, or not know how to stop."""
+        deadline = time.monotonic() + 20
+        while sessions := self.ask("api/sessions"):
+            for one in sessions:
+                try:
+                    self.ask(f"api/sessions/{one['id']}", "DELETE")
+                except urllib.error.HTTPError as error:
+                    if error.code not in (404, 500) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.5)
 
 
 @dataclass
