@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # half of the tests that need no torch, by time
-TEXTS := tests/notebook tests/prompt tests/render tests/results
+TEXTS := tests/notebook tests/prompt tests/render tests/results tests/widgets
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
@@ -44,7 +44,7 @@ demo: setup
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(MAKE) -j2 types quick-texts quick-rest
+	$(MAKE) -j2 quick-texts quick-rest types
 
 quick: quick-texts quick-rest
 
