@@ -79,7 +79,7 @@ class Lab:
     def stop_kernels(self) -> None:
         """Stop every kernel. One that was killed meanwhile the server may not know yet, or not know how to stop."""
         deadline = time.monotonic() + 20
-        while sessions := self.ask("api/sessions"):
+        while (sessions := self.ask("api/sessions")) and time.monotonic() < deadline + 10:
             for one in sessions:
                 try:
                     self.ask(f"api/sessions/{one['id']}", "DELETE")
