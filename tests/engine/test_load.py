@@ -181,6 +181,10 @@ class TestInt8:
         path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [7, 9]}))
         assert open_now(folder, "int8")._ends == {7, 9}
 
+    def test_it_tells_that_the_compiled_step_is_read_or_compiled(self, tmp_path: Path, empty_cache: Path) -> None:
+        told = steps.run(open_engine(find(str(tiny.save("llama", tmp_path / "m"))), "int8", "cpu", StopEvent()))[1]
+        assert any(re.match(r"(reading|compiling) the decoding step", step.stage) for step in told)
+
     def test_auto_is_int8(self, tmp_path: Path, empty_cache: Path) -> None:
         info = open_now(tiny.save("llama", tmp_path / "tiny"), "auto").info
         assert (info.dtype, info.note) == ("int8", "")
