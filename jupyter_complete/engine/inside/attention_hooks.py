@@ -60,12 +60,17 @@ class Pass:
     between: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def attention(self, part: AttentionKind, layer: int) -> tuple[int, Met]:
-        """Return the number of a layer, counted from 0, and what its attention was given. Raises BadOption."""
+        """Return the number of a layer, counted from 0, and what its attention was given. Raises BadOption.
+
+        A layer counted from the end that has no attention means the nearest one before it that has.
+        """
         layers = sorted(number for of, number in self.met if of == part)
         if not layers:
             raise BadOption(f"The model has no {part} attention.", 'Leave it out, or give "decoder".')
         total = max(layers[-1] + 1, 0 if part == "encoder" else len(self.states) - 1)
-        layer = resolve_place(layer, total, "layer")
+        asked, layer = layer, resolve_place(layer, total, "layer")
+        if asked < 0:
+            layer = max((one for one in layers if one <= layer), default=layer)
         if layer not in layers:
             raise BadOption(
                 f"Layer {layer} has no attention: it mixes the tokens in another way.",

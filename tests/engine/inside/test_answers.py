@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+import transformers
 from inside_calls import found, text
 from steps import result
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -33,6 +34,11 @@ from jupyter_complete.sources import catalog
 
 CAUSAL = tuple(tiny.CAUSAL)
 ENCODER_DECODER = tuple(tiny.ENCODER_DECODER)
+ATTENDS = {  # layers of a hybrid that have attention
+    **dict.fromkeys(("qwen3_5", "lfm2", "granite_h", "bamba", "jamba"), (1,)),
+    "falcon_h1": (0, 1),
+}
+FIRST = {"layer_types": ["full_attention", "conv"]}
 NEAR = {"atol": 1e-4, "rtol": 1e-4}
 
 
@@ -65,6 +71,25 @@ def test_attention_is_the_model_s_own(name: str) -> None:
             ours = found(seen, AskAttention(of, layer, part))  # type: ignore[arg-type]
             np.testing.assert_allclose(ours.weights, theirs[0].numpy(), **NEAR)
             assert ours.weights.shape[1:] == (len(ours.tokens), len(ours.sources))
+
+
+@pytest.mark.parametrize("name", tuple(ATTENDS))
+def test_attention_of_a_hybrid_is_the_model_s_own(name: str) -> None:
+    of, seen = text(name), engine(name)
+    theirs = [one for one in own(name, of).attentions if one is not None]
+    for layer, one in zip(ATTENDS[name], theirs, strict=True):
+        np.testing.assert_allclose(found(seen, AskAttention(of, layer)).weights, one[0].numpy(), **NEAR)
+
+
+def test_a_layer_of_a_hybrid_without_attention_is_told() -> None:
+    with pytest.raises(BadOption, match="Layer 0 has no attention.*Give a layer that has: 1"):
+        found(engine("qwen3_5"), AskAttention(text("qwen3_5"), 0))
+
+
+def test_the_last_attention_of_a_hybrid_is_found_from_the_end() -> None:
+    model = transformers.Lfm2ForCausalLM(transformers.Lfm2Config(**{**tiny.make("lfm2")[0].config.to_dict(), **FIRST}))
+    seen = LocalEngine(model.eval(), tiny.make("lfm2")[1], "attends first", "made in the tests")
+    assert found(seen, AskAttention(text("lfm2"), -1)).layer == 0
 
 
 @pytest.mark.parametrize("name", CAUSAL + ENCODER_DECODER)
