@@ -87,7 +87,7 @@ def decide(
     if target.dtype is not torch.int8:
         return Decision(begin)
     outline = load.describe(folder, name)
-    decided = _int8(begin, outline.model, folder)
+    decided = _int8(begin, outline.model, folder if place.joined else None)
     return Decision(_trust(decided) if trusting else decided, outline)
 
 

@@ -44,8 +44,8 @@ class Inside(Displayed):
 
     `trace` needs no model. The model answers a question once, by one pass over prompt and completion in its own thread.
     The answer is kept, and `save` writes it beside the trace, so that a file opened elsewhere answers the same.
-    A `position` is a place among `tokens`; a negative one counts from the end. A `layer` and a `head` count from 0. Of a
-    hybrid, a negative layer that has no attention means the nearest one before it that has.
+    A `position` is a place among `tokens`; a negative one counts from the end. A `layer` and a `head` count from 0.
+    Of a hybrid, a negative layer that has no attention means the nearest one before it that has.
     """
 
     def __init__(self, trace: Trace, session: Session | None = None, completion: Completion | None = None) -> None:

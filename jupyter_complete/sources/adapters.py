@@ -38,6 +38,25 @@ def base_of(path: Path, name: str) -> str:
 
 def join(base: Path, adapter: Path, name: str) -> Path:
     """The directory of links to a base model's directory and an adapter's; raises NotAModel."""
+    target, files, parts = _parts(base, adapter, name)
+    if not target.is_dir():
+        with cache.build(target, needed=0) as part:
+            (part / FOLDER).mkdir()
+            for path in files:
+                _link(path, part / path.name)
+            for path in parts:
+                _link(path, part / FOLDER / path.name)
+    return target
+
+
+def joined(base: Path, adapter: Path, name: str) -> Path | None:
+    """The directory that `join` made of both; None where it is not made yet. Raises NotAModel."""
+    target = _parts(base, adapter, name)[0]
+    return target if target.is_dir() else None
+
+
+def _parts(base: Path, adapter: Path, name: str) -> tuple[Path, list[Path], list[Path]]:
+    """The directory of both, and the files that it links to: the model's, and the adapter's. Raises NotAModel."""
     if not (adapter / WEIGHTS).is_file():
         raise NotAModel(f"The adapter of {name} has no {WEIGHTS}.", "Save it again with save_pretrained.")
     own = [path for path in adapter.iterdir() if path.is_file() and path.name.startswith(TEXT)]
@@ -48,15 +67,7 @@ def join(base: Path, adapter: Path, name: str) -> Path:
     import hashlib  # no model needs it before it has an adapter
 
     key = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:12]
-    target = cache.root() / "adapted" / f"{base.name}+{adapter.name}-{key}"
-    if not target.is_dir():
-        with cache.build(target, needed=0) as part:
-            (part / FOLDER).mkdir()
-            for path in files:
-                _link(path, part / path.name)
-            for path in parts:
-                _link(path, part / FOLDER / path.name)
-    return target
+    return cache.root() / "adapted" / f"{base.name}+{adapter.name}-{key}", files, parts
 
 
 def _link(path: Path, target: Path) -> None:

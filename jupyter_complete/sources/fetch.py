@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as StopEvent
 from typing import Literal
@@ -17,19 +17,31 @@ from .catalog import Source
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Weights on disk: a transformers directory or a GGUF file, its origin, and its revision (a commit or a sha256)."""
+    """Weights on disk: a transformers directory or a GGUF file, its origin, and its revision (a commit or a sha256).
+
+    `joined` is False for the directory of a base model whose adapter is to be added.
+    """
 
     kind: Literal["directory", "gguf"]
     path: Path
     origin: str
     revision: str = ""
+    joined: bool = True
 
 
 def locate(source: Source) -> Place | Download:
     """Where the weights of `source` are on this disk, or what `obtain` would fetch; nothing is fetched or asked.
 
-    Of a base model with an adapter it is where the base model is.
+    Of a base model with an adapter that were not opened together yet it is where the base model is.
     """
+    place = _located(source)
+    if source.adapter is None or isinstance(place, Download):
+        return place
+    both = adapters.joined(place.path, source.adapter, source.name)
+    return replace(place, path=both or place.path, origin=f"{place.origin} + {source.adapter}", joined=both is not None)
+
+
+def _located(source: Source) -> Place | Download:
     if (place := _on_disk(source)) is not None:
         return place
     if source.wheel is not None:

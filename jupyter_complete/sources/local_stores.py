@@ -68,18 +68,27 @@ def _unknown(name: str) -> UnknownModel:
 
 
 def parameters(path: Path) -> dict[str, Any]:
-    """The parameters that Ollama keeps beside the weights at `path`: temperature, stop texts and the like, or none."""
+    """The parameters that Ollama keeps beside the weights at `path`: temperature, stop texts and the like, or none.
+
+    Where several names share the weights, they are those on which all of the names agree.
+    """
     root = path.parent.parent
     if path.parent.name != "blobs" or not path.name.startswith("sha256-"):
         return {}
-    for manifest in _manifests(root):
-        layers = _layers(manifest)
-        if _blob(root, layers.get("model", "")) == path and "params" in layers:
-            try:
-                return dict(json.loads(_blob(root, layers["params"]).read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError):
-                return {}
-    return {}
+    layers = [_layers(manifest) for manifest in _manifests(root)]
+    kept = [_parameters(root, one) for one in layers if _blob(root, one.get("model", "")) == path]
+    first, *others = kept or [{}]
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+
+
+def _parameters(root: Path, layers: dict[str, str]) -> dict[str, Any]:
+    """The parameters of one name; none where it has none, or where they cannot be read."""
+    if "params" not in layers:
+        return {}
+    try:
+        return dict(json.loads(_blob(root, layers["params"]).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
 
 
 def _of_ollama() -> list[Stored]:

@@ -157,3 +157,10 @@ def test_a_home_without_such_programs_has_none(home: Path) -> None:
     assert local_stores.stored() == []
     with pytest.raises(UnknownModel, match="LM Studio has no model 'o/r/m' on this disk"):
         catalog.find("lmstudio/o/r/m")
+
+
+def test_of_names_that_share_weights_the_parameters_are_those_that_all_state(home: Path) -> None:
+    root = home / ".ollama/models"
+    for name, stated in {"a": {"temperature": 0.1, "top_k": 20}, "b": {"temperature": 0.9, "top_k": 20}}.items():
+        path = put_ollama(root, f"{LIBRARY}/{name}/latest", {"model": GGUF, "params": json.dumps(stated).encode()})
+    assert local_stores.parameters(path) == {"top_k": 20}

@@ -82,7 +82,7 @@ def test_attention_of_a_hybrid_is_the_model_s_own(name: str) -> None:
 
 
 def test_a_layer_of_a_hybrid_without_attention_is_told() -> None:
-    with pytest.raises(BadOption, match="Layer 0 has no attention.*Give a layer that has: 1"):
+    with pytest.raises(BadOption, match=r"Layer 0 has no attention.*Give a layer that has: 1"):
         found(engine("qwen3_5"), AskAttention(text("qwen3_5"), 0))
 
 

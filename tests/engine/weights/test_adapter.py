@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
+from jupyter_complete.engine.plan import plan
 from jupyter_complete.protocol.errors import NotAModel
 from jupyter_complete.sources.catalog import find
 
@@ -88,6 +89,17 @@ def test_the_text_is_that_of_the_merged_model(case: str, dtype: str, tmp_path: P
     texts = [chosen(ask(one, "The mean of a sample", temperature=0, max_new_tokens=12)) for one in (mine, wanted)]
     assert texts[0] == texts[1]
     assert texts[0] != chosen(ask(opened(str(base), dtype), "The mean of a sample", temperature=0, max_new_tokens=12))
+
+
+def test_its_plan_is_of_its_own_packed_weights(tmp_path: Path, empty_cache: Path) -> None:
+    base = tiny.save("llama", tmp_path / "base")
+    name = f"{base}+{write(tmp_path / 'adapter', factors(tiny.make('llama')[0], ('q_proj',)))}"
+    opened(str(base), "auto")
+    before = plan(find(name), "auto", "cpu").packing
+    opened(name, "auto")
+    after, of_base = (plan(find(one), "auto", "cpu").packing for one in (name, str(base)))
+    assert [one and one.exists for one in (before, after, of_base)] == [False, True, True]
+    assert after != of_base
 
 
 def test_a_tensor_that_is_held_whole_takes_the_place_of_the_bases(tmp_path: Path, empty_cache: Path) -> None:
