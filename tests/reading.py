@@ -75,16 +75,18 @@ def main() -> None:
         lengths = [words(one) for one in sentences(text_of(path))]
         every += lengths
         if lengths:
-            name = path.relative_to(ROOT)
-            print(
-                f"{mean(lengths):5.1f} {max(lengths):4} {sum(n > LONGEST for n in lengths):4} {len(lengths):5}  {name}"
-            )
-    print(f"{mean(every):5.1f} {max(every):4} {sum(n > LONGEST for n in every):4} {len(every):5}  all")
+            _print(lengths, str(path.relative_to(ROOT)))
+    _print(every, "all")
     if "--long" in sys.argv:
         for path in files():
             for one in sentences(text_of(path)):
                 if words(one) > LONGEST:
                     print(f"{path.relative_to(ROOT)}: {one}")
+
+
+def _print(lengths: list[int], name: str) -> None:
+    """One line: the mean, the longest, how many are too long, and how many there are."""
+    print(f"{mean(lengths):5.1f} {max(lengths):4} {sum(n > LONGEST for n in lengths):4} {len(lengths):5}  {name}")
 
 
 if __name__ == "__main__":
