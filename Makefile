@@ -9,7 +9,7 @@ TEXTS := tests/notebook tests/prompt tests/render tests/results tests/widgets
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: torture help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -20,6 +20,7 @@ help:
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make torture    200 random acts on a panel, ten times: nothing that was typed is lost"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
+	@echo "make docs       build the site of docs/ in docs/_build/html; a warning is an error"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
 	@echo "make lab        open the notebooks in JupyterLab"
@@ -87,6 +88,11 @@ looks: setup chromium
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python tests/bench
+
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --keep-going docs docs/_build/html
+	@echo "the site is in docs/_build/html"
 
 judge: setup
 	$(BIN)/python tests/judged
