@@ -103,13 +103,14 @@ class Page:
 
 
 @contextmanager
-def running(base: Path) -> Iterator[Lab]:
-    """A JupyterLab server on a free loopback port that keeps all it writes in `base`."""
+def running(base: Path, *options: str) -> Iterator[Lab]:
+    """A JupyterLab server on a free loopback port, with more options if need be, that keeps all it writes in `base`."""
     root, token, port = base / "notebooks", secrets.token_hex(16), _free_port()
     root.mkdir()
     places = {f"JUPYTER_{name}_DIR": str(base / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0"]
+    command += options
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     with (base / "log").open("w") as log:
@@ -241,7 +242,7 @@ def _free_port() -> int:
 
 
 def _wait_until_it_answers(lab: Lab, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if server.poll() is not None:
             break

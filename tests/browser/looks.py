@@ -93,7 +93,18 @@ def main() -> None:
         print(
             f"{len(times)} frames scrolled: " + ", ".join(f"p{share * 100:.0f} {ms:.1f} ms" for share, ms in of.items())
         )
+        writing(lab, browser)
         browser.close()
+
+
+def writing(lab: Lab, browser: Any) -> None:
+    """Keys in a text of two pages."""
+    import keys
+    from test_editor import TWO_PAGES, fill, open_panel
+
+    window = Page(browser.new_page(viewport={"width": 1200, "height": 900}))
+    fill(open_panel(lab, window, "keys.ipynb"), TWO_PAGES)
+    print(f"a text of {len(TWO_PAGES):,} characters, {keys.typed(window, 120)}")
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def test_a_presenter_steps_by_clicker_and_no_key_reaches_the_notebook(lab: Lab, 
 def test_p_has_one_meaning_on_a_screen(lab: Lab, window: Page) -> None:
     page = shown(window, lab.notebook("meaning.ipynb", *SEEN))
     wait_for(lambda: " P " in told(page), 10, "the step in numbers")
-    said = re.search(r"P ([\d.<]+ %); after the settings ([\d.<]+ %)", told(page))
+    said = re.search(r"P ([\d.<]+ %); after the settings ([\d.<]+ %)", told(page).replace("\xa0", " "))
     assert said
     heads = page.locator(f"{TABLE} th").all_inner_texts()
     (row,) = [one for one in page.locator(f"{TABLE} tbody tr").all() if "recorded" in one.inner_text()]

@@ -198,6 +198,39 @@ def test_a_kernel_that_ends_while_it_writes_leaves_the_text_and_no_waiting(lab: 
     assert text.endswith(" and on")
 
 
+LOSES = """() => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    const text = typeof data === "string" ? data : new TextDecoder().decode(data);
+    if (!window.lost && text.includes("%load_ext") && /"silent": ?true/.test(text)) window.lost = text.length;
+    else send.call(this, data);
+  };
+}"""
+
+
+@pytest.mark.heavy
+def test_a_panel_is_opened_again_though_what_was_asked_is_lost_on_its_way(lab: Lab, window: Page, front: str) -> None:
+    page = panel(window, lab.notebook(f"lost-{front}.ipynb", QUICK, OPEN, front=front))
+    restart(page)
+    page.locator(NOTICE).wait_for(timeout=10_000)
+    text = types(page, " typed without a kernel")
+    page.evaluate(LOSES)
+    page.locator(NOTICE).locator("button").click()
+    wait_for(lambda: page.locator(NOTICE).count() == 0 and page.locator(FIELD).count() == 1, 60, "a live panel")
+    assert page.evaluate("window.lost") > 0
+    assert standing(page) == text
+
+
+def test_a_panel_is_opened_again_in_a_notebook_that_has_no_kernel(lab: Lab, window: Page, front: str) -> None:
+    page = panel(window, lab.notebook(f"none-{front}.ipynb", QUICK, OPEN, front=front))
+    lab.stop_kernels()
+    page.locator(NOTICE).wait_for(timeout=30_000)
+    text = types(page, " typed without a kernel")
+    page.locator(NOTICE).locator("button").click()
+    wait_for(lambda: page.locator(NOTICE).count() == 0 and page.locator(FIELD).count() == 1, 60, "a live panel")
+    assert standing(page) == text
+
+
 # -- out of the panel ----------------------------------------------------------------------------------------------
 
 

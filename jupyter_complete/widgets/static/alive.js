@@ -41,7 +41,7 @@ function aliveOf(model, changed = () => {}) {
   function check() {
     const kernel = manager?.kernel;
     if (state === "gone" || kernel === undefined) return;
-    later(() => (manager.kernel ? become("unknown", true) : become("gone")));
+    later(unheard);
     if (!kernel) return;
     follow(kernel);
     if (ENDS.includes(kernel.status)) return become("gone");
@@ -62,6 +62,13 @@ function aliveOf(model, changed = () => {}) {
     clearTimeout(patience);
     patience = setTimeout(act, GRACE);
     patience.unref?.();
+  }
+
+  // An answer may have been lost on its way: it is asked again and again.
+  function unheard() {
+    if (!manager.kernel) return become("gone");
+    become("unknown", true);
+    if (state !== "gone") later(check);
   }
 
   // The front end has marked the comm as closed; where it lends no kernel to ask, that is all there is to know.

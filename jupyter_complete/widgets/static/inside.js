@@ -75,7 +75,7 @@ const insideView = viewOf((el, line) => {
   function summary(name) {
     const [text, id, bytes] = data.taken[step];
     if (name === "preprocess") return `${[...written()].length} characters → ${data.source.length} tokens`;
-    if (name === "transformer") return "vectors → attention, MLP, layer by layer";
+    if (name === "transformer") return "vectors → layers → logits";
     if (!player.open()) return "?";
     return name === "distribution" ? `logits → P → id ${id}` : `${bytes} → ${glyphs(text)}`;
   }

@@ -6,7 +6,7 @@ const DASHES = ["", "8 4", "2 3", "10 3 2 3", "4 2"], MOST_PINNED = DASHES.lengt
 
 function layersPart(again) {
   const grid = div("jci-scroll jci-lens"), card = make("div", { className: "jci-card", role: "status" }), chart = div("jci-chart");
-  const root = div("", div("jci-quiet", "Each cell shows the most likely next token if the model ended after this layer (last norm, then head), and its probability in percent."), card, grid, chart);
+  const root = div("", div("jci-quiet", "Each cell shows the most likely next token if the model ended after this layer (last norm, then head), and its probability in percent. Click a cell, or press Enter in it, for its candidates."), card, grid, chart);
   let source = null, data = null, tokens = [], pinned = [], pinnable = true;
 
   const state = (layer, before = "") => (layer === 0 ? "embeddings" : layer === data.cells.length - 1 ? "logits" : `${before}${layer - 1}`);
@@ -23,7 +23,7 @@ function layersPart(again) {
     const rows = found.cells.map((line, layer) => make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", "aria-label": stateName(layer) }, state(layer)), ...line.map((top, column) => cell(top, layer, column, columns))));
     const head = make("tr", { role: "row" }, make("th", {}, "after layer"), ...columns.map((name) => make("th", { scope: "col", role: "columnheader" }, glyphs(name))));
     grid.replaceChildren(make("table", { role: "grid", "aria-label": "Layer lens" }, make("thead", {}, head), make("tbody", {}, ...rows)));
-    card.replaceChildren("Click a cell, or press Enter in it, for its candidates.");
+    open(grid.querySelector("td[tabindex='0']"));
   }
 
   // As many of the last positions as there is room for: no column is half there. The last one is the step's own.
@@ -34,7 +34,7 @@ function layersPart(again) {
 
   function cell([[text, , prob]], layer, column, columns) {
     const first = layer === data.cells.length - 1 && column === columns.length - 1;
-    const node = make("td", { tabIndex: first ? 0 : -1, role: "gridcell", style: `background:${warmth(prob)}` }, `${glyphs(text)} ${Math.round(100 * prob)}`);
+    const node = make("td", { tabIndex: first ? 0 : -1, role: "gridcell", style: `background:${warmth(prob)}` }, div("", span("", glyphs(text)), " ", span("", `${Math.round(100 * prob)}`)));
     node.dataset.layer = layer;
     node.dataset.column = column;
     return node;

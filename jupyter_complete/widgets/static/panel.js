@@ -59,7 +59,7 @@ function panelPart(line, controls) {
   }
 
   function codeTools() {
-    return div("",
+    return div("jcp-export",
       button("Copy", "Copy the code", () => copy("")),
       button("Into a new cell", "Insert a cell with this code below; it is not run", insert));
   }
@@ -320,6 +320,7 @@ function panelPart(line, controls) {
       editor.write(message.before, texts[0], message.after);
       text.grown(editor.pieces());
       say("writing");
+      tally();
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
     more({ texts: added }) {
@@ -329,6 +330,7 @@ function panelPart(line, controls) {
       editor.add(added[0]);
       text.grown(editor.pieces());
       speak(texts[0], false);
+      tally();
       if (texts.length > 1) drawCards(texts.map((one) => ({ text: one })), true);
     },
     refused({ text: why }) {

@@ -118,7 +118,8 @@ function playerPart(wishes, begun) {
   function words(found) {
     const [, , , , raw, , prob] = found.rows.find((row) => row[1] === found.chosen);
     const rank = found.rows.filter((row) => row[4] > raw).length + 1;
-    return `${taken().slice(0, -1)}, rank ${rank > 20 ? "over 20" : rank}, P ${percent(raw)}; after the settings ${percent(prob)}.`;
+    const said = `${taken().slice(0, -1)}, rank ${rank > 20 ? "over 20" : rank}, P ${percent(raw)}; after the settings ${percent(prob)}.`;
+    return said.replaceAll(" %", "\u00a0%"); // a number and its sign stay on one line
   }
 
   return {

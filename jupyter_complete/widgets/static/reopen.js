@@ -34,15 +34,38 @@ async function reopen(line, el) {
   const before = sessionContext.session?.kernel;
   if (!before) await sessionContext.changeKernel({ name: sessionContext.prevKernelName || sessionContext.kernelPreference?.name });
   else if (["dead", "unknown"].includes(before.status)) await sessionContext.restartKernel();
-  const kernel = sessionContext.session?.kernel;
-  if (!kernel) return "the notebook has no kernel. Choose one in the menu Kernel.";
-  const load = { code: "%load_ext jupyter_complete", silent: true, store_history: false, stop_on_error: false };
-  const { content } = await kernel.requestExecute(load).done;
-  if (content.status !== "ok") return `${content.ename}: ${content.evalue}`;
+  if (!sessionContext.session?.kernel) return "the notebook has no kernel. Choose one in the menu Kernel.";
+  const reply = await loaded(sessionContext);
+  if (!reply) return "the kernel does not answer. Restart it in the menu Kernel, then open the panel again.";
+  if (reply.content.status !== "ok") return `${reply.content.ename}: ${reply.content.evalue}`;
   const { name, prompt } = line.model.get("document");
   const code = `__import__("jupyter_complete").panel(${JSON.stringify(name)}, ${JSON.stringify(prompt)})`;
-  cell.outputArea.future = kernel.requestExecute({ code, stop_on_error: true }, false, { cellId: cell.model.id });
+  cell.outputArea.future = sessionContext.session.kernel.requestExecute({ code, stop_on_error: true }, false, { cellId: cell.model.id });
   return "";
+}
+
+// The kernel's reply to loading the extension. In the seconds after a kernel has died, a server may lose what is sent to
+// the next one: a kernel that does nothing and does not reply is connected anew and asked again.
+async function loaded(sessionContext) {
+  for (const patience of [6000, 12000, 24000]) {
+    const kernel = sessionContext.session?.kernel;
+    const load = { code: "%load_ext jupyter_complete", silent: true, store_history: false, stop_on_error: false };
+    const future = kernel.requestExecute(load);
+    const reply = await Promise.race([future.done.catch(() => null), unheard(kernel, future, patience)]);
+    if (reply) return reply;
+    future.dispose();
+    await Promise.race([kernel.reconnect().catch(() => {}), pause(patience)]);
+  }
+  return null;
+}
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds, null));
+
+// Nothing, once a kernel that is not busy has let this time pass without a reply.
+async function unheard(kernel, future, patience) {
+  do await pause(patience);
+  while (kernel.status === "busy" && !future.isDisposed);
+  return null;
 }
 
 // The front end's own cell around a view: what contains what is known to its widgets only.

@@ -14,7 +14,7 @@ function versionsPart(restore) {
       name.textContent = `Versions (${versions.length})`;
       list.replaceChildren(...versions.map(({ number, time, begin, words }) => make("li", {},
         make("button", { type: "button", className: "jcp-old", onclick: () => restore(number) },
-          span("jcp-quiet", `${when(time)} · ${words} word${words === 1 ? "" : "s"}`), " ", visible(begin).replaceAll("\n", "↵")))));
+          span("jcp-quiet", `${when(time)} · ${words.toLocaleString("en")} word${words === 1 ? "" : "s"}`), " ", visible(begin).replaceAll("\n", "↵")))));
     },
   };
 }

@@ -115,6 +115,20 @@ test("a kernel that does not answer in time is unknown, until it does", (context
   assert.deepEqual(told, ["unknown", "live"]);
 });
 
+test("a kernel whose answer was lost is asked again until one comes", async (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const kernel = new Kernel(null), { alive, told } = watched(kernel);
+  context.mock.timers.tick(5000);
+  assert.equal(alive.silent, true);
+  kernel.comms = [OWN];
+  context.mock.timers.tick(5000);
+  await null;
+  assert.equal(kernel.asked.length, 2);
+  assert.deepEqual([told, alive.silent], [["unknown", "live"], false]);
+  context.mock.timers.tick(60000);
+  assert.equal(kernel.asked.length, 2);
+});
+
 test("a notebook without a kernel, and none in sight, shows what was saved", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { told } = watched(null);
