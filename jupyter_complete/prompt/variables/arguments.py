@@ -204,7 +204,7 @@ def _numpy(name: str, owner: Any, given: list[Any], values: list[Any]) -> str:
     most = _places_before_out(name) if owner is None else _BEFORE_OUT.get(name)
     if most is not None and len(given) > most:
         return "the place for a result changes the object"
-    if any(isinstance(one, int) and one.bit_length() > 64 for one in values) or any(map(_is_object, [owner, *values])):
+    if bits(values) > 64 * max(1, leaves(values)) or any(map(_is_object, [owner, *values])):
         growing = ("power", "multiply", "prod", "cumprod", "dot", "inner", "matmul", "nanprod", "nancumprod", "polyval")
         return "the result would be too large" if name in growing else ""
     return ""

@@ -106,6 +106,8 @@ class Expression:
         if isinstance(error, UndefinedError):
             hint = getattr(error, "instead", "") or "Look at the object in a cell of its own."
             return BadPrompt(f"{self} has no value: {said}.", hint)
+        if isinstance(error, MemoryError):
+            return self.not_allowed("it takes more memory than there is")
         kind = type(error).__name__
         return BadPrompt(f"{self} raised {kind}: {said}.", "Try the expression in a cell of its own.")
 
@@ -170,6 +172,7 @@ def _environment() -> SandboxedEnvironment:
         def _item(self, obj: Any, argument: Any) -> Any:
             try:
                 permission.check_use(obj)
+                permission.check_key(argument)
                 if isinstance(obj, defaultdict) and argument not in obj:
                     return self.undefined(obj=obj, name=argument)
                 return bound(permission.admit(obj[argument]))

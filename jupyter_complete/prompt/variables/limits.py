@@ -16,13 +16,13 @@ Called = TypeVar("Called", bound=Callable[..., Any])
 
 _BITS = 100_000  # of the largest whole number that is computed
 LARGEST = 1_000_000  # characters or items of a text or list that is made
-_READ = 200_000  # items that are read from an iterator
+_READ = 100_000  # items that are read from an iterator
 _CELLS = 200_000_000  # numbers of an array that arithmetic makes
 _DIGITS = 1_000  # decimals of a rounded number, width of a formatted one
 _WIDTH = 10_000
 _WIDE = re.compile(r":[^{}]*\d{4,}")
 _NESTED = re.compile(r":[^{}]*\{")
-_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{4,})")
+_FORMAT = re.compile(r"%(?:\([^)]*\))?[^a-zA-Z%]*(?:\*|\d{4,})")
 
 
 class Bounded(Iterator[Any]):

@@ -98,6 +98,11 @@ def call(function: Any, given: Iterable[Any], named: Mapping[str, Any]) -> None:
     raise RefusalError(f"{_shown(function)} is not among the functions that are known to only compute")
 
 
+def check_key(key: Any) -> None:
+    """Raise RefusalError if what stands in brackets holds a function that may act: pandas calls it."""
+    _check_passed([key.start, key.stop, key.step] if isinstance(key, slice) else [key], False)
+
+
 def admit(value: Any) -> Any:
     """`value`, if an expression may come to it. Raises RefusalError for a module, function or class that reaches
     beyond the values of a notebook."""
@@ -296,11 +301,11 @@ def _is_own_module(module: str) -> bool:
         return True
     if _is_outside_module(module):
         return False
-    found = sys.modules.get(module)
-    file = getattr(found, "__file__", None) or ""
-    if found is None and module.partition(".")[0] not in sys.modules:
+    found = [sys.modules.get(one) for one in (module, module.partition(".")[0])]
+    files = [str(getattr(one, "__file__", None) or "") for one in found if one is not None]
+    if not files:
         return True  # a module that a person made, which no import knows
-    return bool(file) and "site-packages" not in file and "dist-packages" not in file
+    return bool(files[0]) and not any("site-packages" in file or "dist-packages" in file for file in files)
 
 
 def _top(kind: Any) -> str:

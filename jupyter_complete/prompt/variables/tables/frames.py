@@ -35,7 +35,7 @@ _TIME = (
 )
 
 _EXPRESSION = (
-    "abs add alias all and_ any append approx_n_unique arccos arccosh arcsin arcsinh arctan arctanh arg_max arg_min "
+    "abs add alias all and_ any approx_n_unique arccos arccosh arcsin arcsinh arctan arctanh arg_max arg_min "
     "arg_sort arg_true arg_unique arr backward_fill bottom_k bottom_k_by cast cat cbrt ceil clip clone cos cosh count "
     "cum_count cum_max cum_min cum_prod cum_sum cut degrees describe diff dot drop_nans drop_nulls dt dtype entropy eq "
     "eq_missing equals estimated_size ewm_mean ewm_std ewm_var exclude exp explode fill_nan fill_null filter first "
@@ -134,7 +134,7 @@ TYPES: dict[str, str] = {
         "with_columns with_columns_seq with_row_index"
     ),
     "polars.Series": _EXPRESSION,
-    "polars.Expr": _EXPRESSION,
+    "polars.Expr": f"append {_EXPRESSION}",
     "polars.When": "then",
     "polars.Then": "otherwise when",
     "polars.ChainedWhen": "then",
