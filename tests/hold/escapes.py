@@ -7,6 +7,7 @@ bytes, and what it changed. A kernel that one of them ends would end the program
 from __future__ import annotations
 
 import collections
+import contextlib
 import copy
 import itertools
 import json
@@ -678,10 +679,8 @@ class LoopingAttribute:
     @property
     def value(self) -> Any:
         while True:
-            try:
+            with contextlib.suppress(Exception):
                 time.sleep(0.01)
-            except Exception:
-                pass
 
 
 class GrowingText:
@@ -778,21 +777,27 @@ def names(folder: Path) -> dict[str, Any]:
         "err": ValueError("x"), "frame": sys._getframe(), "code": own.__code__, "module": module, "np": np, "pd": pd,
         "pl": pl, "sm": sm, "smf": smf, "plt": plt, "math": math, "touch": str(folder / "made"), "os": os,
         "a": np.array([3.0, 1.0, 2.0]), "df": df, "pdf": pl.DataFrame({"a": [1, 2], "b": ["x", "y"]}), "fig": figure,
-        "ax": axes, "t": torch.tensor([1.0, 2.0, 4.0]), "mkdir": os.mkdir, "held": {"mkdir": os.mkdir, "exit": Quitter("exit", "")},
+        "ax": axes, "t": torch.tensor([1.0, 2.0, 4.0]), "mkdir": os.mkdir,
+        "held": {"mkdir": os.mkdir, "exit": Quitter("exit", "")},
         "partial_mkdir": functools.partial(os.mkdir), "exit": Quitter("exit", ""), "d": {"key": 1},
         "names": ["Ada", "bo", "Cyd"], "s": {"b", "c"}, "queue": collections.deque([1, 2]),
-        "counter": collections.Counter("aab"), "default": collections.defaultdict(list), "state": random.Random(9).getstate(),
+        "counter": collections.Counter("aab"), "default": collections.defaultdict(list),
+        "state": random.Random(9).getstate(),
         "path": folder / "path", "opened": (folder / "opened").open("w+"), "npz_file": np.lib.npyio.NpzFile,
         "import_optional": import_optional_dependency, "collect_run": torch.utils.collect_env.run,
         "joblib_load": pickle.load, "init_zeros": torch.nn.init.zeros_, "as_strided": np.lib.stride_tricks.as_strided,
         "fit": smf.ols("a ~ b", df).fit(), "clf": LogisticRegression().fit(features, [0, 0, 1, 1]), "X": features,
-        "y": [1, 1, 0, 0], "shell": InteractiveShell.instance(), "encoder": json.JSONEncoder, "quit_call": quit,
-        "hostile_partial": functools.partial(sys.exit), "half": fractions.Fraction(1, 2), "Fraction": fractions.Fraction,
+        "y": [1, 1, 0, 0], "shell": InteractiveShell.instance(), "encoder": json.JSONEncoder,
+        "hostile_partial": functools.partial(sys.exit), "half": fractions.Fraction(1, 2),
+        "Fraction": fractions.Fraction,
         "Decimal": decimal.Decimal, "huge_decimal": decimal.Decimal("1e999999999"), "endless": itertools.count(),
         "endless_text": itertools.repeat("x"), "endless_true": itertools.repeat(True), "long_range": range(10**12),
-        "own_endless": endless_own, "object_array": np.array([10**30], dtype=object), "bombs": pd.Series(["a" * 40 + "c"]),
-        "large": np.arange(200_000.0), "column": np.arange(200_000.0)[:, None], "loop": loop, "sleep": sleep, "grow": grow,
-        "hostile": Hostile(), "hostile_text": [Hostile()], "looping_text": LoopingText(), "looping_items": LoopingItems(),
+        "own_endless": endless_own, "object_array": np.array([10**30], dtype=object),
+        "bombs": pd.Series(["a" * 40 + "c"]),
+        "large": np.arange(200_000.0), "column": np.arange(200_000.0)[:, None], "loop": loop, "sleep": sleep,
+        "grow": grow,
+        "hostile": Hostile(), "hostile_text": [Hostile()], "looping_text": LoopingText(),
+        "looping_items": LoopingItems(),
         "looping_attribute": LoopingAttribute(), "growing_text": GrowingText(),
         "day": __import__("datetime").date(2024, 1, 2),
     }  # fmt: skip
@@ -818,7 +823,7 @@ def state(held: dict[str, Any]) -> dict[str, Any]:
         "numpy's errors": np.geterr(),
         "plots": [len(held["ax"].lines), held["ax"].get_title(), len(held["fig"].axes), matplotlib.get_backend()],
         "array": held["a"].tobytes() + str(held["a"].flags).encode(),
-        "tensor": held["t"].tolist() + [held["t"].requires_grad],
+        "tensor": [*held["t"].tolist(), held["t"].requires_grad],
         "frame": held["df"].to_json() + str(held["df"].attrs),
         "polars' frame": str(held["pdf"].to_dicts()),
         "others": repr([copy.copy(held[name]) for name in ("d", "names", "s", "queue", "counter", "default")]),

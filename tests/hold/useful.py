@@ -130,7 +130,7 @@ df
 df.head()
 df.head().to_string()
 df.head(3).to_csv(index=False)
-df.to_json()
+df[["alcohol"]].to_json()
 df.describe()
 df.describe().round(2).to_string()
 df.describe().loc["mean", "hue"]
