@@ -197,7 +197,7 @@ class LocalEngine:
 
     def _think(self, request: Request, prompt: Prompt, shown: str, stop: StopEvent, started: float) -> Iterator[Event]:
         """The tokens of the thinking after a prompt, and then those of the answer."""
-        self._constraints.of(request, [])  # a form that cannot be had is refused at once
+        self._constraints.of(request, [], stop=stop)  # a form that cannot be had is refused at once
         thinking = Thinking(self._vocabulary, self._entry.ends(request), request, prompt)
         total = len(prompt.ids)
         runner, cached = self._resumed(prompt.ids, stop)
@@ -249,7 +249,7 @@ class LocalEngine:
             return Answered(key, tuple(self._answer(request, stop, started)))
         request, told = self._entry.recommended(request)
         self._entry.check_window(len(prompt), 0, new=1)
-        grammar, _ = self._constraints.of(request, [])
+        grammar, _ = self._constraints.of(request, [], stop=stop)
         answer, sampler, limit = self._begun(request, prompt, len(prompt), grammar=grammar)
         row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
         return Seat(row, prompt, answer, sampler, limit, started, told + ((composed,) if composed else ()))
@@ -269,7 +269,7 @@ class LocalEngine:
         """The tokens after `prompt`, which stands there as the text `shown`."""
         forced = [self._entry.forced(token) for token in request.forced]
         first = self._config(request).forced_bos_token_id if self._encodes else None
-        grammar, forced = self._constraints.of(request, forced, first)
+        grammar, forced = self._constraints.of(request, forced, first, stop)
         paths = self._paths(request, prompt, shown)
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)

@@ -87,8 +87,7 @@ class Seat:
         """Choose the next token from `logits` [V]. Returns whether the row continues."""
         self.held += 1
         choice = self.row.choose(self.sampler, logits)
-        whole = self.row.grammar is not None and self.row.grammar.done
-        self.events.append(self.answer.add(choice, self.limit, whole))
+        self.events.append(self.answer.add(choice, self.limit, self.row.grammar))
         return self.answer.open
 
     def finish(self, stop: StopEvent, info: ModelInfo) -> Answered:

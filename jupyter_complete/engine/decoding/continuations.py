@@ -75,9 +75,10 @@ class Answer:
         """Whether the first continuation continues."""
         return self._reasons[0] is None
 
-    def add(self, choice: Choice, limit: int, whole: bool = False) -> Token:
-        """Add a token to the only continuation, of at most `limit` tokens; `whole` if it completes the text."""
-        return self._add_token(0, choice, self._counts[0] + 1 == limit, whole)
+    def add(self, choice: Choice, limit: int, grammar: Grammar | None = None) -> Token:
+        """Add a token to the only continuation, of at most `limit` tokens, which ends where its grammar does."""
+        done, whole = (grammar.done, grammar.whole) if grammar else (False, False)
+        return self._add_token(0, choice, done or self._counts[0] + 1 == limit, whole)
 
     def tokens(
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
@@ -139,11 +140,12 @@ class Answer:
         self, runner: Runner, head: Sequence[int], sampler: Sampler, limit: int, stop: StopEvent
     ) -> Iterator[Token]:
         self.held = list(head)
-        whole = self._grammar is not None and self._grammar.done
+        whole = self._grammar is not None and self._grammar.whole
+        done = self._grammar is not None and self._grammar.done
         self._open = "stop" if whole else "length"
         yield from self._tokens_of([Beam((), 0.0)] * self._sampling.num, len(self._forced_choices) == limit, whole)
         left = limit - len(self._forced_choices)
-        if left == 0 or whole or self._reasons[0] is not None:  # a forced token ends all of them or none
+        if left == 0 or done or self._reasons[0] is not None:  # a forced token ends all of them or none
             return
         rows = [self._row(index, head) for index in range(self._sampling.num)]
         if len(rows) == 1:
@@ -152,8 +154,9 @@ class Answer:
         else:
             steps = decode(runner, rows, sampler, left, stop)
         for row, choice in steps:
-            whole = row.grammar is not None and row.grammar.done
-            token = self._add_token(row.index, choice, self._counts[row.index] + 1 == limit, whole)
+            whole = row.grammar is not None and row.grammar.whole
+            done = row.grammar is not None and row.grammar.done
+            token = self._add_token(row.index, choice, done or self._counts[row.index] + 1 == limit, whole)
             row.open = self._reasons[row.index] is None
             yield token
         self.held = rows[0].ids

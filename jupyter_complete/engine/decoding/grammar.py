@@ -7,15 +7,22 @@ however the text is split into tokens. It allows the end of the text only where 
 from __future__ import annotations
 
 import json
+import math
+import queue
 import re
+import threading
+import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from decimal import Decimal
+from functools import lru_cache, partial
+from threading import Event as StopEvent
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from ...protocol.errors import BadOption
+from ...protocol.errors import BadOption, Stopped
 from ...protocol.request import Request
 from ...protocol.structure import Choices, JsonSchema, Regex
 from ..text.tokenizer import Vocabulary
@@ -23,8 +30,14 @@ from ..text.tokenizer import Vocabulary
 if TYPE_CHECKING:
     from llguidance import LLMatcher
 
+Made = TypeVar("Made")
+
 OPTIONS = '%llguidance {"no_forcing": true}\n'  # without it, llguidance would choose tokens for text that is forced
 SPACE = '" " '
+SECONDS = 20.0  # that a grammar may take to be made
+POLL = 0.05  # seconds between two looks at a stop
+REMAINDERS = 10_000  # of all the multiples of a schema together
+AHEAD = 1_000  # forced tokens after which a form is taken to have an end
 STYLE = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as json.dumps writes JSON
 
 
@@ -65,6 +78,11 @@ class Grammar:
         """Whether no token can continue an answer that is not complete."""
         return self.done and not self._matcher.is_accepting()
 
+    @property
+    def whole(self) -> bool:
+        """Whether the answer is complete: no limit of llguidance, on work or on states, has cut it."""
+        return self.done and not self._matcher.is_error()
+
     def advance(self, token: int) -> bool:
         """Append a token. Returns whether it was allowed. Control tokens have no text and change nothing."""
         if token in self._ends:
@@ -100,14 +118,17 @@ class Constraints:
         self._opens = opens
         self._tokens: Any = None
 
-    def of(self, request: Request, forced: list[int], first: int | None = None) -> tuple[Grammar | None, list[int]]:
+    def of(
+        self, request: Request, forced: list[int], first: int | None = None, stop: StopEvent | None = None
+    ) -> tuple[Grammar | None, list[int]]:
         """Return the grammar after a request's prefix, and the forced tokens, each of which the grammar allows.
 
-        `first` is a control token with which the model requires its text to begin. Raises BadOption.
+        `first` is a control token with which the model requires its text to begin. Raises BadOption, and Stopped once
+        `stop` is set.
         """
         if request.structure is None or isinstance(request.structure, Choices):
             return None, forced
-        grammar = self.begin(request.structure, request.prefix)
+        grammar = self.begin(request.structure, request.prefix, stop)
         if first is not None and not request.prefix:
             forced = [first, *forced]
         ahead = grammar.copy()
@@ -115,19 +136,25 @@ class Constraints:
             self._force(ahead, token)
         return grammar, forced
 
-    def begin(self, structure: Regex | JsonSchema, prefix: Sequence[int] = ()) -> Grammar:
+    def begin(
+        self, structure: Regex | JsonSchema, prefix: Sequence[int] = (), stop: StopEvent | None = None
+    ) -> Grammar:
         """Return the grammar of one continuation, advanced by the ids of `prefix`. Raises BadOption."""
         from llguidance import LLMatcher
 
         if self._tokens is None:
             self._tokens = _tokenizer(self._vocabulary, self._size, self._ends)
         spaced = self._opens and self._vocabulary.drops_first_space
-        matcher = LLMatcher(self._tokens, _grammar(structure, spaced), log_level=0)
+        matcher = _in_time(partial(LLMatcher, self._tokens, _grammar(structure, spaced), log_level=0), stop)
+        if matcher.is_error():
+            raise BadOption(f"This form cannot be enforced: {_reason(matcher.get_error())}.", "Say it in another way.")
         made = Grammar(matcher, self._size, self._ends, self._vocabulary.is_special)
         for token in prefix:
             self._force(made, token)
         ahead = made.copy()
-        while (only := ahead.only) is not None:
+        for _ in range(AHEAD):
+            if (only := ahead.only) is None:
+                break
             ahead.advance(only)
         if ahead.stuck:
             raise BadOption("This model has no tokens for the form that was asked for.", "Use another model.")
@@ -140,11 +167,44 @@ class Constraints:
             raise BadOption(f"{text!r} does not fit the form that was asked for here.", "Give another token.")
 
 
+def _in_time(make: Callable[[], Made], stop: StopEvent | None) -> Made:
+    """Return what `make` makes, in a thread that is left to itself if it takes more than SECONDS, or `stop` is set.
+
+    llguidance ends at limits of its own, but counts a remainder (`multipleOf`) for minutes before it does.
+    """
+    if (stop is not None) and stop.is_set():
+        raise Stopped("The form was not prepared: it was stopped.")
+    made: queue.SimpleQueue[Made | BaseException] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            made.put(make())
+        except BaseException as error:
+            made.put(error)
+
+    threading.Thread(target=work, name="grammar", daemon=True).start()
+    ends = time.monotonic() + SECONDS
+    while time.monotonic() < ends:
+        with suppress(queue.Empty):
+            result = made.get(timeout=POLL)
+            if isinstance(result, BaseException):
+                raise result
+            return result
+        if stop is not None and stop.is_set():
+            raise Stopped("The form was not prepared: it was stopped.")
+    raise BadOption(
+        f"This form takes more than {SECONDS:g} s to prepare.", "Say it in another way: with smaller numbers, or fewer."
+    )
+
+
 def matches(structure: Regex | JsonSchema, text: str) -> bool:
     """Whether a whole text matches a structure."""
     from llguidance import LLMatcher
 
-    matcher = LLMatcher(_bytes(), _grammar(structure), log_level=0)
+    try:
+        matcher = _in_time(partial(LLMatcher, _bytes(), _grammar(structure), log_level=0), None)
+    except BadOption:  # what took too long once may have been in time before
+        return False
     data = list(text.encode("utf-8", errors="surrogatepass"))
     return matcher.try_consume_tokens(data) == len(data) and matcher.is_accepting()
 
@@ -173,12 +233,32 @@ def _grammar(structure: Regex | JsonSchema, spaced: bool = False) -> str:
 def _add_style(schema: str) -> str:
     """Add the style of JSON to a schema, where the schema does not state its own."""
     read = json.loads(schema)
+    _check_multiples(read)
     if not isinstance(read, dict):
         return schema if read is False else json.dumps({"x-guidance": STYLE})
     own = read.get("x-guidance", {})
     if not isinstance(own, dict):
         raise BadOption("This schema cannot be enforced: its x-guidance is no mapping.", "Leave that out.")
     return json.dumps({**read, "x-guidance": {**STYLE, **own}})
+
+
+def _check_multiples(schema: object) -> None:
+    """Raise BadOption for a multipleOf with more remainders than there is time to count."""
+    waiting, together = [schema], 1
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if isinstance(step := one.get("multipleOf"), (int, float)) and step > 0:
+                digits = int("".join(map(str, Decimal(str(step)).as_tuple().digits)).rstrip("0") or "1")
+                together = math.lcm(together, digits)
+                if together > REMAINDERS:
+                    raise BadOption(
+                        f"This schema cannot be enforced: multipleOf {step} has too many remainders.",
+                        f"Use one of at most {REMAINDERS:,}.",
+                    )
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
 
 
 def _reason(message: str) -> str:

@@ -124,9 +124,9 @@ class Nested:
         if isinstance(value, (str, bytes)):
             self.cut |= len(value) > self.chars
             return repr(value[: self.chars]) + "…" * (len(value) > self.chars)
-        if module_of(value) == "numpy" and getattr(value, "ndim", None) == 0:
-            value = value.item()  # type: ignore[attr-defined]
         try:
+            if module_of(value) == "numpy" and getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+                value = value.item()
             if shape := getattr(value, "shape", ()):
                 return self._shaped(value, shape)
             text = _ADDRESS.sub("", repr(value))

@@ -1,23 +1,24 @@
-"""Expressions of a prompt, evaluated by Jinja2 in its sandbox: no assignment, no private attribute, no outside world.
+"""Expressions of a prompt, evaluated by Jinja2: no assignment, no private attribute, no outside world.
 
-Objects of the notebook are read and their methods called, as a cell would. Not to be had are attributes with an
-underscore, modules and functions that reach beyond the values (outside.py), and methods that by their names read or
-write files or change their object (side_effects.py). That keeps from accidents, and from what a pasted text is likely
-to try; it is no wall around the user's own functions.
+An expression reads and calls what is known to only compute (permission.py), within bounds of size (limits.py), of time
+and of memory (watch.py). Functions and classes of the notebook itself are called as a cell would call them.
 """
 
 from __future__ import annotations
 
 import builtins
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import BadPrompt
 from ...protocol.phrases import near, shortened
+from ..values.writing import module_of
+from . import permission
 from .grammar import parse
-from .limits import APART, FUNCTIONS, Bounded, bound, finite, too_large
-from .outside import call_refusal, reaches, refusal
+from .limits import FILTERS, FUNCTIONS, Bounded, Format, bound, filter_of, too_large, within
+from .permission import RefusalError
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -38,6 +39,9 @@ class Expression:
         try:
             tree = nodes.Tuple([parse(_environment(), source)], "load")  # what is found in a tree is not its root
             self._names, self._excused = _names(tree)
+            for operand in tree.find_all(nodes.Operand):
+                if operand.op in ("in", "notin"):
+                    operand.expr = nodes.Filter(operand.expr, _WITHIN, [], [], None, None, lineno=1)
             for name in tree.find_all(nodes.Name):
                 name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
             tree.set_environment(_environment())
@@ -56,8 +60,10 @@ class Expression:
         for name in self._names:
             if name not in known and name not in self._excused:
                 raise self._unnamed(name, namespace, absent)
-            if said := reaches(known.get(name)):
-                raise self._not_allowed(said)
+            try:
+                permission.admit(known.get(name))
+            except RefusalError as error:
+                raise self.not_allowed(str(error)) from None
         try:
             context = self._template.new_context({f"the_{name}": bound(value) for name, value in known.items()})
             for _ in self._template.root_render_func(context):
@@ -83,20 +89,30 @@ class Expression:
             return BadPrompt(f"{self} names {name}, which a prompt does not have.", f"Of Python's own it has {own}.")
         return BadPrompt(f"{self} names {name}, which is not defined.", _instead(name, namespace))
 
-    def _not_allowed(self, said: str) -> BadPrompt:
+    def uses(self, library: str, namespace: Mapping[str, Any]) -> bool:
+        """Whether a value of a library is among its names."""
+        return any(module_of(namespace.get(name)) == library for name in self._names)
+
+    def not_allowed(self, said: str) -> BadPrompt:
+        """Say why it is refused."""
         return BadPrompt(f"{self} is not allowed in a prompt: {said}.", "Compute it in a cell, and name the result.")
 
     def _failed(self, error: BaseException) -> BadPrompt:
         from jinja2.exceptions import SecurityError, UndefinedError
 
         said = _reason(error)
-        if isinstance(error, SecurityError):
-            return self._not_allowed(said)
+        if isinstance(error, (SecurityError, RefusalError)):
+            return self.not_allowed(said)
         if isinstance(error, UndefinedError):
             hint = getattr(error, "instead", "") or "Look at the object in a cell of its own."
             return BadPrompt(f"{self} has no value: {said}.", hint)
+        if isinstance(error, MemoryError):
+            return self.not_allowed("it takes more memory than there is")
         kind = type(error).__name__
         return BadPrompt(f"{self} raised {kind}: {said}.", "Try the expression in a cell of its own.")
+
+
+_WITHIN = "what stands behind in"  # the name of a filter that nobody can type
 
 
 @cache
@@ -123,38 +139,84 @@ def _environment() -> SandboxedEnvironment:
             super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("*", "**"))
+        intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
+
+        def getattr(self, obj: object, attribute: str) -> Any:
+            try:
+                return self._attribute(obj, attribute)
+            except AttributeError:
+                pass
+            except RefusalError as error:
+                if not isinstance(obj, dict) or attribute not in obj:
+                    raise SecurityError(str(error)) from None
+            return self._item(obj, attribute)
+
+        def getitem(self, obj: object, argument: object) -> Any:
+            found = self._item(obj, argument)
+            if not isinstance(found, Absent) or not isinstance(argument, str) or isinstance(obj, dict):
+                return found
+            try:
+                return self._attribute(obj, argument)
+            except AttributeError:
+                return found
+            except RefusalError as error:
+                raise SecurityError(str(error)) from None
+
+        def _attribute(self, obj: object, name: str) -> Any:
+            if isinstance(obj, Absent):
+                return getattr(obj, name)
+            found = permission.attribute(obj, name)
+            formatting = self.wrap_str_format(found) if isinstance(obj, str) and name.startswith("format") else None
+            return bound(found) if formatting is None else Format(formatting, str(obj))
+
+        def _item(self, obj: Any, argument: Any) -> Any:
+            try:
+                permission.check_use(obj)
+                permission.check_key(argument)
+                if isinstance(obj, defaultdict) and argument not in obj:
+                    return self.undefined(obj=obj, name=argument)
+                return bound(permission.admit(obj[argument]))
+            except RefusalError as error:
+                raise SecurityError(str(error)) from None
+            except (AttributeError, TypeError, LookupError):
+                return self.undefined(obj=obj, name=argument)
+
+        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
+            if isinstance(__obj, Absent):
+                return __obj()
+            if not __self.is_safe_callable(__obj):
+                raise SecurityError(f"{type(__obj).__name__} is not to be called")
+            try:
+                if not isinstance(__obj, Format):
+                    permission.call(__obj, arguments, named)
+                if not any(__obj is one for one in FUNCTIONS.values()):
+                    arguments = tuple(map(permission.original, arguments))
+                    named = {word: permission.original(one) for word, one in named.items()}
+                return bound(permission.admit(__obj(*arguments, **named)))
+            except RefusalError as error:
+                raise SecurityError(str(error)) from None
 
         def is_safe_callable(self, obj: object) -> bool:
             # of some objects every attribute is there, and has no truth: pl.col.unsafe_callable is a column
             return getattr(obj, "unsafe_callable", False) is not True and getattr(obj, "alters_data", False) is not True
 
-        def getattr(self, obj: object, attribute: str) -> Any:
-            return _had(obj, attribute, super().getattr(obj, attribute))
-
-        def getitem(self, obj: object, argument: object) -> Any:
-            return _had(obj, argument, super().getitem(obj, argument))
-
-        def call(__self, __context: Context, __obj: object, *arguments: object, **named: object) -> Any:
-            if not isinstance(__obj, Absent) and (said := call_refusal(__obj, arguments, named)):
-                raise SecurityError(said)
-            result = super().call(__context, __obj, *arguments, **named)
-            return _had(None, None, result)
-
-        def call_binop(self, context: Context, operator: str, left: object, right: object) -> Any:
+        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+            try:
+                permission.check_use(left)
+                permission.check_use(right)
+            except RefusalError as error:
+                raise SecurityError(str(error)) from None
             if too_large(operator, left, right):
                 raise SecurityError("the result would be too large")
+            if operator == "%" and isinstance(left, str) and isinstance(right, defaultdict):
+                right = dict(right)
             return super().call_binop(context, operator, left, right)
-
-    def _had(owner: object, name: object, value: object) -> Any:
-        if not isinstance(value, Absent) and (said := refusal(owner, name, value)):
-            raise SecurityError(said)
-        return value
 
     sandbox = Sandbox(undefined=Absent)
     sandbox.tests |= {"None": sandbox.tests["none"], "True": sandbox.tests["true"], "False": sandbox.tests["false"]}
     sandbox.globals.clear()
-    sandbox.filters = {name: finite(function, name in APART) for name, function in sandbox.filters.items()}
+    sandbox.filters = {name: filter_of(name, one) for name, one in sandbox.filters.items() if name in FILTERS}
+    sandbox.filters[_WITHIN] = within
     return sandbox
 
 

@@ -16,6 +16,7 @@ from ..values.describe import describe
 from . import braces
 from .evaluate import Expression, NotAnExpressionError
 from .grammar import unknown
+from .watch import BeyondError, watched
 
 _FORMAT = re.compile(r"([^\W\d].*):(?=[^\s]*[.,%])(?:[<>=^]?[-+ ]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?)", re.DOTALL)
 _UNSPACED = re.compile(r"(?<![\w\\^_{}$])\{\{(([A-Za-z_]\w+)(?:\.\w+|\[[^\]{}]{1,40}\])*)\}\}(?![\^_{}])")  # no LaTeX
@@ -49,7 +50,11 @@ def without_blanks(text: str, namespace: Mapping[str, Any]) -> str:
 
 
 def _value(expression: Expression, namespace: Mapping[str, Any], absent: Mapping[str, tuple[str, str]]) -> Value:
-    return Value(expression.source, describe(expression.value(namespace, absent), str(expression)))
+    try:
+        with watched(hard=not expression.uses("polars", namespace)):
+            return Value(expression.source, describe(expression.value(namespace, absent), str(expression)))
+    except BeyondError as error:
+        raise expression.not_allowed(str(error)) from None
 
 
 def _expression(inner: str) -> Expression | None:
