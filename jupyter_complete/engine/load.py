@@ -294,10 +294,16 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
 
 def _stage(what: str, module: str) -> str:
     """What is said while compiled code is read, or compiled because the machine has none yet."""
-    from .kernels.disk_cache import folder
+    from .kernels.disk_cache import state
 
-    known = any(folder().glob(f"*/{module}.*.nbc"))
-    return f"reading {what} from the cache" if known else f"compiling {what}, once on this machine: a minute or two"
+    known = state(module)
+    if known == "damaged":
+        return f"compiling {what} again, because compiled code in the cache is damaged: a minute or two"
+    return (
+        f"reading {what} from the cache"
+        if known == "whole"
+        else f"compiling {what}, once on this machine: a minute or two"
+    )
 
 
 def _own_head(model: PreTrainedModel) -> None:

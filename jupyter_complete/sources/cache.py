@@ -21,9 +21,21 @@ YOUNG = 60.0  # seconds in which a maker has its lock for certain
 
 def root() -> Path:
     """JUPYTER_COMPLETE_CACHE, or the platform's cache directory."""
+    return Path(os.environ.get(VARIABLE) or private_root())
+
+
+def private_root() -> Path:
+    """The platform's cache directory of this user, whatever JUPYTER_COMPLETE_CACHE says."""
     import platformdirs
 
-    return Path(os.environ.get(VARIABLE) or platformdirs.user_cache_dir("jupyter_complete"))
+    return Path(platformdirs.user_cache_dir("jupyter_complete"))
+
+
+def may_be_changed_by_others(state: os.stat_result) -> bool:
+    """Whether somebody else than this user and root may have written a file or may write into a directory."""
+    if os.name == "nt":  # where a user's folders have access lists of their own
+        return False
+    return state.st_uid not in (0, os.geteuid()) or bool(state.st_mode & 0o022)
 
 
 def free_bytes() -> int:
