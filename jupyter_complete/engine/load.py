@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event as StopEvent
@@ -16,8 +17,9 @@ import torch
 
 from ..protocol.errors import Stopped, raised
 from ..protocol.events import Loading
-from ..protocol.plan import CONVERTED, Plan, Reason
+from ..protocol.plan import CONVERTED, CacheEntry, Plan, Reason
 from ..protocol.probe import OF_FORM, Check, Probe
+from ..sources import cache
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
@@ -156,8 +158,14 @@ def _fault(loaded: Loaded) -> str:
 
 
 def _convert(place: Place, decision: Decision, stop: StopEvent) -> Generator[Loading, None, None]:
-    """Convert a GGUF file that has no conversion in the cache, unless the plan says that the model does not fit."""
-    if gguf.place(place.path).is_dir():
+    """Convert a GGUF file that has no whole conversion in the cache, unless the plan says that it does not fit.
+
+    The weights of a conversion are compared with their seal where they will be read.
+    """
+    packing = decision.plan.packing
+    if packing is not None and packing.exists:
+        return
+    if (yield from cache.whole(gguf.place(place.path), "the converted model", stop)):
         return
     check_memory(decision.plan)
     yield from gguf.convert(place.path, decision.plan.name, stop, decision.head)
@@ -275,14 +283,14 @@ def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
     """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
-    assert plan.packing is not None
     with _form_errors():
         from .runners.int8 import Int8Model
         from .weights import pack_llama
+    packing = yield from _whole_packing(plan, stop)
     with load.tensors(_folder(plan), plan.name, model) as read:
-        if not plan.packing.exists and read.untied():
+        if not packing.exists and read.untied():
             _own_head(model)
-        arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
+        arrays = yield from pack_llama.open_pack(packing, model.config, read, stop)
     if "head.words" in arrays and model.config.tie_word_embeddings:
         _own_head(model)
     yield Loading(_stage("the decoding step", "decode_step"))
@@ -290,6 +298,16 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
         int8 = Int8Model(arrays, model.config)
         int8.prepare()
     return int8
+
+
+def _whole_packing(plan: Plan, stop: StopEvent) -> Generator[Loading, None, CacheEntry]:
+    """The plan's packed weights, which are there only where the cache holds them as they were written."""
+    packing = plan.packing
+    assert packing is not None
+    assert packing.path is not None
+    if (yield from cache.whole(packing.path, "the packed model", stop)):
+        return packing
+    return replace(packing, exists=False, reserve=max(packing.size, packing.reserve))
 
 
 def _stage(what: str, module: str) -> str:
@@ -314,7 +332,6 @@ def _own_head(model: PreTrainedModel) -> None:
 
 def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
     """Fill `model` with int8 matrices and run it once; raises FormError where it does not run."""
-    assert plan.packing is not None
     with _form_errors():
         from .kernels.thread_team import Team
         from .machine.cgroup import cores
@@ -322,8 +339,9 @@ def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Genera
         from .weights import pack_any
 
         team = Team(min(TEAM, cores()))
+    packing = yield from _whole_packing(plan, stop)
     try:
-        yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+        yield from pack_any.fill(model, _folder(plan), plan.name, packing, team, stop)
     except pack_any.FailedPass as failure:
         raise FormError(failure.reason) from None
     yield Loading(_stage("the product of int8 matrices", "thread_team"))

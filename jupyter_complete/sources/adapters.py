@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from ..protocol.errors import NotAModel
-from . import cache
+from . import cache, seal
 
 TEXT = ("tokenizer", "special_tokens_map", "added_tokens", "chat_template", "vocab", "merges")
 """How the names of files begin that a tokenizer is read from."""
@@ -49,7 +49,7 @@ def join(base: Path, adapter: Path, name: str) -> Path:
 
     key = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:12]
     target = cache.root() / "adapted" / f"{base.name}+{adapter.name}-{key}"
-    if not target.is_dir():
+    if not seal.whole(target):
         with cache.build(target, needed=0) as part:
             (part / FOLDER).mkdir()
             for path in files:
