@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+LARGEST = 1e9  # a number in a finding
+SHARES = ("probs", "joints", "rests", "weights")  # from 0 to 1
 MOST_HEADS = MOST_LAYERS = 1 << 12
 KINDS = {"ids": "iu", "parents": "iu", "depths": "iu", "ranks": "iu", "texts": "U"}  # of the arrays of findings
 INFINITE = ("masked", "scaled", "scores", "logits", "before", "after")  # may hold -inf: what was hidden or forbidden
@@ -75,7 +76,7 @@ def _check_steps(trace: Trace) -> None:
     drawn = trace.drawn[~np.isnan(trace.drawn)]
     _need(((drawn >= 0) & (drawn <= 1)).all(), "drawn is no share")
     for name in ("logits", "head_logits", "exact_logits"):
-        _need(_finite(getattr(trace, name), below=True), f"{name} are no numbers")
+        _need(_falls_short(getattr(trace, name)), f"{name} are no numbers")
     _need(np.isfinite(trace.head_logits[:, :1]).all(), "a step has no token that can be chosen")
 
 
@@ -99,7 +100,12 @@ def _check_finding(finding: Finding, size: int) -> None:
             _need(_within(value, size), "an id is not in the vocabulary")
         if isinstance(value, np.ndarray):
             _need(value.dtype.kind in KINDS.get(one.name, "f"), f"{one.name} is of another type")
-            _need(value.dtype.kind != "f" or _finite(value, one.name in INFINITE), f"{one.name} are no numbers")
+            if value.dtype.kind == "f":
+                least, most = (-1e-3, 1.01) if one.name in SHARES else (-LARGEST, LARGEST)
+                finite = value[value > -np.inf] if one.name in INFINITE else value
+                lowest, highest = float(finite.min(initial=0)), float(finite.max(initial=0))
+                _need(least <= lowest and highest <= most, f"{one.name} are no such numbers")
+                _need(not np.isnan(value).any(), f"{one.name} are no numbers")
     for letter, length in lengths.items():
         _need(length == lengths.get(letter.upper(), length - 1) + 1 or letter.isupper(), "lengths do not match")
     _need(lengths.get("H", 1) <= MOST_HEADS and lengths.get("L", 1) <= MOST_LAYERS, "it has too many layers")
@@ -111,7 +117,7 @@ def _check_places(finding: Finding, lengths: Mapping[str, int]) -> None:
     parents = getattr(finding, "parents", None)
     if parents is not None:
         _need(((parents >= -1) & (parents < np.arange(len(parents)))).all(), "a parent comes behind its child")
-        _need((getattr(finding, "depths") >= 0).all(), "a depth is negative")
+        _need((finding.depths >= 0).all(), "a depth is negative")
     for name in ("layer", "head", "shared", "begin", "position"):
         place = getattr(finding, name, 0)
         _need(-MOST_LAYERS <= place <= 1 << 30, f"there is no such {name}")
@@ -133,7 +139,7 @@ def _is(value: object, kind: str) -> bool:
     if kind == "tuple[str, float]":
         return isinstance(value, tuple) and len(value) == 2 and _is(value[0], "str") and _is(value[1], "float")
     if kind == "float":
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST
     if kind == "int":
         return isinstance(value, int) and not isinstance(value, bool)
     if kind == "AttentionKind":
@@ -145,13 +151,13 @@ def _is(value: object, kind: str) -> bool:
 
 def _within(ids: Any, size: int) -> bool:
     array = np.asarray(ids)
-    return not array.size or bool(0 <= array.min() and array.max() < size)
+    return not array.size or bool(array.min() >= 0 and array.max() < size)
 
 
 def _rises(ends: np.ndarray, last: int) -> bool:
     return not len(ends) or bool(ends[0] >= 0 and (np.diff(ends) >= 0).all() and ends[-1] <= last)
 
 
-def _finite(array: np.ndarray, below: bool) -> bool:
-    """Whether all are numbers; with `below`, some may be -inf."""
-    return bool((array < np.inf).all() if below else np.isfinite(array).all())
+def _falls_short(array: np.ndarray) -> bool:
+    """Whether all are numbers, some of which may be -inf."""
+    return bool((array < np.inf).all())

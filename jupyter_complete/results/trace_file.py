@@ -163,9 +163,12 @@ def _get(file: zipfile.ZipFile, name: str) -> np.ndarray:
     """Return an array whose data is all there, and which is not written to."""
     data = file.read(f"{name}.npy")
     stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_columns, dtype = header(stream)
+    try:
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_columns, dtype = header(stream)
+    except Exception:  # numpy's own, and those of Python's tokenizer, which it reads an old header with
+        raise ValueError(f"{name} has no header") from None
     begin = stream.tell()
     if dtype.kind not in "biufU" or math.prod(shape) * dtype.itemsize != len(data) - begin:
         raise ValueError(f"{name} has another length or type than its header says")

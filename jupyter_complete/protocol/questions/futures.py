@@ -21,7 +21,9 @@ class Futures(Finding):
     depth, where nothing was asked.
     """
 
-    shapes: ClassVar[Mapping[str, str]] = {name: "N" for name in ("ids", "texts", "parents", "depths", "probs", "joints")} | {"rests": "n"}
+    shapes: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("ids", "texts", "parents", "depths", "probs", "joints"), "N"
+    ) | {"rests": "n"}
 
     ids: np.ndarray
     texts: tuple[str, ...]

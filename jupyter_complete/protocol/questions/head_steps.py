@@ -21,7 +21,14 @@ class HeadSteps(Finding):
     not look. Several query heads may share one key and value, those of head `shared`.
     """
 
-    shapes: ClassVar[Mapping[str, str]] = {"query": "TD", "key": "SD", "value": "SE", "output": "TE", "tokens": "T", "sources": "S"} | {name: "TS" for name in ("scores", "scaled", "masked", "weights")}
+    shapes: ClassVar[Mapping[str, str]] = {
+        "query": "TD",
+        "key": "SD",
+        "value": "SE",
+        "output": "TE",
+        "tokens": "T",
+        "sources": "S",
+    } | dict.fromkeys(("scores", "scaled", "masked", "weights"), "TS")
 
     layer: int
     head: int
