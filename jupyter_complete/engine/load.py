@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Generator, Iterator
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOGITS = 5  # arrays of logits that a probe holds at once
-HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12  # of each file for a digest: bytes at its head, samples, bytes of one
 # A probe of a large GGUF file takes fewer tokens: their pass in float32 is most of what opening the file costs.
 LARGE, FEW_TOKENS = 400_000_000, 48
 
@@ -386,18 +384,4 @@ def _provenance(place: Place, folder: Path) -> Provenance:
         about: dict[str, Any] = json.loads((folder / header_files.PROVENANCE).read_text())
         stored = about.get("stored_as")
         return Provenance(place.origin, about["sha256"], None if stored in (None, "F32") else stored)
-    return Provenance(place.origin, place.revision or _digest(folder), None)
-
-
-def _digest(folder: Path) -> str:
-    """A digest of a directory's config and of samples of its weights, all of which another training changes."""
-    digest = hashlib.sha256()
-    for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
-        size = path.stat().st_size
-        digest.update(path.name.encode() + str(size).encode())
-        with path.open("rb") as file:
-            digest.update(file.read(HEAD))
-            for sample in range(1, SAMPLES + 1):
-                file.seek(max(0, size * sample // SAMPLES - SAMPLE))
-                digest.update(file.read(SAMPLE))
-    return "files:" + digest.hexdigest()[:16]
+    return Provenance(place.origin, place.revision or load.digest(folder), None)

@@ -55,14 +55,13 @@ def forget(shell: InteractiveShell) -> None:
 
 
 def _give(library: ModuleType, verb: Verb) -> None:
-    if library.__name__ == "pandas":
-        ways = {"DataFrame": ("extensions", "register_dataframe_accessor")}
-    else:  # a lazy frame has the verb too, which says how to collect it
-        ways = {"DataFrame": ("register_dataframe_namespace",), "LazyFrame": ("register_lazyframe_namespace",)}
+    ways = {"DataFrame": "extensions.register_dataframe_accessor"}
+    if library.__name__ != "pandas":  # a lazy frame of polars has the verb too, which says how to collect it
+        ways = {"DataFrame": "register_dataframe_namespace", "LazyFrame": "register_lazyframe_namespace"}
     for kind, way in ways.items():
         frame = getattr(library, kind, None)
         if frame is not None and not hasattr(frame, NAME):  # else half imported, or somebody else's
-            attrgetter(".".join(way))(library.api)(NAME)(_completer(verb))
+            attrgetter(way)(library.api)(NAME)(_completer(verb))
 
 
 def _completer(verb: Verb) -> type:

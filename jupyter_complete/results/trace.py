@@ -28,8 +28,8 @@ from . import replay, trace_check, trace_file
 from .fast_replay import NONE, GroupedRow
 from .replay import Row
 from .token_bytes import Pieces
-from .trace_check import KNOBS
 
+KNOBS = trace_check.KNOBS
 SHOWN = 20  # rows of a distribution
 
 

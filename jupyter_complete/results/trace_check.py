@@ -1,19 +1,18 @@
-"""Whether the parts of a trace belong together: shapes, types, ids, places and numbers, all before anything is drawn."""
+"""Whether the parts of a trace belong together: shapes, types, ids, places and numbers, before anything is drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..protocol.config import Complete
 from ..protocol.question import Finding, Question, TextQuestion
+from ..protocol.questions.futures import Futures
 
-if TYPE_CHECKING:
-    from .trace import Trace
-
+Trace = Any  # results.trace.Trace, which imports this module
 KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 LARGEST = 1e9  # a number in a finding
 SHARES = ("probs", "joints", "rests", "weights")  # from 0 to 1
@@ -39,7 +38,8 @@ def _need(holds: object, what: str) -> None:
 
 
 def _check_plain(trace: Trace) -> None:
-    for value in (trace, trace.sampling, trace.model):
+    values: tuple[Any, ...] = (trace, trace.sampling, trace.model)
+    for value in values:
         for one in fields(value):
             _need(_is(getattr(value, one.name), str(one.type)), f"{one.name} is of another type")
     _need(trace.first >= 0 and trace.left_out >= 0, "a number is negative")
@@ -114,8 +114,8 @@ def _check_finding(finding: Finding, size: int) -> None:
 
 def _check_places(finding: Finding, lengths: Mapping[str, int]) -> None:
     """Raise ValueError for places that do not exist."""
-    parents = getattr(finding, "parents", None)
-    if parents is not None:
+    if isinstance(finding, Futures):
+        parents = finding.parents
         _need(((parents >= -1) & (parents < np.arange(len(parents)))).all(), "a parent comes behind its child")
         _need((finding.depths >= 0).all(), "a depth is negative")
     for name in ("layer", "head", "shared", "begin", "position"):

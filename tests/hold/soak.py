@@ -8,6 +8,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+from jupyter_complete.protocol.errors import CompleteError
+
 VARIABLE = "JUPYTER_COMPLETE_SOAK"  # names the file for the figures of a long run
 
 
@@ -51,3 +53,11 @@ def damage(path: Path, chance: random.Random) -> str:
             data = data[place:] + data[:place] if place and data[place:] + data[:place] != data else data + b"\0"
     path.write_bytes(data)
     return way
+
+
+def one_sentence(error: CompleteError) -> None:
+    """What a person reads of an error: one line that says what happened, and one that says what to do."""
+    assert error.message, type(error)
+    assert error.hint, error.message
+    assert "\n" not in str(error), error
+    assert len(str(error)) < 700, error

@@ -21,9 +21,10 @@ class Futures(Finding):
     depth, where nothing was asked.
     """
 
-    shapes: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("ids", "texts", "parents", "depths", "probs", "joints"), "N"
-    ) | {"rests": "n"}
+    shapes: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("ids", "texts", "parents", "depths", "probs", "joints"), "N"),
+        "rests": "n",
+    }
 
     ids: np.ndarray
     texts: tuple[str, ...]

@@ -28,7 +28,8 @@ class HeadSteps(Finding):
         "output": "TE",
         "tokens": "T",
         "sources": "S",
-    } | dict.fromkeys(("scores", "scaled", "masked", "weights"), "TS")
+        **dict.fromkeys(("scores", "scaled", "masked", "weights"), "TS"),
+    }
 
     layer: int
     head: int
