@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event as StopEvent
@@ -16,8 +16,9 @@ import torch
 
 from ..protocol.errors import Stopped, raised
 from ..protocol.events import Loading
-from ..protocol.plan import CONVERTED, Plan, Reason
+from ..protocol.plan import CONVERTED, CacheEntry, Plan, Reason
 from ..protocol.probe import OF_FORM, Check, Probe
+from ..sources import cache
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
 from .local import Details, LocalEngine
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOGITS = 5  # arrays of logits that a probe holds at once
-HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12  # of each file for a digest: bytes at its head, samples, bytes of one
 # A probe of a large GGUF file takes fewer tokens: their pass in float32 is most of what opening the file costs.
 LARGE, FEW_TOKENS = 400_000_000, 48
 
@@ -156,8 +156,14 @@ def _fault(loaded: Loaded) -> str:
 
 
 def _convert(place: Place, decision: Decision, stop: StopEvent) -> Generator[Loading, None, None]:
-    """Convert a GGUF file that has no conversion in the cache, unless the plan says that the model does not fit."""
-    if gguf.place(place.path).is_dir():
+    """Convert a GGUF file that has no whole conversion in the cache, unless the plan says that it does not fit.
+
+    The weights of a conversion are compared with their seal where they will be read.
+    """
+    packing = decision.plan.packing
+    if packing is not None and packing.exists:
+        return
+    if (yield from cache.whole(gguf.place(place.path), "the converted model", stop)):
         return
     check_memory(decision.plan)
     yield from gguf.convert(place.path, decision.plan.name, stop, decision.head)
@@ -275,14 +281,14 @@ def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
     """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
-    assert plan.packing is not None
     with _form_errors():
         from .runners.int8 import Int8Model
         from .weights import pack_llama
+    packing = yield from _whole_packing(plan, stop)
     with load.tensors(_folder(plan), plan.name, model) as read:
-        if not plan.packing.exists and read.untied():
+        if not packing.exists and read.untied():
             _own_head(model)
-        arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
+        arrays = yield from pack_llama.open_pack(packing, model.config, read, stop)
     if "head.words" in arrays and model.config.tie_word_embeddings:
         _own_head(model)
     yield Loading(_stage("the decoding step", "decode_step"))
@@ -292,12 +298,28 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
     return int8
 
 
+def _whole_packing(plan: Plan, stop: StopEvent) -> Generator[Loading, None, CacheEntry]:
+    """The plan's packed weights, which are there only where the cache holds them as they were written."""
+    packing = plan.packing
+    assert packing is not None
+    assert packing.path is not None
+    if (yield from cache.whole(packing.path, "the packed model", stop)):
+        return packing
+    return replace(packing, exists=False, reserve=max(packing.size, packing.reserve))
+
+
 def _stage(what: str, module: str) -> str:
     """What is said while compiled code is read, or compiled because the machine has none yet."""
-    from .kernels.disk_cache import folder
+    from .kernels.disk_cache import state
 
-    known = any(folder().glob(f"*/{module}.*.nbc"))
-    return f"reading {what} from the cache" if known else f"compiling {what}, once on this machine: a minute or two"
+    known = state(module)
+    if known == "damaged":
+        return f"compiling {what} again, because compiled code in the cache is damaged: a minute or two"
+    return (
+        f"reading {what} from the cache"
+        if known == "whole"
+        else f"compiling {what}, once on this machine: a minute or two"
+    )
 
 
 def _own_head(model: PreTrainedModel) -> None:
@@ -308,7 +330,6 @@ def _own_head(model: PreTrainedModel) -> None:
 
 def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
     """Fill `model` with int8 matrices and run it once; raises FormError where it does not run."""
-    assert plan.packing is not None
     with _form_errors():
         from .kernels.thread_team import Team
         from .machine.cgroup import cores
@@ -316,8 +337,9 @@ def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Genera
         from .weights import pack_any
 
         team = Team(min(TEAM, cores()))
+    packing = yield from _whole_packing(plan, stop)
     try:
-        yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+        yield from pack_any.fill(model, _folder(plan), plan.name, packing, team, stop)
     except pack_any.FailedPass as failure:
         raise FormError(failure.reason) from None
     yield Loading(_stage("the product of int8 matrices", "thread_team"))
@@ -362,18 +384,4 @@ def _provenance(place: Place, folder: Path) -> Provenance:
         about: dict[str, Any] = json.loads((folder / header_files.PROVENANCE).read_text())
         stored = about.get("stored_as")
         return Provenance(place.origin, about["sha256"], None if stored in (None, "F32") else stored)
-    return Provenance(place.origin, place.revision or _digest(folder), None)
-
-
-def _digest(folder: Path) -> str:
-    """A digest of a directory's config and of samples of its weights, all of which another training changes."""
-    digest = hashlib.sha256()
-    for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
-        size = path.stat().st_size
-        digest.update(path.name.encode() + str(size).encode())
-        with path.open("rb") as file:
-            digest.update(file.read(HEAD))
-            for sample in range(1, SAMPLES + 1):
-                file.seek(max(0, size * sample // SAMPLES - SAMPLE))
-                digest.update(file.read(SAMPLE))
-    return "files:" + digest.hexdigest()[:16]
+    return Provenance(place.origin, place.revision or load.digest(folder), None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from operator import attrgetter
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +55,13 @@ def forget(shell: InteractiveShell) -> None:
 
 
 def _give(library: ModuleType, verb: Verb) -> None:
-    frame = getattr(library, "DataFrame", None)
-    if frame is None or hasattr(frame, NAME):  # half imported, or somebody else's
-        return
-    if library.__name__ == "pandas":
-        library.api.extensions.register_dataframe_accessor(NAME)(_completer(verb))
-    else:
-        library.api.register_dataframe_namespace(NAME)(_completer(verb))
+    ways = {"DataFrame": "extensions.register_dataframe_accessor"}
+    if library.__name__ != "pandas":  # a lazy frame of polars has the verb too, which says how to collect it
+        ways = {"DataFrame": "register_dataframe_namespace", "LazyFrame": "register_lazyframe_namespace"}
+    for kind, way in ways.items():
+        frame = getattr(library, kind, None)
+        if frame is not None and not hasattr(frame, NAME):  # else half imported, or somebody else's
+            attrgetter(way)(library.api)(NAME)(_completer(verb))
 
 
 def _completer(verb: Verb) -> type:

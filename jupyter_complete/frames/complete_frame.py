@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Unpack
@@ -52,12 +53,16 @@ def complete_frame(
             raise BadOption(f"{name} is for single completions.", "Leave it out: each row gets one continuation.")
     if not isinstance(into, str) or not into:
         raise BadOption("into must be a column's name.", 'Give a text, such as into="summary".')
+    if not into.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in into):
+        raise BadOption(f"into has half a character: {into!r}.", "Write the column's name again.")
     texts = prompts(table, template)  # which an interrupt may end, for a function may take long
     session = current()
 
     def keep(rows: Sequence[RowResult]) -> None:
         made = _columns(into, rows, weighed=own.get("choices") is not None)
         session.frame = _with_columns(_without_earlier(table, into), made).to_native()
+        if isinstance(attrs := getattr(frame, "attrs", None), dict):  # pandas: what the user noted of the frame
+            session.frame.attrs = copy.deepcopy(attrs)
 
     with hold_interrupts():
         keep(fill(session, texts, {**SETTINGS, **own}, cache, keep))
@@ -111,7 +116,7 @@ def _columns(into: str, rows: Sequence[RowResult], weighed: bool) -> dict[str, l
     and the errors if any row failed."""
     made = {into + kind: [row.values.get(kind) for row in rows] for kind in (("", PROB) if weighed else ("",))}
     if any(row.error for row in rows):
-        made[into + ERROR] = [row.error or None for row in rows]
+        made[into + ERROR] = [row.error.encode(errors="backslashreplace").decode() or None for row in rows]
     return made
 
 

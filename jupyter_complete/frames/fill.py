@@ -50,18 +50,30 @@ class ColumnRun:
     requests: dict[int, Request]
     results: dict[int, RowResult]
     refused: int = 0  # rows whose prompt is none
+    failed: int = field(init=False)  # counted as they come: a column may have millions of rows
+
+    def __post_init__(self) -> None:
+        self.failed = sum(bool(row.error) for row in self.results.values())
+
+    def add(self, key: int, row: RowResult) -> None:
+        """The result of a row that was left."""
+        self.results[key] = row
+        self.failed += bool(row.error)
 
     @property
     def left(self) -> dict[int, Request]:
+        """The requests of the rows that are not done."""
         return {key: request for key, request in self.requests.items() if key not in self.results}
 
     @property
-    def failed(self) -> int:
-        return sum(bool(row.error) for row in self.results.values())
+    def waiting(self) -> int:
+        """How many rows are left."""
+        return self.rows - len(self.results)
 
     @property
     def rows(self) -> int:
-        return len(self.requests.keys() | self.results.keys())
+        """All rows: those that are asked for, and those that were refused."""
+        return len(self.requests) + self.refused
 
     def kept(self) -> str:
         """What an interrupt left, in one sentence."""
@@ -176,9 +188,9 @@ def _complete(
 
     def done(key: int, came: Completion | CompleteError) -> None:
         if isinstance(came, CompleteError):
-            column.results[key] = RowResult(error=str(came))
+            column.add(key, RowResult(error=str(came)))
             return
-        column.results[key] = row_result(came)
+        column.add(key, row_result(came))
         clock.add(came.usage.completion_tokens)
         if not column.results[key].error:
             keep(key, column.results[key])
@@ -189,7 +201,7 @@ def _complete(
             _follow(stream, clock, column)
     finally:
         clock.end()
-    if column.left:
+    if column.waiting:
         raise Stopped("The rows were stopped.", "Run it again: it goes on with those that are left.")
 
 
@@ -204,7 +216,7 @@ def _follow(stream: Pending[Answers], clock: Clock, column: ColumnRun) -> None:
             stream.stop()
     if stream.error is not None:
         raise stream.error
-    if column.left:
+    if column.waiting:
         stream.raise_interrupt(column.kept())
     stream.raise_interrupt("All rows are done; run the same line for the frame.")
 
@@ -242,7 +254,7 @@ class Clock:
 
     def _progress(self, draft: Answers) -> estimate.Progress:
         return estimate.Progress(
-            left=len(self._column.left),
+            left=self._column.waiting,
             running=draft.advance.rows,
             ended=len(self._column.results) - self._first,
             read=draft.advance.read,

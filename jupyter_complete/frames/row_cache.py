@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from os import PathLike, fspath
@@ -51,6 +52,22 @@ def key_of(request: Request, model: ModelInfo | None) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _sealed(key: str, text: str) -> str:
+    """A text behind its checksum: sqlite has none, and a flipped bit would give another text without a word."""
+    return f"{zlib.crc32(f'{key}{text}'.encode()):08x} {text}"
+
+
+def _unsealed(key: str, sealed: object) -> Mapping[str, Any] | None:
+    """What was sealed, or None where it is not whole."""
+    if not isinstance(sealed, str):
+        return None
+    text = sealed[9:]
+    if _sealed(key, text) != sealed:
+        return None
+    read = json.loads(text)
+    return read if isinstance(read, dict) else None
+
+
 class RowCache:
     """A file of results by key, each a mapping of plain values; close it to have all of them written."""
 
@@ -69,17 +86,23 @@ class RowCache:
             raise CompleteError(f"The cache {path} cannot be used ({error}).", "Give another file: cache=…") from None
 
     def find(self, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-        """The results that are there."""
-        asked, found = list(keys), {}
-        for begin in range(0, len(asked), AT_ONCE):
-            some = asked[begin : begin + AT_ONCE]
-            marks = ",".join("?" * len(some))
-            for key, value in self._file.execute(f"SELECT key, value FROM rows WHERE key IN ({marks})", some):
-                found[key] = json.loads(value)
+        """The results that are there whole. Raises CompleteError where the file is damaged."""
+        asked, found = list(keys), dict[str, Mapping[str, Any]]()
+        try:
+            for begin in range(0, len(asked), AT_ONCE):
+                some = asked[begin : begin + AT_ONCE]
+                marks = ",".join("?" * len(some))
+                for key, value in self._file.execute(f"SELECT key, value FROM rows WHERE key IN ({marks})", some):
+                    if (read := _unsealed(key, value)) is not None:
+                        found[key] = read
+        except (self._error, ValueError, MemoryError, OverflowError) as error:  # sqlite's, and of text that is none
+            raise CompleteError(
+                f"The cache {self._path} is damaged ({error}).", "Delete it, or give another file: cache=…"
+            ) from None
         return found
 
     def keep(self, key: str, value: Mapping[str, Any]) -> None:
-        self._new[key] = json.dumps(value)
+        self._new[key] = _sealed(key, json.dumps(value))
         if time.monotonic() - self._written > OFTEN:
             self._write()
 

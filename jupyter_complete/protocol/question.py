@@ -6,7 +6,7 @@ a head.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
 
@@ -32,7 +32,13 @@ class InputIds:
 
 @dataclass(frozen=True, eq=False)
 class Finding(Displayed):
-    """Base class of the answers: a dataclass of numpy arrays and plain values, which a trace file can hold."""
+    """Base class of the answers: a dataclass of numpy arrays and plain values, which a trace file can hold.
+
+    `shapes` has the axes of each array and tuple, a letter each. The same letter is the same length; a small letter is
+    one more than the large one.
+    """
+
+    shapes: ClassVar[Mapping[str, str]] = {}
 
     @property
     def layers(self) -> int | None:

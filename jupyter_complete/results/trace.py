@@ -12,7 +12,6 @@ from functools import cached_property
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -25,12 +24,12 @@ from ..protocol.question import Finding, Question
 from ..protocol.questions.embedding import Embedding
 from ..protocol.sampling import Sampling
 from ..protocol.views import Displayed, draw
-from . import replay, trace_file
+from . import replay, trace_check, trace_file
 from .fast_replay import NONE, GroupedRow
 from .replay import Row
 from .token_bytes import Pieces
 
-KNOBS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+KNOBS = trace_check.KNOBS
 SHOWN = 20  # rows of a distribution
 
 
@@ -300,12 +299,11 @@ def open_trace(path: str | PathLike[str]) -> Trace:
         pieces = Pieces(arrays.pop("blob"), arrays.pop("ends"), frozenset(plain.pop("special")))
         sampling, model = Sampling(**plain.pop("sampling")), ModelInfo(**plain.pop("model"))
         trace = Trace(**plain, sampling=sampling, model=model, pieces=pieces, found=found, **arrays)
-        if len({len(getattr(trace, name)) for name in PER_STEP}) != 1 or len(pieces.ends) != trace.size:
-            raise ValueError("its parts do not belong together")
+        trace_check.check(trace)
         return trace
     except OSError as error:
         near = get_close_matches(fspath(path), [str(one) for one in Path(path).parent.glob("*.trace")], 1)
         hint = f"Did you mean {near[0]}?" if near else "Give the path of a file that save wrote."
         raise NotATrace(f"{fspath(path)} cannot be opened: {error.strerror or error}.", hint) from None
-    except (BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError):
+    except trace_file.UNREADABLE:
         raise NotATrace(f"{fspath(path)} holds no trace that can be read.", "Give a file that save wrote.") from None

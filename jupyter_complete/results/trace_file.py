@@ -9,10 +9,14 @@ from __future__ import annotations
 import ast
 import io
 import json
+import math
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +26,23 @@ from ..protocol.question import Finding, InputIds, Question
 
 VERSION = 2
 HEAD = "trace.json"
+
+SMALL, DENSEST = 64 << 20, 100  # bytes of parts that any file may have, and how many for each byte on disk
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What reading a file raises that holds no trace."""
 
 Plain = Mapping[str, Any]  # what JSON can hold
 Arrays = Mapping[str, np.ndarray]
@@ -61,9 +82,10 @@ def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Found)
 def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[Question[Any], Finding]]:
     """Return what `write` wrote, with lists as tuples.
 
-    Raises ValueError, KeyError, TypeError or BadZipFile for another file.
+    Raises one of UNREADABLE for another file, and for one that would take far more memory than disk.
     """
     with zipfile.ZipFile(path) as file:
+        _check_sizes(file, Path(path).stat().st_size)
         head = json.loads(file.read(HEAD))
         if head["version"] not in (1, VERSION):
             raise ValueError(f"version {head['version']}")
@@ -128,9 +150,30 @@ def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
     file.writestr(f"{name}.npy", buffer.getvalue())
 
 
+def _check_sizes(file: zipfile.ZipFile, length: int) -> None:
+    """Raise ValueError where the parts of a file of so many bytes are packed in a way that `write` does not use."""
+    parts = file.infolist()
+    if any(part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for part in parts):
+        raise ValueError("a part is compressed in another way")
+    if sum(part.file_size for part in parts) > max(SMALL, DENSEST * length):
+        raise ValueError("its parts are far larger than the file")
+
+
 def _get(file: zipfile.ZipFile, name: str) -> np.ndarray:
-    array: np.ndarray = np.lib.format.read_array(io.BytesIO(file.read(f"{name}.npy")), allow_pickle=False)
-    return array
+    """Return an array whose data is all there, and which is not written to."""
+    data = file.read(f"{name}.npy")
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_columns, dtype = header(stream)
+    except Exception:  # numpy's own, and those of Python's tokenizer, which it reads an old header with
+        raise ValueError(f"{name} has no header") from None
+    begin = stream.tell()
+    if dtype.kind not in "biufU" or math.prod(shape) * dtype.itemsize != len(data) - begin:
+        raise ValueError(f"{name} has another length or type than its header says")
+    array: np.ndarray = np.frombuffer(data, dtype, offset=begin) if len(data) > begin else np.empty(0, dtype)
+    return array.reshape(shape, order="F" if by_columns else "C")
 
 
 def _frozen(value: object) -> Any:

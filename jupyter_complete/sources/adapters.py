@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from ..protocol.errors import NotAModel
-from . import cache
+from . import cache, seal
 
 TEXT = ("tokenizer", "special_tokens_map", "added_tokens", "chat_template", "vocab", "merges")
 """How the names of files begin that a tokenizer is read from."""
@@ -39,7 +39,7 @@ def base_of(path: Path, name: str) -> str:
 def join(base: Path, adapter: Path, name: str) -> Path:
     """The directory of links to a base model's directory and an adapter's; raises NotAModel."""
     target, files, parts = _parts(base, adapter, name)
-    if not target.is_dir():
+    if not seal.whole(target):
         with cache.build(target, needed=0) as part:
             (part / FOLDER).mkdir()
             for path in files:
@@ -52,7 +52,7 @@ def join(base: Path, adapter: Path, name: str) -> Path:
 def joined(base: Path, adapter: Path, name: str) -> Path | None:
     """The directory that `join` made of both; None where it is not made yet. Raises NotAModel."""
     target = _parts(base, adapter, name)[0]
-    return target if target.is_dir() else None
+    return target if seal.whole(target) else None
 
 
 def _parts(base: Path, adapter: Path, name: str) -> tuple[Path, list[Path], list[Path]]:

@@ -7,12 +7,15 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event as StopEvent
 
 from ..protocol.errors import CompleteError, DoesNotFit
+from ..protocol.events import Loading
 from ..protocol.phrases import size
+from . import seal
 
 VARIABLE = "JUPYTER_COMPLETE_CACHE"  # the environment variable that names the cache directory
 LOCK = ".lock"
@@ -21,9 +24,21 @@ YOUNG = 60.0  # seconds in which a maker has its lock for certain
 
 def root() -> Path:
     """JUPYTER_COMPLETE_CACHE, or the platform's cache directory."""
+    return Path(os.environ.get(VARIABLE) or private_root())
+
+
+def private_root() -> Path:
+    """The platform's cache directory of this user, whatever JUPYTER_COMPLETE_CACHE says."""
     import platformdirs
 
-    return Path(os.environ.get(VARIABLE) or platformdirs.user_cache_dir("jupyter_complete"))
+    return Path(platformdirs.user_cache_dir("jupyter_complete"))
+
+
+def may_be_changed_by_others(state: os.stat_result) -> bool:
+    """Whether somebody else than this user and root may have written a file or may write into a directory."""
+    if os.name == "nt":  # where a user's folders have access lists of their own
+        return False
+    return state.st_uid not in (0, os.geteuid()) or bool(state.st_mode & 0o022)
 
 
 def free_bytes() -> int:
@@ -41,6 +56,7 @@ def bytes_in(folder: Path) -> int:
 def build(target: Path, needed: int) -> Iterator[Path]:
     """Give a temporary directory that becomes `target` when the block ends well and vanishes when it does not.
 
+    It takes the place of a `target` that is damaged. Its files are sealed, so that later damage is noticed.
     `needed` is the disk space in bytes that it will take; raises DoesNotFit, with the numbers, when the disk lacks it.
     """
     try:
@@ -49,11 +65,38 @@ def build(target: Path, needed: int) -> Iterator[Path]:
         check_disk(target.parent, needed)
         with _part(target) as part:
             yield part
+            seal.put(part)
             _publish(part, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise full(target.parent, needed) from None
         raise
+
+
+def whole(target: Path, what: str, stop: StopEvent) -> Generator[Loading, None, bool]:
+    """Whether `target` is there as it was built. What is damaged is told, and thrown away. Raises Stopped."""
+    if not target.is_dir():
+        return False
+    if (yield from seal.check(target, stop)):
+        return True
+    yield Loading(f"{what} in the cache is damaged, so it is made again")
+    discard(target)
+    return False
+
+
+def discard(target: Path) -> None:
+    """Remove a directory of the cache at once for everybody who looks for it; raises CompleteError."""
+    aside = target.parent / f".{target.name}.part-{os.urandom(8).hex()}"
+    try:
+        os.replace(target, aside)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CompleteError(
+            f"{target} is damaged and cannot be replaced ({error.strerror}).",
+            "Delete it, or set JUPYTER_COMPLETE_CACHE to another directory.",
+        ) from None
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager
@@ -116,6 +159,8 @@ def sweep(place: Path) -> None:
 
 
 def _publish(part: Path, target: Path) -> None:
+    if target.is_dir() and not seal.whole(target):
+        discard(target)
     try:
         os.replace(part, target)
     except OSError:

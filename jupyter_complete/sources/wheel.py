@@ -19,16 +19,31 @@ from threading import Event as StopEvent
 
 from ..protocol.errors import FetchFailed, Stopped
 from ..protocol.events import Loading
-from . import cache
+from . import cache, seal
 from .catalog import Wheel
 
 BLOCK = 1 << 20
 
 
 def in_cache(wheel: Wheel) -> Path | None:
-    """The file in our cache, if it is there; its sha256 was compared when it was put there."""
+    """The file in our cache, if it is there whole; its sha256 was compared when it was put there."""
     path = _place(wheel)
-    return path if path.is_file() else None
+    return path if path.is_file() and (seal.whole(path.parent) or not seal.sealed(path.parent)) else None
+
+
+def check(wheel: Wheel, stop: StopEvent) -> Generator[Loading, None, bool]:
+    """Whether the file in our cache is as it came; a damaged one is thrown away. Raises Stopped."""
+    path = _place(wheel)
+    if path.is_file() and not seal.sealed(path.parent) and _sha256(path) == wheel.sha256:  # of an earlier version
+        with suppress(OSError):
+            seal.put(path.parent)
+        return True
+    return (yield from cache.whole(path.parent, "the model", stop))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def in_package(wheel: Wheel) -> Path | None:

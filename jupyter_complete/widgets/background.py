@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..results.completion import Completion
 from ..session.stream import Stream
+from .rerun import close_at_rerun
 from .streaming import StreamingView
 from .view import View, module, sentence_of, styles
 
@@ -46,6 +47,7 @@ class Background(View):
 
     def begin(self) -> None:
         """Show it under the cell that runs, and follow the stream."""
+        close_at_rerun(self.close)
         self._output.place(self.alone())
         threading.Thread(target=self._follow, daemon=True, name="jupyter_complete background").start()
 

@@ -24,6 +24,7 @@ from . import inside_data
 from .controls import CONTROLS
 from .inside_view import InsideWidget, page_tokens
 from .latest_only import LatestOnly
+from .rerun import close_at_rerun
 from .tokens import sibling
 from .transformer import Transformer
 from .view import module, styles
@@ -64,6 +65,10 @@ class InsidePanel(InsideWidget):
         self._prepare()
 
     def close(self) -> None:
+        if self._preview is not None:
+            self._preview.stop()
+        self._computations.drop()
+        self._keeping.drop()
         self.station.close()
         super().close()
 
@@ -184,6 +189,7 @@ class InsidePanel(InsideWidget):
             self.see(of(sibling(inside.completion, at, step), inside.session))
 
     def _ipython_display_(self) -> None:
+        close_at_rerun(self.close)
         super()._ipython_display_()
         self._keeping.do(
             "keep", partial(self._keep, self.inside)

@@ -20,6 +20,10 @@ class InsideWidget(View):
         self._questions = LatestOnly(f"jupyter_complete {type(self).__name__}")
         self.publish()
 
+    def close(self) -> None:
+        self._questions.drop()
+        super().close()
+
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until everything that was asked is answered."""
         self._questions.wait(timeout)

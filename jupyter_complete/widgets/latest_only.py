@@ -26,6 +26,11 @@ class LatestOnly:
                 self._thread = threading.Thread(target=self._run, daemon=True, name=self._name)
                 self._thread.start()
 
+    def drop(self) -> None:
+        """Leave undone what waits."""
+        with self._lock:
+            self._waiting.clear()
+
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until nothing is left to do."""
         with self._lock:  # a thread that `do` has made is started by then

@@ -13,6 +13,7 @@ from ..results.draft import Wait
 from ..session import status
 from ..session.session import Session
 from ..session.stream import Pending
+from .rerun import close_at_rerun
 from .view import View, module, sentence_of, styles
 
 
@@ -38,6 +39,10 @@ class ModelsPanel(View):
         table = models_view.table_html(status.HEAD, rows)
         html = f"<details><summary>{len(rows)} resident, kept with the notebook</summary>{table}</details>"
         return {"text/plain": models_view.table_plain(status.HEAD, rows), "text/html": html}
+
+    def _ipython_display_(self) -> None:
+        close_at_rerun(self.close)
+        super()._ipython_display_()
 
     def publish(self) -> None:
         session, residents = self._session, list(self._session.models)

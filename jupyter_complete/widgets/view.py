@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-from traitlets import Dict, Unicode
+from traitlets import Dict, TraitError, Unicode
 
 from ..protocol.errors import CompleteError
 from .control_channel import ControlChannel
@@ -66,8 +66,16 @@ class View(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def close(self) -> None:
+        """Free the widget and its layout, which is a widget of its own."""
         self._control.close()
+        layout = self.layout
         super().close()
+        if layout is not None:
+            layout.close()
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """A page writes nothing into a view: it sends wishes. It gets the state as it is."""
+        self.send_state([name for name in sync_data if name in self.keys])
 
     def alone(self) -> dict[str, Any]:
         """The widget as an output, and what stands there without one."""
@@ -135,5 +143,11 @@ class View(anywidget.AnyWidget):
         except CompleteError as error:
             self.publish()  # what of it was done all the same
             self.refuse(error)
-        except LookupError:  # the page speaks of what was there before
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            TraitError,
+        ):  # of what was there before, or no wish of ours
             self.publish()

@@ -34,7 +34,7 @@ def test_what_ends_well_is_there_whole(tmp_path: Path) -> None:
     with cache.build(tmp_path / "deep" / "model", needed=10) as part:
         (part / "weights").write_text("all")
         assert not (tmp_path / "deep" / "model").exists()
-    assert files(tmp_path / "deep") == ["model", "model/weights"]
+    assert files(tmp_path / "deep") == ["model", "model/seal.json", "model/weights"]
 
 
 @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, GeneratorExit])
@@ -123,7 +123,7 @@ def test_what_another_is_making_is_left_alone_whatever_its_process_is_called(
             (mine / "weights").write_text("all")
         assert (theirs / "weights").read_text() == "half"
         assert (tmp_path / "model" / "weights").read_text() == "all"
-    assert files(tmp_path) == ["model", "model/weights"]
+    assert files(tmp_path) == ["model", "model/seal.json", "model/weights"]
 
 
 def test_of_two_that_make_the_same_the_first_stays(tmp_path: Path) -> None:
@@ -132,4 +132,4 @@ def test_of_two_that_make_the_same_the_first_stays(tmp_path: Path) -> None:
         (tmp_path / "model").mkdir()
         (tmp_path / "model" / "weights").write_text("theirs")
     assert (tmp_path / "model" / "weights").read_text() == "theirs"
-    assert files(tmp_path) == ["model", "model/weights"]
+    assert files(tmp_path) == ["model", "model/seal.json", "model/weights"]

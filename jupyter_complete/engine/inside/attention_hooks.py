@@ -13,12 +13,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event as StopEvent
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...protocol.errors import BadOption
+from ...protocol.errors import BadOption, Stopped
 from ...protocol.question import AttentionKind, InputIds, resolve_place
 
 NAME = "jupyter_complete_watched"
@@ -79,13 +80,18 @@ class Pass:
         return layer, self.met[part, layer]
 
 
-def watched(model: Any, text: InputIds) -> Pass:
-    """Read `text` once and keep what is inside. Raises BadOption for a model whose attention cannot be watched."""
+def watched(model: Any, text: InputIds, stop: StopEvent) -> Pass:
+    """Read `text` once and keep what is inside.
+
+    Raises BadOption for a model whose attention cannot be watched, and Stopped between two layers.
+    """
     met: dict[tuple[AttentionKind, int], Met] = {}
     seen: dict[str, Any] = {}
     names = {id(module): name for name, module in model.named_modules()}
 
     def take(one: Met) -> None:
+        if stop.is_set():
+            raise Stopped("The look into the text was stopped.", "Run it again.")
         met[_place(names[id(one.module)])] = one
 
     hooks = [model.get_output_embeddings().register_forward_pre_hook(lambda module, given: seen.update(head=given[0]))]

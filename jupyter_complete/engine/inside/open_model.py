@@ -66,14 +66,17 @@ class OpenModel:
             self._opened = self._wide()
         return self._opened
 
-    def read(self, text: InputIds) -> Generator[Loading, None, Pass]:
-        """Return one pass of the text; the last pass is kept for the next question while the weights stay the same."""
+    def read(self, text: InputIds, stop: StopEvent) -> Generator[Loading, None, Pass]:
+        """Return one pass of the text; the last pass is kept for the next question while the weights stay the same.
+
+        Raises Stopped between two layers.
+        """
         model = yield from self.weights()
         yield Loading("reading the text")
         state = (text, stamp(model))
         if self._last is None or self._last[0] != state:
             self._last = None
-            self._last = (state, watched(model, text))
+            self._last = (state, watched(model, text, stop))
         return self._last[1]
 
     def runner(self, text: InputIds, stop: StopEvent) -> Generator[Loading, None, Runner]:

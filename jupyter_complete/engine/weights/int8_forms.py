@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.plan import CacheEntry, Reason
-from ...sources import cache
+from ...sources import cache, seal
 from ..kernels.sizes import GROUP
 from .int8_modules import tiled_modules
 from .int8_stacks import stacks
@@ -83,7 +83,7 @@ def _tiled(shape: Sequence[int]) -> int:
 
 def reasons_of(packing: CacheEntry) -> tuple[Reason, ...]:
     """What packing found out about a model's matrices, which is known once it is packed."""
-    if packing.path is None or not (packing.path / PLAN).is_file():
+    if packing.path is None or not seal.whole(packing.path) or not (packing.path / PLAN).is_file():
         return ()
     past = json.loads((packing.path / PLAN).read_text())["past"]
     if not past:
@@ -123,7 +123,7 @@ def ropes(config: PretrainedConfig) -> list[dict[str, Any]]:
 def _entry(folder: Path | None, version: int | str, size: int, reserve: int) -> CacheEntry:
     """The entry of one form, of so many bytes before it is made."""
     target = _place(folder, version) if folder else None
-    if target is not None and target.is_dir():
+    if target is not None and seal.whole(target):
         return CacheEntry(target, True, cache.bytes_in(target), 0)
     return CacheEntry(target, False, size, reserve)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,7 @@ from .text_part import text_config, text_entries
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12  # of each file for a digest: bytes at its head, samples, bytes of one
 KERNELS = ("attn_implementation", "experts_implementation")  # of a config; one named org/name is fetched from the hub
 
 
@@ -258,3 +260,17 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+def digest(folder: Path) -> str:
+    """A digest of a directory's config and of samples of its weights, all of which another training changes."""
+    digest = hashlib.sha256()
+    for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
+        size = path.stat().st_size
+        digest.update(path.name.encode() + str(size).encode())
+        with path.open("rb") as file:
+            digest.update(file.read(HEAD))
+            for sample in range(1, SAMPLES + 1):
+                file.seek(max(0, size * sample // SAMPLES - SAMPLE))
+                digest.update(file.read(SAMPLE))
+    return "files:" + digest.hexdigest()[:16]

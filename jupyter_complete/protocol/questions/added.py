@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,8 @@ class Added(Finding):
     the lengths |·| of these vectors: `attention` and `mlp` [L, T], `states` [L+1, T] with the embeddings first. The
     last state is the one before the model's last norm.
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {"attention": "LT", "mlp": "LT", "states": "lT", "tokens": "T"}
 
     attention: np.ndarray
     mlp: np.ndarray

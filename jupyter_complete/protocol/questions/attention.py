@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
@@ -33,6 +34,8 @@ class AttentionRow(Displayed):
 @dataclass(frozen=True, eq=False)
 class Attention(Finding):
     """The attention of one layer: `weights` float32 [heads, T, S]; row t is how position t weighs each of S tokens."""
+
+    shapes: ClassVar[Mapping[str, str]] = {"weights": "HTS", "tokens": "T", "sources": "S"}
 
     layer: int
     part: AttentionKind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ class WordChange(Finding):
     `ids`, `texts`, `before` and `after` [tokens] are of the likeliest tokens of either text. `divergence` is
     KL(before ‖ after) in bits; it is 0 for a model that looks at the last word alone.
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {"ids": "N", "texts": "N", "before": "N", "after": "N", "tokens": "T"}
 
     position: int
     word: str

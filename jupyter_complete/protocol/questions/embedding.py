@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,6 +14,8 @@ from ..question import Finding, Question, find_places, select
 @dataclass(frozen=True, eq=False)
 class Embedding(Finding):
     """The vectors that tokens begin as: `rows` float32 [ids, hidden]."""
+
+    shapes: ClassVar[Mapping[str, str]] = {"ids": "N", "texts": "N", "rows": "ND"}
 
     ids: tuple[int, ...]
     texts: tuple[str, ...]

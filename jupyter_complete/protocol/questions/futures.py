@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,11 @@ class Futures(Finding):
     then behind each node: the probability, given the path there, of all tokens that are no node. It is 1 at the last
     depth, where nothing was asked.
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("ids", "texts", "parents", "depths", "probs", "joints"), "N"),
+        "rests": "n",
+    }
 
     ids: np.ndarray
     texts: tuple[str, ...]

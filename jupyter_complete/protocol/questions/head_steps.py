@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,6 +20,16 @@ class HeadSteps(Finding):
     is not 0, plus the position bias of models that have one (T5). `masked` is `scaled` with -inf where a position must
     not look. Several query heads may share one key and value, those of head `shared`.
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {
+        "query": "TD",
+        "key": "SD",
+        "value": "SE",
+        "output": "TE",
+        "tokens": "T",
+        "sources": "S",
+        **dict.fromkeys(("scores", "scaled", "masked", "weights"), "TS"),
+    }
 
     layer: int
     head: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ class Lens(Finding):
     The T positions begin at `begin`, and their tokens are `tokens`. Row 0 is of the embeddings, row l of the state
     after layer l, each put through the model's last norm and its head. The last row is the model's own answer.
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {"ids": "lTK", "texts": "lTK", "probs": "lTK", "tokens": "T"}
 
     ids: np.ndarray
     texts: np.ndarray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -16,6 +17,8 @@ class Occlusion(Finding):
 
     The hidden token's own state is not emptied, so the token right behind it still has its information.
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {"targets": "N", "texts": "N", "before": "N", "after": "N"}
 
     position: int
     hidden: str

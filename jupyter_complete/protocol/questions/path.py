@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -13,6 +14,8 @@ from ..question import Finding, TextQuestion, find_places, resolve_place, select
 @dataclass(frozen=True, eq=False)
 class TokenPath(Finding):
     """How likely some tokens were after each layer to follow `position`: `ranks` and `probs` [tokens, L+1]."""
+
+    shapes: ClassVar[Mapping[str, str]] = {"ids": "N", "texts": "N", "ranks": "Nl", "probs": "Nl"}
 
     ids: tuple[int, ...]
     texts: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -18,6 +19,8 @@ class LastState(Finding):
     [ids, hidden], and `logits` the model's own for them [ids]; logits = rows · hidden if the head has no bias and no
     cap. `norm` is log Σ e^logit over the vocabulary, so that P = e^(logit - norm).
     """
+
+    shapes: ClassVar[Mapping[str, str]] = {"hidden": "D", "ids": "N", "texts": "N", "rows": "ND", "logits": "N"}
 
     position: int
     hidden: np.ndarray

@@ -292,6 +292,21 @@ def test_a_place_that_is_not_there_is_refused(question: Question[Any]) -> None:
         found(engine("llama"), question)
 
 
+def test_a_pass_that_is_watched_ends_between_two_layers() -> None:
+    stop, asked = StopEvent(), engine("llama")
+    layers, ran = asked.model.model.layers, []
+    hooks = [
+        layers[0].register_forward_hook(lambda *_: stop.set()),
+        layers[1].mlp.register_forward_hook(lambda *_: ran.append(1)),
+    ]
+    with pytest.raises(Stopped):
+        found(asked, AskLens(text("llama")), stop)
+    for hook in hooks:
+        hook.remove()
+    assert not ran
+    assert found(asked, AskLens(text("llama"))).layers == len(layers)
+
+
 @pytest.mark.parametrize(
     "question", [AskLens(InputIds((5, 6, 7))), AskFutures(InputIds((5, 6, 7)), 3, 0.0, 4)], ids=str
 )

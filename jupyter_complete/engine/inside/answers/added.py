@@ -16,7 +16,7 @@ from ..open_model import OpenModel
 
 
 def answer(opened: OpenModel, question: AskAdded, stop: StopEvent) -> Generator[Loading, None, Added]:
-    read = yield from opened.read(question.text)
+    read = yield from opened.read(question.text, stop)
     with torch.inference_mode():
         lengths = [vectors.float().norm(dim=-1).cpu().numpy() for vectors in _vectors(read, opened.name)]
     attention, mlp, states = lengths

@@ -13,7 +13,7 @@ from ..open_model import OpenModel
 
 
 def answer(opened: OpenModel, question: AskAttention, stop: StopEvent) -> Generator[Loading, None, Attention]:
-    read = yield from opened.read(question.text)
+    read = yield from opened.read(question.text, stop)
     layer, met = read.attention(question.part, question.layer)
     with torch.inference_mode():
         weights = met.weights().cpu().numpy()

@@ -47,7 +47,7 @@ def scores_of(met: Met, head: int, query: Tensor, key: Tensor) -> Scores:
 
 
 def answer(opened: OpenModel, question: AskHead, stop: StopEvent) -> Generator[Loading, None, HeadSteps]:
-    read = yield from opened.read(question.text)
+    read = yield from opened.read(question.text, stop)
     layer, met = read.attention(question.part, question.layer)
     heads, groups = met.query.shape[1], met.key.shape[1]
     head = resolve_place(question.head, heads, "head")

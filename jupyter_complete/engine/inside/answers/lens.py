@@ -17,7 +17,7 @@ from ..open_model import OpenModel
 
 
 def answer(opened: OpenModel, question: AskLens, stop: StopEvent) -> Generator[Loading, None, Lens]:
-    read = yield from opened.read(question.text)
+    read = yield from opened.read(question.text, stop)
     logits, length = LayerLogits((yield from opened.weights()), read), len(question.text.ids)
     begin = resolve_place(question.begin, length, "position")
     end = length if question.end is None else min(question.end, length)

@@ -16,7 +16,7 @@ from ..open_model import OpenModel
 
 
 def answer(opened: OpenModel, question: AskPath, stop: StopEvent) -> Generator[Loading, None, TokenPath]:
-    read = yield from opened.read(question.text)
+    read = yield from opened.read(question.text, stop)
     layers = LayerLogits((yield from opened.weights()), read)
     position = resolve_place(question.position, len(question.text.ids), "position")
     ranks, probs, tokens = [], [], list(question.tokens)

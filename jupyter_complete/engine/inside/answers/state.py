@@ -14,7 +14,7 @@ from ..open_model import OpenModel
 
 
 def answer(opened: OpenModel, question: AskState, stop: StopEvent) -> Generator[Loading, None, LastState]:
-    read = yield from opened.read(question.text)
+    read = yield from opened.read(question.text, stop)
     model = yield from opened.weights()
     position = resolve_place(question.position, len(question.text.ids), "position")
     ids = list(question.tokens)

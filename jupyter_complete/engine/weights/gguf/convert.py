@@ -16,7 +16,7 @@ from ....protocol.errors import NotAModel, Stopped
 from ....protocol.events import Loading
 from ....protocol.phrases import count
 from ....protocol.plan import CacheEntry
-from ....sources import cache
+from ....sources import cache, seal
 from ....sources.gguf_file import GgufHeader, read_header
 from ..load import unreadable
 from ..safetensors_file import SafetensorsWriter
@@ -36,7 +36,7 @@ VERSION = 2  # of what is written; a newer one converts again
 def entry(path: Path, parameters: int) -> CacheEntry:
     """The conversion of the GGUF file at `path` with so many parameters, there or not."""
     target = place(path)
-    if target.is_dir():
+    if seal.whole(target):
         return CacheEntry(target, True, cache.bytes_in(target), 0)
     return CacheEntry(target, False, 4 * parameters, 4 * parameters)
 
@@ -53,7 +53,7 @@ def convert(path: Path, name: str, stop: StopEvent, head: Head | None = None) ->
     Raises NotAModel, DoesNotFit or Stopped.
     """
     target = place(path)
-    if target.is_dir():
+    if seal.whole(target):
         return target
     header = read_header(path)
     with cache.build(target, needed=4 * header.parameters) as part:

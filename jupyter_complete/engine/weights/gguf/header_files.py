@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ....protocol.errors import NotAModel, Stopped
 from ....protocol.events import Loading
 from ....protocol.plan import CacheEntry
-from ....sources import cache, local_stores
+from ....sources import cache, local_stores, seal
 from ....sources.gguf_file import GgufHeader, parts_of
 from ..load import quiet, unreadable
 from . import transformers_reader
@@ -41,7 +41,7 @@ OLLAMA = {name: name for name in ("temperature", "top_p", "top_k", "min_p")} | {
 def entry(path: Path) -> CacheEntry:
     """The directory for the GGUF file at `path`, there or not."""
     target = place_of(path, "headers", VERSION)
-    if target.is_dir():
+    if seal.whole(target):
         return CacheEntry(target, True, cache.bytes_in(target), 0)
     return CacheEntry(target, False, ESTIMATE, ESTIMATE)
 
