@@ -125,7 +125,7 @@ def test_modules_are_imported_by_name_in_three_places() -> None:
         for node in house.nodes(module)
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in names
     }
-    libraries = {"engine/weights/pack_llama"}  # a class of transformers
+    libraries = {"engine/weights/rope_table"}  # a class of transformers
     assert used - libraries == {"__init__", "protocol/doors", "protocol/folder"}
 
 

@@ -31,6 +31,7 @@ from .weights.checkpoint import separate
 from .weights.gguf import convert as gguf
 from .weights.gguf import header_files, straight, wide
 from .weights.gguf.head import Head
+from .weights.layer_shape import LayerShape, describe
 from .weights.load import Target
 
 if TYPE_CHECKING:
@@ -274,9 +275,17 @@ def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[
         yield step
     yield Loading(_stage("the decoding step", "decode_step"))
     with _form_errors():
-        int8 = Int8Model(arrays, model.config)
+        int8 = Int8Model(arrays, _shape(model))
         int8.prepare()
     return int8
+
+
+def _shape(model: PreTrainedModel) -> LayerShape:
+    """What a layer of a model computes; raises FormError where the compiled step cannot run it."""
+    found = describe(model)
+    if isinstance(found, Reason):
+        raise FormError(found)
+    return found
 
 
 def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
@@ -288,12 +297,12 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
     with load.tensors(_folder(plan), plan.name, model) as read:
         if not packing.exists and read.untied():
             _own_head(model)
-        arrays = yield from pack_llama.open_pack(packing, model.config, read, stop)
+        arrays = yield from pack_llama.open_pack(packing, _shape(model), read, stop)
     if "head.words" in arrays and model.config.tie_word_embeddings:
         _own_head(model)
     yield Loading(_stage("the decoding step", "decode_step"))
     with _form_errors():
-        int8 = Int8Model(arrays, model.config)
+        int8 = Int8Model(arrays, _shape(model))
         int8.prepare()
     return int8
 

@@ -88,6 +88,7 @@ ENTRIES = (
         use="instruct, thinking",
         languages="6 European",
         gguf="ggml-org/SmolLM3-3B-GGUF",
+        compiled=True,
     ),
     Entry(
         name="qwen3-0.6b",
@@ -218,6 +219,7 @@ ENTRIES = (
         languages="over 11",
         gguf="mistralai/Ministral-3-3B-Instruct-2512-GGUF",
         bits=8,
+        compiled=True,
     ),
     Entry(
         name="gpt2",
@@ -229,5 +231,6 @@ ENTRIES = (
         use="base",
         languages="English",
         bits=32,
+        compiled=True,
     ),
 )

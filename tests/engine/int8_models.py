@@ -12,7 +12,7 @@ import torch
 
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners.int8 import Int8Model
-from jupyter_complete.engine.weights import pack_llama, quantize
+from jupyter_complete.engine.weights import layer_shape, pack_llama, quantize
 
 FAMILY = ["llama", "qwen2", "qwen3", "mistral", "gemma2", "gemma3"]
 
@@ -53,8 +53,10 @@ def int8_model(name: str, threads: int = 2) -> Int8Model:
 
 def packed_of(model: Any, threads: int = 2) -> Int8Model:
     arrays: dict[str, Any] = {}
-    steps.result(pack_llama.pack(model.config, model.state_dict().__getitem__, StopEvent(), arrays.__setitem__))
-    return Int8Model(arrays, model.config, threads)
+    shape = layer_shape.describe(model)
+    assert isinstance(shape, layer_shape.LayerShape)
+    steps.result(pack_llama.pack(shape, model.state_dict().__getitem__, StopEvent(), arrays.__setitem__))
+    return Int8Model(arrays, shape, threads)
 
 
 def engines(name: str) -> tuple[LocalEngine, LocalEngine]:

@@ -22,6 +22,7 @@ from jupyter_complete.engine.machine import memory
 from jupyter_complete.engine.plan import plan
 from jupyter_complete.engine.weights import int8_forms
 from jupyter_complete.engine.weights import load as weights
+from jupyter_complete.engine.weights.layer_names import FAMILIES
 from jupyter_complete.engine.weights.safetensors_file import SafetensorsWriter
 from jupyter_complete.protocol.errors import BadOption, DoesNotFit, NotAModel, UnsafeModel
 from jupyter_complete.protocol.plan import Download, Plan, Reason
@@ -77,7 +78,7 @@ def both(path: Path, dtype: str = "auto") -> tuple[Plan, Plan, LocalEngine]:
     return first, plan_of(path, dtype), engine
 
 
-@pytest.mark.parametrize(("name", "form"), [("llama", "compiled"), ("gpt2", "int8 modules")])
+@pytest.mark.parametrize(("name", "form"), [("llama", "compiled"), ("t5", "int8 modules")])
 def test_int8_is_as_planned(name: str, form: str, tmp_path: Path, empty_cache: Path) -> None:
     first, second, engine = both(tiny.save(name, tmp_path / name))
     check(first, engine)
@@ -148,7 +149,7 @@ def test_what_is_too_large_is_planned_with_its_numbers_and_refused_by_loading(tm
         (write_claim(tmp_path / "huge", HUGE), "float32"),
         (write_claim(tmp_path / "huge8", HUGE), "int8"),
         (gguf_files.write_claim(tmp_path / "huge.gguf", HUGE), "int8"),
-        (write_claim(tmp_path / "gpt2", memory.free_bytes("cpu") // 3, "gpt2"), "int8"),
+        (write_claim(tmp_path / "phi3", memory.free_bytes("cpu") // 3, "phi3"), "int8"),
     ]:
         made = plan_of(path, dtype)
         assert made.memory is not None
@@ -208,9 +209,12 @@ def test_a_model_of_the_hub_is_planned_without_asking_the_hub(tmp_path: Path, mo
     assert (made.path, made.asks_hub) == (folder, True)
 
 
+LONGROPE = {"phi4-mini"}  # whose angles change with the length of the text
+
+
 def test_the_catalogue_says_which_models_the_compiled_step_runs() -> None:
     assert {entry.name for entry in ENTRIES if entry.compiled} == {
-        entry.name for entry in ENTRIES if entry.family in int8_forms.FAMILY
+        entry.name for entry in ENTRIES if entry.family in FAMILIES and entry.name not in LONGROPE
     }
 
 

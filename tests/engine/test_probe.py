@@ -22,6 +22,7 @@ from jupyter_complete.engine.probe import Subject
 from jupyter_complete.engine.runners.int8 import Int8Model, Int8Runner
 from jupyter_complete.engine.runners.transformers_pass import CausalRunner
 from jupyter_complete.engine.weights import pack_llama
+from jupyter_complete.engine.weights.layer_shape import LayerShape, describe
 from jupyter_complete.protocol.probe import OF_FORM, Probe
 from jupyter_complete.session.session import Session
 from jupyter_complete.sources.catalog import find
@@ -37,18 +38,30 @@ def smollm2(real_session: Session) -> LocalEngine:
     return resident.engine
 
 
+def shape_of(model: Any, config: Any = None) -> LayerShape:
+    """The shape of the model's layers, or of layers with another config."""
+    own = model.config
+    try:
+        model.config = config or own
+        found = describe(model)
+    finally:
+        model.config = own
+    assert isinstance(found, LayerShape)
+    return found
+
+
 @pytest.fixture(scope="module")
 def arrays(smollm2: LocalEngine) -> Arrays:
     """SmolLM2's weights as the compiled step reads them."""
     made: Arrays = {}
-    config, read = smollm2.model.config, smollm2.model.state_dict().__getitem__
-    steps.result(pack_llama.pack(config, read, StopEvent(), made.__setitem__))
+    shape, read = shape_of(smollm2.model), smollm2.model.state_dict().__getitem__
+    steps.result(pack_llama.pack(shape, read, StopEvent(), made.__setitem__))
     return made
 
 
 def examined(smollm2: LocalEngine, arrays: Arrays, config: Any = None, kind: type[Int8Model] = Int8Model) -> Probe:
     """The probe of these arrays, which run by this config, against SmolLM2's own float32 weights."""
-    int8 = kind(arrays, config or smollm2.model.config)
+    int8 = kind(arrays, shape_of(smollm2.model, config))
     return probe.examine(Subject(smollm2.model, smollm2.tokenizer, int8), Path("none"), lambda: smollm2.model)
 
 

@@ -21,8 +21,9 @@ from tiny_family import Family
 
 import jupyter_complete as jc
 from jupyter_complete.engine.weights import quantize
-from jupyter_complete.engine.weights.int8_modules import Tiled, tiled_modules
+from jupyter_complete.engine.weights.int8_modules import Tiled
 from jupyter_complete.engine.weights.int8_stacks import TiledStack
+from jupyter_complete.engine.weights.layer_shape import LayerShape, describe
 from jupyter_complete.protocol.events import ModelInfo
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.session import session as session_module
@@ -197,8 +198,9 @@ class Opened:
         """Names of the parameters that the default has in int8, and whether a group is part of a column."""
         model = self._engine(rounded=True).model
         if model.device.type == "meta":  # the compiled step has all of them
-            matrices = [*tiled_modules(self.reference), "model.embed_tokens"]
-            yield from ((f"{_text_name(name)}.weight", False) for name in dict.fromkeys(matrices))
+            shape = describe(model)
+            assert isinstance(shape, LayerShape)
+            yield from ((_text_name(name), False) for name in shape.matrices())
         for name, module in model.named_modules():
             if isinstance(module, TiledStack):
                 yield _text_name(name), module.across

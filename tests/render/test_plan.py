@@ -48,9 +48,9 @@ def test_every_number_is_there() -> None:
 
 
 def test_a_slower_form_has_its_reasons() -> None:
-    reasons = (Reason("family", "gpt2 is not of the Llama family"), Reason("memory", "as float32 it does not fit"))
+    reasons = (Reason("family", "the compiled step does not know t5"), Reason("memory", "as float32 it does not fit"))
     plan = replace(PLAN, form="plain", dtype="bfloat16", reasons=reasons, packing=None)
-    assert table(plan)["slower, because"] == "gpt2 is not of the Llama family; as float32 it does not fit"
+    assert table(plan)["slower, because"] == "the compiled step does not know t5; as float32 it does not fit"
     assert table(plan)["form"] == "transformers' forward pass with bfloat16 weights"
     assert table(plan)["disk"].startswith("nothing to write")
 

@@ -74,21 +74,21 @@ def test_load_makes_a_model_resident_and_says_what_it_holds(
 def test_load_says_why_a_model_is_not_int8(
     shell: InteractiveShell, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    folder = tiny.save("gpt2", tmp_path / "gpt2")
+    folder = tiny.save("t5", tmp_path / "t5")
     run(shell, f"%complete_model load '{folder}'")
-    said = f"{folder} is int8 by the general path, which is slower: gpt2 is not of the Llama family."
+    said = f"{folder} is int8 by the general path, which is slower: the compiled step does not know t5."
     assert said in capsys.readouterr().out.splitlines()
 
 
 def test_plan_says_what_loading_would_do_and_loads_nothing(
     shell: InteractiveShell, session: Session, capsys: pytest.CaptureFixture[str], tmp_path: Path, empty_cache: Path
 ) -> None:
-    folder = tiny.save("gpt2", tmp_path / "gpt2")
+    folder = tiny.save("t5", tmp_path / "t5")
     run(shell, f"%complete_model plan '{folder}' --device cpu")
     shown = capsys.readouterr().out
     assert re.search(rf"^model +{folder}$", shown, re.MULTILINE)
     assert re.search(r"^form +transformers' forward pass with int8 matrices$", shown, re.MULTILINE)
-    assert re.search(r"^slower, because +gpt2 is not of the Llama family$", shown, re.MULTILINE)
+    assert re.search(r"^slower, because +the compiled step does not know t5$", shown, re.MULTILINE)
     assert re.search(r"^fits +yes$", shown, re.MULTILINE)
     assert not list(session.models)
     assert not empty_cache.exists()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from .layer_ops import Norm, exp, normalise, tanh
+from .layer_ops import Norm, exp, normalise_part, tanh
 from .llvm_vectors import FAST, aligned_stack
 from .matvec import Strided, Vector, multiply_floats
 from .share import claim
@@ -26,9 +26,12 @@ class Heads(NamedTuple):
     """What is applied to the heads of every layer before attention."""
 
     bias: Any  # float32 [L, (A + 2 G) D], or [0, 0]
-    norms: Any  # float32 [L, 2, D], of queries and keys, or [0, 2, D]
-    cos: Any  # float32 [kinds of layers, C, D / 2]
-    sin: Any  # float32 [kinds of layers, C, D / 2]
+    norms: Any  # float32 [L, 2, D], of queries and keys, or [L, 2, A D] where heads have their own, or [0, 2, D]
+    norm_bias: Any  # the same, or [0, 2, D]
+    cos: Any  # float32 [kinds of layers, C, R / 2], where R ≤ D numbers of a head turn
+    sin: Any  # float32 [kinds of layers, C, R / 2]
+    factor: Any  # float32 [C], by which queries are multiplied, or [0]
+    sinks: Any  # float32 [L, A], the score of a position without a value, or [0, A]
     rope_kind: Any  # int64 [L]
     window: Any  # int64 [L], 0 where a layer sees all positions
 
@@ -105,7 +108,7 @@ PIECE_TOKENS = 8
 
 @njit(**FAST)
 def _rotate(head: Any, heads: Any, kind: int, place: int) -> None:
-    """Rotate a head [D] to its position (RoPE); dimensions d and d + D / 2 form a pair."""
+    """Rotate the first R numbers of a head to its position (RoPE); dimensions d and d + R / 2 form a pair."""
     v, m, half = head.array, head.row, heads.cos.shape[2]
     first, second = np.uint64(head.first), np.uint64(head.first + half)
     for d in range(half):
@@ -118,11 +121,23 @@ def _rotate(head: Any, heads: Any, kind: int, place: int) -> None:
 def _position(layer: Any, tokens: Any, m: int, first: int, last: int, kind: int) -> None:
     """Normalise heads [first, last) of token m where the model does so, and rotate them. `kind` 0 is q, 1 is k."""
     heads, size = layer.heads, layer.shape.head_size
+    own = heads.norms.shape[2] > size  # whether heads have weights of their own
     for h in range(first, last):
         head = Vector(tokens.qkv, m, h * size)
-        if heads.norms.shape[0]:
-            normalise(head, Norm(heads.norms, layer.index, layer.shape.epsilon, False), kind, head)
+        if heads.norms.shape[0] and not layer.shape.joint_norm:
+            at = (h - kind * layer.shape.heads) * size if own else np.int64(0)
+            normalise_part(head, _norm(layer), kind, at, size, head)
         _rotate(head, heads, heads.rope_kind[layer.index], tokens.places[m])
+        if kind == 0 and heads.factor.shape[0]:
+            factor, target = heads.factor[tokens.places[m]], np.uint64(head.first)
+            for d in range(size):
+                tokens.qkv[m, target + np.uint64(d)] *= factor
+
+
+@njit(**FAST)
+def _norm(layer: Any) -> Any:
+    """The norm of the heads."""
+    return Norm(layer.heads.norms, layer.heads.norm_bias, layer.index, layer.shape.epsilon, layer.shape.centred)
 
 
 @njit(**FAST)
@@ -137,36 +152,67 @@ def _write_cache(layer: Any, run: Any, m: int, g: int) -> None:
 
 
 @njit(**FAST)
-def _add_bias(layer: Any, qkv: Any, m: int, first: int, last: int) -> None:
-    """Add the bias to heads [first, last) of token m."""
-    size = layer.shape.head_size
-    for r in range(first * size, last * size):
-        qkv[m, r] += layer.heads.bias[layer.index, r]
+def _complete(layer: Any, qkv: Any, m: int, first: int, last: int) -> None:
+    """Add the bias to heads [first, last) of token m, and clip them, where the model does so."""
+    size, clip = layer.shape.head_size, np.float32(layer.shape.clip)
+    if layer.heads.bias.shape[0]:
+        for r in range(first * size, last * size):
+            qkv[m, r] += layer.heads.bias[layer.index, r]
+    if clip > 0:
+        for r in range(first * size, last * size):
+            qkv[m, r] = min(max(qkv[m, r], -clip), clip)
 
 
 @njit(**FAST)
 def prepare(layer: Any, run: Any, share: Any, turn: int) -> None:
-    """Turn projections into queries, and into keys and values in the cache: shared by tokens and groups."""
+    """Turn projections into queries, and into keys and values in the cache: shared by tokens and groups.
+
+    All groups of a token are one work item where one norm spans them.
+    """
     groups = layer.shape.kv_heads
-    total = run.count * groups
+    at_once = groups if layer.shape.joint_norm else np.int64(1)
+    of_token = groups // at_once
+    total = run.count * of_token
     first, last = claim(share, turn, total)
     while first < total:
         for item in range(first, last):
-            _prepare_group(layer, run, item // groups, item % groups)
+            m, g = item // of_token, item % of_token * at_once
+            for each in range(g, g + at_once):
+                _complete_group(layer, run.tokens.qkv, m, each)
+            if layer.shape.joint_norm:
+                _normalise_jointly(layer, run.tokens.qkv, m)
+            for each in range(g, g + at_once):
+                _prepare_group(layer, run, m, each)
         first, last = claim(share, turn, total)
 
 
 @njit(**FAST)
+def _complete_group(layer: Any, qkv: Any, m: int, g: int) -> None:
+    """Complete the projections of group g of token m."""
+    shape = layer.shape
+    group, k = shape.heads // shape.kv_heads, shape.heads + g
+    v = k + shape.kv_heads
+    _complete(layer, qkv, m, g * group, (g + 1) * group)
+    _complete(layer, qkv, m, k, k + 1)
+    _complete(layer, qkv, m, v, v + 1)
+
+
+@njit(**FAST)
+def _normalise_jointly(layer: Any, qkv: Any, m: int) -> None:
+    """Normalise all queries of token m together, and all its keys."""
+    shape, zero = layer.shape, np.int64(0)
+    queries = Vector(qkv, m, zero)
+    keys = Vector(qkv, m, shape.heads * shape.head_size)
+    normalise_part(queries, _norm(layer), 0, zero, shape.heads * shape.head_size, queries)
+    normalise_part(keys, _norm(layer), 1, zero, shape.kv_heads * shape.head_size, keys)
+
+
+@njit(**FAST)
 def _prepare_group(layer: Any, run: Any, m: int, g: int) -> None:
-    """Prepare group g of token m."""
+    """Prepare group g of token m, whose projections are complete."""
     shape, tokens = layer.shape, run.tokens
     group = shape.heads // shape.kv_heads
     k = shape.heads + g
-    v = k + shape.kv_heads
-    if layer.heads.bias.shape[0]:
-        _add_bias(layer, tokens.qkv, m, g * group, (g + 1) * group)
-        _add_bias(layer, tokens.qkv, m, k, k + 1)
-        _add_bias(layer, tokens.qkv, m, v, v + 1)
     _position(layer, tokens, m, g * group, (g + 1) * group, 0)
     _position(layer, tokens, m, k, k + 1, 1)
     _write_cache(layer, run, m, g)
@@ -226,10 +272,11 @@ def gather(layer: Any, run: Any, m: int, partials: Any, y: Any) -> None:
     begin, spans = first_seen(layer.heads.window[layer.index], place) // SPAN, place // SPAN + 1
     for h in range(shape.heads):
         g, i = h // group, h % group
-        largest = np.float32(-1e30)
+        sink, total = _sink(layer, h)
+        largest, target = sink, np.uint64(h * size)
         for c in range(begin, spans):
             largest = max(largest, partials[m, g, c, i, wide])
-        total, target = np.float32(0.0), np.uint64(h * size)
+        total *= exp(sink - largest)
         for d in range(size):
             y[m, target + np.uint64(d)] = np.float32(0.0)
         for c in range(begin, spans):
@@ -240,6 +287,14 @@ def gather(layer: Any, run: Any, m: int, partials: Any, y: Any) -> None:
         inverse = np.float32(1.0) / total
         for d in range(size):
             y[m, target + np.uint64(d)] *= inverse
+
+
+@njit(**FAST)
+def _sink(layer: Any, h: int) -> tuple[float, float]:
+    """What a head's softmax begins with: the score and the weight of a sink, or none."""
+    if layer.heads.sinks.shape[0]:
+        return np.float32(layer.heads.sinks[layer.index, h]), np.float32(1.0)
+    return np.float32(-1e30), np.float32(0.0)
 
 
 @njit(**FAST)
@@ -277,9 +332,9 @@ def attend_piece(layer: Any, run: Any, scratch: Any, rank: int, piece: Any) -> N
     begin = first_seen(layer.heads.window[layer.index], places[piece.first])
     for h in range(shape.heads):
         for i in range(piece.count):
-            for d in range(wide + 2):
+            for d in range(wide):
                 so_far[i, d] = np.float32(0.0)
-            so_far[i, wide] = np.float32(-1e30)
+            so_far[i, wide], so_far[i, wide + 1] = _sink(layer, h)
         for c in range(begin // SPAN, places[piece.first + piece.count - 1] // SPAN + 1):
             _attend_piece_span(layer, run, own, piece, h, c)
             _add_span(so_far, own.now, piece.count, wide)

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
+from .activations import GELU, GELU_TANH, QUICK_GELU, RELU_SQUARED, SILU
 from .llvm_vectors import FAST, aligned_stack
 from .matmat import BATCH, multiply_batch, unpack
 from .matvec import Vector, multiply_few, tile_of
@@ -26,12 +27,31 @@ ROUNDED_AT_ONCE = 24
 
 
 class Norm(NamedTuple):
-    """The RMS norms of one layer."""
+    """The norms of one layer: RMS norms, or LayerNorms where the mean is subtracted."""
 
     weights: Any  # float32 [L, kinds, H]
+    bias: Any  # the same, or [0, kinds, H]
     layer: Any  # int
     epsilon: float
-    sandwich: bool  # whether a branch is normalised before it is added, too
+    centred: bool  # whether the mean is subtracted
+
+
+class Branch(NamedTuple):
+    """How the outputs of attention and of the MLP of one layer are added to the residual stream."""
+
+    norm: Norm
+    bias: Any  # float32 [L, 2, H], of both outputs, or [0, 2, H]
+    after: bool  # whether an output is normalised before it is added
+    factor: float
+
+
+class Mlp(NamedTuple):
+    """What stands between the two matrices of the MLP of one layer."""
+
+    bias: Any  # float32 [L, 32 · pairs], in the order of the first matrix's tiles, or [0, 0]
+    layer: Any  # int
+    activation: Any  # int
+    gated: Any  # bool
 
 
 @intrinsic
@@ -68,54 +88,137 @@ def tanh(x: float) -> float:
 
 
 @njit(**FAST, inline="always")
-def activate(a: float, gelu: bool) -> float:
-    """The activation of a gate: GELU in its tanh form, or SiLU."""
-    if gelu:
-        t = tanh(np.float32(0.7978845608) * (a + np.float32(0.044715) * a * a * a))
-        return np.float32(0.5) * a * (np.float32(1.0) + t)
-    return a / (np.float32(1.0) + exp(-a))
+def erf(x: float) -> float:
+    """The error function in float32, to 2e-7 (Abramowitz and Stegun, 7.1.26)."""
+    size = abs(x)
+    t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.3275911) * size)
+    p = np.float32(1.061405429)
+    p = p * t + np.float32(-1.453152027)
+    p = p * t + np.float32(1.421413741)
+    p = p * t + np.float32(-0.284496736)
+    p = p * t + np.float32(0.254829592)
+    y = np.float32(1.0) - p * t * exp(-size * size)
+    return y if x >= 0 else -y
 
 
 @njit(**FAST)
-def cap_logits(logits: Any, row: int, cap: float) -> None:
-    """logits[row] = tanh(logits[row] / cap) · cap: the soft cap of Gemma 2."""
-    for r in range(logits.shape[1]):
-        logits[row, r] = tanh(logits[row, r] / cap) * cap
+def activate(both: Any, m: int, count: int, kind: int) -> None:
+    """Apply an activation to the first `count` numbers of both[m]. Each has a loop of its own, which vectorises."""
+    aligned_stack()
+    half, one = np.float32(0.5), np.float32(1.0)
+    if kind == SILU:
+        for r in range(count):
+            both[m, r] = both[m, r] / (one + exp(-both[m, r]))
+    elif kind == GELU_TANH:
+        for r in range(count):
+            a = both[m, r]
+            both[m, r] = half * a * (one + tanh(np.float32(0.7978845608) * (a + np.float32(0.044715) * a * a * a)))
+    elif kind == GELU:
+        for r in range(count):
+            both[m, r] = half * both[m, r] * (one + erf(both[m, r] * np.float32(0.70710678)))
+    elif kind == QUICK_GELU:
+        for r in range(count):
+            both[m, r] = both[m, r] / (one + exp(np.float32(-1.702) * both[m, r]))
+    else:
+        for r in range(count):
+            positive = max(both[m, r], np.float32(0.0))
+            both[m, r] = positive * positive if kind == RELU_SQUARED else positive
+
+
+@njit(**FAST)
+def finish_logits(logits: Any, row: int, bias: Any, cap: float) -> None:
+    """logits[row] += bias, and then tanh(logits[row] / cap) · cap: the soft cap of Gemma 2. Both may be absent."""
+    for r in range(bias.shape[0]):
+        logits[row, r] += bias[r]
+    if cap > 0:
+        for r in range(logits.shape[1]):
+            logits[row, r] = tanh(logits[row, r] / cap) * cap
 
 
 @njit(**FAST)
 def normalise(x: Any, norm: Any, kind: int, y: Any) -> None:
-    """y = x / sqrt(mean(x²) + ε) · norm.weights[layer, kind], for Vectors x and y: the RMS norm."""
-    size, begin, target = norm.weights.shape[2], np.uint64(x.first), np.uint64(y.first)
-    total = np.float32(0.0)
+    """y = the norm of x with norm.weights[layer, kind], for Vectors x and y."""
+    normalise_part(x, norm, kind, np.int64(0), norm.weights.shape[2], y)
+
+
+@njit(**FAST)
+def normalise_part(x: Any, norm: Any, kind: int, at: int, size: int, y: Any) -> None:
+    """y = x / sqrt(mean(x²) + ε) · weights + bias, for `size` numbers, whose weights begin at `at`.
+
+    In a centred norm the mean is subtracted from x first.
+    """
+    begin, target, here = np.uint64(x.first), np.uint64(y.first), np.uint64(at)
+    mean, total = np.float32(0.0), np.float32(0.0)
+    if norm.centred:
+        for k in range(size):
+            mean += x.array[x.row, begin + np.uint64(k)]
+        mean /= np.float32(size)
     for k in range(size):
-        total += x.array[x.row, begin + np.uint64(k)] * x.array[x.row, begin + np.uint64(k)]
+        part = x.array[x.row, begin + np.uint64(k)] - mean
+        total += part * part
     factor = np.float32(1.0 / math.sqrt(total / size + norm.epsilon))
     for k in range(size):
-        normed = x.array[x.row, begin + np.uint64(k)] * factor * norm.weights[norm.layer, kind, k]
-        y.array[y.row, target + np.uint64(k)] = normed
+        part = x.array[x.row, begin + np.uint64(k)] - mean
+        y.array[y.row, target + np.uint64(k)] = part * factor * norm.weights[norm.layer, kind, here + np.uint64(k)]
+    if norm.bias.shape[0] > 0:
+        for k in range(size):
+            y.array[y.row, target + np.uint64(k)] += norm.bias[norm.layer, kind, here + np.uint64(k)]
 
 
 @njit(**FAST)
-def add_branch(x: Any, m: int, branch: Any, norm: Any, kind: int, room: Any) -> None:
-    """x[m] += branch[m]; in a sandwich model the branch is normalised first, in the Vector `room`."""
-    if norm.sandwich:
-        normalise(Vector(branch, m, np.int64(0)), norm, kind, room)
-        for k in range(x.shape[1]):
-            x[m, k] += room.array[room.row, k]
-    else:
-        for k in range(x.shape[1]):
-            x[m, k] += branch[m, k]
+def enter(x: Any, m: int, norm: Any, before: bool, kind: int, y: Any) -> None:
+    """y = the norm of x[m], or x[m] itself where no norm stands before a branch; y is a Vector."""
+    if before:
+        normalise(Vector(x, m, np.int64(0)), norm, kind, y)
+        return
+    target = np.uint64(y.first)
+    for k in range(x.shape[1]):
+        y.array[y.row, target + np.uint64(k)] = x[m, k]
 
 
 @njit(**FAST)
-def gate(both: Any, m: int, gelu: bool, inner: Any) -> None:
-    """inner = activate(gate) · up, for a Vector `inner`; both[m] holds the gate and behind it the up projection."""
-    aligned_stack()
-    # The loop vectorises because its length is unknown to the compiler.
-    up, row, target = both.shape[1] // 2, inner.row, np.uint64(inner.first)
+def add_branch(x: Any, m: int, outputs: Any, branch: Any, kind: int, room: Any) -> None:
+    """x[m] += outputs[m], with the bias, the norm and the factor that `branch` has; the Vector `room` is written.
+
+    `kind` is that of the norm: 1 for attention and 3 for the MLP.
+    """
+    if not branch.after and branch.bias.shape[0] == 0 and branch.factor == 1:
+        for k in range(x.shape[1]):
+            x[m, k] += outputs[m, k]
+        return
+    y, row, factor = room.array, room.row, np.float32(branch.factor)
+    for k in range(x.shape[1]):
+        y[row, k] = outputs[m, k]
+    if branch.bias.shape[0] > 0:
+        for k in range(x.shape[1]):
+            y[row, k] += branch.bias[branch.norm.layer, kind // 2, k]
+    if branch.after:
+        normalise(room, branch.norm, kind, room)
+    for k in range(x.shape[1]):
+        x[m, k] += factor * y[row, k]
+
+
+@njit(**FAST)
+def gate(both: Any, m: int, mlp: Any, pair: int, inner: Any) -> None:
+    """inner[m] of a pair of tiles, both[m]: activate(gate) · up, or activate(up) where the model has no gate.
+
+    `mlp` is a Mlp, and `inner` a Vector.
+    """
+    width, bias = both.shape[1], mlp.bias  # a width unknown to the compiler, so that loops vectorise
+    if bias.shape[0] > 0:
+        for r in range(width):
+            both[m, r] += bias[mlp.layer, np.uint64(pair * width) + np.uint64(r)]
+    up, row = width // 2, inner.row
+    if not mlp.gated:
+        activate(both, m, width, mlp.activation)
+        target = np.uint64(inner.first + pair * width)
+        for r in range(width):
+            inner.array[row, target + np.uint64(r)] = both[m, r]
+        return
+    activate(both, m, up, mlp.activation)
+    target = np.uint64(inner.first + pair * up)
     for r in range(up):
-        inner.array[row, target + np.uint64(r)] = activate(both[m, r], gelu) * both[m, up + r]
+        inner.array[row, target + np.uint64(r)] = both[m, r] * both[m, up + r]
 
 
 @njit(**FAST)

@@ -13,12 +13,15 @@ from numba import njit
 
 from .atomics import load, store
 from .attention import PIECE_TOKENS, SPAN, Layer, Pass, Piece, PieceScratch, Tokens, attend_piece, prepare
+from .decode_step import embed, mlp_of
 from .disk_cache import compiled
 from .layer_ops import (
     ROUNDED_AT_ONCE,
+    Branch,
     Norm,
     add_branch,
-    cap_logits,
+    enter,
+    finish_logits,
     gate,
     normalise,
     project_many,
@@ -27,7 +30,7 @@ from .layer_ops import (
 )
 from .llvm_vectors import FAST, zeros
 from .matmat import BATCH, Unpacked, multiply_batch, unpack, unpacked_for
-from .matvec import Vector, of_layer, row_of, tile_of
+from .matvec import Vector, of_layer, tile_of
 from .round_vectors import Rounded, Vectors, rounded_for
 from .share import GO, barrier, claim
 from .sizes import GROUP, ROWS
@@ -68,19 +71,19 @@ def _vectors(page: Any, count: int) -> Any:
 
 @njit(**FAST, inline="always")
 def _gate_up(model: Any, page: Any, share: Any, turn: int, layer: int, count: int) -> None:
-    """inner = activate(gate) · up: a tile of gate rows and the tile of their up rows are neighbours."""
-    matrix = of_layer(model.weights.gate_up, layer)
+    """The inner activations: a tile of gate rows and the tile of their up rows are neighbours."""
+    matrix, mlp = of_layer(model.weights.gate_up, layer), mlp_of(model, layer)
     pairs = matrix.tiles // 2
     first, last = claim(share, turn, pairs)
     while first < pairs:
         for pair in range(first, last):
-            _gate_up_pair(matrix, model.shape.gelu, page, share.rank, pair, count)
+            _gate_up_pair(matrix, mlp, page, share.rank, pair, count)
         first, last = claim(share, turn, pairs)
 
 
 @njit(**FAST, inline="always")
-def _gate_up_pair(matrix: Any, gelu: bool, page: Any, rank: int, pair: int, count: int) -> None:
-    """inner[:, 16 · pair..] for all tokens."""
+def _gate_up_pair(matrix: Any, mlp: Any, page: Any, rank: int, pair: int, count: int) -> None:
+    """The inner activations of a pair of tiles, for all tokens."""
     both, zero = page.both[rank], np.int64(0)
     for up in range(2):
         unpack(matrix, 2 * pair + up, page.unpacked, 2 * rank + up)
@@ -89,7 +92,7 @@ def _gate_up_pair(matrix: Any, gelu: bool, page: Any, rank: int, pair: int, coun
             kind, target = tile_of(matrix, 2 * pair + up).kind, Vector(both, zero, ROWS * up)
             multiply_batch(matrix, kind, page.unpacked, 2 * rank + up, page.rounded, batch, target)
         for m in range(BATCH):
-            gate(both, m, gelu, Vector(page.inner, batch * BATCH + m, pair * ROWS))
+            gate(both, m, mlp, pair, Vector(page.inner, batch * BATCH + m, zero))
 
 
 @njit(**FAST, inline="always")
@@ -99,20 +102,27 @@ def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind
     `kind` is 0 before attention and 2 before the MLP, and the region's turn. Before attention of layer 0, x is the
     embedding.
     """
-    w, zero, count, turn = model.weights, np.int64(0), job.batch.count, kind
-    room, before = Vector(page.row, share.rank, zero), Norm(norm.weights, norm.layer - 1, norm.epsilon, norm.sandwich)
+    w, shape, zero, count, turn = model.weights, model.shape, np.int64(0), job.batch.count, kind
+    room, branch = Vector(page.row, share.rank, zero), Branch(norm, w.branch_bias, shape.after, shape.residual_factor)
+    earlier = Norm(norm.weights, norm.bias, norm.layer - 1, norm.epsilon, norm.centred)
+    before = Branch(earlier, w.branch_bias, shape.after, shape.residual_factor)
     matrix = of_layer(w.gate_up if kind > 0 else w.qkv, norm.layer)
     blocks = (count + ROUNDED_AT_ONCE - 1) // ROUNDED_AT_ONCE
     first, last = claim(share, turn, blocks)
     while first < blocks:
         for m in range(first * ROUNDED_AT_ONCE, min(last * ROUNDED_AT_ONCE, count)):
+            if kind > 0 and shape.parallel:
+                enter(page.x, m, norm, shape.before, kind, room)
+                round_in_batch(page.row, share.rank, matrix, page.rounded, m)
+                add_branch(page.x, m, page.branch, branch, 1, room)
+                continue
             if kind > 0:
-                add_branch(page.x, m, page.branch, norm, 1, room)
+                add_branch(page.x, m, page.branch, branch, 1, room)
             elif norm.layer == 0:
-                row_of(w.embed, page.tokens.ids[m], np.float32(model.shape.embed_factor), page.x[m])
+                embed(model, page.tokens, m, page.x)
             else:
                 add_branch(page.x, m, page.branch, before, 3, room)
-            normalise(Vector(page.x, m, zero), norm, kind, room)
+            enter(page.x, m, norm, shape.before, kind, room)
             round_in_batch(page.row, share.rank, matrix, page.rounded, m)
         first, last = claim(share, turn, blocks)
 
@@ -138,7 +148,7 @@ def _attend(model: Any, page: Any, job: Any, share: Any, turn: int, layer: int) 
 def _layer(model: Any, page: Any, job: Any, share: Any, layer: int) -> None:
     """One layer without the barrier of its last region, which begins the next layer or the head."""
     w, shape, count = model.weights, model.shape, job.batch.count
-    norm, vectors = Norm(w.norms, layer, shape.epsilon, shape.sandwich), _vectors(page, count)
+    norm, vectors = Norm(w.norms, w.norm_bias, layer, shape.epsilon, shape.centred), _vectors(page, count)
     _normalise_rows(model, page, job, share, norm, 0)
     barrier(share, 0)
     project_many(share, 1, of_layer(w.qkv, layer), vectors, page.unpacked, page.tokens.qkv)
@@ -163,20 +173,21 @@ def _head(model: Any, page: Any, job: Any, share: Any) -> None:
     """The logits of the last job.outputs tokens."""
     w, shape, zero, count = model.weights, model.shape, np.int64(0), job.outputs
     room, begin = Vector(page.row, share.rank, zero), job.batch.count - count
-    norm = Norm(w.norms, w.norms.shape[0] - 1, shape.epsilon, shape.sandwich)
-    last_norm = Norm(w.last_norm, zero, shape.epsilon, shape.sandwich)
+    norm = Norm(w.norms, w.norm_bias, w.norms.shape[0] - 1, shape.epsilon, shape.centred)
+    last_norm = Norm(w.last_norm, w.last_norm_bias, zero, shape.epsilon, shape.centred)
+    branch = Branch(norm, w.branch_bias, shape.after, shape.residual_factor)
     first, last = claim(share, 0, count)
     while first < count:
         for m in range(first, last):
-            add_branch(page.x, begin + m, page.branch, norm, 3, room)
+            add_branch(page.x, begin + m, page.branch, branch, 3, room)
             normalise(Vector(page.x, begin + m, zero), last_norm, 0, room)
             round_in_batch(page.row, share.rank, w.head, page.rounded, m)
         first, last = claim(share, 0, count)
     barrier(share, 0)
     project_many(share, 1, w.head, _vectors(page, count), page.unpacked, job.logits)
     barrier(share, 1)
-    for m in range(share.rank, count if shape.logit_cap > 0 else 0, share.team):
-        cap_logits(job.logits, m, np.float32(shape.logit_cap))
+    for m in range(share.rank, count, share.team):
+        finish_logits(job.logits, m, w.head_bias, np.float32(shape.logit_cap))
 
 
 @compiled(**FAST)

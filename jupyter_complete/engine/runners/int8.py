@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,12 +26,11 @@ from ..kernels.sample_row import Chosen
 from ..kernels.share import GO, MET, Share, counters_for, dismiss
 from ..kernels.sizes import GROUP, MAX_VECTORS, ROWS
 from ..machine.cgroup import cores
-from ..weights.pack_llama import rope_table, shape_of, weights_of
+from ..weights.layer_shape import LayerShape
+from ..weights.pack_llama import shape_of, weights_of
+from ..weights.rope_table import query_factors, rope_table
 from .thread_pacing import Pace
 from .transformers_pass import EXTRA_COST, Halted, Runner, costs_of
-
-if TYPE_CHECKING:
-    from transformers import PretrainedConfig
 
 STEP_TOKENS = 16  # new tokens that go through the decoding step; more are read in one pass
 CHUNK = 512  # tokens of a prompt that are read in one pass
@@ -54,15 +53,15 @@ class Text(NamedTuple):
 class Int8Model:
     """The weights of one model and the threads that run its compiled functions. One thread calls it."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], config: PretrainedConfig, threads: int | None = None) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray], shape: LayerShape, threads: int | None = None) -> None:
         """`arrays` are those that pack_llama.pack writes; `threads` defaults to the cores, at most TEAM."""
         for kernel in (*round_vectors.KERNELS, *matvec.KERNELS, *matmat.KERNELS, *sample_row.KERNELS):
             kernel.link()
-        self.config = config
+        self.shape = shape
         self.team = threads or min(TEAM, cores())
         self.nbytes = sum(array.nbytes for array in arrays.values())
-        self.vocabulary = int(config.vocab_size)
-        self._model = Model(weights_of(dict(arrays), config), shape_of(config))
+        self.vocabulary = int(shape.config.vocab_size)
+        self._model = Model(weights_of(dict(arrays), shape), shape_of(shape))
         self._pace = Pace(self.team)
         self._counters = counters_for(self.team)
         self._scratch: Scratch | None = None
@@ -208,9 +207,9 @@ class Int8Model:
         if self._scratch is None or cache.room > self._room:
             self._dismiss()
             self._room = max(cache.room, MIN_POSITIONS)
-            cos, sin = rope_table(self.config, self._room)
-            weights = self._model.weights
-            heads = weights.heads._replace(cos=cos, sin=sin)
+            cos, sin = rope_table(self.shape, self._room)
+            weights, factor = self._model.weights, query_factors(self.shape, self._room)
+            heads = weights.heads._replace(cos=cos, sin=sin, factor=factor)
             self._model = self._model._replace(weights=weights._replace(heads=heads))
             self._counters = counters_for(self.team)
             self._scratch = scratch_for(self._model, self._room, self.team)

@@ -5,31 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...protocol.plan import CacheEntry, Reason
 from ...sources import cache, seal
 from ..kernels.sizes import GROUP
 from .int8_modules import tiled_modules
 from .int8_stacks import stacks
+from .layer_shape import describe
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
 COMPILED_VERSION, MODULES_VERSION = 2, "general 2"  # of what is written; another version packs again
 PLAN = "plan.json"  # beside packed weights: how the model is put together again
-FAMILY = ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text")
-ARCHITECTURES = ("llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2", "gemma3")  # the same in GGUF headers
-ROPES = ("default", "linear", "llama3", "yarn")
-ACTIVATIONS = {"silu": False, "swish": False, "gelu_pytorch_tanh": True}  # and whether it is a GELU
-TENSORS = re.compile(  # every tensor that the compiled step reads
-    r"model\.layers\.\d+\.(self_attn\.([qkvo]_proj\.weight|[qkv]_proj\.bias|[qk]_norm\.weight)"
-    r"|mlp\.(gate|up|down)_proj\.weight|\w+_layernorm\.weight)"
-    r"|model\.(embed_tokens|norm)\.weight|lm_head\.weight"
-)
+ARCHITECTURES = ("llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2", "gemma3")  # of GGUF files opened straight
 PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
     "qkv": [f"self_attn.{one}_proj.weight" for one in "qkv"],
     "out": ["self_attn.o_proj.weight"],
@@ -41,21 +33,8 @@ GROUP_BYTES = GROUP + 2  # of a group at 8 bits, with its float16 scale
 
 def compiled_obstacle(model: PreTrainedModel) -> Reason | None:
     """Why the compiled step cannot run this model, or None where it can."""
-    config = model.config
-    if config.model_type not in FAMILY:
-        return Reason("family", f"{config.model_type} is not of the Llama family")
-    if activation(config) not in ACTIVATIONS:
-        return Reason("activation", f"its activation is {activation(config)}")
-    if getattr(config, "quantization_config", None):
-        return Reason("quantized", "its weights are quantized already")
-    if unknown := [name for name in model.state_dict() if not TENSORS.fullmatch(name)]:
-        return Reason("tensors", f"it has weights of another kind ({unknown[0]})")
-    kinds = {rope.get("rope_type", "default") for rope in ropes(config)}
-    if kinds - set(ROPES):
-        return Reason("positions", f"its positions are of kind {', '.join(sorted(kinds - set(ROPES)))}")
-    if any(rope.get("partial_rotary_factor", 1.0) != 1.0 for rope in ropes(config)):
-        return Reason("positions", "its positions turn a part of each head only")
-    return None
+    found = describe(model)
+    return found if isinstance(found, Reason) else None
 
 
 def modules_obstacle(model: PreTrainedModel) -> Reason | None:
@@ -107,17 +86,6 @@ def compiled_entry(folder: Path | None, parameters: int) -> CacheEntry:
 def modules_entry(folder: Path | None, size: int) -> CacheEntry:
     """A directory's weights with int8 matrices for transformers' forward pass, in the cache or not."""
     return _entry(folder, MODULES_VERSION, size, reserve=size)
-
-
-def activation(config: PretrainedConfig) -> str:
-    """The name of the activation between the matrices of an MLP."""
-    return str(getattr(config, "hidden_activation", None) or getattr(config, "hidden_act", ""))
-
-
-def ropes(config: PretrainedConfig) -> list[dict[str, Any]]:
-    """The rope parameters of the config: one set, or one for each kind of layer."""
-    parameters = config.rope_parameters
-    return [rope for rope in parameters.values() if rope] if "rope_type" not in parameters else [parameters]
 
 
 def _entry(folder: Path | None, version: int | str, size: int, reserve: int) -> CacheEntry:

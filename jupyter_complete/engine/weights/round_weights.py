@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from .gguf.wide import round_vectors_too
-from .int8_modules import Tiled, tiled_modules
+from .int8_modules import Tiled
 from .int8_stacks import TiledStack
+from .layer_shape import LayerShape, describe
 from .quantize import eight_bits
 
 if TYPE_CHECKING:  # heavy imports
@@ -42,8 +43,9 @@ def rounded(weight: Tensor, turned: bool = False) -> Tensor:
 def _matrices(model: PreTrainedModel, packed: PreTrainedModel) -> Iterator[tuple[str, bool]]:
     """The names of the matrices that are int8, and whether their groups lie along the rows."""
     if packed.device.type == "meta":
-        names = [*tiled_modules(model), "model.embed_tokens"]
-        yield from ((f"{name}.weight", False) for name in dict.fromkeys(names))
+        shape = describe(packed)
+        if isinstance(shape, LayerShape):
+            yield from ((name, False) for name in shape.matrices())
     for name, module in packed.named_modules():
         if isinstance(module, TiledStack):
             yield name, module.across

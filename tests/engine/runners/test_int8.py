@@ -149,17 +149,14 @@ def test_no_thread_is_left_behind() -> None:
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("other", ["gpt2", "t5"])
-def test_other_architectures_say_why_not(other: str) -> None:
-    assert int8_forms.compiled_obstacle(tiny.make(other)[0]) == Reason("family", f"{other} is not of the Llama family")
+def test_other_architectures_say_why_not() -> None:
+    assert int8_forms.compiled_obstacle(tiny.make("t5")[0]) == Reason("family", "the compiled step does not know t5")
 
 
 @pytest.mark.parametrize(
     ("extra", "why"),
     [
-        ({"attention_bias": True}, "it has weights of another kind (model.layers.0.self_attn.o_proj.bias)"),
-        ({"mlp_bias": True}, "it has weights of another kind (model.layers.0.mlp.gate_proj.bias)"),
-        ({"hidden_act": "relu"}, "its activation is relu"),
+        ({"hidden_act": "mish"}, "its activation is mish"),
         ({"quantization_config": {"quant_method": "awq"}}, "its weights are quantized already"),
         (
             {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},

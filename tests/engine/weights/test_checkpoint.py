@@ -13,7 +13,7 @@ import torch
 import weight_kinds as kinds
 from engine_calls import ask, chosen
 
-from jupyter_complete.engine.weights import int8_forms, load
+from jupyter_complete.engine.weights import layer_shape, load
 from jupyter_complete.engine.weights.checkpoint import hollow
 
 
@@ -37,7 +37,7 @@ def test_a_head_in_the_files_wins_over_a_tied_embedding(
 ) -> None:
     folder, model = tied_but_other(tmp_path / "tied")
     if form == "int8 modules":
-        monkeypatch.setattr(int8_forms, "FAMILY", ())
+        monkeypatch.setattr(layer_shape, "FAMILIES", {})
     own = model if form == "float32" else kinds.rounded(model)
     if form == "compiled":  # its embedding is int8 as well
         kinds.round_matrix(own.model.embed_tokens.weight.detach())

@@ -29,6 +29,7 @@ from ...kernels.kinds import EIGHT, Kind
 from ...kernels.sizes import GROUP, ROWS
 from ...machine.cgroup import cores
 from ..int8_forms import PER_LAYER
+from ..layer_shape import LayerShape, describe
 from .head import Head
 from .names import Weight
 from .read import read_tensor
@@ -202,9 +203,11 @@ class MappedFile:
 def pack(head: Head, stop: StopEvent) -> Generator[Loading, None, Arrays]:
     """Make the arrays of the compiled step's weights from the blocks of a file; raises Stopped."""
     from ...kernels.llvm_vectors import zeros
-    from ..pack_llama import add_vectors
+    from ..layer_tensors import add_vectors
 
     assert head.weights is not None
+    shape = describe(head.model)
+    assert isinstance(shape, LayerShape)
     arrays: Arrays = {}
     files = {path: MappedFile(path) for path in head.header.paths}
     total = sum(tensor.size for tensor in head.header.tensors.values())
@@ -229,7 +232,7 @@ def pack(head: Head, stop: StopEvent) -> Generator[Loading, None, Arrays]:
             made = (*into, np.ascontiguousarray(places[:-1]), size)
             arrays |= {f"{stack.name}.{name}": array for name, array in zip(named, made, strict=True)}
     made_of = {weight.name: weight for weight in head.weights}
-    add_vectors(head.config, lambda name: tensor_of(made_of[name], head.header), arrays.__setitem__)
+    add_vectors(shape, lambda name: tensor_of(made_of[name], head.header), arrays.__setitem__)
     return arrays
 
 
