@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from traitlets import Any as Anything
-from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
 from traitlets.config import Config, Configurable
 
 from .errors import BadOption
@@ -205,6 +205,11 @@ class Complete(Configurable):
         help="quiet leaves speed, reuse of the cache and device out of the footer. A seeded rerun then shows the same.",
     ).tag(config=True)
 
+    remotes = Dict(
+        help=(
+            "Models on servers, by name: {'big': {'url': 'https://host/v1', 'model': 'qwen3', 'key_env': 'BIG_KEY'}}."
+        )
+    ).tag(config=True)
     preload = Bool(False, help="Load the default model in the background as soon as the extension is loaded.").tag(
         config=True
     )
