@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Event, Loading, Sampled
@@ -15,9 +15,7 @@ from .attempts import ask
 from .body import OPTIONAL, Call
 from .reading import Reading
 from .replies import Json
-
-if TYPE_CHECKING:
-    from .engine import RemoteEngine
+from .target import Target
 
 Put = Callable[[Event], None]
 
@@ -43,8 +41,8 @@ class _Full(Exception):  # no error: the text has the tokens that it may have
 class Asking:
     """The continuations of one request, each asked for by itself, so that each has a seed of its own."""
 
-    def __init__(self, engine: RemoteEngine, request: Request, call: Call) -> None:
-        self._engine = engine
+    def __init__(self, target: Target, request: Request, call: Call) -> None:
+        self._target = target
         self._request = request
         self._call = call
         self.readings = [self._reading(index, call) for index in range(request.sampling.num)]
@@ -69,12 +67,12 @@ class Asking:
             self.readings[index] = self._reading(index, call)
 
     async def _attempt(self, index: int, call: Call, put: Put) -> None:
-        engine, reading = self._engine, self.readings[index]
+        target, reading = self._target, self.readings[index]
 
         def take(piece: Json) -> None:
             for event in reading.take(piece):
-                if reading.thinking and engine.known.thinks is None and call.chat and not call.adds:
-                    engine.known.thinks = True
+                if reading.thinking and target.known.thinks is None and call.chat and not call.adds:
+                    target.known.thinks = True
                     raise _Thinks
                 put(event)
             if reading.full:
@@ -84,14 +82,14 @@ class Asking:
             put(Loading(said))
 
         try:
-            await ask(engine.connection, engine.pace, call.path, call.body, take, note)
+            await ask(target.connection, target.pace, call.path, call.body, take, note)
         finally:
-            engine.learn(reading, call)
+            target.learn(reading, call)
 
     def _reading(self, index: int, call: Call) -> Reading:
         sampling, framing = self._request.sampling, self._request.framing
         limits = (sampling.max_new_tokens, framing.think_tokens) if call.adds else (None, None)
-        return Reading(self._engine.server, index, *limits)
+        return Reading(self._target.server, index, *limits)
 
     def _with_thinking(self, call: Call) -> Call:
         adds = self._request.framing.think_tokens
@@ -99,7 +97,7 @@ class Asking:
 
     def _adapted(self, call: Call, error: BadOption, put: Put) -> Call:
         """The call without the fields that the server refuses, if they may be left out; raises `error` if not."""
-        known = self._engine.known
+        known = self._target.known
         refused = [name for name in _named(error) if name in call.body and name in OPTIONAL]
         if not refused:
             raise error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from ..protocol.errors import BadOption
 from ..protocol.events import Finish, Step, Timing, Usage
@@ -12,17 +11,15 @@ from ..protocol.request import Request
 from . import faults, replies
 from .body import score_of
 from .reading import steps_of
-
-if TYPE_CHECKING:
-    from .engine import RemoteEngine
+from .target import Target
 
 
-async def scored(engine: RemoteEngine, request: Request, text: str, started: float) -> Finish:
+async def scored(target: Target, request: Request, text: str, started: float) -> Finish:
     """The end of a request whose text is measured. Raises BadOption where the server does not measure it: what an
     answer holds counts, because some servers ignore `echo`."""
-    server = engine.server
-    call = score_of(request, text, engine.served)
-    reply = await replies.whole(engine.connection, call.path, call.body)
+    server = target.server
+    call = score_of(request, text, target.served)
+    reply = await replies.whole(target.connection, call.path, call.body)
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise faults.bad(server, "an answer without choices", begun=False)
@@ -30,7 +27,7 @@ async def scored(engine: RemoteEngine, request: Request, text: str, started: flo
     if not steps:
         raise BadOption(f"{server.host} measures no given text: it does not echo it.", "Use a model that runs here.")
     timing = Timing(total_s=time.perf_counter() - started)
-    return Finish(("stop",), ("",), Usage(len(steps)), timing, engine.info, prompt_steps=tuple(steps))
+    return Finish(("stop",), ("",), Usage(len(steps)), timing, target.info, prompt_steps=tuple(steps))
 
 
 def _within(steps: list[Step], text: str) -> list[Step]:

@@ -166,7 +166,7 @@ class Models:
         """Get a model ready; another dtype or device than it has now loads it anew."""
         self._loadable(name, dtype, device)
         held = self.get(name)
-        if held is not None and not matches(held, dtype, device):
+        if held is not None and held.source.server is None and not matches(held, dtype, device):
             self.unload(name)
         resident = self.resident(name, dtype, device)
         return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
@@ -187,8 +187,6 @@ class Models:
         """The source of `name`; raises BadOption for a dtype or device that the user's own object does not have."""
         held, source = self.get(name), self.find(name)
         change = (dtype, device) != ("auto", "auto") and not (held and matches(held, dtype, device))
-        if source.server is not None and change:
-            raise BadOption(f"{source.host} decides on dtype and device.", "Leave them out.")
         if source.kind == "registered" and change:
             raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
         return source
