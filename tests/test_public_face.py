@@ -39,6 +39,7 @@ NAMES = [
     "open_trace",
     "panel",
     "register",
+    "remote",
     "score",
     "stream",
     "task",
@@ -60,10 +61,10 @@ OPTIONS = {
         dry_run --dry-run, score --score, inspect --inspect, trace --trace, choices --choices, regex --regex,
         json --json, cell --cell, background --background
     """,
-    MODEL: "dtype --dtype, device --device",
+    MODEL: "dtype --dtype, device --device, key_env --key-env",
     THREAD: "drop --drop",
 }
-MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload"}
+MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload", "connect"}
 COMMANDS = {"demo", "fetch", "models", "plan", "doctor"}
 
 

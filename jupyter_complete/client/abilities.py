@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from threading import Event as StopEvent
+from typing import Any
 
 from ..protocol.errors import AccessDenied, BadReply, CompleteError, NoConnection, UnknownModel
-from ..sources.server import Server
+from ..sources.server import Served, Server
 from . import replies
 from .connection import Connection
 from .replies import Json
 
-Program = Literal["llama.cpp", "vLLM", "SGLang", "Ollama", "LM Studio", "jupyter_complete", ""]
-
-_OWNERS: dict[str, Program] = {
+_OWNERS = {
     "llamacpp": "llama.cpp",
     "vllm": "vLLM",
     "sglang": "SGLang",
@@ -23,24 +22,8 @@ _OWNERS: dict[str, Program] = {
     "organization-owner": "LM Studio",
     "jupyter_complete": "jupyter_complete",
 }
-FULL: frozenset[Program] = frozenset({"llama.cpp", "vLLM", "SGLang", "jupyter_complete"})
+FULL = frozenset({"llama.cpp", "vLLM", "SGLang", "jupyter_complete"})
 """Programs that take every sampling setting, and that have constraints and token counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model that a server lists: its id, its window and its number of parameters as far as the server says."""
-
-    id: str
-    window: int | None = None
-    parameters: int = 0
-    program: Program = ""
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def short(self) -> str:
-        """The id without folders, where it is the path of a file."""
-        return self.id.rpartition("/")[2] if self.id.startswith(("/", ".")) or self.id.endswith(".gguf") else self.id
 
 
 @dataclass(slots=True)
@@ -55,7 +38,7 @@ class Abilities:
     left_out  names of fields that the server refused
     """
 
-    program: Program = ""
+    program: str = ""
     window: int | None = None
     parameters: int = 0
     logprobs: bool | None = None
@@ -75,6 +58,13 @@ async def served(connection: Connection) -> list[Served]:
     if not isinstance(listed, list):
         raise BadReply(f"{connection.server.host} lists no models.", "Check that the address ends in /v1.")
     return [_served(one) for one in listed if isinstance(one, dict) and isinstance(one.get("id"), str)]
+
+
+def list_models(server: Server, stop: StopEvent) -> list[Served]:
+    """The models of a server. Raises a CompleteError."""
+    server.key()  # which is missing before anything is sent
+    connection = Connection(server)
+    return connection.run(served(connection), stop)
 
 
 async def discover(connection: Connection, model: str) -> tuple[str, Abilities]:

@@ -177,6 +177,9 @@ class Complete(Configurable):
     device = Unicode("auto", help="Device for the weights: auto, cpu, cuda, cuda:1 or mps.").tag(
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
+    key_env = Unicode("", help="Environment variable that holds the key of the server to connect.").tag(
+        flag=("--key-env",), of=MODEL, metavar="NAME", filled=True
+    )
     drop = Bool(False, help="Delete the conversation.").tag(flag=("--drop",), of=THREAD)
     name = Unicode("", help="Name of the document; without it, the document is that of the cell.").tag(
         flag=("--name",), of=PANEL, metavar="NAME", filled=True

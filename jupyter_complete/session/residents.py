@@ -126,6 +126,11 @@ class Models:
             held = remote_source(name, self._remotes()[name])
         return held.host if held is not None else ""
 
+    def lacks(self, name: str) -> dict[str, str]:
+        """What the server of a model cannot do: names of options, and a sentence for each; empty until connected."""
+        held = self.get(name)
+        return dict(held.engine.info.lacks) if held is not None and held.engine is not None else {}
+
     def _configured(self) -> dict[str, Source]:
         """The remote models of the settings, those that can be used."""
         found = {}

@@ -88,6 +88,22 @@ class Server:
         return key
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that a server lists: its id, its window and its number of parameters as far as the server says."""
+
+    id: str
+    window: int | None = None
+    parameters: int = 0
+    program: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """The id without folders, where it is the path of a file."""
+        return self.id.rpartition("/")[2] if self.id.startswith(("/", ".")) or self.id.endswith(".gguf") else self.id
+
+
 def _base(url: object) -> str:
     """The base address that `url` means: "http://localhost:8000" is "http://localhost:8000/v1"."""
     parts = _split(url)

@@ -182,8 +182,7 @@ def test_a_fault_comes_to_the_same_three_times(
 def nobody() -> str:
     """An address where nobody listens."""
     with scripted(begin) as server:
-        url = server.url
-    return url
+        return server.url
 
 
 def test_a_refused_connection(session: Session, nobody: str) -> None:
