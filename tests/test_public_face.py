@@ -75,7 +75,7 @@ def declared(options: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_the_public_names_are_these() -> None:
-    assert len(NAMES) == 26
+    assert len(NAMES) == 27
     assert sorted(jupyter_complete.__all__) == NAMES
 
 

@@ -17,7 +17,7 @@ from jupyter_complete.protocol.errors import BadOption, PromptTooLong
 from jupyter_complete.protocol.events import Token
 from jupyter_complete.session.session import Session
 from jupyter_complete.sources.catalog import CATALOG
-from jupyter_complete.sources.wheel import find
+from jupyter_complete.sources.wheel import in_cache
 
 pytest.importorskip("xllamacpp", reason="llama.cpp's server comes with pip install -e '.[dev]'")
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
@@ -29,7 +29,7 @@ PROMPTS = ["The mean of a sample is", "Dear all,\n\n  ", "x = [1, 2, 3]\n", "GrÃ
 def address() -> Iterator[str]:
     wheel = CATALOG["smollm2"].wheel
     assert wheel is not None
-    path = find(wheel)
+    path = in_cache(wheel)
     assert isinstance(path, Path), "make setup fetches the embedded model"
     with llama_server(path) as found:
         yield found
