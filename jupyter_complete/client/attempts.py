@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 
 from ..protocol.errors import ConnectionLost, RateLimited, ServerError, ServerFailure
 from . import replies
@@ -44,9 +45,10 @@ async def ask(
         await pace.wait()
         begun = False
         try:
-            async for piece in replies.pieces(connection, path, body):
-                begun = True
-                take(piece)
+            async with aclosing(replies.pieces(connection, path, body)) as pieces:
+                async for piece in pieces:
+                    begun = True
+                    take(piece)
             return
         except (RateLimited, ServerFailure, ConnectionLost) as error:
             seconds = _seconds(error, number)

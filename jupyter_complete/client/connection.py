@@ -45,6 +45,7 @@ class Connection:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._loop = asyncio.new_event_loop()
+        self._feeds = 0  # streams that are not over
         self._client = httpx2.AsyncClient(
             auth=Key(server),  # which also keeps .netrc out of it
             follow_redirects=False,
@@ -84,6 +85,7 @@ class Connection:
         with it every request it has open. Raises what the coroutine raises, after all that it has put."""
         feed: _Feed[T] = _Feed(self._loop)
         feed.begin(make)
+        self._feeds += 1
         try:
             while True:
                 while feed.items:
@@ -96,6 +98,9 @@ class Connection:
                 feed.turn()
         finally:
             feed.cancel()
+            self._feeds -= 1
+            if not self._feeds:
+                _settle(self._loop)
 
 
 class _Feed(Generic[T]):
@@ -145,12 +150,20 @@ class _Feed(Generic[T]):
             self._wake.set_result(None)
 
 
+def _settle(loop: asyncio.AbstractEventLoop) -> None:
+    """Let end what closes itself: generators of the HTTP client that were left early."""
+    if tasks := asyncio.all_tasks(loop):
+        loop.run_until_complete(asyncio.wait(tasks, timeout=1.0))
+
+
 def _close(loop: asyncio.AbstractEventLoop, client: httpx2.AsyncClient) -> None:
     """Close connections and loop, in a thread of their own: the one that collects garbage may run a loop."""
 
     def close() -> None:
         with suppress(Exception):
             loop.run_until_complete(client.aclose())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            _settle(loop)
         loop.close()
 
     threading.Thread(target=close, name="jupyter_complete close", daemon=True).start()

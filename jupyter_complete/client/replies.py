@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import httpx2
@@ -35,7 +36,7 @@ async def whole(connection: Connection, path: str, body: object | None = None) -
     return _object(server, content, begun=False)
 
 
-async def pieces(connection: Connection, path: str, body: object) -> AsyncIterator[Json]:
+async def pieces(connection: Connection, path: str, body: object) -> AsyncGenerator[Json, None]:
     """The JSON objects of the stream that answers a POST, each within the server's `wait` after the one before.
 
     Raises a CompleteError, also where the stream stops before its end.
@@ -45,13 +46,14 @@ async def pieces(connection: Connection, path: str, body: object) -> AsyncIterat
         async with connection.open(path, body) as response:
             if not response.is_success:
                 raise faults.of_response(server, response, await _read(response, LARGEST_ERROR))
-            async for data in _events(server, response):
-                if data == END:
-                    return
-                piece = _object(server, data.encode(), begun)
-                begun = True
-                ended = ended or _ends(piece)
-                yield piece
+            async with aclosing(_events(server, response)) as events:
+                async for data in events:
+                    if data == END:
+                        return
+                    piece = _object(server, data.encode(), begun)
+                    begun = True
+                    ended = ended or _ends(piece)
+                    yield piece
     except (httpx2.HTTPError, OSError) as error:
         if ended:  # all has come but the last mark
             return
@@ -60,7 +62,7 @@ async def pieces(connection: Connection, path: str, body: object) -> AsyncIterat
         raise faults.lost(server, begun)
 
 
-async def _events(server: Server, response: httpx2.Response) -> AsyncIterator[str]:
+async def _events(server: Server, response: httpx2.Response) -> AsyncGenerator[str, None]:
     """The data of each event; of a reply that comes as a whole, all of it, and END."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":

@@ -52,7 +52,7 @@ def own_answer(address: str, path: str, **body: Any) -> dict[str, Any]:
 def test_greedy_text_and_logprobs_equal_the_server_s_own(llama: jc.Model, address: str, prompt: str) -> None:
     done = llama.complete(prompt, temperature=0, max_new_tokens=8)
     own = own_answer(address, "completions", prompt=prompt, max_tokens=8, logprobs=8)
-    assert done.text == own["text"]
+    assert done.text == own["text"].rstrip("\N{REPLACEMENT CHARACTER}")  # half a character, which is not streamed
     told = [(one["id"], one["token"], one["logprob"]) for one in own["logprobs"]["content"]][: len(done.tokens)]
     assert [(step.id, step.text) for step in done.tokens] == [one[:2] for one in told]
     assert [step.logprob for step in done.tokens] == pytest.approx([one[2] for one in told], abs=1e-3)
