@@ -15,7 +15,7 @@ from .protocol.doors import hang
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .api import Model, compare, complete, inside, last, last_frame, load, register, score, stream, task
+    from .api import Model, compare, complete, inside, last, last_frame, load, register, remote, score, stream, task
     from .frames.complete_frame import complete_frame
     from .protocol.config import Complete
     from .protocol.errors import CompleteError
@@ -49,6 +49,7 @@ _PUBLIC = {
     "open_trace": "results.trace",
     "panel": "widgets.panel",
     "register": "api",
+    "remote": "api",
     "score": "api",
     "stream": "api",
     "task": "api",
@@ -77,6 +78,7 @@ __all__ = [
     "open_trace",
     "panel",
     "register",
+    "remote",
     "score",
     "stream",
     "task",
@@ -87,6 +89,8 @@ __all__ = [
 
 DOORS = {
     "engine": "jupyter_complete.engine.load:open_engine",
+    "remote engine": "jupyter_complete.client.engine:open_engine",
+    "server's models": "jupyter_complete.client.abilities:list_models",
     "plan": "jupyter_complete.engine.plan:plan",
     "capacity": "jupyter_complete.engine.machine.capacity:capacity",
     "release": "jupyter_complete.engine.machine.memory:release",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Unpack
 
-from .notebook.screen import wait
+from .notebook import screen
 from .notebook.waiting import watch
 from .protocol.engine import Engine
 from .protocol.errors import BadOption
@@ -19,6 +19,7 @@ from .session.residents import Unloaded
 from .session.resolve import call_options
 from .session.session import Session, current
 from .session.stream import Stream, hold_interrupts
+from .sources.server import AT_ONCE, WAIT, Server
 
 if TYPE_CHECKING:
     from .results.comparison import Comparison
@@ -94,7 +95,7 @@ def load(name: str | PathLike[str] = "", dtype: Dtype = "auto", device: str = "a
     session = current()
     settings = session.config.checked({"dtype": dtype, "device": device})
     name = fspath(name) or session.config.model
-    wait(session.models.load(name, settings["dtype"], settings["device"]))
+    screen.wait(session.models.load(name, settings["dtype"], settings["device"]))
     return Model(name, session)
 
 
@@ -102,6 +103,23 @@ def register(name: str, model: object, tokenizer: object) -> Model:
     """Make `name` stand for a transformers model and tokenizer that are in memory already."""
     session = current()
     session.models.register(name, model, tokenizer)
+    return Model(name, session)
+
+
+def remote(
+    url: str, model: str | None = None, *, name: str = "", key_env: str = "", wait: float = WAIT, at_once: int = AT_ONCE
+) -> Model:
+    """Connect to a model on an OpenAI-compatible server, so that its name works like that of any other model.
+
+    `url` is the address up to "/v1". Without `model`, the server's only model is meant. `name` is the name of the model
+    here; without it, it is that of the server. `key_env` names the environment variable that holds the key. A request
+    fails after `wait` seconds without a sign of the answer, and `at_once` rows are sent at the same time. Raises a
+    ServerError, UnknownModel or BadOption.
+    """
+    session, server = current(), Server(url, key_env, wait, at_once)
+    name = name or model or server.host
+    session.models.add_remote(name, server, model or "")
+    screen.wait(session.models.load(name, "auto", "auto"))
     return Model(name, session)
 
 

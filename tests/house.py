@@ -22,7 +22,7 @@ DOORS_FILE = "__init__"
 FLOORS = {
     1: ("protocol",),
     2: ("prompt", "results", "sources"),
-    3: ("engine", "render", "session"),
+    3: ("client", "engine", "render", "session"),
     4: ("notebook",),
     5: ("api", "frames", "widgets"),
     6: ("cli", "__init__"),

@@ -39,6 +39,7 @@ NAMES = [
     "open_trace",
     "panel",
     "register",
+    "remote",
     "score",
     "stream",
     "task",
@@ -60,10 +61,10 @@ OPTIONS = {
         dry_run --dry-run, score --score, inspect --inspect, trace --trace, choices --choices, regex --regex,
         json --json, cell --cell, background --background
     """,
-    MODEL: "dtype --dtype, device --device",
+    MODEL: "dtype --dtype, device --device, key_env --key-env",
     THREAD: "drop --drop",
 }
-MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload"}
+MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload", "connect"}
 COMMANDS = {"demo", "fetch", "models", "plan", "doctor"}
 
 
@@ -74,7 +75,7 @@ def declared(options: str) -> dict[str, tuple[str, ...]]:
 
 
 def test_the_public_names_are_these() -> None:
-    assert len(NAMES) == 26
+    assert len(NAMES) == 27
     assert sorted(jupyter_complete.__all__) == NAMES
 
 

@@ -19,7 +19,7 @@ from ..protocol.config import COMPLETE, MODEL, PANEL, THREAD, Complete, shown_de
 from ..protocol.errors import BadOption, EmptyPrompt
 from ..protocol.phrases import near
 
-WORDS = ("use", "load", "plan", "list", "status", "unload")
+WORDS = ("use", "load", "plan", "list", "status", "unload", "connect")
 _BLANKS = " \t\r\n"
 # quoted as a whole, or after an equals sign, or in parts beside commas; any other word is what is typed up to a blank
 _WORD = re.compile(
@@ -102,13 +102,13 @@ MODELS = Parser(
     "%complete_model",
     MODEL,
     "The resident models. Words: use NAME (make it the default), load NAME, plan [NAME] (what loading it would do: "
-    "nothing is loaded or fetched), list, status, unload [NAME].",
+    "nothing is loaded or fetched), list, status, unload [NAME], connect URL (the models of a server, by name).",
 )
 THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: its turns; without a name, all of them.")
 PANELS = Parser("%complete_panel", PANEL, "Open a text that you and the model write in turn.")
 PANELS.usage = "complete_panel [--name NAME] [PROMPT]"
 THREADS.usage = "complete_thread [NAME] [--drop]"
-MODELS.usage = "complete_model [use|load|plan|list|status|unload] [NAME] [--dtype TYPE] [--device DEVICE]"
+MODELS.usage = "complete_model [use|load|plan|list|status|unload|connect] [NAME] [--dtype TYPE] [--device DEVICE]"
 
 
 def cell_settings(line: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from IPython.display import display
 
 from ..protocol.doors import door
 from ..protocol.front_end import in_notebook
-from ..protocol.phrases import near
+from ..protocol.phrases import count, near
 from ..render import conversation as thread_view
 from ..render import tables as models_view
 from ..render import tasks as tasks_view
@@ -81,6 +81,8 @@ class ModelMagics(Magics):
             word, name, settings = arguments.model_settings(line)
             if word == "unload" and not name:
                 name = self._only_resident()
+            if word == "connect" and not name:
+                raise UsageError("%complete_model connect needs the address of a server: http://localhost:8000/v1.")
             if word in ("use", "load") and not name:
                 raise UsageError(f"%complete_model {word} needs a name; %complete_model list shows them.")
             if word in ("list", "status") and name:
@@ -115,6 +117,17 @@ class ModelMagics(Magics):
         self._table(plan_view.head(plan), plan_view.rows(plan))
         if said := status.residence(self.session, name, *wanted):
             print(said)
+
+    def _connect(self, name: str, settings: dict[str, Any]) -> None:
+        from ..session import connect
+        from ..sources.server import Server
+
+        server = Server(name, settings["key_env"])
+        listing = connect.Listing(server)
+        wait(listing.stream)
+        rows = listing.add(self.session)
+        print(f"{server.host} has {count(len(rows), 'model')}." + " Use one with -m NAME." * bool(rows))
+        self._table(connect.HEAD, rows)
 
     def _unload(self, name: str, settings: dict[str, Any]) -> None:
         print(status.given_back(self.session.models.unload(name, self.shell.user_ns)))

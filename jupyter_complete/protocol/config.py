@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from traitlets import Any as Anything
-from traitlets import Bool, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
 from traitlets.config import Config, Configurable
 
 from .errors import BadOption
@@ -177,6 +177,9 @@ class Complete(Configurable):
     device = Unicode("auto", help="Device for the weights: auto, cpu, cuda, cuda:1 or mps.").tag(
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
+    key_env = Unicode("", help="Environment variable that holds the key of the server to connect.").tag(
+        flag=("--key-env",), of=MODEL, metavar="NAME", filled=True
+    )
     drop = Bool(False, help="Delete the conversation.").tag(flag=("--drop",), of=THREAD)
     name = Unicode("", help="Name of the document; without it, the document is that of the cell.").tag(
         flag=("--name",), of=PANEL, metavar="NAME", filled=True
@@ -205,6 +208,11 @@ class Complete(Configurable):
         help="quiet leaves speed, reuse of the cache and device out of the footer. A seeded rerun then shows the same.",
     ).tag(config=True)
 
+    remotes = Dict(
+        help=(
+            "Models on servers, by name: {'big': {'url': 'https://host/v1', 'model': 'qwen3', 'key_env': 'BIG_KEY'}}."
+        )
+    ).tag(config=True)
     preload = Bool(False, help="Load the default model in the background as soon as the extension is loaded.").tag(
         config=True
     )

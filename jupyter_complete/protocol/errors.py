@@ -11,6 +11,15 @@ CompleteError
     UnsafeModel        pickled weights, or a model that wants to run its own code
     FetchFailed        the download failed, was cut short, or has the wrong sha256
     DoesNotFit         memory or disk is too small, which is checked before weights are read
+  ServerError          a server that runs a model did not answer as it should
+    NoConnection       the server was not reached: refused, unknown host, TLS
+    AccessDenied       the server refuses the key, or asks for one
+    RateLimited        the server asks to wait longer than we wait
+    ServerFailure      the server says that it failed or is overloaded
+    NoReply            the server sent nothing for too long
+    ConnectionLost     the connection ended before the answer did
+    BadReply           the answer is not what the protocol asks for
+    Redirect           the server points to another address
   NotATrace            the file does not contain a readable trace
   OutOfMemory          memory ran out while loading or generating
   Stopped              the work was stopped before there was a result
@@ -92,6 +101,36 @@ class FetchFailed(ModelError): ...
 
 
 class DoesNotFit(ModelError): ...
+
+
+class ServerError(CompleteError):
+    """What a server did wrong. `after` is the number of seconds that it asks to wait, where it says so."""
+
+    after: float | None = None
+
+
+class NoConnection(ServerError, ConnectionError): ...
+
+
+class AccessDenied(ServerError): ...
+
+
+class RateLimited(ServerError): ...
+
+
+class ServerFailure(ServerError): ...
+
+
+class NoReply(ServerError, TimeoutError): ...
+
+
+class ConnectionLost(ServerError, ConnectionError): ...
+
+
+class BadReply(ServerError): ...
+
+
+class Redirect(ServerError): ...
 
 
 class NotATrace(CompleteError): ...

@@ -64,12 +64,15 @@ class Prefill:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A token that might have been chosen: its raw logprob, its probability after sampling's cuts, and what cut it."""
+    """A token that might have been chosen: its raw logprob, its probability after sampling's cuts, and what cut it.
 
-    id: int
+    `id` and `prob` are None where a server does not report them.
+    """
+
+    id: int | None
     text: str
     logprob: float
-    prob: float
+    prob: float | None
     cut: str | None = None
 
 
@@ -79,10 +82,11 @@ class Step:
 
     `text` is what this token added to the text ("" while a character is incomplete), so the texts of all steps
     join to the decoded text. `logprob` (natural log) and `rank` (1 is the likeliest) are of the raw softmax;
-    both are None where no distribution was taken: a preview, or the first token of a scored text.
+    both are None where no distribution was taken: a preview, or the first token of a scored text. `id` is None where a
+    server does not report it, and so is the `rank` of a token that is not among its candidates.
     """
 
-    id: int
+    id: int | None
     text: str
     logprob: float | None = None
     rank: int | None = None
@@ -93,11 +97,13 @@ class Step:
 class Token:
     """A decoded token of continuation `index`; `shown` is the text that may be displayed now, never retracted.
 
+    `step` is None where a server sends a piece of text and does not report its tokens.
+
     `end` marks the end-of-text token, which adds no text but what was held, and is not among the completion's tokens.
     """
 
     index: int
-    step: Step
+    step: Step | None
     shown: str
     end: bool = False
 
@@ -108,9 +114,10 @@ class Thought:
 
     `end` marks the last token of all, after which the answer begins. It adds no text but what was held, and is not
     among the tokens of the thinking. `cut` says that the thinking was ended by its limit and not by the model.
+    `step` is None where a server does not report tokens.
     """
 
-    step: Step
+    step: Step | None
     shown: str
     end: bool = False
     cut: bool = False
@@ -158,6 +165,8 @@ class ModelInfo:
     kind            what it was made for
     tokenizer_note  why the tokenizer is not the one that transformers makes
     recommended     names and values of the sampling that the model's own generation config asks for
+    host            the server that runs the model; "" where it runs here
+    lacks           what the server cannot do: names of options or features, and a sentence for each
     """
 
     name: str
@@ -174,6 +183,8 @@ class ModelInfo:
     tokenizer_note: str = ""
     fault: str = ""
     recommended: tuple[tuple[str, float], ...] = ()
+    host: str = ""
+    lacks: tuple[tuple[str, str], ...] = ()
 
 
 class Recording:

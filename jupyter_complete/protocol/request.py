@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .errors import BadOption
 from .phrases import shortened
-from .prompt_parts import Composed, Think
+from .prompt_parts import Composed, Think, Turn
 from .sampling import Sampling
 from .structure import Choices, Structure
 
@@ -65,6 +65,9 @@ class Request:
     trace       maximum number of bytes for a trace; 0 records none
     recommended names of sampling settings for which the model's own recommendation counts, where it has one
     quiet       the footer leaves out what differs from run to run
+    host        the server that the text is sent to; "" where the model runs here
+    written     the text that was decoded earlier, for a server, which takes no ids; the continuation follows it
+    turns       the messages that `written` answers, for a server
     """
 
     prompt: str
@@ -85,6 +88,9 @@ class Request:
     trace: int = 0
     recommended: tuple[str, ...] = ()
     quiet: bool = False
+    host: str = ""
+    written: str = ""
+    turns: tuple[Turn, ...] = ()
 
     @property
     def speaker(self) -> str:

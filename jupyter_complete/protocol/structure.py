@@ -95,6 +95,8 @@ def read(
     if form is None:
         return None, None, ""
     if isinstance(form, Choices):
+        if met and not choices and text in form.texts:  # a server took one, and did not weigh all
+            return True, text, ""
         return (True, choices[best(choices)].text, "") if choices else (False, None, "no choice was made")
     if isinstance(form, Regex):
         return (True, text, "") if met else (False, None, "the text does not match the regex")

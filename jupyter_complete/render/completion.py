@@ -51,6 +51,23 @@ def to_plain(view: CompletionView) -> str:
     return "\n\n".join([*thought, *speaker, numbered(blocks), *table, f"[{visible(view.footer)}]"])
 
 
+def sent_to(host: str) -> str:
+    """The line above everything that a server wrote."""
+    return f"[sent to {visible(host)}]"
+
+
+def with_host(made: Mapping[str, str], host: str) -> Mapping[str, str]:
+    """A bundle whose first line names the server that the text was sent to; as it is without one."""
+    if not host:
+        return made
+    heads = {
+        "text/html": element("div", QUIET, f"sent to {escape(host)}"),
+        "text/markdown": f"*sent to {_inline(host)}*\n\n",
+        "text/plain": f"{sent_to(host)}\n\n",
+    }
+    return {kind: heads.get(kind, "") + content for kind, content in made.items()}
+
+
 def spoken_by(speaker: str) -> str:
     """The line above an answer."""
     return f"[{visible(speaker)} answers]"

@@ -55,12 +55,13 @@ def line(view: ProgressView) -> str:
 
 
 def lines_above(draft: Wait) -> str:
-    """The lines above a text: how long the model thought before it, and who answers; "" where there is neither."""
+    """The lines above a text: the server it was sent to, how long the model thought before it, and who answers."""
     if not isinstance(draft, Draft):
         return ""
+    host = f"{completion.sent_to(draft.request.host)}\n\n" if draft.request.host else ""
     thought = f"[thought for {count(len(draft.thoughts), 'token')}]\n\n" if draft.thoughts else ""
     speaker = draft.request.speaker
-    return thought + (f"{completion.spoken_by(speaker)}\n\n" if speaker else "")
+    return host + thought + (f"{completion.spoken_by(speaker)}\n\n" if speaker else "")
 
 
 def _thinking(draft: Draft) -> str:
@@ -119,10 +120,10 @@ class Progress:
             return completion.to_html(completion.CompletionView([""], said, before, form, nothing=""))
         if not isinstance(draft, Draft) or not any(draft.texts):
             return element("div", FRAME, element("div", QUIET, escape(plain)))
-        written = count(draft.decoded, "token")
+        written = f"writing · {count(draft.decoded, 'token')}" if draft.decoded else "writing"
         view = completion.CompletionView(
             draft.texts,
-            f"writing · {written}",
+            written,
             before,
             form,
             thinking=draft.thinking.strip(),
@@ -130,7 +131,8 @@ class Progress:
             nothing="…",
             speaker=draft.request.speaker,
         )
-        return completion.to_html(view)
+        made = {"text/html": completion.to_html(view)}
+        return completion.with_host(made, draft.request.host)["text/html"]
 
     @staticmethod
     def _reading(event: Prefill) -> str:

@@ -136,8 +136,13 @@ def _rows(steps: Sequence[Step], scored: bool) -> list[tuple[str, ...]]:
 
 
 def _cells(step: Step, scored: bool) -> tuple[str, ...]:
-    cells = (blocks.token(step.text), str(step.id))
+    cells = (blocks.token(step.text), _id(step))
     return (*cells, *_numbers(step)) if scored else cells
+
+
+def _id(step: Step) -> str:
+    """A token's id; empty where a server does not report it."""
+    return "" if step.id is None else str(step.id)
 
 
 def _numbers(step: Step) -> tuple[str, ...]:
@@ -205,13 +210,14 @@ def _head(part: Part) -> tuple[str, ...]:
 def _view_cells(part: Part, token: _Token) -> tuple[str, ...]:
     step, bits = token.step, entropy(token.step)
     candidates = " · ".join(_candidate(candidate, part.sampled) for candidate in step.top[:LISTED])
-    numbers = (str(token.at), token.label, str(step.id), *_numbers(step), "" if bits is None else f"{bits:.1f}")
+    numbers = (str(token.at), token.label, _id(step), *_numbers(step), "" if bits is None else f"{bits:.1f}")
     return (*numbers, candidates)
 
 
 def _candidate(one: Candidate, sampled: bool) -> str:
     """Its text, its raw probability, and what sampling made of it."""
-    after = f"→{one.cut or _percent(one.prob)}" if sampled else ""
+    known = sampled and (one.cut is not None or one.prob is not None)
+    after = f"→{one.cut or _percent(one.prob or 0.0)}" if known else ""
     return f"{shortened(blocks.token(one.text), WIDEST)} {_percent(math.exp(one.logprob))}{after}"
 
 

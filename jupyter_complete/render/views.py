@@ -31,6 +31,11 @@ def bundle(done: Completion, before: str = "", form: str = "text") -> Mapping[st
 
     `form` is text, markdown, code, or tokens for the token view.
     """
+    host = done.request.host if done.request is not None else ""
+    return completion.with_host(_bundle(done, before, form), host)
+
+
+def _bundle(done: Completion, before: str, form: str) -> Mapping[str, str]:
     if form == TOKENS:
         return tokens.completion_view(done).bundle()
     if done.request is not None and done.request.mode != "continue":

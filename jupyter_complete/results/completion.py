@@ -193,7 +193,10 @@ class Completion:
 
     def _speed(self) -> list[str]:
         """What differs from run to run: tokens reused, tokens/s, first token."""
-        parts = [f"{self.usage.cached_tokens:,} of {count(self.usage.prompt_tokens, 'prompt token')} reused"]
+        prompt = count(self.usage.prompt_tokens, "prompt token")
+        parts = [f"{self.usage.cached_tokens:,} of {prompt} reused"]
+        if self.model is not None and self.model.host and not self.usage.cached_tokens:  # many servers do not say
+            parts = [prompt] if self.usage.prompt_tokens else []
         if self.timing.decode_tokens_per_s is not None and not self.choices:  # choices are read, not decoded
             parts.append(f"{self.timing.decode_tokens_per_s:.1f} tokens/s")
         if self.timing.first_token_s is not None:
@@ -216,6 +219,8 @@ class Completion:
             return self.request.model if self.request else ""
         stored = f" from {self.model.quantized}" if self.model.quantized else ""
         fault = f" · its check failed: {shortened(self.model.fault, 90)}" if self.model.fault else ""
+        if self.model.host:
+            return f"{self.model.name} on {self.model.host}"
         where = "" if quiet else f", {self.model.device}"
         return f"{self.model.name} ({self.model.dtype}{stored}{where}){fault}"
 

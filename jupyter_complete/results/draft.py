@@ -136,10 +136,11 @@ class Draft(Wait):
         self.take(Finish((reason,) * num, ("",) * num, usage, Timing()))
 
     def _add(self, event: Token) -> None:
-        self._new[event.index] += 1
+        if event.step is not None:
+            self._new[event.index] += 1
         if event.end:
             self._ends[event.index] = event.step
-        else:
+        elif event.step is not None:
             self._steps[event.index].append(event.step)
         self.texts[event.index] += event.shown
 
@@ -147,7 +148,7 @@ class Draft(Wait):
         self.thinking += event.shown
         self.thinks = not event.end
         if not event.end:
-            self.thoughts.append(event.step)
+            self.thoughts += [event.step] if event.step is not None else []
         elif event.cut:
             self._cut = len(self.thoughts)
 
@@ -177,7 +178,7 @@ class Draft(Wait):
             text=self.texts[index],
             tokens=tuple(self._steps[index]),
             finish_reason=finish.reasons[index],
-            usage=replace(finish.usage, completion_tokens=self._new[index]),
+            usage=replace(finish.usage, completion_tokens=self._counted(index, finish)),
             timing=finish.timing,
             model=finish.model,
             params=request.sampling,
@@ -202,6 +203,11 @@ class Draft(Wait):
             thinking_tokens=tuple(self.thoughts),
             unfinished=finish.unfinished,
         )
+
+    def _counted(self, index: int, finish: Finish) -> int:
+        """Tokens of a continuation: as a server counts them, whose pieces of text may be of several tokens."""
+        alone = self.request.host and len(self.texts) == 1
+        return max(finish.usage.completion_tokens, self._new[index]) if alone else self._new[index]
 
     def _trace(self) -> Trace | None:
         """The trace from the first token on, if the earlier completion has one up to the place where this begins."""

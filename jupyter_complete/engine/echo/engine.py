@@ -140,7 +140,7 @@ class EchoEngine:
             thoughts.append(thought)
             yield thought
         unfinished = not (thoughts and thoughts[-1].end)
-        ids = [thought.step.id for thought in thoughts]
+        ids = [id for thought in thoughts if thought.step is not None and (id := thought.step.id) is not None]
         for event in self._continued(request, [*prompt, *ids], before, stop, started):
             if isinstance(event, Finish):
                 usage = Usage(len(prompt), cached, event.usage.completion_tokens, len(ids) - (not unfinished))

@@ -269,7 +269,7 @@ function panelPart(line, controls) {
       if (theirs) editor.set(text.pieces);
       turnAside();
       if (theirs && was && !busy && written) editor.end(snapshot.caret ?? written);
-      settings.set(snapshot.settings || {}, snapshot.known || {});
+      settings.set(snapshot.settings || {}, snapshot.known || {}, snapshot.lacks || {});
       tokens.draw(snapshot.tokens || {});
       drawCards(snapshot.cards || [], false);
       drawRecent(snapshot.recent || []);

@@ -42,8 +42,11 @@ function settingsPart(controls) {
 
   return {
     root,
-    set(values, known) {
+    // `lacks`: what the model's server cannot do, by the control's name, with a sentence for each.
+    set(values, known, lacks = {}) {
       for (const [name, { control, field, offer }] of fields) {
+        field.disabled = name in lacks;
+        field.closest(".jcp-control").title = field.ariaDescription = lacks[name] ?? control.help;
         offer?.replaceChildren(...choices(known[control.known] || []));
         if (offer) offer.value = ""; // none is shown, so that each can be chosen
         if (!(name in values) || changed.has(name) || document.activeElement === field) continue;
