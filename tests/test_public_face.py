@@ -64,7 +64,7 @@ OPTIONS = {
     THREAD: "drop --drop",
 }
 MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload"}
-COMMANDS = {"demo", "fetch", "models", "plan", "doctor"}
+COMMANDS = {"demo", "fetch", "models", "plan", "doctor", "serve"}
 
 
 def declared(options: str) -> dict[str, tuple[str, ...]]:

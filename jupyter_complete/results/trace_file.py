@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from os import PathLike
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ HEAD = "trace.json"
 Plain = Mapping[str, Any]  # what JSON can hold
 Arrays = Mapping[str, np.ndarray]
 Found = Mapping[Question[Any], Finding]
+Place = str | PathLike[str] | IO[bytes]
 
 KINDS_1 = {
     "AskAdded": "added",
@@ -42,10 +43,10 @@ KINDS_1 = {
 """The kinds of version 1 by the names that its texts call."""
 
 
-def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Found) -> None:
-    """Write everything into one file."""
+def write(path: Place, plain: Plain, arrays: Arrays, found: Found, compress: bool = True) -> None:
+    """Write everything into one file, or into the memory of an open one."""
     answers = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED, compresslevel=4) as file:
         for name, array in arrays.items():
             _put(file, name, array)
         for number, (question, finding) in enumerate(found.items()):
@@ -58,7 +59,7 @@ def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Found)
         file.writestr(HEAD, json.dumps(head, default=_number))
 
 
-def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[Question[Any], Finding]]:
+def read(path: Place) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[Question[Any], Finding]]:
     """Return what `write` wrote, with lists as tuples.
 
     Raises ValueError, KeyError, TypeError or BadZipFile for another file.

@@ -56,7 +56,9 @@ class Unloaded:
 class Models:
     """Residents by name."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Callable[[], bool] = lambda: False) -> None:
+        """`shares` says whether models are those of the process that serves all kernels."""
+        self._shares = shares
         self._residents: dict[str, Resident] = {}  # by what _key says
         self._registered: dict[str, Source] = {}
         self._given_back: set[str] = set()  # names of the user's own objects that were unloaded
@@ -176,10 +178,14 @@ class Models:
         finish's `found`."""
         return self._submit(resident, lambda engine, stop: engine.examine(question, stop), Pending(Wait()))
 
+    def run(self, resident: Resident, events: Events, stream: P) -> P:
+        """Queue a job of the model's thread, which is loaded first if it is not ready; `stream` gets its events."""
+        return self._submit(resident, events, stream)
+
     def _submit(
         self,
         resident: Resident,
-        events: Callable[[Engine, StopEvent], Iterator[Event]],
+        events: Events,
         stream: P,
         behind: bool = False,
     ) -> P:
@@ -204,6 +210,8 @@ class Models:
         try:
             if isinstance(own, OwnEngine):
                 opener: Opener = own.open_engine
+            elif own is None and self._shares():
+                opener = cast(Opener, door("shared"))
             else:
                 if not is_open("engine"):
                     yield Loading("importing torch and transformers")
