@@ -93,6 +93,8 @@ DOORS = {
     "server's models": "jupyter_complete.client.abilities:list_models",
     "plan": "jupyter_complete.engine.plan:plan",
     "capacity": "jupyter_complete.engine.machine.capacity:capacity",
+    "sharing": "jupyter_complete.engine.sharing:share",
+    "shared": "jupyter_complete.serve.client:open_shared",
     "release": "jupyter_complete.engine.machine.memory:release",
     "view": "jupyter_complete.render.views:view",
     "bundle": "jupyter_complete.render.views:bundle",

@@ -24,7 +24,7 @@ FLOORS = {
     2: ("prompt", "results", "sources"),
     3: ("client", "engine", "render", "session"),
     4: ("notebook",),
-    5: ("api", "frames", "widgets"),
+    5: ("api", "frames", "serve", "widgets"),
     6: ("cli", "__init__"),
 }
 ENGINE = {
@@ -34,7 +34,7 @@ ENGINE = {
     4: ("engine/decoding",),
     5: ("engine/inside", "engine/probe"),
     6: ("engine/local", "engine/plan"),
-    7: ("engine/load",),
+    7: ("engine/load", "engine/sharing"),
 }
 PROMPT = {
     1: ("prompt/values",),

@@ -33,6 +33,8 @@ ROOMS = {
     "sqlite3": ("frames",),
     "markdown_it": ("render",),
     "nbclient": ("cli",),
+    "tornado": ("serve",),
+    "httpx2": ("serve",),
 }
 
 LATE = (
@@ -48,6 +50,7 @@ LATE = (
     "llguidance",
     "pydantic",
     "jinja2",
+    "httpx2",
 )
 
 

@@ -65,7 +65,7 @@ OPTIONS = {
     THREAD: "drop --drop",
 }
 MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload", "connect"}
-COMMANDS = {"demo", "fetch", "models", "plan", "doctor"}
+COMMANDS = {"demo", "fetch", "models", "plan", "doctor", "serve"}
 
 
 def declared(options: str) -> dict[str, tuple[str, ...]]:

@@ -1,10 +1,11 @@
-"""`jupyter complete`: demo, fetch, models, plan, doctor."""
+"""`jupyter complete`: demo, fetch, models, plan, doctor, serve."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from .. import __version__
 from ..protocol.config import MODEL, Complete
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         "doctor", help="show versions, memory and cache; check a model again, and that a completion works"
     )
     doctor.add_argument("name", nargs="?", help="the model; without it, the default")
+    _serve_arguments(commands)
     options = parser.parse_args(argv)
     run: dict[str, Callable[[argparse.Namespace], None]] = {
         "demo": _demo,
@@ -43,6 +45,7 @@ def main(argv: list[str] | None = None) -> int:
         "models": _models,
         "plan": _plan,
         "doctor": _doctor,
+        "serve": _serve,
     }
     try:
         run[options.command](options)
@@ -122,6 +125,20 @@ def _doctor(options: argparse.Namespace) -> None:
             "text/plain"
         ]
     )
+
+
+def _serve_arguments(commands: Any) -> None:
+    from .serve import add_arguments
+
+    add_arguments(
+        commands.add_parser("serve", help="share resident models with all kernels of this user; also: status, stop")
+    )
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from .serve import serve
+
+    serve(options)
 
 
 if __name__ == "__main__":

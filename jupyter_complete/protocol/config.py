@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from traitlets import Any as Anything
-from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, TraitType, Unicode, default, validate
 from traitlets.config import Config, Configurable
 
 from .errors import BadOption
@@ -216,10 +217,18 @@ class Complete(Configurable):
     preload = Bool(False, help="Load the default model in the background as soon as the extension is loaded.").tag(
         config=True
     )
+    share = Bool(
+        help="Use models of one process that all kernels share. The process is started if it does not run. "
+        "The environment variable JUPYTER_COMPLETE_SHARE sets the default.",
+    ).tag(config=True)
     lookup = Bool(
         True,
         help="Guess tokens where the text repeats itself and check several at once: the same text, sooner.",
     ).tag(config=True, python=True)
+
+    @default("share")
+    def _share_of_environment(self) -> bool:
+        return os.environ.get("JUPYTER_COMPLETE_SHARE", "").lower() not in ("", "0", "no", "false", "off")
 
     @validate("temperature", "top_p", "min_p", "repetition_penalty", "updates_per_second")
     def _is_a_number(self, proposal: Any) -> float:

@@ -63,6 +63,37 @@ class Engine(Protocol):
     def footprint(self) -> Footprint: ...
 
 
+class Sharing(Protocol):
+    """How several requests use one engine at once: rows that share passes, and texts that are written in turns beside
+    them. One thread calls it."""
+
+    @property
+    def free(self) -> int:
+        """Rows that may join."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Rows that are running."""
+        ...
+
+    def awake(self) -> AbstractContextManager[None]:
+        """Inside the block the model's threads are ready."""
+        ...
+
+    def desk(self) -> AbstractContextManager[None] | None:
+        """Return a context for all turns of one text. None if texts cannot be written in turns."""
+        ...
+
+    def begin(self, key: int, request: Request, stop: StopEvent) -> bool:
+        """Let a request join as a row; False if it has to be written by itself. Raises CompleteError."""
+        ...
+
+    def run(self) -> Iterator[tuple[int, Event]]:
+        """Run one pass of all rows: (key, event) as they come. Raises OutOfMemory, which ends all rows."""
+        ...
+
+
 class Planner(Protocol):
     """Decides how a source would be loaded. It loads no weights, and it fetches and writes nothing."""
 

@@ -175,6 +175,10 @@ class Trace(Displayed, Recording):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write one file that `open_trace` reads without the model, what was found inside it included."""
+        trace_file.write(path, *self.parts(), self.found)
+
+    def parts(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The plain values and the arrays of which `from_parts` makes the same trace."""
         plain = {name: getattr(self, name) for name in PLAIN}
         plain |= {
             "sampling": asdict(self.sampling),
@@ -183,7 +187,7 @@ class Trace(Displayed, Recording):
         }
         arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays |= {"blob": self.pieces.blob, "ends": self.pieces.ends}
-        trace_file.write(path, plain, arrays, self.found)
+        return plain, arrays
 
     def cut(self, steps: int) -> Trace:
         """Return a trace of the first `steps` steps."""
@@ -291,14 +295,23 @@ def restore(logits: np.ndarray, head_ids: np.ndarray, head_logits: np.ndarray) -
     return scores
 
 
+def from_parts(
+    plain: dict[str, Any], arrays: Mapping[str, np.ndarray], found: Mapping[Question[Any], Finding]
+) -> Trace:
+    """The trace of what `Trace.parts` returned. Raises ValueError, KeyError or TypeError for other parts."""
+    given, plain = dict[str, Any](arrays), dict(plain)
+    pieces = Pieces(given.pop("blob"), given.pop("ends"), frozenset(plain.pop("special")))
+    sampling, model = Sampling(**plain.pop("sampling")), ModelInfo(**plain.pop("model"))
+    trace = Trace(**plain, sampling=sampling, model=model, pieces=pieces, found=found, **given)
+    if len({len(getattr(trace, name)) for name in PER_STEP}) != 1 or len(pieces.ends) != trace.size:
+        raise ValueError("its parts do not belong together")
+    return trace
+
+
 def open_trace(path: str | PathLike[str]) -> Trace:
     """The trace that a file holds; needs neither the model nor torch. Raises NotATrace."""
     try:
-        plain, read, found = trace_file.read(path)
-        arrays: dict[str, Any] = dict(read)
-        pieces = Pieces(arrays.pop("blob"), arrays.pop("ends"), frozenset(plain.pop("special")))
-        sampling, model = Sampling(**plain.pop("sampling")), ModelInfo(**plain.pop("model"))
-        trace = Trace(**plain, sampling=sampling, model=model, pieces=pieces, found=found, **arrays)
+        trace = from_parts(*trace_file.read(path))
         trace_check.check(trace)
         return trace
     except OSError as error:

@@ -16,8 +16,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from os import PathLike
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -47,6 +46,7 @@ UNREADABLE = (
 Plain = Mapping[str, Any]  # what JSON can hold
 Arrays = Mapping[str, np.ndarray]
 Found = Mapping[Question[Any], Finding]
+Place = str | PathLike[str] | IO[bytes]
 
 KINDS_1 = {
     "AskAdded": "added",
@@ -63,10 +63,10 @@ KINDS_1 = {
 """The kinds of version 1 by the names that its texts call."""
 
 
-def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Found) -> None:
-    """Write everything into one file."""
+def write(path: Place, plain: Plain, arrays: Arrays, found: Found, compress: bool = True) -> None:
+    """Write everything into one file, or into the memory of an open one."""
     answers = []
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as file:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED, compresslevel=4) as file:
         for name, array in arrays.items():
             _put(file, name, array)
         for number, (question, finding) in enumerate(found.items()):
@@ -79,13 +79,13 @@ def write(path: str | PathLike[str], plain: Plain, arrays: Arrays, found: Found)
         file.writestr(HEAD, json.dumps(head, default=_number))
 
 
-def read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[Question[Any], Finding]]:
+def read(path: Place) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[Question[Any], Finding]]:
     """Return what `write` wrote, with lists as tuples.
 
     Raises one of UNREADABLE for another file, and for one that would take far more memory than disk.
     """
     with zipfile.ZipFile(path) as file:
-        _check_sizes(file, Path(path).stat().st_size)
+        _check_sizes(file, _length(file))
         head = json.loads(file.read(HEAD))
         if head["version"] not in (1, VERSION):
             raise ValueError(f"version {head['version']}")
@@ -148,6 +148,12 @@ def _put(file: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
     buffer = io.BytesIO()
     np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
     file.writestr(f"{name}.npy", buffer.getvalue())
+
+
+def _length(file: zipfile.ZipFile) -> int:
+    """The bytes of a file, or of one in memory."""
+    assert file.fp is not None
+    return file.fp.seek(0, io.SEEK_END)
 
 
 def _check_sizes(file: zipfile.ZipFile, length: int) -> None:

@@ -60,9 +60,14 @@ class Unloaded:
 class Models:
     """Residents by name."""
 
-    def __init__(self, remotes: Callable[[], Mapping[str, Any]] = dict) -> None:
-        """`remotes` returns the remote models that the settings name."""
-        self._remotes = remotes
+    def __init__(
+        self, remotes: Callable[[], Mapping[str, Any]] = dict, shares: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`remotes` returns the remote models that the settings name.
+
+        `shares` says whether models are those of the process that serves all kernels.
+        """
+        self._remotes, self._shares = remotes, shares
         self._residents: dict[str, Resident] = {}  # by what _key says
         self._registered: dict[str, Source] = {}
         self._given_back: set[str] = set()  # names of the user's own objects that were unloaded
@@ -216,10 +221,14 @@ class Models:
         finish's `found`."""
         return self._submit(resident, lambda engine, stop: engine.examine(question, stop), Pending(Wait()))
 
+    def run(self, resident: Resident, events: Events, stream: P) -> P:
+        """Queue a job of the model's thread, which is loaded first if it is not ready; `stream` gets its events."""
+        return self._submit(resident, events, stream)
+
     def _submit(
         self,
         resident: Resident,
-        events: Callable[[Engine, StopEvent], Iterator[Event]],
+        events: Events,
         stream: P,
         behind: bool = False,
     ) -> P:
@@ -246,6 +255,8 @@ class Models:
                 opener: Opener = own.open_engine
             elif resident.source.server is not None:
                 opener = cast(Opener, door("remote engine"))
+            elif own is None and self._shares():
+                opener = cast(Opener, door("shared"))
             else:
                 if not is_open("engine"):
                     yield Loading("importing torch and transformers")

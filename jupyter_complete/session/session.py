@@ -49,7 +49,7 @@ class Session:
 
     def __init__(self, config: Complete | None = None, namespace: Mapping[str, Any] | None = None) -> None:
         self.config = config or Complete()
-        self.models = Models(lambda: self.config.remotes)
+        self.models = Models(lambda: self.config.remotes, lambda: self.config.share)
         self.namespace = namespace if namespace is not None else {}
         self.history = History()
         self.tasks = Tasks(lambda: self.config.tasks_folder)
@@ -91,11 +91,22 @@ class Session:
         of it, and `turns` those of the conversation that a message goes on. Other requests go ahead of one that is
         `behind`.
         """
+        request = self.request(prompt, mode, source, (tuple(excerpts), tuple(turns)), **options)
+        return self._submit(request, Draft(request), behind)
+
+    def request(
+        self,
+        prompt: str | Text,
+        mode: Mode = "continue",
+        source: str | None = None,
+        earlier: tuple[tuple[Excerpt, ...], tuple[Turn, ...]] = ((), ()),
+        **options: Any,
+    ) -> Request:
+        """The request that `stream` submits; `earlier` are its excerpts and turns. Raises BadOption or BadPrompt."""
         text = prompt if isinstance(prompt, tuple) else (prompts.check(prompt),)
         resolved = resolve(self.config, self.tasks, self.namespace, options)
         sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
-        request = self._request(text, resolved, sampling, mode, source, (tuple(excerpts), tuple(turns)))
-        return self._submit(request, Draft(request), behind)
+        return self._request(text, resolved, sampling, mode, source, earlier)
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is that of all and

@@ -6,7 +6,7 @@ A **seat** is one request that is being answered. Rows handle neither text nor r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from itertools import islice
@@ -57,7 +57,10 @@ class Rows(Protocol):
 
 @dataclass
 class Seat:
-    """One request: its answer so far, and how many of its ids the row holds. `told` are its first events."""
+    """One request: its answer so far, and how many of its ids the row holds. `told` are its first events.
+
+    The last `prefix` ids of `prompt` were decoded earlier.
+    """
 
     row: Row
     prompt: list[int]
@@ -69,6 +72,7 @@ class Seat:
     events: list[Event] = field(default_factory=list)
     held: int = 0
     cached: int = 0
+    prefix: int = 0
 
     @property
     def ids(self) -> list[int]:
@@ -81,7 +85,8 @@ class Seat:
 
     def begin(self, shared: int) -> None:
         self.held = self.cached = shared
-        self.events = [*self.told, Prefill(shared, len(self.prompt), shared)]
+        before = self.answer.before
+        self.events = [*self.told, Prefill(shared, len(self.prompt), shared, before.shown, len(before.text))]
 
     def advance(self, logits: Tensor) -> bool:
         """Choose the next token from `logits` [V]. Returns whether the row continues."""
@@ -94,7 +99,7 @@ class Seat:
         """Return the complete answer."""
         usage = Usage(len(self.prompt), self.cached, self.answer.count)
         reasons, tails = self.answer.endings(stop)
-        told = (self.answer.timing(self.started), info, tuple(self.prompt), ())
+        told = (self.answer.timing(self.started), info, tuple(self.prompt[: len(self.prompt) - self.prefix]), ())
         finish = Finish(reasons, tails, usage, *told, self.answer.matches(tails))
         return Answered(self.row.index, (*self.events, finish))
 
@@ -189,7 +194,7 @@ class Batch:
         """Run one pass of all rows. Yields the answers that end with it."""
         assert self._rows is not None
         steps = [number for number, seat in self._seats.items() if not seat.unread]
-        chunks = self._chunks(len(steps))
+        chunks = chunks_of(self._seats, self._rows.lanes, len(steps))
         logits = self._rows.forward(chunks, [(number, self._seats[number].ids[-1]) for number in steps])
         for number, ids in chunks:
             self._seats[number].held += len(ids)
@@ -203,18 +208,18 @@ class Batch:
                 self._admission.end(seat.answer.count)
                 yield seat.finish(self._stop, self._info)
 
-    def _chunks(self, steps: int) -> list[tuple[int, list[int]]]:
-        """Return the parts of prompts that this pass reads besides `steps` tokens, so that its lanes are full."""
-        assert self._rows is not None
-        chunks, lanes = [], self._rows.lanes
-        asked = steps + min(PROMPT_TOKENS, sum(seat.unread for seat in self._seats.values()))
-        room = max(asked // lanes, -(-max(steps, 1) // lanes)) * lanes - steps
-        for number, seat in self._seats.items():
-            ids = seat.prompt[seat.held : seat.held + min(seat.unread, room)]
-            if ids:
-                chunks.append((number, ids))
-                room -= len(ids)
-        return chunks
+
+def chunks_of(seats: Mapping[int, Seat], lanes: int, steps: int) -> list[tuple[int, list[int]]]:
+    """Return the parts of prompts that a pass reads besides `steps` tokens, so that its lanes are full."""
+    chunks = []
+    asked = steps + min(PROMPT_TOKENS, sum(seat.unread for seat in seats.values()))
+    room = max(asked // lanes, -(-max(steps, 1) // lanes)) * lanes - steps
+    for number, seat in seats.items():
+        ids = seat.prompt[seat.held : seat.held + min(seat.unread, room)]
+        if ids:
+            chunks.append((number, ids))
+            room -= len(ids)
+    return chunks
 
 
 def tokens_of(answered: Answered) -> int:

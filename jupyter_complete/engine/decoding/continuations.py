@@ -12,7 +12,7 @@ from ...protocol.request import Request
 from ...protocol.sampling import Sampling
 from ...protocol.structure import Choices, ChoiceScore, best, scores
 from ..runners.transformers_pass import Runner
-from ..text.text_stream import TextStream
+from ..text.text_stream import Delta, TextStream
 from ..text.tokenizer import Vocabulary
 from .beam_search import Beam, BeamScore, Search, search
 from .choices import Ids, weigh
@@ -69,6 +69,11 @@ class Answer:
     def count(self) -> int:
         """The number of tokens decoded, over all continuations."""
         return sum(self._counts)
+
+    @property
+    def before(self) -> Delta:
+        """The text of the request's prefix, and what of it may be shown."""
+        return self._texts[0].before
 
     @property
     def open(self) -> bool:

@@ -64,6 +64,16 @@ class KVCache:
         self.arrays.keys[:, slot, :, :blocks] = other.arrays.keys[:, 0, :, :blocks]
         self.arrays.values[:, slot, :, :, :tokens] = other.arrays.values[:, 0, :, :, :tokens]
 
+    def copy_slot(self, slot: int, tokens: int) -> KVCache:
+        """Return a cache of one text: a copy of the first `tokens` positions of a slot."""
+        room = -(-max(tokens, 1) // SPAN) * SPAN
+        made = copy.copy(self)
+        made.length = tokens
+        keys, values = self.arrays
+        one = slice(slot, slot + 1)
+        made.arrays = CacheArrays(keys[:, one, :, : room // ROWS].copy(), values[:, one, :, :, :room].copy())
+        return made
+
     def reserve(self, positions: int) -> None:
         """Make room for `positions` positions in all."""
         if positions > self.room:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from threading import Event as StopEvent
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -50,6 +51,20 @@ class Text(NamedTuple):
     place: int
 
 
+Arrays: TypeAlias = tuple[Model, Scratch | None, int, np.ndarray, prefill.Page | None, np.ndarray]
+
+
+@dataclass(slots=True)
+class Desk:
+    """The arrays that the passes of one text write, from one of its passes to the next."""
+
+    arrays: Arrays | None = None
+
+
+def _no_logits() -> np.ndarray:
+    return np.empty((0, 0), np.float32)
+
+
 class Int8Model:
     """The weights of one model and the threads that run its compiled functions. One thread calls it."""
 
@@ -66,7 +81,7 @@ class Int8Model:
         self._counters = counters_for(self.team)
         self._scratch: Scratch | None = None
         self._page: prefill.Page | None = None
-        self._logits = np.empty((0, 0), np.float32)
+        self._logits = _no_logits()
         self._room = 0
         self._step_seconds = 0.0  # of a step of one token; 0 until one was measured
         self._extra_cost = EXTRA_COST  # of a further token in a step, where a step of one costs 1
@@ -97,17 +112,28 @@ class Int8Model:
         finally:
             self._dismiss()
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
+    def aside(self) -> AbstractContextManager[None]:
         """Inside the block other texts are computed in arrays of their own. Logits from before it stay as they are."""
+        return self.at(Desk())
+
+    @contextmanager
+    def at(self, desk: Desk) -> Iterator[None]:
+        """Inside the block passes write into the arrays of `desk`, which keeps them for the next block."""
         self._dismiss()
-        held = self._model, self._scratch, self._room, self._counters, self._page, self._logits
-        self._scratch, self._page, self._logits = None, None, np.empty((0, 0), np.float32)
+        outside = self._arrays()
+        self._set_arrays(desk.arrays or (self._model, None, self._room, self._counters, None, _no_logits()))
         try:
             yield
         finally:
             self._dismiss()
-            self._model, self._scratch, self._room, self._counters, self._page, self._logits = held
+            desk.arrays = self._arrays()
+            self._set_arrays(outside)
+
+    def _arrays(self) -> Arrays:
+        return self._model, self._scratch, self._room, self._counters, self._page, self._logits
+
+    def _set_arrays(self, arrays: Arrays) -> None:
+        self._model, self._scratch, self._room, self._counters, self._page, self._logits = arrays
 
     def step(self, tokens_at: Sequence[tuple[int, int, int]], cache: KVCache) -> Tensor:
         """Return logits [M, V] of up to 8 tokens, each (id, slot, position). The next call overwrites them."""

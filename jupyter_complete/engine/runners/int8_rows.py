@@ -1,4 +1,8 @@
-"""Rows of different lengths on the compiled prefill pass: parts of prompts and a token of every row in one pass."""
+"""Rows of different lengths on the compiled passes.
+
+Up to MAX_VECTORS tokens go through the decoding step, which is faster for so few and computes what a text alone would
+get. More tokens, and parts of prompts, go through the prefill pass.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from torch import Tensor
 from ..kernels.attention import SPAN
 from ..kernels.kv_cache import KVCache
 from ..kernels.matmat import BATCH
+from ..kernels.sizes import MAX_VECTORS
 from .int8 import Int8Model, Text
 
 MAX_SEATS = 24  # whole batches: every batch after the first reuses unpacked tiles
@@ -20,10 +25,9 @@ class Int8Rows:
 
     lanes = BATCH
 
-    def __init__(self, model: Int8Model, longest: int) -> None:
-        one = model.cache(1)
-        row_bytes = one.nbytes // one.room * -(-longest // SPAN) * SPAN
-        self.seats = max(1, min(MAX_SEATS, BUDGET // row_bytes))
+    def __init__(self, model: Int8Model, longest: int, seats: int = MAX_SEATS) -> None:
+        row_bytes = token_bytes(model) * -(-longest // SPAN) * SPAN
+        self.seats = max(1, min(seats, BUDGET // row_bytes))
         self._model = model
         self._cache = model.cache(self.seats)
         self._lengths = [0] * self.seats
@@ -39,10 +43,22 @@ class Int8Rows:
             self._cache.reserve(shared)
             self._cache.begin(seat, self._shared, shared)
 
+    def keep(self, seat: int, tokens: int) -> KVCache:
+        """Return a copy of the first `tokens` positions of a row, for a later request that begins with them."""
+        return self._cache.copy_slot(seat, tokens)
+
     def forward(self, chunks: Sequence[tuple[int, Sequence[int]]], steps: Sequence[tuple[int, int]]) -> Tensor:
         parts = [*chunks, *((seat, [token]) for seat, token in steps)]
         texts = [Text(ids, seat, self._lengths[seat]) for seat, ids in parts]
         for seat, ids in parts:
             self._lengths[seat] += len(ids)
         self._cache.reserve(max(self._lengths))
+        if not chunks and len(steps) <= MAX_VECTORS:
+            return self._model.step([(ids[0], seat, place) for ids, seat, place in texts], self._cache)
         return self._model.read(texts, self._cache, len(steps))
+
+
+def token_bytes(model: Int8Model) -> int:
+    """Return the bytes that a token takes in a cache."""
+    one = model.cache(1)
+    return one.nbytes // one.room
