@@ -1,5 +1,7 @@
 // Ghost text: what JupyterLab's inline completer is given. One request is under way in a page at most.
 
+import { type Extension, Prec } from '@codemirror/state';
+import { type EditorView, keymap } from '@codemirror/view';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import {
   type CompletionHandler,
@@ -318,4 +320,16 @@ export function insert(editor: CodeEditor.IEditor, text: string): void {
   const view = (editor as CodeMirrorEditor).editor;
   const at = view.state.selection.main.head;
   view.dispatch({ changes: { from: at, insert: text }, selection: { anchor: at + text.length }, userEvent: 'input' });
+}
+
+/** Ctrl-Right (Cmd-Right) takes the next word, where there is ghost text; CodeMirror keeps that key for itself else. */
+export function wordKey(accept: () => void): Extension {
+  const run = (view: EditorView): boolean => {
+    const offered = view.dom.querySelector('.jp-GhostText') !== null;
+    if (offered) {
+      accept();
+    }
+    return offered;
+  };
+  return Prec.highest(keymap.of([{ key: 'Ctrl-ArrowRight', mac: 'Cmd-ArrowRight', run }]));
 }

@@ -7,8 +7,8 @@ import { ICompletionProviderManager } from '@jupyterlab/completer';
 import { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
-import { addCommands } from './commands';
-import { GhostProvider } from './ghost';
+import { addCommands, Commands } from './commands';
+import { GhostProvider, wordKey } from './ghost';
 import { Options, promptCell } from './promptcell';
 import { Settings } from './settings';
 import { StatusItem } from './status';
@@ -45,6 +45,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     extensions.addExtension({
       name: 'jupyter_complete:prompt-cell',
       factory: () => EditorExtensionRegistry.createImmutableExtension(promptCell(options, languages))
+    });
+    extensions.addExtension({
+      name: 'jupyter_complete:word',
+      factory: () => EditorExtensionRegistry.createImmutableExtension(wordKey(() => app.commands.execute(Commands.acceptWord)))
     });
     extensions.addExtension({
       name: 'jupyter_complete:suggestion',

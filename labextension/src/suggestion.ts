@@ -1,7 +1,7 @@
 // A text that a command wrote, as a change to accept or refuse: what goes is struck through, what comes stands behind it.
 
-import { type Extension, StateEffect, StateField } from '@codemirror/state';
-import { Decoration, type DecorationSet, EditorView, WidgetType } from '@codemirror/view';
+import { type Extension, Prec, StateEffect, StateField } from '@codemirror/state';
+import { Decoration, type DecorationSet, EditorView, keymap, WidgetType } from '@codemirror/view';
 import { Signal } from '@lumino/signaling';
 
 export interface Suggestion {
@@ -99,7 +99,24 @@ const marks = EditorView.editorAttributes.compute([field], state =>
   state.field(field) ? { class: 'jpc-suggests' } : ({} as Record<string, string>)
 );
 
-export const suggestions: Extension = [field, marks];
+/** Enter accepts and Escape refuses; while the text is written, Escape stops it. */
+const keys = Prec.highest(
+  keymap.of([
+    { key: 'Enter', run: view => answer(view, 'accept') },
+    { key: 'Escape', run: view => answer(view, shown(view)?.writing ? 'stop' : 'refuse'), stopPropagation: true }
+  ])
+);
+
+function answer(view: EditorView, said: Answer): boolean {
+  const held = shown(view);
+  if (!held || (said === 'accept' && held.writing)) {
+    return false;
+  }
+  answered.emit({ view, answer: said });
+  return true;
+}
+
+export const suggestions: Extension = [field, marks, keys];
 
 /** Show a suggestion in an editor, or none. */
 export function show(view: EditorView, suggestion: Suggestion | null): void {

@@ -80,6 +80,7 @@ def source_of(page: Any, cell: int) -> str:
 
 def told(window: Page, kind: str) -> list[dict[str, Any]]:
     """What the kernel told the page of ghost text."""
+    window.page.wait_for_timeout(20)  # Playwright hears nothing while Python sleeps
     messages = [one.content.get("data", {}) for one in window.frames.of("comm_msg", sent=False)]
     return [one for one in messages if one.get("kind") == kind]
 

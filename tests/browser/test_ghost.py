@@ -73,8 +73,9 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     cells(page).nth(0).locator(".jp-InputPrompt").click()
     for key in ("0", "0"):
         page.keyboard.press(key)
+    mark = len(window.frames)
     page.locator(".jp-Dialog .jp-mod-accept").click()
-    wait_for(lambda: prompt_of(page, 0) == "[ ]:", 20, "the restart")
+    wait_for(lambda: told(window, "") or window.frames.since(mark).of("kernel_info_reply"), 60, "the new kernel")
     page.locator("[data-status='idle']").first.wait_for(state="attached")
     cells(page).nth(2).locator(".cm-content").click()
     before = len(window.frames)
