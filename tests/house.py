@@ -24,7 +24,7 @@ FLOORS = {
     2: ("prompt", "results", "sources"),
     3: ("client", "engine", "render", "session"),
     4: ("notebook",),
-    5: ("api", "frames", "serve", "widgets"),
+    5: ("api", "frames", "ghost", "serve", "widgets"),
     6: ("cli", "__init__"),
 }
 ENGINE = {

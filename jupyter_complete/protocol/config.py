@@ -214,6 +214,19 @@ class Complete(Configurable):
             "Models on servers, by name: {'big': {'url': 'https://host/v1', 'model': 'qwen3', 'key_env': 'BIG_KEY'}}."
         )
     ).tag(config=True)
+    ghost = Bool(True, help="Offer ghost text in JupyterLab and Notebook 7, where the extension is installed.").tag(
+        config=True
+    )
+    ghost_context = Int(
+        1000, min=10, help="Maximum number of tokens of the cells above that ghost text reads, the nearest cells first."
+    ).tag(config=True)
+    ghost_tokens = Int(32, min=1, max=500, help="Maximum number of tokens of a ghost text.").tag(config=True)
+    ghost_threshold = Float(
+        0.3,
+        min=0.0,
+        max=1.0,
+        help="Least mean token probability of a ghost text that comes by itself. A key asks for it whatever this is.",
+    ).tag(config=True)
     preload = Bool(False, help="Load the default model in the background as soon as the extension is loaded.").tag(
         config=True
     )

@@ -108,6 +108,22 @@ class Session:
         sampling = self._with_seed(self.config.to_sampling(resolved.settings), resolved.recommended)
         return self._request(text, resolved, sampling, mode, source, earlier)
 
+    def suggest(
+        self, prompt: str, excerpts: Sequence[Excerpt] = (), first: Sequence[int] = (), **options: Any
+    ) -> Stream:
+        """Begin to complete `prompt` with a text that is kept nowhere, behind all other requests.
+
+        The cells of `excerpts` take up to `Complete.ghost_context` tokens. The ids `first` begin the text.
+        """
+        resolved = resolve(self.config, self.tasks, self.namespace, options)
+        made = self._request((prompts.check(prompt),), resolved, self.config.to_sampling(resolved.settings))
+        composed = compose_prompt((prompt,), resolved, (), tuple(excerpts), self.config)
+        if composed is not None:
+            composed = replace(composed, context_tokens=self.config.ghost_context)
+        request = replace(made, composed=composed, forced=tuple(first), trace=0)
+        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
+        return self.models.submit(resident, request, Draft(request), behind=True)
+
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
         """A request for each prompt, by its key, or what is wrong with that prompt. The seed of each is that of all and
         the prompt's own (`prompt_seed`), wherever it stands among them. Raises BadOption or UnknownModel."""

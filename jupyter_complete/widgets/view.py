@@ -15,8 +15,8 @@ from typing import Any
 import anywidget
 from traitlets import Dict, TraitError, Unicode
 
+from ..notebook.control_channel import ControlChannel
 from ..protocol.errors import CompleteError
-from .control_channel import ControlChannel
 from .static_output import StaticOutput
 
 STATIC = Path(__file__).parent / "static"

@@ -23,6 +23,7 @@ import nbformat
 from frames import Frames, watch
 
 LOAD = "%load_ext jupyter_complete"
+EXTENSION = Path(__file__).resolve().parents[2] / "jupyter_complete" / "labextension"
 FRONTS = {"lab": "lab/workspaces/{workspace}/tree/{name}", "notebook": "notebooks/{name}"}
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status='idle']"
 
@@ -108,6 +109,7 @@ def running(base: Path, *options: str) -> Iterator[Lab]:
     root, token, port = base / "notebooks", secrets.token_hex(16), _free_port()
     root.mkdir()
     places = {f"JUPYTER_{name}_DIR": str(base / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    places["JUPYTER_PATH"] = str(with_extension(base / "share"))
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
     command += [f"--ServerApp.root_dir={root}", f"--IdentityProvider.token={token}", "--ServerApp.port_retries=0"]
     command += options
@@ -124,6 +126,13 @@ def running(base: Path, *options: str) -> Iterator[Lab]:
         finally:
             server.terminate()
             server.wait(30)
+
+
+def with_extension(share: Path) -> Path:
+    """A folder of Jupyter's in which the JupyterLab extension is that of this working tree."""
+    (share / "labextensions").mkdir(parents=True)
+    (share / "labextensions" / "jupyter_complete").symlink_to(EXTENSION, target_is_directory=True)
+    return share
 
 
 def opened(window: Page, address: str) -> Any:

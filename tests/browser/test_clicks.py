@@ -16,7 +16,7 @@ PROBE = f"""
 import time
 from pathlib import Path
 import anywidget, traitlets
-from jupyter_complete.widgets.control_channel import ControlChannel
+from jupyter_complete.notebook.control_channel import ControlChannel
 
 class Probe(anywidget.AnyWidget):
     _esm = Path({str(STATIC / "control_channel.js")!r}).read_text() + \"\"\"

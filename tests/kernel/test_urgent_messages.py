@@ -13,7 +13,7 @@ pytestmark = pytest.mark.kernel
 
 LISTEN = """
 import time
-from jupyter_complete.widgets.control_channel import ControlChannel
+from jupyter_complete.notebook.control_channel import ControlChannel
 came = []
 urgent = ControlChannel(lambda payload: came.append((payload, time.monotonic())))
 """

@@ -30,6 +30,18 @@ def last_end(text: str, ended: bool) -> int:
     return last
 
 
+def first_end(text: str, ended: bool) -> int:
+    """The place behind the first sentence that is whole, or before the first line's end; 0 where none is."""
+    for found in _END.finditer(text):
+        before = text[: found.start()]
+        if found["line"]:
+            if before.strip():
+                return found.start()
+        elif (ended or found.end() < len(text) or not found["sign"]) and not _is_short(before, found["sign"]):
+            return found.end()
+    return 0
+
+
 def _is_short(before: str, sign: str | None) -> bool:
     """Whether a full stop behind this text belongs to an abbreviation, an initial, or the number of an item."""
     if sign != ".":

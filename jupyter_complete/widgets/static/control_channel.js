@@ -1,4 +1,4 @@
-// Send a message that the kernel takes at once, while a cell runs too: see control_channel.py.
+// Send a message that the kernel takes at once, while a cell runs too: see notebook/control_channel.py.
 //
 // On the control channel where the front end lends a widget its kernel connection, and as an ordinary message too until
 // the kernel has answered on that channel: Python takes whichever comes first.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_complete.widgets.control_channel import ControlChannel
+from jupyter_complete.notebook.control_channel import ControlChannel
 
 
 def test_without_a_kernel_there_is_no_key_and_ordinary_messages_are_taken_once() -> None:

@@ -1,8 +1,8 @@
-"""Messages of a widget that the kernel takes at once, while a cell runs too.
+"""Messages of a page that the kernel takes at once, while a cell runs too.
 
 A widget's ordinary messages wait for the running cell. ipykernel 6 reads them in the thread that runs it; ipykernel 7.4
 sends them there whenever the widget itself spoke last from there, whichever subshell the front end chose. The control
-channel has a thread of its own in both. So static/control_channel.js sends such a message twice: on the control
+channel has a thread of its own in both. So widgets/static/control_channel.js sends such a message twice: on the control
 channel, and as an ordinary one for front ends that lend a widget no kernel connection. Here the second to come is
 dropped by its id. Once a page had an answer on the control channel it sends the message there alone, for each is two
 more that say so.
@@ -25,14 +25,18 @@ REMEMBERED = 256
 
 
 class ControlChannel:
-    """The urgent messages of one widget: `called` gets each once, in the thread that it comes in, and must be brief."""
+    """The urgent messages of one widget, or of all pages that use a `key`.
 
-    def __init__(self, called: Callable[[Any], None], kernel: object = None) -> None:
+    `called` gets each once, in the thread that it comes in, and must be brief.
+    """
+
+    def __init__(self, called: Callable[[Any], None], kernel: object = None, key: str = "") -> None:
         self._called = called
         self._seen: deque[str] = deque(maxlen=REMEMBERED)
         self._lock = Lock()
         self._control = _control_of(kernel or _current_kernel())
-        self.key = uuid4().hex if self._control else ""  # the widget's `_urgent` trait; empty where no kernel listens
+        # the widget's `_urgent` trait; empty where no kernel listens
+        self.key = (key or uuid4().hex) if self._control else ""
         if self._control:
             self._control.widgets[self.key] = self
 
