@@ -24,7 +24,7 @@ ROOMS = {
     "torch": ("engine",),
     "transformers": ("engine",),
     "numba": ("engine",),
-    "httpx2": ("client",),
+    "httpx2": ("client", "serve"),
     "llguidance": ("engine/decoding", "client"),
     "huggingface_hub": ("sources",),
     "anywidget": ("widgets",),
@@ -34,7 +34,6 @@ ROOMS = {
     "markdown_it": ("render",),
     "nbclient": ("cli",),
     "tornado": ("serve",),
-    "httpx2": ("serve",),
 }
 
 LATE = (
@@ -50,7 +49,6 @@ LATE = (
     "llguidance",
     "pydantic",
     "jinja2",
-    "httpx2",
 )
 
 
@@ -150,7 +148,7 @@ def defined(module: str) -> set[str]:
 
 
 def test_the_house_stays_small() -> None:
-    assert len({house.room(module) for module in house.modules()}) <= 14
+    assert len({house.room(module) for module in house.modules()}) <= 16
     assert len(house.FLOORS) <= 7
 
 
@@ -168,8 +166,8 @@ def test_parameters_have_types_that_say_something() -> None:
     assert house.sizes().any_share < 0.08
 
 
-def test_late_doors_are_thirteen() -> None:
-    assert len(house.doors()) == 13
+def test_late_doors_are_fifteen() -> None:
+    assert len(house.doors()) == 15
 
 
 def test_every_module_has_a_test_file_of_its_name_or_a_reason() -> None:
