@@ -52,7 +52,7 @@ class Connection:
             follow_redirects=False,
             trust_env=not server.local,  # a proxy cannot reach this machine
             timeout=httpx2.Timeout(None, connect=min(CONNECT, server.wait)),  # all else is bounded by `wait`
-            limits=httpx2.Limits(server.at_once, server.at_once, keepalive_expiry=KEPT),
+            limits=httpx2.Limits(max_connections=server.at_once, keepalive_expiry=KEPT),
             headers={"Accept-Encoding": "identity"},
         )
         weakref.finalize(self, _close, self._loop, self._client).atexit = False
