@@ -24,6 +24,7 @@ T = TypeVar("T")
 Put = Callable[[T], None]
 
 TICK = 0.05  # seconds between two looks at `stop`
+KEPT = 2.0  # seconds a connection is kept for the next request; llama.cpp's server closes it after 5
 CONNECT = 10.0  # seconds for the look-up of the name, the connection and TLS
 
 
@@ -51,7 +52,7 @@ class Connection:
             follow_redirects=False,
             trust_env=not server.local,  # a proxy cannot reach this machine
             timeout=httpx2.Timeout(None, connect=min(CONNECT, server.wait)),  # all else is bounded by `wait`
-            limits=httpx2.Limits(max_connections=server.at_once, max_keepalive_connections=server.at_once),
+            limits=httpx2.Limits(max_connections=server.at_once, keepalive_expiry=KEPT),
             headers={"Accept-Encoding": "identity"},
         )
         weakref.finalize(self, _close, self._loop, self._client).atexit = False

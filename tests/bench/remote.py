@@ -21,6 +21,7 @@ from llama_server import llama_server
 
 PROMPT = "The mean of a sample is"
 TOKENS = 64
+LIMITS = httpx2.Limits(keepalive_expiry=2.0)  # as the engine has it: a server may close it after 5
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     assert path is not None, "make setup fetches the embedded model"
     shell = InteractiveShell.instance()
     shell.run_line_magic("load_ext", "jupyter_complete")
-    with llama_server(path, slots=1) as address, httpx2.Client(timeout=120) as client:
+    with llama_server(path, slots=1) as address, httpx2.Client(timeout=120, limits=LIMITS) as client:
         jc.remote(address, name="far")
         runs: dict[str, list[Run]] = {"bare": [], "complete": []}
         for number in range(ROUNDS + 2):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from scripted import Wire, scripted
 
 from jupyter_complete.client import faults
@@ -236,3 +238,26 @@ def test_the_seconds_of_retry_after_come_as_a_number_or_as_a_date() -> None:
     assert faults.seconds_of({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
     assert faults.seconds_of({"retry-after": "soon"}) is None
     assert faults.seconds_of({}) is None
+
+
+def test_the_longest_traceback_and_a_pickle_hold_no_key(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted(refuse(401)) as server:
+        shell.run_line_magic("xmode", "Verbose")
+        shell.run_cell(
+            f"import jupyter_complete as jc; far = jc.remote({server.url!r}, name='far', key_env='CANARY_KEY')"
+        )
+        shell.run_cell("%%complete -m far -t 0\nCount:")
+        shell.run_cell("far.complete('Count:', temperature=0)")
+        shell.run_line_magic("complete_model", "status")
+        server.script = begin
+        shell.run_cell("%%complete -m far -t 0 -o done\nCount:")
+        assert len(server.posts) == 3
+        assert all(wire.headers["authorization"] == f"Bearer {CANARY}" for wire in server.seen)
+    out, err = capsys.readouterr()
+    assert "refuses the key: no, Bearer (key)" in out + err
+    kept = shell.user_ns["done"]
+    assert kept.text == KEPT
+    assert CANARY not in out + err + repr(shell.user_ns["_ih"]) + repr(shell.user_ns["far"])
+    assert CANARY.encode() not in pickle.dumps(kept)
