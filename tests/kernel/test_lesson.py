@@ -148,7 +148,7 @@ def test_a_guess_in_the_demonstration_leaves_the_first_step_to_the_class() -> No
 
 
 # How many layers of attention, and heads in numbers, each shipped trace holds; its panel offers these and no others.
-HELD = {"capital": (30, 9), "characters": (30, 9), "repetition": (2, 1)}
+HELD = {"capital": (30, 9), "characters": (30, 9), "repetition": (30, 9)}
 
 
 @pytest.mark.parametrize("name", list(HELD))
