@@ -16,6 +16,8 @@ import pytest
 import torch  # noqa: F401
 from escapes import ESCAPES
 
+pytestmark = pytest.mark.soak
+
 HARMLESS = frozenset(
     (
         '"{0}".format(exit)',
