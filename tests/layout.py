@@ -112,6 +112,7 @@ UNTESTED = {
     "notebook/output_options": "notebook/test_magics.py: what -o binds, and notebook/test_new_cell.py",
     "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",
     "notebook/status_line": "notebook/test_screen.py: the line under a screen",
+    "prompt/variables/tables/": "prompt/variables/tables/test_tables.py: all tables at once, against the libraries",
     "prompt/tasks/task": "prompt/tasks/test_parse.py: a task is what a file was parsed to",
     "protocol/doors": "test_house.py: every door is opened and leads somewhere",
     "protocol/engine": "engine/echo/test_engine.py: the contract, kept by the smallest engine",
