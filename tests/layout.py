@@ -11,10 +11,11 @@ TESTS = Path(__file__).resolve().parent
 
 # Rooms of tests of their own: real kernels, front ends, judged tasks, measurements, all rooms with a real transformer,
 # every model type of transformers.
-OWN_ROOMS = ("bench", "browser", "families", "judged", "kernel", "whole")
+OWN_ROOMS = ("bench", "browser", "families", "hold", "judged", "kernel", "whole")
 
 # Test files of no single module, and what they test.
 OF_NO_MODULE = {
+    "prompt/variables/tables/test_tables.py": "the modules of prompt/variables/tables/, against the libraries",
     "engine/inside/test_real_model_inside.py": "the answers about the inside of SmolLM2",
     "engine/inside/test_answers.py": "the modules of engine/inside/answers/, a kind of question each",
     "render/test_findings.py": "the modules of render/findings/, a finding each",
