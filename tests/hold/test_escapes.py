@@ -22,6 +22,7 @@ HARMLESS = frozenset(
     (
         '"{0}".format(exit)',
         "smf",
+        "sm.stats",
         "[hostile]",
         "0.5 in long_range",
         '"a" not in long_range',
@@ -61,7 +62,7 @@ def test_none_changes_anything(rows: dict[str, Row]) -> None:
 def test_each_is_refused_in_a_sentence_with_what_to_do_or_is_harmless(rows: dict[str, Row]) -> None:
     assert {row["source"] for row in rows.values() if row["what"] != "refused"} == HARMLESS
     refused = [row["said"] for row in rows.values() if row["what"] == "refused"]
-    assert [said for said in refused if "\n" in said or not said.endswith((".", "?")) or len(said) > 800] == []
+    assert [said for said in refused if "\n" in said or not said.endswith((".", "?", ")")) or len(said) > 800] == []
 
 
 def test_none_is_refused_for_a_name_that_is_missing(rows: dict[str, Row]) -> None:
