@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch  # noqa: F401
 from escapes import ESCAPES
+from examples import SOAK
 
 pytestmark = pytest.mark.soak
 
@@ -36,7 +37,7 @@ Row = dict[str, Any]
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     """What became of each expression, by its source."""
-    seconds = os.environ.get("HOLD_SECONDS", "0.3")
+    seconds = "2" if os.environ.get(SOAK) else "0.3"
     program = Path(__file__).with_name("escapes.py")
     folder = tmp_path_factory.mktemp("escapes")
     ran = subprocess.run(
