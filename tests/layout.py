@@ -15,6 +15,7 @@ OWN_ROOMS = ("bench", "browser", "families", "hold", "judged", "kernel", "whole"
 
 # Test files of no single module, and what they test.
 OF_NO_MODULE = {
+    "prompt/variables/tables/test_tables.py": "the modules of prompt/variables/tables/, against the libraries",
     "engine/inside/test_real_model_inside.py": "the answers about the inside of SmolLM2",
     "engine/inside/test_answers.py": "the modules of engine/inside/answers/, a kind of question each",
     "render/test_findings.py": "the modules of render/findings/, a finding each",
@@ -144,6 +145,7 @@ UNTESTED = {
     "notebook/output_options": "notebook/test_magics.py: what -o binds, and notebook/test_new_cell.py",
     "notebook/raw_cell": "notebook/test_magics.py: a cell's text as it was typed",
     "notebook/status_line": "notebook/test_screen.py: the line under a screen",
+    "prompt/variables/tables/": "prompt/variables/tables/test_tables.py: all tables at once, against the libraries",
     "prompt/tasks/task": "prompt/tasks/test_parse.py: a task is what a file was parsed to",
     "protocol/doors": "test_house.py: every door is opened and leads somewhere",
     "protocol/engine": "engine/echo/test_engine.py: the contract, kept by the smallest engine",

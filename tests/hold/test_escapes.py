@@ -15,11 +15,15 @@ from typing import Any
 import pytest
 import torch  # noqa: F401
 from escapes import ESCAPES
+from examples import SOAK
+
+pytestmark = pytest.mark.soak
 
 HARMLESS = frozenset(
     (
         '"{0}".format(exit)',
         "smf",
+        "sm.stats",
         "[hostile]",
         "0.5 in long_range",
         '"a" not in long_range',
@@ -33,7 +37,7 @@ Row = dict[str, Any]
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     """What became of each expression, by its source."""
-    seconds = os.environ.get("HOLD_SECONDS", "0.3")
+    seconds = "2" if os.environ.get(SOAK) else "0.3"
     program = Path(__file__).with_name("escapes.py")
     folder = tmp_path_factory.mktemp("escapes")
     ran = subprocess.run(
@@ -59,7 +63,7 @@ def test_none_changes_anything(rows: dict[str, Row]) -> None:
 def test_each_is_refused_in_a_sentence_with_what_to_do_or_is_harmless(rows: dict[str, Row]) -> None:
     assert {row["source"] for row in rows.values() if row["what"] != "refused"} == HARMLESS
     refused = [row["said"] for row in rows.values() if row["what"] == "refused"]
-    assert [said for said in refused if "\n" in said or not said.endswith((".", "?")) or len(said) > 800] == []
+    assert [said for said in refused if "\n" in said or not said.endswith((".", "?", ")")) or len(said) > 800] == []
 
 
 def test_none_is_refused_for_a_name_that_is_missing(rows: dict[str, Row]) -> None:

@@ -9,6 +9,8 @@ from useful import USEFUL, names
 from jupyter_complete.prompt.variables.fill import fill
 from jupyter_complete.protocol.prompt_parts import plain
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("source", USEFUL)

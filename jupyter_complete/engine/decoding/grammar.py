@@ -173,7 +173,7 @@ def _in_time(make: Callable[[], Made], stop: StopEvent | None) -> Made:
     llguidance ends at limits of its own, but counts a remainder (`multipleOf`) for minutes before it does.
     """
     if (stop is not None) and stop.is_set():
-        raise Stopped("The form was not prepared: it was stopped.", "Run it again.")
+        raise Stopped("The form was stopped while it was prepared.", "Run it again.")
     made: queue.SimpleQueue[Made | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
@@ -191,7 +191,7 @@ def _in_time(make: Callable[[], Made], stop: StopEvent | None) -> Made:
                 raise result
             return result
         if stop is not None and stop.is_set():
-            raise Stopped("The form was not prepared: it was stopped.", "Run it again.")
+            raise Stopped("The form was stopped while it was prepared.", "Run it again.")
     raise BadOption(
         f"This form takes more than {SECONDS:g} s to prepare.", "Say it in another way: with smaller numbers, or fewer."
     )

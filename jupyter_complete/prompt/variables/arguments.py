@@ -75,7 +75,9 @@ def _text(owner: Any, given: list[Any], named: Mapping[str, Any]) -> str:
 
 def _query(owner: Any, given: list[Any], named: Mapping[str, Any]) -> str:
     text = given[0] if given else named.get("expr")
-    called = set(_CALLED.findall(text)) if isinstance(text, str) else {text}
+    if not isinstance(text, str):
+        return "a query is to be a text"
+    called = set(_CALLED.findall(text))
     if called - {"and", "or", "not", "in"} or len(given) > 1 or set(named) - {"expr"} or _QUERY.search(text):
         return "a query with @, an attribute, a function or a power can reach anything"
     return ""

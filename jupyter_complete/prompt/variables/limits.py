@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from fractions import Fraction
 from functools import wraps
 from numbers import Rational
 from typing import Any, TypeVar
@@ -145,7 +146,7 @@ def leaves(value: Any, known: dict[int, int] | None = None, deep: int = 0) -> in
 
 
 def _whole(value: Any) -> int:
-    return int(value) if isinstance(value, (int, Rational)) else max(map(abs, value.reshape(-1).tolist()), default=0)
+    return int(value) if isinstance(value, (int, Fraction)) else max(map(abs, value.reshape(-1).tolist()), default=0)
 
 
 def _has_whole(value: Any) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 _COMMON = (
-    "T abs add add_prefix add_suffix agg aggregate all any apply asfreq asof assign astype at at_time attrs axes "
+    "T abs add add_prefix add_suffix agg aggregate all any apply asfreq asof astype at at_time attrs axes "
     "between_time bfill clip combine_first compare convert_dtypes copy corr count cov cummax cummin cumprod cumsum "
     "describe diff div divide dot drop drop_duplicates droplevel dropna duplicated empty eq equals ewm expanding "
     "explode ffill fillna filter first_valid_index floordiv ge get groupby gt head iat idxmax idxmin iloc index "
     "infer_objects interpolate isin isna isnull items keys kurt kurtosis last_valid_index le loc lt map mask max mean "
-    "median min mod mode mul multiply nbytes ndim ne nlargest notna notnull nsmallest nunique pct_change pipe pow prod "
+    "median min mod mode mul multiply ndim ne nlargest notna notnull nsmallest nunique pct_change pipe pow prod "
     "product quantile radd rank rdiv reindex reindex_like rename rename_axis reorder_levels replace resample "
     "reset_index rfloordiv rmod rmul rolling round rpow rsub rtruediv sample sem set_axis shape shift size skew "
     "sort_index sort_values squeeze std sub subtract sum swaplevel tail take to_csv to_dict to_json to_latex "
@@ -73,12 +73,12 @@ _LISTS = (
 
 TYPES: dict[str, str] = {
     "pandas.DataFrame": (
-        f"{_COMMON} columns corrwith dtypes iterrows itertuples join melt merge pivot pivot_table query "
+        f"{_COMMON} assign columns corrwith dtypes iterrows itertuples join melt merge pivot pivot_table query "
         "select_dtypes set_index stack to_html to_records"
     ),
     "pandas.Series": (
         f"{_COMMON} argmax argmin argsort array autocorr between case_when cat dt dtype dtypes factorize hasnans "
-        "is_monotonic_decreasing is_monotonic_increasing is_unique item list name searchsorted str struct "
+        "is_monotonic_decreasing is_monotonic_increasing is_unique item list name nbytes searchsorted str struct "
         "to_frame to_list tolist unique"
     ),
     "pandas.Index": (
