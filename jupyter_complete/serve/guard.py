@@ -35,7 +35,8 @@ class Guarded(RequestHandler):
         """Why a request is refused by its headers."""
         headers = self.request.headers
         name = headers.get("Host", "").rpartition(":")[0] or headers.get("Host", "")
-        if name.lower() not in LOCAL and headers.get("Host", "").lower() not in LOCAL:
+        allowed = LOCAL | self.host.proxies
+        if name.lower() not in allowed and headers.get("Host", "").lower() not in allowed:
             return 403, BadOption("This server answers to localhost only.", "Use the address that its file names.")
         if headers.get("Origin") is not None:
             return 403, BadOption("This server answers programs and not web pages.", "Leave out the Origin header.")
