@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler, stream_request_body
 
 from ..protocol.errors import BadOption, CompleteError
@@ -84,7 +85,7 @@ class Guarded(RequestHandler):
         self.finish(error_body(CompleteError(said, "docs/serve.md lists the addresses.")))
 
     def log_exception(self, *raised: Any) -> None:
-        if not isinstance(raised[1], CompleteError):
+        if not isinstance(raised[1], CompleteError | StreamClosedError):  # a client that went away is no fault
             super().log_exception(*raised)
 
 

@@ -18,7 +18,7 @@ from kernels import Kernel
 
 from jupyter_complete.serve import address, start
 
-LONG = "regex='(a|b| ){3000,4000}', max_new_tokens=4000, temperature=1.0"
+LONG = "regex='(a|b| ){1500,2000}', max_new_tokens=2000, temperature=1.0"
 KERNEL_BYTES = 250 * 2**20
 
 pytestmark = pytest.mark.model
