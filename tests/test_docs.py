@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *DECISIONS]
 CODE = [path for room in ("jupyter_complete", "tests") for path in (ROOT / room).rglob("*.py")]
-USERS = {"ipython_config.py"}  # a file of IPython's
+USERS = {"ipython_config.py", "jupyterhub_config.py"}  # files of IPython and of JupyterHub
 
 
 def options_table() -> str:

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idle", type=float, default=0, metavar="MINUTES", help="unload a model after so long; 0 never"
     )
+    parser.add_argument("--proxy", action="append", default=[], metavar="HOST", help="a proxy's name; repeatable")
     parser.add_argument("--json", action="store_true", help="print the status as JSON")
 
 
@@ -50,6 +51,7 @@ def _run(options: argparse.Namespace) -> None:
         models=tuple(options.model),
         port=None if options.no_port else options.port,
         idle=60 * options.idle,
+        proxies=tuple(options.proxy),
         token=os.environ.get(address.TOKEN, ""),
     )
     asyncio.run(server.serve(settings))

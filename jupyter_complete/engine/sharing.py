@@ -33,6 +33,7 @@ class Sharing:
 
     def __init__(self, engine: LocalEngine) -> None:
         self._engine = engine
+        self._desks: list[Place] = []
         self._longest = 0  # tokens that a row may grow to; 0 where there is no bound
         rows = self._open_rows()
         self._batch = SharedBatch(rows, self) if rows is not None else None
@@ -64,19 +65,30 @@ class Sharing:
         """Inside the block the model's threads are ready, and it is not in training."""
         model, threads = self._engine.model, self._engine._threads
         training = model.training
-        model.eval()
+        if training:  # looking at every module takes as long as a token
+            model.eval()
         try:
             with threads.awake() if threads else nullcontext():
                 yield
         finally:
-            model.train(training)
+            if training:
+                model.train()
 
-    def desk(self) -> AbstractContextManager[None] | None:
-        """Return a context for all turns of one text: what it computes there stays. None if texts cannot take turns."""
-        engine = self._engine
-        if engine._recordings is not None:
-            return None
-        return Place(engine) if engine._int8 is not None else nullcontext()
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several texts can be written in turns: recorded passes have one cache at fixed addresses."""
+        return self._engine._recordings is None
+
+    def desk(self) -> AbstractContextManager[None]:
+        """Return a context for all turns of one text: what it computes there stays."""
+        if self._engine._int8 is None:
+            return nullcontext()
+        return self._desks.pop() if self._desks else Place(self._engine)
+
+    def give_back(self, desk: AbstractContextManager[None]) -> None:
+        """Keep the arrays of a text that has ended for the next one."""
+        if isinstance(desk, Place):
+            self._desks.append(desk)
 
     def begin(self, key: int, request: Request, stop: StopEvent) -> bool:
         """Seat a request; False if it cannot share passes. Raises the CompleteError of a request that is refused."""

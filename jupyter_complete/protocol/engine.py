@@ -81,8 +81,17 @@ class Sharing(Protocol):
         """Inside the block the model's threads are ready."""
         ...
 
-    def desk(self) -> AbstractContextManager[None] | None:
-        """Return a context for all turns of one text. None if texts cannot be written in turns."""
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several texts can be written in turns."""
+        ...
+
+    def desk(self) -> AbstractContextManager[None]:
+        """Return a context for all turns of one text."""
+        ...
+
+    def give_back(self, desk: AbstractContextManager[None]) -> None:
+        """Take the context of a text that has ended."""
         ...
 
     def begin(self, key: int, request: Request, stop: StopEvent) -> bool:

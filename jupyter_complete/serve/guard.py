@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler, stream_request_body
 
 from ..protocol.errors import BadOption, CompleteError
@@ -35,7 +36,8 @@ class Guarded(RequestHandler):
         """Why a request is refused by its headers."""
         headers = self.request.headers
         name = headers.get("Host", "").rpartition(":")[0] or headers.get("Host", "")
-        if name.lower() not in LOCAL and headers.get("Host", "").lower() not in LOCAL:
+        allowed = LOCAL | self.host.proxies
+        if name.lower() not in allowed and headers.get("Host", "").lower() not in allowed:
             return 403, BadOption("This server answers to localhost only.", "Use the address that its file names.")
         if headers.get("Origin") is not None:
             return 403, BadOption("This server answers programs and not web pages.", "Leave out the Origin header.")
@@ -83,7 +85,7 @@ class Guarded(RequestHandler):
         self.finish(error_body(CompleteError(said, "docs/serve.md lists the addresses.")))
 
     def log_exception(self, *raised: Any) -> None:
-        if not isinstance(raised[1], CompleteError):
+        if not isinstance(raised[1], CompleteError | StreamClosedError):  # a client that went away is no fault
             super().log_exception(*raised)
 
 

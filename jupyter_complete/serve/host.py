@@ -31,6 +31,7 @@ class Host:
             config.model = model or only[0]
         self.session = Session(config)
         self.only, self.idle = tuple(only), idle
+        self.proxies: frozenset[str] = frozenset()  # names under which a proxy passes requests on
         self.begun = time.monotonic()
         self.running: dict[str, list[Job]] = {}  # by the id that the client gave
         self._shared: dict[str, SharedModel] = {}

@@ -12,9 +12,9 @@ from ..protocol.errors import CompleteError
 from ..protocol.events import Finish, Token
 from .message import Item
 
-REST = 0.04  # seconds from one waking of the event loop to the next, at least: each holds up the decoding threads
+REST = 0.08  # seconds from one waking of the event loop to the next, at least: each holds up the decoding threads
 MANY = 3  # clients from which on the loop rests longer
-LONG_REST = 0.1
+LONG_REST = 0.15
 
 
 class Bell:

@@ -33,7 +33,7 @@ class Settings:
     """What `jupyter complete serve` was given.
 
     `port` 0 is any free one, and None none. `idle` seconds without a request unload a model. With `leave` the server
-    ends when it has been without a model for that time.
+    ends when it has been without a model for that time. `proxies` are names of other machines that pass requests on.
     """
 
     models: Sequence[str] = ()
@@ -42,6 +42,7 @@ class Settings:
     idle: float = 0.0
     leave: bool = False
     token: str = ""
+    proxies: Sequence[str] = ()
 
 
 def application(host: Host, token: str) -> tornado.web.Application:
@@ -76,6 +77,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self.host = Host(Bell(self._loop), settings.models, settings.idle, settings.default)
+        self.host.proxies = frozenset(name.lower() for name in settings.proxies)
         self.address: Address | None = None  # once it runs
 
     def end(self) -> None:

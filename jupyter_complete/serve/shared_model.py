@@ -141,13 +141,11 @@ class SharedModel:
         return self._sharing is not None and self._sharing.free + self._sharing.rows > 0
 
     def _has_room(self, engine: Engine) -> bool:
-        if self._placed and self._desk(engine) is None:  # one after the other
+        takes_turns = self._sharing.takes_turns if self._sharing is not None else engine.aside() is not None
+        if self._placed and not takes_turns:  # one after the other
             return False
         seats = self._sharing is None or not self._can_share_passes or self._sharing.free > 0
         return seats and len(self._solos) < SOLOS
-
-    def _desk(self, engine: Engine) -> object:
-        return self._sharing.desk() if self._sharing is not None else engine.aside()
 
     def _begin(self, engine: Engine, job: Job) -> None:
         """Begin a job: by itself if it is alone or has to be, else as a row beside the others."""
@@ -161,8 +159,8 @@ class SharedModel:
             if self._sharing.begin(job.key, job.asked, job.stop):
                 self._rows[job.key] = (job, None)
                 return
-        desk = self._sharing.desk() if self._sharing is not None else None
-        self._solos.append(turn.begin(engine, job, desk or nullcontext()))
+        desk = self._sharing.desk() if self._sharing is not None else nullcontext()
+        self._solos.append(turn.begin(engine, job, desk))
 
     def _join(self, sharing: Sharing, solo: Solo) -> None:
         """Let a text that was written by itself go on as a row."""
@@ -170,7 +168,7 @@ class SharedModel:
         for event in solo.turn(float("inf")):
             if not isinstance(event, Finish):
                 solo.job.deliver(event)
-        self._solos.remove(solo)
+        self._leave(solo)
         rest, finish = solo.part.rest(), solo.part.finish
         if rest is not None and not solo.job.stop.is_set() and sharing.begin(solo.job.key, rest, solo.job.stop):
             self._rows[solo.job.key] = (solo.job, solo.part)
@@ -207,7 +205,12 @@ class SharedModel:
             except Exception as error:
                 self._end(solo.job, _typed(error))
             if solo.job.key not in self._placed:
-                self._solos.remove(solo)
+                self._leave(solo)
+
+    def _leave(self, solo: Solo) -> None:
+        self._solos.remove(solo)
+        if self._sharing is not None:
+            self._sharing.give_back(solo.desk)
 
     def _deliver(self, job: Job, event: Event) -> None:
         if isinstance(event, Finish):

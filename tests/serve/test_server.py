@@ -58,6 +58,12 @@ def test_names_of_this_machine_are_accepted(server: Running, host: str) -> None:
     assert ask(server, headers={"Host": host}).status_code == 200
 
 
+def test_a_proxy_is_accepted_by_its_name_alone(tmp_path: Path) -> None:
+    with running(tmp_path, {"tiny": echoes.make()}, proxies=("Hub.example",)) as one:
+        assert ask(one, headers={"Host": "hub.example"}).status_code == 200
+        assert ask(one, headers={"Host": "other.example"}).status_code == 403
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:8888"])
 def test_a_web_page_is_refused(server: Running, origin: str) -> None:
     answer = ask(server, headers={"Origin": origin})

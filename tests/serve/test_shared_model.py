@@ -129,16 +129,23 @@ def adding(first: Client, shared: SharedModel, second: Client) -> Any:
 def test_a_client_that_comes_later_streams_before_the_first_has_ended(own: Session, shared: SharedModel) -> None:
     long = {"temperature": 0.9, "seed": 1, "max_new_tokens": 4000, "regex": "(a|b)*c{900}"}
     first, second = (Client(own.request("Text", **long), name) for name in "ab")
+    seen: list[Any] = []
+    first.job.deliver = adding(first, shared, second)
+    deliver = second.job.deliver
+
+    def take(item: Item) -> None:
+        deliver(item)
+        if isinstance(item, Token) and not seen:
+            seen.append((first.ended.is_set(), dict(shared.held())))
+            first.job.stop.set()
+            second.job.stop.set()
+
+    second.job.deliver = take
     shared.add(first.job)
-    assert first.writes.wait(SECONDS)
-    shared.add(second.job)
-    assert second.writes.wait(SECONDS)
-    assert not first.ended.is_set()
-    assert shared.held() == {"a": 1, "b": 1}
     for client in (first, second):
-        client.job.stop.set()
         assert isinstance(client.end, Finish)
         assert client.end.reasons == ("interrupted",)
+    assert seen == [(False, {"a": 1, "b": 1})]
 
 
 def test_an_error_is_that_of_its_job_alone(own: Session, shared: SharedModel) -> None:
