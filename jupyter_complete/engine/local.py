@@ -28,7 +28,7 @@ from .decoding.thinking import Thinking
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
-from .machine import memory
+from .machine import forked, memory
 from .runners import capabilities, longrope
 from .runners.aside import aside_of
 from .runners.chunk_check import Reading, reading
@@ -43,7 +43,7 @@ from .text.languages import Languages
 from .text.open_tokenizer import note_of
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
-from .weights.int8_modules import team_of
+from .weights.int8_modules import renew_team, team_of
 from .weights.own_weights import OwnWeights
 
 if TYPE_CHECKING:  # heavy imports
@@ -125,6 +125,20 @@ class LocalEngine:
         recorded = self._recordings.bytes if self._recordings else 0
         weights += self._inside.nbytes
         return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process; see engine.Engine. Raises CompleteError."""
+        if self.info.device != "cpu":
+            raise CompleteError(
+                f"{self.info.name} is on {self.info.device}, which a forked process cannot use.",
+                'Start workers by multiprocessing.set_start_method("spawn").',
+            )
+        forked.compute_alone()
+        self._forget()
+        if self._int8 is not None:
+            self._int8.after_fork()
+        elif self._threads is not None:
+            self._threads = renew_team(self.model)
 
     def _forget(self) -> None:
         """Let go of everything but the weights."""
