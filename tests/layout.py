@@ -58,6 +58,7 @@ UNTESTED = {
     "notebook/background": "kernel/test_background.py: cells that wait for a text in the background",
     "notebook/waiting": "kernel/test_silence.py: what Python code waits for is said in the cell",
     "results/trace_check": "hold/test_trace_files.py: a changed trace is drawn or refused",
+    "engine/details": "engine/test_local.py: what an engine says of its model",
     "engine/machine/forked": "hold/test_fork.py: a model is used in processes that were forked",
     "sources/seal": "hold/test_caches.py: damage in the cache is noticed",
     "protocol/distribution": "results/test_trace.py: the distribution of a step",

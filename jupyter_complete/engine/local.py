@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
-from ..protocol.probe import Probe
 from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
@@ -25,6 +24,7 @@ from .decoding.loop import Row, prefill, turn_ends
 from .decoding.model_rules import beam_score, model_rules, own_sampling, recommended
 from .decoding.sampler import Sampler, end_ids
 from .decoding.thinking import Thinking
+from .details import NO_DETAILS, Details
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
@@ -50,21 +50,6 @@ if TYPE_CHECKING:  # heavy imports
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from .runners.int8 import Int8Model
-
-
-class Details(NamedTuple):
-    """Facts about a model besides its weights. The first four are fields of ModelInfo."""
-
-    revision: str = ""
-    quantized: str | None = None
-    note: str = ""
-    fault: str = ""
-    wide: Callable[[], Any] | None = None  # opens the float32 model that an int8 form was made of
-    probe: Probe | None = None
-    dtype: str = "int8"  # of weights that are no floats
-
-
-NO_DETAILS = Details()
 
 
 class LocalEngine:
@@ -128,12 +113,7 @@ class LocalEngine:
 
     def after_fork(self) -> None:
         """Begin anew in a forked process; see engine.Engine. Raises CompleteError."""
-        if self.info.device != "cpu":
-            raise CompleteError(
-                f"{self.info.name} is on {self.info.device}, which a forked process cannot use.",
-                'Start workers by multiprocessing.set_start_method("spawn").',
-            )
-        forked.compute_alone()
+        forked.compute_alone(self.info.name, self.info.device)
         self._forget()
         if self._int8 is not None:
             self._int8.after_fork()
@@ -285,6 +265,9 @@ class LocalEngine:
         first = self._config(request).forced_bos_token_id if self._encodes else None
         grammar, forced = self._constraints.of(request, forced, first)
         paths = self._paths(request, prompt, shown)
+        length = 0 if self._encodes else len(prompt) + len(request.prefix)
+        texts = max(request.sampling.num, request.sampling.beams)
+        self._check_memory(texts, length + self._entry.limit(request.sampling.max_new_tokens, length))
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
         detokenizer = self._vocabulary.detokenizer(self._before(prompt))
@@ -313,6 +296,11 @@ class LocalEngine:
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
         yield Finish(reasons, tails, usage, *told, answer.matches(tails), answer.scores, recorded=trace)
+
+    def _check_memory(self, texts: int, tokens: int) -> None:
+        """Raise OutOfMemory where so many texts do not fit; what is kept for later requests makes room for them."""
+        free = memory.free_bytes(self.info.device) + self._prefix.bytes
+        memory.check_texts(self.info.name, texts, tokens, capabilities.cache_bytes(self.model), free)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -406,6 +394,7 @@ class LocalEngine:
                 f"{self.info.name} is an encoder-decoder, which gives a text no probability.",
                 "Use a decoder-only model.",
             )
+        self._check_memory(1, len(prompt))
         runner = self._fresh()
         steps = yield from weigh_prompt(runner, prompt, request.sampling, self._vocabulary, len(prompt), stop)
         self._keep(runner, prompt)

@@ -12,7 +12,9 @@ BEGIN, END = "<!-- figures: written by make soak -->", "<!-- end of figures -->"
 
 def write(figures: dict[str, dict[str, object]], page: Path = PAGE) -> None:
     """Put a table of all figures in the place of the last one."""
-    rows = [f"| {suite} | {what} | {value} |" for suite, all_ in sorted(figures.items()) for what, value in all_.items()]
+    rows = [
+        f"| {suite} | {what} | {value} |" for suite, all_ in sorted(figures.items()) for what, value in all_.items()
+    ]
     table = "\n".join(["| suite | measure | figure |", "|---|---|---|", *rows])
     text = page.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)

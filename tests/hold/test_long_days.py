@@ -111,7 +111,7 @@ def test_many_completions_hold_no_more_than_a_few(resident: Session) -> None:
     before, size = held(), process.memory_info().rss
     for number in range(count):
         done = jc.complete(text, trace=number % 4 == 0, max_new_tokens=8)
-        text = (text + done.text)[-400:]
+        text = (text + done.text)[-100:]
     assert held() <= (before[0] + 1, before[1] + 2)
     grown = (process.memory_info().rss - size) / 2**20
     soak.note("completions", completions=count, **{"MiB grown in all": round(grown)})

@@ -38,6 +38,18 @@ def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
     return "instruct" if getattr(tokenizer, "chat_template", None) else "base"
 
 
+def cache_bytes(model: PreTrainedModel) -> int:
+    """Bytes that a token takes in the KV cache; 0 where the config does not say, as of a model without attention."""
+    config = model.config.get_text_config(decoder=True)
+    layers, heads = getattr(config, "num_hidden_layers", None), getattr(config, "num_attention_heads", None)
+    groups = getattr(config, "num_key_value_heads", None) or heads
+    hidden = getattr(config, "hidden_size", None)
+    if not all(isinstance(one, int) and one > 0 for one in (layers, heads, groups, hidden)):
+        return 0
+    size = getattr(config, "head_dim", None) or hidden // heads
+    return int(2 * layers * groups * size * max(2, model.dtype.itemsize))
+
+
 def window(model: PreTrainedModel) -> int | None:
     """Return the largest number of tokens that the model attends to; None where positions have no limit."""
     if model.config.model_type in RELATIVE:
