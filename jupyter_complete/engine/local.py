@@ -112,7 +112,6 @@ class LocalEngine:
         return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
 
     def after_fork(self) -> None:
-        """Begin anew in a forked process; see engine.Engine. Raises CompleteError."""
         forked.compute_alone(self.info.name, self.info.device)
         self._forget()
         if self._int8 is not None:
@@ -148,8 +147,7 @@ class LocalEngine:
         if isinstance(question, TextQuestion):
             self._entry.check_window(max(len(question.text.source), len(question.text.ids)), 0, new=0)
         found = yield from answer_question(self._inside, question, stop)
-        timing = Timing(total_s=time.perf_counter() - started)
-        yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
+        yield Finish(("stop",), ("",), Usage(), Timing(total_s=time.perf_counter() - started), self.info, found=found)
 
     def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events, while threads are awake and the model is not in training; memory that ran out is given back."""
@@ -265,9 +263,10 @@ class LocalEngine:
         first = self._config(request).forced_bos_token_id if self._encodes else None
         grammar, forced = self._constraints.of(request, forced, first)
         paths = self._paths(request, prompt, shown)
-        length = 0 if self._encodes else len(prompt) + len(request.prefix)
-        texts = max(request.sampling.num, request.sampling.beams)
-        self._check_memory(texts, length + self._entry.limit(request.sampling.max_new_tokens, length))
+        length, sampling = 0 if self._encodes else len(prompt) + len(request.prefix), request.sampling
+        self._check_memory(
+            max(sampling.num, sampling.beams), length + self._entry.limit(sampling.max_new_tokens, length)
+        )
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
         detokenizer = self._vocabulary.detokenizer(self._before(prompt))

@@ -118,10 +118,12 @@ def team_of(model: nn.Module) -> Team | None:
 def renew_team(model: nn.Module) -> Team | None:
     """Give the matrices of a model a new team: in a forked process, the threads of the old one are not there."""
     old = team_of(model)
-    team = Team(old.size) if old is not None else None
-    for module in model.modules():
-        if getattr(module, "team", None) is old and old is not None:
-            module.team = team
+    if old is None:
+        return None
+    team = Team(old.size)
+    holders: list[Any] = [module for module in model.modules() if getattr(module, "team", None) is old]
+    for holder in holders:
+        holder.team = team
     return team
 
 
