@@ -7,9 +7,11 @@ INSTALLED := $(VENV)/.installed
 # half of the tests that need no torch, by time
 TEXTS := tests/notebook tests/prompt tests/render tests/results tests/widgets
 
+SOAK := $(CURDIR)/build/soak.json
+
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -17,6 +19,8 @@ help:
 	@echo "make test       run the tests"
 	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
+	@echo "make soak       hold the promises of docs/promises.md at large counts, and write its figures"
+	@echo "make audit      compare the pinned versions with the known vulnerabilities"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make torture    200 random acts on a panel, ten times: nothing that was typed is lost"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
@@ -66,6 +70,17 @@ families: $(INSTALLED)
 
 torture: setup chromium
 	PYTHONPATH=tests:tests/browser $(BIN)/python tests/browser/torture.py
+
+soak: setup
+	@mkdir -p $(dir $(SOAK))
+	rm -f $(SOAK)
+	JUPYTER_COMPLETE_SOAK=$(SOAK) $(BIN)/python -m pytest tests/hold -m soak -o timeout=1500
+	$(BIN)/python tests/hold/page.py $(SOAK)
+
+audit:
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 fuzz: setup
 	$(BIN)/python tests/fuzz.py

@@ -28,7 +28,7 @@ FLOORS = {
     6: ("cli", "__init__"),
 }
 ENGINE = {
-    1: ("engine/kernels", "engine/machine", "engine/text"),
+    1: ("engine/details", "engine/kernels", "engine/machine", "engine/text"),
     2: ("engine/echo", "engine/weights"),
     3: ("engine/runners",),
     4: ("engine/decoding",),

@@ -75,6 +75,8 @@ UNTESTED = {
     "notebook/background": "kernel/test_background.py: cells that wait for a text in the background",
     "notebook/waiting": "kernel/test_silence.py: what Python code waits for is said in the cell",
     "results/trace_check": "hold/test_trace_files.py: a changed trace is drawn or refused",
+    "engine/details": "engine/test_local.py: what an engine says of its model",
+    "engine/machine/forked": "hold/test_fork.py: a model is used in processes that were forked",
     "sources/seal": "hold/test_caches.py: damage in the cache is noticed",
     "serve/__main__": "kernel/test_shared.py: a kernel starts the server",
     "serve/connection": "serve/test_client.py: all that a kernel asks goes through it",

@@ -21,7 +21,8 @@ from ..protocol.probe import OF_FORM, Check, Probe
 from ..sources import cache
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
-from .local import Details, LocalEngine
+from .details import Details
+from .local import LocalEngine
 from .machine import memory
 from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
 from .probe import TOKENS, Subject, examine

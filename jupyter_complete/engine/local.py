@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
 from ..protocol.events import Answered, Event, Finish, ModelInfo, Prefill, Reason, Step, Timing, Usage
-from ..protocol.probe import Probe
 from ..protocol.question import InputIds, Question, TextQuestion
 from ..protocol.request import Request
 from ..protocol.structure import Choices
@@ -25,10 +24,11 @@ from .decoding.loop import Row, prefill, turn_ends
 from .decoding.model_rules import beam_score, model_rules, own_sampling, recommended
 from .decoding.sampler import Sampler, end_ids
 from .decoding.thinking import Thinking
+from .details import NO_DETAILS, Details
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
-from .machine import memory
+from .machine import forked, memory
 from .runners import capabilities, longrope
 from .runners.aside import aside_of
 from .runners.chunk_check import Reading, reading
@@ -43,28 +43,13 @@ from .text.languages import Languages
 from .text.open_tokenizer import note_of
 from .text.text_stream import TextStream
 from .text.tokenizer import Vocabulary
-from .weights.int8_modules import team_of
+from .weights.int8_modules import renew_team, team_of
 from .weights.own_weights import OwnWeights
 
 if TYPE_CHECKING:  # heavy imports
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from .runners.int8 import Int8Model
-
-
-class Details(NamedTuple):
-    """Facts about a model besides its weights. The first four are fields of ModelInfo."""
-
-    revision: str = ""
-    quantized: str | None = None
-    note: str = ""
-    fault: str = ""
-    wide: Callable[[], Any] | None = None  # opens the float32 model that an int8 form was made of
-    probe: Probe | None = None
-    dtype: str = "int8"  # of weights that are no floats
-
-
-NO_DETAILS = Details()
 
 
 class LocalEngine:
@@ -126,6 +111,14 @@ class LocalEngine:
         weights += self._inside.nbytes
         return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
 
+    def after_fork(self) -> None:
+        forked.compute_alone(self.info.name, self.info.device)
+        self._forget()
+        if self._int8 is not None:
+            self._int8.after_fork()
+        elif self._threads is not None:
+            self._threads = renew_team(self.model)
+
     def _forget(self) -> None:
         """Let go of everything but the weights."""
         self._prefix.clear()
@@ -154,8 +147,7 @@ class LocalEngine:
         if isinstance(question, TextQuestion):
             self._entry.check_window(max(len(question.text.source), len(question.text.ids)), 0, new=0)
         found = yield from answer_question(self._inside, question, stop)
-        timing = Timing(total_s=time.perf_counter() - started)
-        yield Finish(("stop",), ("",), Usage(), timing, self.info, found=found)
+        yield Finish(("stop",), ("",), Usage(), Timing(total_s=time.perf_counter() - started), self.info, found=found)
 
     def _guarded(self, events: Iterator[Event]) -> Iterator[Event]:
         """The events, while threads are awake and the model is not in training; memory that ran out is given back."""
@@ -271,6 +263,10 @@ class LocalEngine:
         first = self._config(request).forced_bos_token_id if self._encodes else None
         grammar, forced = self._constraints.of(request, forced, first, stop)
         paths = self._paths(request, prompt, shown)
+        length, sampling = 0 if self._encodes else len(prompt) + len(request.prefix), request.sampling
+        self._check_memory(
+            max(sampling.num, sampling.beams), length + self._entry.limit(sampling.max_new_tokens, length)
+        )
         head, runner, cached = self._start(request, prompt, stop)
         total = len(prompt) + len(request.prefix)
         detokenizer = self._vocabulary.detokenizer(self._before(prompt))
@@ -299,6 +295,11 @@ class LocalEngine:
         reasons, tails = answer.endings(stop)
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
         yield Finish(reasons, tails, usage, *told, answer.matches(tails), answer.scores, recorded=trace)
+
+    def _check_memory(self, texts: int, tokens: int) -> None:
+        """Raise OutOfMemory where so many texts do not fit; what is kept for later requests makes room for them."""
+        free = memory.free_bytes(self.info.device) + self._prefix.bytes
+        memory.check_texts(self.info.name, texts, tokens, capabilities.cache_bytes(self.model), free)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -392,6 +393,7 @@ class LocalEngine:
                 f"{self.info.name} is an encoder-decoder, which gives a text no probability.",
                 "Use a decoder-only model.",
             )
+        self._check_memory(1, len(prompt))
         runner = self._fresh()
         steps = yield from weigh_prompt(runner, prompt, request.sampling, self._vocabulary, len(prompt), stop)
         self._keep(runner, prompt)

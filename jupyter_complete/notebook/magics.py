@@ -250,7 +250,8 @@ def unload(shell: InteractiveShell) -> None:
         ours.raw_cell.leave()
         first_line.leave(shell)
         ours.history.leave()
-    shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ != "Complete"]
+    names = {"Complete", CompleteMagics.__name__, ModelMagics.__name__}  # magics append themselves
+    shell.configurables[:] = [one for one in shell.configurables if type(one).__name__ not in names]
     if shell.Completer is not None:
         kept = [
             matcher for matcher in shell.Completer.custom_matchers if not getattr(matcher, "jupyter_complete", False)

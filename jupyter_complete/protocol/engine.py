@@ -62,6 +62,11 @@ class Engine(Protocol):
 
     def footprint(self) -> Footprint: ...
 
+    def after_fork(self) -> None:
+        """Begin anew in a process that was forked from the one that made the engine: none of its threads is there.
+        Raises CompleteError where the model cannot be used there."""
+        ...
+
 
 class Sharing(Protocol):
     """How several requests use one engine at once: rows that share passes, and texts that are written in turns beside

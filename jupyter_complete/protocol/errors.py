@@ -30,16 +30,16 @@ Each error has a `hint` that says what to do. Interrupted stands outside the tre
 
 from __future__ import annotations
 
-from .phrases import shortened
+from .phrases import shortened, visible
 
 
 class CompleteError(Exception):
     """Base class of all errors of this package. `message` says what happened, `hint` says what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        # a name of a column, a model or a file, and what a server says, may hold codes that a terminal obeys
+        self.message, self.hint = visible(message), visible(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

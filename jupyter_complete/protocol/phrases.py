@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -32,3 +37,19 @@ def near(word: str, words: Iterable[str]) -> str:
 def shortened(text: str, most: int = 60) -> str:
     """`text` in at most `most` characters; a longer one ends in an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """`text` with control, bidirectional and invisible characters shown as signs (newline and tab stay)."""
+    return _INVISIBLE.sub(_sign, text)
+
+
+def _sign(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\N{SYMBOL FOR DELETE}"
+    if 0xD800 <= code <= 0xDFFF:
+        return "\N{REPLACEMENT CHARACTER}"
+    return f"⟨U+{code:04X}⟩"

@@ -10,10 +10,7 @@ import html
 import re
 from collections.abc import Sequence
 
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
+from ..protocol.phrases import visible as visible  # for every view
 
 # numbers begin with a digit: JupyterLab strips an opacity or alpha of .7 from a notebook that is not trusted
 QUIET = "font-size:85%;opacity:0.7"
@@ -21,11 +18,6 @@ MUTED = "opacity:0.6"
 BODY = "white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal"
 MONO = "font-family:monospace"
 FRAME = "border-left:3px solid rgba(128,128,128,0.45);padding-left:.8em;max-width:60em"
-
-
-def visible(text: str) -> str:
-    """`text` with control, bidirectional and invisible characters shown as signs (newline and tab stay)."""
-    return _INVISIBLE.sub(_sign, text)
 
 
 def escape(text: str) -> str:
@@ -53,14 +45,3 @@ def element(tag: str, style: str, inner: str) -> str:
 def numbered(blocks: Sequence[str]) -> str:
     """One block as it is; several with their numbers."""
     return blocks[0] if len(blocks) == 1 else "\n\n".join(f"({n}) {block}" for n, block in enumerate(blocks, 1))
-
-
-def _sign(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\N{SYMBOL FOR DELETE}"
-    if 0xD800 <= code <= 0xDFFF:
-        return "\N{REPLACEMENT CHARACTER}"
-    return f"⟨U+{code:04X}⟩"

@@ -179,7 +179,8 @@ class Models:
         if held is not None and held.source.server is None and not matches(held, dtype, device):
             self.unload(name)
         resident = self.resident(name, dtype, device)
-        return resident.worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
+        worker = _worker_of(resident)
+        return worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
 
     def plan(self, name: str, dtype: str, device: str) -> Plan:
         """What loading `name` would do. It loads no weights, and it fetches and writes nothing.
@@ -240,10 +241,11 @@ class Models:
         def aside() -> AbstractContextManager[None] | None:
             return resident.engine.aside() if resident.engine is not None else None
 
-        if resident.worker.pending and (behind or resident.worker.awaited or aside() is None):
+        worker = _worker_of(resident)
+        if worker.pending and (behind or worker.awaited or aside() is None):
             busy = "is being loaded" if resident.engine is None else "writes another text"
             stream.inbox.put(Loading(f"waiting for {resident.name}, which {busy}"))
-        return resident.worker.submit(job, stream, aside if behind else None)
+        return worker.submit(job, stream, aside if behind else None)
 
     def _ready(self, resident: Resident, stop: StopEvent) -> Generator[Loading, None, None]:
         """Open the resident's engine if that was not done, in its own thread; one that cannot be is forgotten."""
@@ -319,6 +321,15 @@ def _check_weights(engine: Engine, draft: Draft) -> None:
         raise BadOption(
             f"This text was written by other weights than {engine.info.name} has now.", "Complete the text anew."
         )
+
+
+def _worker_of(resident: Resident) -> Worker:
+    """The thread of a resident; in a process that was forked since, a new one. Raises CompleteError."""
+    if resident.worker.elsewhere:
+        if resident.engine is not None:
+            resident.engine.after_fork()
+        resident.worker = Worker(resident.name)
+    return resident.worker
 
 
 def matches(resident: Resident, dtype: str, device: str) -> bool:

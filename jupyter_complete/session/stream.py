@@ -6,6 +6,7 @@ a short timeout, so an interrupt is answered at once; the worker reads the stop 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -43,6 +44,7 @@ class Pending(Generic[W]):
         self.inbox: Inbox[Event | BaseException] = Inbox()
         self.rest = REST
         self._stopped_at: float | None = None
+        self._process = os.getpid()
 
     def stop(self) -> None:
         """Ask the worker to end after the current step; what was decoded stays."""
@@ -90,7 +92,9 @@ class Pending(Generic[W]):
             self._stopped_at = self._stopped_at or time.monotonic()
             if time.monotonic() - self._stopped_at > GRACE:
                 self.draft.interrupt()
-        elif not self.alive() and not self.inbox:
+        elif not self.alive() and not self.inbox and self.draft.finish is None:
+            if self._process != os.getpid():
+                return WorkerDied("The process that this one was forked from has this answer.", "Ask the model again.")
             return WorkerDied(
                 "The model's thread ended without an answer.", "Load the model again: %complete_model load."
             )

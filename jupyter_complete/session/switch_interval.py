@@ -6,6 +6,7 @@ in Python meanwhile keeps it for 5 ms by default, longer than the step took.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ class SwitchInterval:
         self._inside = 0
         self._before = 0.0
         self._set = 0.0
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process, where no thread is inside, and another may have had the lock."""
+        if self._inside:
+            sys.setswitchinterval(self._before)
+        self._lock, self._inside = threading.Lock(), 0
 
     @contextmanager
     def shorten(self) -> Iterator[None]:
@@ -42,3 +49,5 @@ class SwitchInterval:
 
 
 switch_interval = SwitchInterval()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=switch_interval.after_fork)

@@ -5,6 +5,7 @@ A job in the background is set aside between two events for those that somebody 
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -26,7 +27,13 @@ class Worker:
         self._turns = Turns()
         self._thread = threading.Thread(target=self._run, name=f"jupyter_complete {name}", daemon=True)
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._streams: dict[Pending[Any], bool] = {}  # whose jobs wait or run, and whether somebody waits for them
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the thread is in another process, which this one was forked from."""
+        return self._process != os.getpid()
 
     @property
     def pending(self) -> int:

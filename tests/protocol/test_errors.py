@@ -37,3 +37,11 @@ def test_code_that_catches_the_builtin_kind_catches_it(error: type[CompleteError
 def test_it_travels_between_processes(error: type[CompleteError]) -> None:
     again = pickle.loads(pickle.dumps(error("It broke.", "Mend it.")))
     assert (type(again), again.message, again.hint) == (error, "It broke.", "Mend it.")
+
+
+@pytest.mark.parametrize("code", ["\x1b]52;c;ZXZpbA==\x07", "\x1b[2J", "\x9b31m", "\u202e", "\u2066", "\x00", "\ud83d"])
+def test_codes_in_a_name_are_shown_and_not_obeyed(code: str) -> None:
+    error = UnknownModel(f"There is no model {code}.", f"Did you mean {code}?")
+    for said in (error.message, error.hint, str(error), *error._render_traceback_()):
+        assert not set(code) & set(said) & set("\x1b\x07\x9b\u202e\u2066\x00\ud83d")
+        assert said.encode()

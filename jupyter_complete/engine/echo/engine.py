@@ -96,6 +96,9 @@ class EchoEngine:
     def footprint(self) -> Footprint:
         return Footprint(WEIGHT_BYTES, WEIGHT_BYTES * len(self._held), len(self._held))
 
+    def after_fork(self) -> None:
+        self._held = []
+
     def aside(self) -> AbstractContextManager[None]:
         """See engine.Engine. Nothing is shared but `_held`, which is read at the beginning and written at the end."""
         return nullcontext()

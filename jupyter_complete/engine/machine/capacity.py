@@ -31,9 +31,19 @@ def capacity() -> Capacity:
 
 
 def free_memory() -> int:
-    """Bytes of memory that are free: the least of what the machine and the control groups have free."""
-    free, allowance = int(psutil.virtual_memory().available), cgroup.memory_left()
-    return free if allowance is None else min(free, allowance)
+    """Bytes of memory that are free: the least of what the machine, the control groups and `ulimit -v` leave."""
+    left = (int(psutil.virtual_memory().available), cgroup.memory_left(), _address_space_left())
+    return min(bytes_ for bytes_ in left if bytes_ is not None)
+
+
+def _address_space_left() -> int | None:
+    """Bytes of address space that `ulimit -v` still allows this process; None where it sets no limit."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else max(0, limit - int(psutil.Process().memory_info().vms))
 
 
 def read_rate() -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ...protocol.errors import DoesNotFit, OutOfMemory
-from ...protocol.phrases import size
+from ...protocol.phrases import count, size
 from .capacity import free_memory
 
 if TYPE_CHECKING:
@@ -35,6 +35,20 @@ def does_not_fit(name: str, needed: int, dtype: torch.dtype, device: str, free: 
         f"{name} needs {size(needed)} of memory as {kind}, and {size(free)} is free on {device}.",
         f"{smaller}Unload another model (%complete_model status) or choose a smaller one.",
     )
+
+
+def check_texts(name: str, texts: int, tokens: int, each: int, free: int) -> None:
+    """Raise OutOfMemory, with the numbers, where the KV cache of so many texts of so many tokens does not fit.
+
+    `each` is the bytes of one token.
+    """
+    needed = texts * tokens * each
+    if not fits(needed, free):
+        raise OutOfMemory(
+            f"{count(texts, 'text')} of up to {tokens:,} tokens would take {size(needed)} of memory with {name}, "
+            f"and {size(max(0, free))} is free.",
+            "Use a shorter prompt, fewer continuations (-n), fewer new tokens (-N), or a smaller model.",
+        )
 
 
 def fits(needed: int, free: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import BadOption, NotAModel
 from ...protocol.prompt_parts import Kind
@@ -36,6 +36,19 @@ def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
     if model.config.is_encoder_decoder:
         return "text_to_text" if model.config.model_type in TEXT_TO_TEXT else "seq2seq"
     return "instruct" if getattr(tokenizer, "chat_template", None) else "base"
+
+
+def cache_bytes(model: PreTrainedModel) -> int:
+    """Bytes that a token takes in the KV cache; 0 where the config does not say, as of a model without attention."""
+    config: Any = model.config.get_text_config(decoder=True)
+    layers: Any = getattr(config, "num_hidden_layers", None)
+    heads: Any = getattr(config, "num_attention_heads", None)
+    groups: Any = getattr(config, "num_key_value_heads", None) or heads
+    hidden: Any = getattr(config, "hidden_size", None)
+    if not all(isinstance(one, int) and one > 0 for one in (layers, heads, groups, hidden)):
+        return 0
+    size = getattr(config, "head_dim", None) or hidden // heads
+    return int(2 * layers * groups * size * max(2, model.dtype.itemsize))
 
 
 def window(model: PreTrainedModel) -> int | None:

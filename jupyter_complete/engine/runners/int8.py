@@ -112,6 +112,12 @@ class Int8Model:
         finally:
             self._dismiss()
 
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: the threads that waited for steps are not there, nor what they left half."""
+        self._serving = self._scratch = self._page = None
+        self._counters = counters_for(self.team)
+        self._logits = _no_logits()
+
     def aside(self) -> AbstractContextManager[None]:
         """Inside the block other texts are computed in arrays of their own. Logits from before it stay as they are."""
         return self.at(Desk())

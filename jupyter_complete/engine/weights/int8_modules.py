@@ -115,6 +115,18 @@ def team_of(model: nn.Module) -> Team | None:
     return next((module.team for module in model.modules() if isinstance(module, Tiled)), None)
 
 
+def renew_team(model: nn.Module) -> Team | None:
+    """Give the matrices of a model a new team: in a forked process, the threads of the old one are not there."""
+    old = team_of(model)
+    if old is None:
+        return None
+    team = Team(old.size)
+    holders: list[Any] = [module for module in model.modules() if getattr(module, "team", None) is old]
+    for holder in holders:
+        holder.team = team
+    return team
+
+
 def _plain(module: nn.Embedding) -> bool:
     """Whether an embedding only looks rows up, or looks them up and multiplies them by a factor."""
     return type(module) is nn.Embedding or type(module).__name__.endswith("ScaledWordEmbedding")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from safetensors import SafetensorError
 
-from ...protocol.errors import BadOption, NotAModel, UnsafeModel
+from ...protocol.errors import BadOption, CompleteError, NotAModel, UnsafeModel
 from ...protocol.phrases import count
 from ...sources.catalog import PICKLED, refused_pickle
 from ...sources.headers import directory_parameters
@@ -154,6 +154,16 @@ def _kind(config: PretrainedConfig) -> Any:
 
 
 def _config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
+    """Read config and tokenizer; raises NotAModel or ValueError, whatever the libraries raise."""
+    try:
+        return _read_config_and_tokenizer(folder)
+    except (CompleteError, MemoryError):
+        raise
+    except Exception as error:  # tokenizers raises a bare Exception, a config's check an error of its own
+        raise ValueError(str(error) or type(error).__name__) from None
+
+
+def _read_config_and_tokenizer(folder: Path) -> tuple[PretrainedConfig, PreTrainedTokenizerBase]:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
