@@ -67,6 +67,7 @@ UNTESTED = {
     "engine/inside/layer_logits": "engine/inside/test_answers.py: the lens, against the model's own head",
     "engine/inside/open_model": "engine/inside/test_answers.py: an int8 model is read with its own weights",
     "engine/kernels/activations": "engine/weights/test_layer_shape.py: each activation shows in the logits",
+    "engine/kernels/experts": "engine/weights/test_layer_shape.py: mixtures of experts, against transformers",
     "engine/kernels/share": "engine/runners/test_int8.py: a thread's share of the work",
     "engine/kernels/sizes": "engine/kernels/test_matvec.py: constants of the kernels",
     "ghost/acts": "ghost/test_pages.py: the texts that commands ask for",

@@ -103,7 +103,7 @@ def _straight(begin: Plan, path: Path, trusting: bool) -> Decision | tuple[Reaso
     except Exception:
         return ()
     head = read_head(path, begin.name)
-    if int8_forms.compiled_obstacle(head.model) is not None:
+    if not int8_forms.has_plain_matrices(head.model):
         return ()
     if (found := straight.obstacle(head)) is not None:
         return (found,)

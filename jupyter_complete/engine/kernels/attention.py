@@ -153,11 +153,17 @@ def _write_cache(layer: Any, run: Any, m: int, g: int) -> None:
 
 @njit(**FAST)
 def _complete(layer: Any, qkv: Any, m: int, first: int, last: int) -> None:
-    """Add the bias to heads [first, last) of token m, and clip them, where the model does so."""
-    size, clip = layer.shape.head_size, np.float32(layer.shape.clip)
+    """Add the bias to heads [first, last) of token m, where the model has one."""
+    size = layer.shape.head_size
     if layer.heads.bias.shape[0]:
         for r in range(first * size, last * size):
             qkv[m, r] += layer.heads.bias[layer.index, r]
+
+
+@njit(**FAST)
+def _clip(layer: Any, qkv: Any, m: int, first: int, last: int) -> None:
+    """Clip heads [first, last) of token m, where the model does so."""
+    size, clip = layer.shape.head_size, np.float32(layer.shape.clip)
     if clip > 0:
         for r in range(first * size, last * size):
             qkv[m, r] = min(max(qkv[m, r], -clip), clip)
@@ -213,6 +219,10 @@ def _prepare_group(layer: Any, run: Any, m: int, g: int) -> None:
     shape, tokens = layer.shape, run.tokens
     group = shape.heads // shape.kv_heads
     k = shape.heads + g
+    v = k + shape.kv_heads
+    _clip(layer, tokens.qkv, m, g * group, (g + 1) * group)
+    _clip(layer, tokens.qkv, m, k, k + 1)
+    _clip(layer, tokens.qkv, m, v, v + 1)
     _position(layer, tokens, m, g * group, (g + 1) * group, 0)
     _position(layer, tokens, m, k, k + 1, 1)
     _write_cache(layer, run, m, g)

@@ -18,6 +18,7 @@ from numba import njit
 from .atomics import fetch_add, load, store, wait_for
 from .attention import Heads, Layer, Pass, SpanScratch, Tokens, attention, gather, prepare
 from .disk_cache import compiled
+from .experts import Chosen, Experts, Routing, mix_few
 from .layer_ops import Branch, Mlp, Norm, add_branch, enter, finish_logits, gate, normalise, project, round_few
 from .llvm_vectors import FAST
 from .matvec import Vector, multiply_few, of_layer, row_of
@@ -48,6 +49,7 @@ class Weights(NamedTuple):
     inner_bias: Any  # float32 [L, rows of gate_up]
     head_bias: Any  # float32 [V]
     heads: Heads
+    experts: Experts
 
 
 class Shape(NamedTuple):
@@ -71,6 +73,7 @@ class Shape(NamedTuple):
     after: bool  # whether their outputs are
     parallel: bool  # whether the MLP has the input of attention instead of its output
     joint_norm: bool  # whether one norm spans all queries of a token, and one all keys
+    routing: Routing
 
 
 class Model(NamedTuple):
@@ -93,6 +96,7 @@ class Scratch(NamedTuple):
     row: Any  # [T, H]
     score: Any  # [T, A / G, SPAN]
     both: Any  # [T, 8, 32], a tile of gate and a tile of up
+    chosen: Chosen
     rounded: Rounded  # 8 vectors of the widest matrix for each thread
     next: SampleRow
 
@@ -150,10 +154,13 @@ def _layer(model: Any, s: Any, run: Any, share: Any, layer: int) -> None:
         add_branch(x, m, s.branch, branch, 1, room)
         if not shape.parallel:
             enter(x, m, norm, shape.before, 2, Vector(local, m, zero))
-    _gate_up(model, s, share, 1, layer, count)
-    barrier(share, 1)
-    project(share, 2, of_layer(w.down, layer), s.inner, vectors, s.branch)
-    barrier(share, 2)
+    if shape.routing.experts > 0:
+        mix_few(model, s, share, layer, vectors)
+    else:
+        _gate_up(model, s, share, 1, layer, count)
+        barrier(share, 1)
+        project(share, 2, of_layer(w.down, layer), s.inner, vectors, s.branch)
+        barrier(share, 2)
     for m in range(count):
         add_branch(x, m, s.branch, branch, 3, room)
 

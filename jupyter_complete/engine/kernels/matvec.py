@@ -109,7 +109,7 @@ ALIKE = np.zeros((0, 4), np.int64)  # the places of a matrix whose tiles are all
 def alike(words: np.ndarray, scale: np.ndarray, low: np.ndarray) -> Matrix:
     """The matrices of arrays [L, tiles, …, 16], whose tiles are all FOUR or all EIGHT."""
     tiles, groups = scale.shape[1:3]
-    bits = words.shape[2] // groups
+    bits = words.shape[2] // max(groups, 1)
     return Matrix(words.reshape(-1), scale.reshape(-1), low.reshape(-1), ALIKE, tiles, groups, bits)
 
 

@@ -15,6 +15,7 @@ from .atomics import load, store
 from .attention import PIECE_TOKENS, SPAN, Layer, Pass, Piece, PieceScratch, Tokens, attend_piece, prepare
 from .decode_step import embed, mlp_of
 from .disk_cache import compiled
+from .experts import Order, mix_many, order_for, places_for, route
 from .layer_ops import (
     ROUNDED_AT_ONCE,
     Branch,
@@ -52,6 +53,7 @@ class Page(NamedTuple):
     both: Any  # [N, BATCH, 32], a tile of gate and a tile of up
     rounded: Rounded  # the input of the next matrix
     unpacked: Unpacked  # two tiles for each thread
+    order: Order
 
 
 class Job(NamedTuple):
@@ -106,11 +108,17 @@ def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind
     room, branch = Vector(page.row, share.rank, zero), Branch(norm, w.branch_bias, shape.after, shape.residual_factor)
     earlier = Norm(norm.weights, norm.bias, norm.layer - 1, norm.epsilon, norm.centred)
     before = Branch(earlier, w.branch_bias, shape.after, shape.residual_factor)
-    matrix = of_layer(w.gate_up if kind > 0 else w.qkv, norm.layer)
+    matrix = of_layer(w.qkv, norm.layer)
+    if kind > 0 and shape.routing.experts == 0:
+        matrix = of_layer(w.gate_up, norm.layer)
     blocks = (count + ROUNDED_AT_ONCE - 1) // ROUNDED_AT_ONCE
     first, last = claim(share, turn, blocks)
     while first < blocks:
         for m in range(first * ROUNDED_AT_ONCE, min(last * ROUNDED_AT_ONCE, count)):
+            if kind > 0 and shape.routing.experts > 0:
+                add_branch(page.x, m, page.branch, branch, 1, room)
+                enter(page.x, m, norm, shape.before, kind, Vector(page.order.x, m, zero))
+                continue
             if kind > 0 and shape.parallel:
                 enter(page.x, m, norm, shape.before, kind, room)
                 round_in_batch(page.row, share.rank, matrix, page.rounded, m)
@@ -124,6 +132,9 @@ def _normalise_rows(model: Any, page: Any, job: Any, share: Any, norm: Any, kind
                 add_branch(page.x, m, page.branch, before, 3, room)
             enter(page.x, m, norm, shape.before, kind, room)
             round_in_batch(page.row, share.rank, matrix, page.rounded, m)
+        if kind > 0 and shape.routing.experts > 0:
+            begin, end = first * ROUNDED_AT_ONCE, min(last * ROUNDED_AT_ONCE, count)
+            route(model, page.order, norm.layer, begin, end)
         first, last = claim(share, turn, blocks)
 
 
@@ -161,6 +172,9 @@ def _layer(model: Any, page: Any, job: Any, share: Any, layer: int) -> None:
     barrier(share, 1)
     _normalise_rows(model, page, job, share, norm, 2)
     barrier(share, 2)
+    if shape.routing.experts > 0:
+        mix_many(model, page, share, layer, count)
+        return
     _gate_up(model, page, share, 0, layer, count)
     barrier(share, 0)
     round_many(share, 1, page.inner, of_layer(w.down, layer), page.rounded, count)
@@ -216,7 +230,8 @@ def page_for(model: Any, tokens: int, team: int) -> Page:
     """Return room for a pass over `tokens` tokens by `team` threads."""
     w, size = model.weights, model.shape.head_size
     padded = -(-tokens // BATCH) * BATCH
-    groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
+    experts = w.experts
+    groups = max(one.groups for one in (w.qkv, w.out, w.gate_up, w.down, w.head, experts.gate_up, experts.down))
     wide = -(-size // ROWS) * ROWS + 2
     numbers = (zeros(padded, dtype=np.int64) for _ in range(3))
     return Page(
@@ -233,6 +248,7 @@ def page_for(model: Any, tokens: int, team: int) -> Page:
             mixed=zeros(team, PIECE_TOKENS, GROUP * w.out.groups),
         ),
         both=zeros(team, BATCH, 2 * ROWS),
-        rounded=rounded_for(padded * groups),
+        rounded=rounded_for(max(padded, places_for(model, padded)) * groups),
         unpacked=unpacked_for(2 * team, groups),
+        order=order_for(model, padded),
     )

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..kernels import decode_step, matmat, matvec, prefill, round_vectors, sample_row
 from ..kernels.attention import PIECE_TOKENS, SPAN, Pass, Tokens
 from ..kernels.decode_step import Model, Scratch
+from ..kernels.experts import chosen_for
 from ..kernels.kv_cache import KVCache, pad
 from ..kernels.llvm_vectors import zeros
 from ..kernels.matmat import BATCH
@@ -276,7 +277,8 @@ def scratch_for(model: Model, room: int, team: int) -> Scratch:
     """Return what a step writes, for caches of `room` positions and a team of threads."""
     w, shape = model.weights, model.shape
     hidden, size, group = w.last_norm.shape[2], shape.head_size, shape.heads // shape.kv_heads
-    groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head))
+    groups = max(matrix.groups for matrix in (w.qkv, w.out, w.gate_up, w.down, w.head, w.experts.gate_up))
+    most = max(groups, shape.routing.chosen * w.experts.down.groups)
     numbers = (zeros(MAX_VECTORS, dtype=np.int64) for _ in range(3))
     return Scratch(
         x=zeros(team, MAX_VECTORS, hidden),
@@ -289,7 +291,8 @@ def scratch_for(model: Model, room: int, team: int) -> Scratch:
         row=zeros(team, hidden),
         score=zeros(team, group, SPAN),
         both=zeros(team, MAX_VECTORS, 2 * ROWS),
-        rounded=rounded_for(team * MAX_VECTORS * groups),
+        chosen=chosen_for(model, team),
+        rounded=rounded_for(team * MAX_VECTORS * most),
         next=sample_row.row_for(sample_row.MAX_AHEAD),
     )
 

@@ -37,6 +37,14 @@ def compiled_obstacle(model: PreTrainedModel) -> Reason | None:
     return found if isinstance(found, Reason) else None
 
 
+def has_plain_matrices(model: PreTrainedModel) -> bool:
+    """Whether the compiled step reads the matrices of PER_LAYER and no others, as in files that are opened straight."""
+    found = describe(model)
+    if isinstance(found, Reason):
+        return False
+    return {name: [f"{part}.weight" for part in parts] for name, parts in found.tensors.matrices.items()} == PER_LAYER
+
+
 def modules_obstacle(model: PreTrainedModel) -> Reason | None:
     """Why no matrix of this model can be int8, or None where some can."""
     if getattr(model.config, "quantization_config", None):

@@ -29,6 +29,8 @@ class Names:
     down: str = "mlp.down_proj"
     head_norms: Alternatives = ("self_attn.q_norm", "self_attn.k_norm")
     sinks: str = "self_attn.sinks"
+    router: str = "mlp.gate"
+    experts: Alternatives = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")  # tensors of all experts of a layer
     # before attention, after it, before the MLP, after it
     norms: tuple[Alternatives, Alternatives, Alternatives, Alternatives] = (
         ("input_layernorm",),
@@ -66,6 +68,7 @@ class Family:
     residual_factor: str = ""
     logit_factor: str = ""
     logit_divisor: str = ""
+    scaled: bool | str = True  # whether the weights of a token's experts add up to 1
     needs: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # fields and their only known value
 
 
@@ -172,6 +175,16 @@ FAMILIES: dict[str, Family] = {
     "gemma2": Family(Names(norms=_BOTH), added_norm=1.0, root_embed=True, root_scale="query_pre_attn_scalar"),
     "gemma3_text": Family(Names(norms=_BOTH), added_norm=1.0, root_embed=True, root_scale="query_pre_attn_scalar"),
     "granite": Family(**_GRANITE),
+    "granitemoe": Family(
+        Names(
+            router="block_sparse_moe.router",
+            experts=("block_sparse_moe.experts.gate_up_proj", "block_sparse_moe.experts.down_proj"),
+        ),
+        **_GRANITE,
+    ),
+    "mixtral": Family(),
+    "qwen3_moe": Family(scaled="norm_topk_prob"),
+    "olmoe": Family(joint_norm=True, scaled="norm_topk_prob"),
     "olmo": Family(layer_norm=True, fixed_norm=True, epsilon=""),
     "olmo2": Family(Names(norms=_AFTER), joint_norm=True),
     "olmo3": Family(Names(norms=_AFTER), joint_norm=True),

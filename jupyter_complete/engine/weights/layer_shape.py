@@ -38,6 +38,8 @@ class Tensors:
     norms: tuple[str, ...]
     head_norms: tuple[str, ...]
     sinks: str
+    router: str
+    experts: tuple[str, ...]  # tensors of the first and of the second matrices of all experts of a layer
     biases: frozenset[str]  # the modules of a layer, the last norm and the head that have one
 
     def of_layer(self) -> Iterator[str]:
@@ -50,6 +52,9 @@ class Tensors:
                 yield f"{module}.bias"
         if self.sinks:
             yield self.sinks
+        if self.router:
+            yield f"{self.router}.weight"
+            yield from self.experts
 
     def all(self) -> set[str]:
         """The names of all tensors."""
@@ -86,6 +91,15 @@ class Factors:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """How many experts a layer has and a token chooses, and whether the weights of those add up to 1."""
+
+    experts: int = 0
+    chosen: int = 0
+    scaled: bool = False
+
+
+@dataclass(frozen=True)
 class LayerShape:
     """What every layer of a model computes."""
 
@@ -109,6 +123,7 @@ class LayerShape:
     windows: tuple[int, ...]  # the positions that each layer sees, itself among them; 0 for all
     positions: Positions
     factors: Factors
+    mixture: Mixture = Mixture()
 
     @property
     def layers(self) -> int:
@@ -128,7 +143,8 @@ class LayerShape:
         """The names of all tensors that become tiles."""
         parts = [name for names in self.tensors.matrices.values() for name in names]
         found = [f"{layer}{name}" for layer in self.tensors.layers for name in parts]
-        return [f"{name}.weight" for name in (*found, self.tensors.embed, self.tensors.head) if name]
+        stacks = [f"{layer}{name}" for layer in self.tensors.layers for name in self.tensors.experts]
+        return [f"{name}.weight" for name in (*found, self.tensors.embed, self.tensors.head) if name] + stacks
 
 
 def describe(model: PreTrainedModel) -> LayerShape | Reason:
@@ -182,7 +198,9 @@ def _tensors(config: PretrainedConfig, family: Family, shapes: Mapping[str, Any]
     def has(module: str, layer: str = layers[0]) -> bool:
         return bool(module) and f"{layer}{module}.weight" in shapes
 
-    matrices = {"qkv": names.qkv, "out": (names.out,), "gate_up": names.gate_up, "down": (names.down,)}
+    matrices: dict[str, tuple[str, ...]] = {"qkv": names.qkv, "out": (names.out,)}
+    if not (mixture := has(names.router)):
+        matrices |= {"gate_up": names.gate_up, "down": (names.down,)}
     norms = tuple(next(filter(has, each), "") for each in names.norms)
     modules = [*(name for each in matrices.values() for name in each), *norms]
     biases = {name for name in modules if f"{layers[0]}{name}.bias" in shapes}
@@ -197,6 +215,8 @@ def _tensors(config: PretrainedConfig, family: Family, shapes: Mapping[str, Any]
         norms=norms,
         head_norms=names.head_norms if has(names.head_norms[0]) else (),
         sinks=names.sinks if f"{layers[0]}{names.sinks}" in shapes else "",
+        router=names.router if mixture else "",
+        experts=names.experts if mixture else (),
         biases=frozenset(biases),
     )
 
@@ -227,6 +247,18 @@ def _shape(config: PretrainedConfig, family: Family, tensors: Tensors, shapes: M
         windows=windows,
         positions=_positions(config, family, windows, size),
         factors=_factors(config, family, size),
+        mixture=_mixture(config, family, tensors, shapes),
+    )
+
+
+def _mixture(config: PretrainedConfig, family: Family, tensors: Tensors, shapes: Mapping[str, Any]) -> Mixture:
+    if not tensors.router:
+        return Mixture()
+    scaled = family.scaled
+    return Mixture(
+        experts=int(shapes[f"{tensors.layers[0]}{tensors.router}.weight"][0]),
+        chosen=int(config.num_experts_per_tok),
+        scaled=bool(getattr(config, scaled)) if isinstance(scaled, str) else scaled,
     )
 
 

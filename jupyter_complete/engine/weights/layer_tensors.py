@@ -13,6 +13,7 @@ from .layer_shape import BRANCHES, LayerShape
 
 Read = Callable[[str], Tensor]  # a tensor of the model by its name
 Add = Callable[[str, np.ndarray], None]
+EXPERTS = ("experts_gate_up", "experts_down")  # the names of the arrays of experts
 PAIR = 2 * ROWS  # rows of the MLP's first matrix that the step computes together
 
 
@@ -20,6 +21,18 @@ def matrices(shape: LayerShape) -> dict[str, list[str]]:
     """The names of the matrices that a step reads, and what the tensors of each begin with: one for every layer."""
     whole = {"embed": [""]} | ({"head": [""]} if shape.tensors.head else {})
     return whole | {name: list(shape.tensors.layers) for name in shape.tensors.matrices}
+
+
+def stacks(shape: LayerShape) -> dict[str, list[tuple[str, int]]]:
+    """The matrices of experts that a step reads: what the names of a layer's tensors begin with, and the expert."""
+    each = [(layer, expert) for layer in shape.tensors.layers for expert in range(shape.mixture.experts)]
+    return dict.fromkeys(EXPERTS, each) if each else {}
+
+
+def expert_matrix(shape: LayerShape, name: str, layer: str, expert: int, read: Read) -> Tensor:
+    """Return a matrix [R, K] of one expert, whose rows stand in the step's order."""
+    part = read(f"{layer}{shape.tensors.experts[EXPERTS.index(name)]}")[expert]
+    return _inner(shape, [part]) if name == EXPERTS[0] else part
 
 
 def matrix(shape: LayerShape, name: str, layer: str, read: Read) -> Tensor:
@@ -103,12 +116,15 @@ def _vectors(shape: LayerShape, layer: str, read: Read) -> Iterator[tuple[str, n
     if tensors.head_norms:
         yield "head_norms", np.stack(_head_norms(shape, layer, read))
     for name, array in (("qkv", "qkv_bias"), ("gate_up", "inner_bias")):
-        modules = tensors.matrices[name]
+        modules = tensors.matrices.get(name, ())
         if any(module in tensors.biases for module in modules):
             yield array, _numbers(_ordered(shape, name, [_bias(shape, read, layer, module) for module in modules]))
-    if any(module in tensors.biases for branch in BRANCHES for module in tensors.matrices[branch]):
+    if any(module in tensors.biases for branch in BRANCHES for module in tensors.matrices.get(branch, ())):
         found = [_bias(shape, read, layer, tensors.matrices[branch][0]) for branch in BRANCHES]
         yield "branch_bias", np.stack([_numbers(one) for one in found])
+    if tensors.router:
+        rows = _filled(read(f"{layer}{tensors.router}.weight"), ROWS)
+        yield "router", _numbers(rows.unflatten(0, (-1, ROWS)).transpose(1, 2))
     if tensors.sinks:
         yield "sinks", _numbers(read(f"{layer}{tensors.sinks}"))
 

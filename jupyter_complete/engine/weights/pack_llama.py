@@ -6,7 +6,7 @@ A matrix is packed at 4 bits where 4 bits hold its weights exactly, as for a Q4_
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from threading import Event as StopEvent
 from typing import Any
 
@@ -19,10 +19,12 @@ from ...protocol.plan import CacheEntry
 from ...sources import cache
 from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
+from ..kernels.experts import Experts, Routing
 from ..kernels.matvec import Matrix, alike
+from ..kernels.sizes import ROWS
 from . import rope_table
 from .layer_shape import LayerShape
-from .layer_tensors import Add, Read, add_vectors, matrices, matrix
+from .layer_tensors import EXPERTS, Add, Read, add_vectors, expert_matrix, matrices, matrix, stacks
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
 
@@ -51,6 +53,7 @@ def shape_of(shape: LayerShape) -> Shape:
         after=shape.after,
         parallel=shape.parallel,
         joint_norm=shape.joint_norm and bool(shape.tensors.head_norms),
+        routing=Routing(shape.mixture.experts, shape.mixture.chosen, shape.mixture.scaled),
     )
 
 
@@ -71,11 +74,17 @@ def pack(shape: LayerShape, read: Read, stop: StopEvent, add: Add) -> Generator[
 
     Raises Stopped.
     """
-    named = {name: [(name, layer) for layer in layers] for name, layers in matrices(shape).items()}
+    held = lru_cache(maxsize=1)(read)  # a tensor has all experts of a layer
+    named: dict[str, list[Callable[[], torch.Tensor]]] = {
+        name: [partial(matrix, shape, name, layer, read) for layer in layers]
+        for name, layers in matrices(shape).items()
+    }
+    for name, experts in stacks(shape).items():
+        named[name] = [partial(expert_matrix, shape, name, *one, held) for one in experts]
     total, done = sum(len(each) for each in named.values()), 0
     for name, each in named.items():
         arrays: dict[str, np.ndarray] = {}
-        for place, one in enumerate(_alike(partial(_matrix_of, shape, read), each, stop)):
+        for place, one in enumerate(_alike(each, stop)):
             for kind, array in one.items():
                 if not place:
                     arrays[kind] = np.empty((len(each), *array.shape), array.dtype)
@@ -87,19 +96,13 @@ def pack(shape: LayerShape, read: Read, stop: StopEvent, add: Add) -> Generator[
     add_vectors(shape, read, add)
 
 
-def _matrix_of(shape: LayerShape, read: Read, named: tuple[str, str]) -> torch.Tensor:
-    return matrix(shape, *named, read)
-
-
-def _alike(
-    read: Callable[[tuple[str, str]], torch.Tensor], each: Sequence[tuple[str, str]], stop: StopEvent
-) -> Generator[dict[str, np.ndarray], None, None]:
-    """The tiles of every matrix, by its name and its layer: at 4 bits if all of them can be, else all at 8."""
-    few = all(holds_four_bits(read(one)) for one in each)
-    for one in each:
+def _alike(each: Sequence[Callable[[], torch.Tensor]], stop: StopEvent) -> Generator[dict[str, np.ndarray], None, None]:
+    """The tiles of every matrix that is read: at 4 bits if all of them can be, else all at 8."""
+    few = all(holds_four_bits(read()) for read in each)
+    for read in each:
         if stop.is_set():
             raise Stopped("The packing was stopped.", "Run it again to start over.")
-        yield tiles_of(read(one), few)
+        yield tiles_of(read(), few)
 
 
 def weights_of(arrays: dict[str, Any], shape: LayerShape) -> Weights:
@@ -113,7 +116,7 @@ def weights_of(arrays: dict[str, Any], shape: LayerShape) -> Weights:
 
     last, last_bias = found("last_norm"), found("last_norm_bias", 0, 1, hidden)
     return Weights(
-        **{name: _matrix(arrays, name) for name in ("embed", *shape.tensors.matrices)},
+        **{name: _matrix(arrays, name) for name in ("embed", "qkv", "out", "gate_up", "down")},
         head=_matrix(arrays, "head" if "head.words" in arrays else "embed"),
         norms=arrays["norms"],
         norm_bias=found("norm_bias", 0, 4, hidden),
@@ -134,6 +137,12 @@ def weights_of(arrays: dict[str, Any], shape: LayerShape) -> Weights:
             rope_kind=np.array([kinds.index(kind) for kind in shape.positions.kinds], np.int64),
             window=np.array(shape.windows, np.int64).reshape(layers),
         ),
+        experts=Experts(
+            router=found("router", 0, 0, hidden, ROWS),
+            gate_up=_matrix(arrays, EXPERTS[0]),
+            down=_matrix(arrays, EXPERTS[1]),
+            inner_bias=np.zeros((0, 0), np.float32),
+        ),
     )
 
 
@@ -143,7 +152,9 @@ def _scaled(array: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _matrix(arrays: dict[str, Any], name: str) -> Matrix:
-    """The matrices of one name: their tiles are alike, or `places` says where each begins."""
+    """The matrices of one name: absent, or of tiles that are alike, or `places` says where each begins."""
+    if f"{name}.words" not in arrays:
+        return alike(np.zeros((0, 0, 0, ROWS), np.int32), *[np.zeros((0, 0, 0, ROWS), np.int16)] * 2)
     words, scale, low = (arrays[f"{name}.{kind}"] for kind in ("words", "scale", "low"))
     places = arrays.get(f"{name}.places")
     if places is None:
