@@ -45,7 +45,7 @@ class Acts:
         options: dict[str, Any] = {"task": TASKS[act], "num": 1, "chat": False, "thread": None, "trace": False}
         if act == "continue":
             after = str(message.get("after") or "")
-            options |= {"end": "anywhere"} | ({"suffix": after} if after.strip() else {})  # sentence by sentence is late
+            options |= {"end": "anywhere"} | ({"suffix": after} if after.strip() else {})  # so that the text grows
         if act == "rewrite":
             options["max_new_tokens"] = LEAST + len(text) // 2
         return options
