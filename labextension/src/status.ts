@@ -18,7 +18,7 @@ export class StatusItem extends Widget {
   }
 
   private _show(): void {
-    const { model, why, speed, cached, prompt, mean, waited, spent } = this._provider.state;
+    const { model, why, speed, cached, prompt, mean } = this._provider.state;
     const parts = [this._settings.enabled ? 'Ghost text' : 'Ghost text off'];
     if (this._settings.enabled && why) {
       parts.push(why);
@@ -31,11 +31,7 @@ export class StatusItem extends Widget {
     }
     this.node.textContent = parts.join(' · ');
     const measure = mean === null ? '' : ` Mean token probability of the last text: ${mean.toFixed(2)}.`;
-    const took =
-      waited === null || spent === null
-        ? ''
-        : ` Its first words came after ${waited.toFixed(0)} ms, ${spent.toFixed(0)} of them in the kernel.`;
-    this.node.title = `Text that the kernel's model offers while you write.${measure}${took} Click to switch it ${
+    this.node.title = `Text that the kernel's model offers while you write.${measure} Click to switch it ${
       this._settings.enabled ? 'off' : 'on'
     }.`;
     this.node.setAttribute('aria-pressed', String(this._settings.enabled));
