@@ -11,7 +11,7 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks chromium node clean
+.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -32,6 +32,7 @@ help:
 	@echo "make notebooks  execute the notebooks again, in place"
 	@echo "make traces     record the traces of notebooks/traces again"
 	@echo "make pictures   take the pictures in docs/images again"
+	@echo "make labextension  build the JupyterLab extension from its TypeScript; needs Node.js"
 	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
 $(INSTALLED): pyproject.toml constraints.txt
@@ -93,6 +94,9 @@ node: $(JSDOM)
 $(JSDOM): tests/widgets/js/package-lock.json
 	@if command -v npm > /dev/null; then cd $(<D) && npm ci --silent && touch ../../../$@; \
 	else echo "npm is not there, so the widgets' modules are not tested: install Node.js 20 or newer."; fi
+
+labextension:
+	cd labextension && npm ci --silent && npm run build
 
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py

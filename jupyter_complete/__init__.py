@@ -124,7 +124,7 @@ def __dir__() -> list[str]:
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """What `%load_ext jupyter_complete` does."""
     from .frames import accessor
-    from .ghost import kernel
+    from .ghost import kernel, terminal
     from .notebook import magics
     from .session import session
 
@@ -134,14 +134,16 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     magics.load(shell, session.current())
     accessor.follow(shell, complete_frame)
     kernel.listen(shell, session.current())
+    terminal.listen(shell, session.current())
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """What `%unload_ext jupyter_complete` does; resident models stay until %complete_model unload."""
     from .frames import accessor
-    from .ghost import kernel
+    from .ghost import kernel, terminal
     from .notebook import magics
 
     magics.unload(shell)
     accessor.forget(shell)
     kernel.leave(shell)
+    terminal.leave(shell)

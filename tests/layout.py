@@ -31,6 +31,7 @@ OF_NO_MODULE = {
     "client/test_transformers_serve.py": "the remote engine, on transformers serve",
     "test_docs.py": "README and docs",
     "test_house.py": "the package's own shape",
+    "test_labextension.py": "labextension/, and what is built of it",
     "test_names.py": "what a newcomer finds by the file names",
     "test_torch_use.py": "the tests that need torch, and those that do not",
     "test_public_face.py": "the names, magics, options and commands that users have",

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..engine.text.sentences import last_end
 from ..protocol.errors import BadOption
 from ..session.session import Session
 from ..session.stream import Stream
@@ -44,7 +45,7 @@ class Acts:
         options: dict[str, Any] = {"task": TASKS[act], "num": 1, "chat": False, "thread": None, "trace": False}
         if act == "continue":
             after = str(message.get("after") or "")
-            options |= {"end": "sentence"} | ({"suffix": after} if after.strip() else {})
+            options |= {"end": "anywhere"} | ({"suffix": after} if after.strip() else {})  # so that the text grows
         if act == "rewrite":
             options["max_new_tokens"] = LEAST + len(text) // 2
         return options
@@ -61,5 +62,7 @@ class Acts:
         done = stream.completion()
         self._streams.pop(ask, None)
         text = done.text if act == "continue" else done.text.strip()
+        if done.finish_reason == "length":
+            text = text[: last_end(text, ended=True) or len(text)]
         error = str(stream.error) if stream.error is not None else ""
         tell({"kind": "whole", "ask": ask, "text": text, "reason": done.finish_reason, "why": error})
