@@ -62,7 +62,7 @@ class Acts:
         done = stream.completion()
         self._streams.pop(ask, None)
         text = done.text if act == "continue" else done.text.strip()
-        if done.finish_reason == "length":
+        if done.finish_reason == "length" and act == "continue":
             text = text[: last_end(text, ended=True) or len(text)]
         error = str(stream.error) if stream.error is not None else ""
         tell({"kind": "whole", "ask": ask, "text": text, "reason": done.finish_reason, "why": error})

@@ -67,6 +67,6 @@ def listen(shell: InteractiveShell, session: Session) -> None:
 
 def leave(shell: InteractiveShell) -> None:
     """Leave the suggestions to IPython again."""
-    provider = getattr(shell, "auto_suggest", None)
+    provider: Any = getattr(shell, "auto_suggest", None)
     if "get_suggestion_async" in getattr(provider, "__dict__", {}):
         del provider.get_suggestion_async

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..protocol.errors import CompleteError
-from ..protocol.events import Finish, Token
+from ..protocol.events import Finish, Timing, Token
 from ..session.residents import Resident
 from ..session.session import Session
 from ..session.stream import Stream
@@ -139,13 +139,10 @@ class Report:
     def __init__(self, wish: Wish, tell: Tell, index: int, begun: float) -> None:
         self._wish, self._tell, self._index, self._begun = wish, tell, index, begun
         self._told = 0
-        self._first: tuple[float, int] | None = None  # when the first token was there, and how many there were
 
     def grow(self, likely: Likely, stream: Stream) -> None:
         """Tell what is new."""
         new = likely.text[self._told :]
-        if self._first is None and stream.draft.decoded:
-            self._first = (time.perf_counter(), stream.draft.decoded)
         if not new:
             return
         message = self._message("text", text=new, mean=round(likely.mean, 3))
@@ -157,10 +154,7 @@ class Report:
 
     def end(self, likely: Likely, stream: Stream) -> None:
         """Tell that this text is whole."""
-        first = stream.draft.finish.timing.first_token_s if stream.draft.finish else None
-        speed = None
-        if self._first is not None and (more := stream.draft.decoded - self._first[1]) > 0:
-            speed = more / max(1e-6, time.perf_counter() - self._first[0])
+        timing = stream.draft.finish.timing if stream.draft.finish else Timing()
         read = stream.draft.prefill
         self._tell(
             self._message(
@@ -169,8 +163,8 @@ class Report:
                 tokens=likely.tokens,
                 cached=read.cached if read else 0,
                 prompt=read.total if read else 0,
-                model_s=first,
-                speed=speed,
+                model_s=timing.first_token_s,
+                speed=timing.decode_tokens_per_s,
             )
         )
 
