@@ -32,7 +32,7 @@ class Likely:
         """The mean probability of the tokens so far."""
         return self._sum / self.tokens if self.tokens else 0.0
 
-    def take(self, shown: str, step: Step) -> None:
+    def take(self, shown: str, step: Step | None) -> None:
         """Add a token that shows this text."""
         if self.ended:
             return
@@ -75,11 +75,13 @@ def _in_word(character: str) -> bool:
     return (character.isalnum() and character < _WITHOUT_BLANKS) or character in "'’-"
 
 
-def _probability(step: Step) -> float:
-    return math.exp(step.logprob) if step.logprob is not None else 0.0
+def _probability(step: Step | None) -> float:
+    """The probability of a token; 0 where a server does not say it."""
+    return math.exp(step.logprob) if step is not None and step.logprob is not None else 0.0
 
 
 def others(first: Step | None, most: int) -> list[int]:
     """The ids of the most likely tokens in the place of the `first` one."""
     candidates = first.top if first is not None else ()
-    return [one.id for one in candidates if first and one.id != first.id and one.text.strip()][:most]
+    ids = [one.id for one in candidates if first and one.id != first.id and one.text.strip()]
+    return [id for id in ids if id is not None][:most]

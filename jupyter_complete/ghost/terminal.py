@@ -59,7 +59,7 @@ class Suggestions:
 
 def listen(shell: InteractiveShell, session: Session) -> None:
     """Suggest in the terminal of `shell`, unless its user has switched suggestions off."""
-    provider = getattr(shell, "auto_suggest", None)
+    provider: Any = getattr(shell, "auto_suggest", None)
     if provider is not None:
         leave(shell)
         provider.get_suggestion_async = Suggestions(session, provider.get_suggestion_async).suggest

@@ -191,10 +191,8 @@ def test_the_manual_says_how_a_line_is_completed_and_what_the_defaults_are(shell
     manual = " ".join(shell.object_inspect("%complete")["docstring"].split())
     assert "after -- if it begins with a dash" in manual
     assert "0 always picks the most likely token. Default: 0.7." in manual
-    assert (
-        "%complete_model [use|load|plan|list|status|unload] [NAME]"
-        in shell.object_inspect("%complete_model")["docstring"]
-    )
+    usage = shell.object_inspect("%complete_model")["docstring"]
+    assert "%complete_model [use|load|plan|list|status|unload|connect] [NAME]" in usage
 
 
 def test_the_question_mark_explains_complete_more(shell: InteractiveShell) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from servers import Running, running, sharing
+from shared_servers import Running, running, sharing
 
 from jupyter_complete.frames.complete_frame import complete_frame
 from jupyter_complete.protocol.errors import BadOption, CompleteError, PromptTooLong

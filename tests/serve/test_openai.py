@@ -9,7 +9,7 @@ from typing import Any
 import echoes
 import httpx2
 import pytest
-from servers import Running, running
+from shared_servers import Running, running
 
 from jupyter_complete.results.completion import Completion
 from jupyter_complete.session.session import Session

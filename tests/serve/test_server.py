@@ -12,7 +12,7 @@ from pathlib import Path
 import echoes
 import httpx2
 import pytest
-from servers import Running, running
+from shared_servers import Running, running
 
 from jupyter_complete.serve import address, guard
 

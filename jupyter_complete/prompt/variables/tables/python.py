@@ -67,6 +67,7 @@ TYPES: dict[str, str] = {
         "root stem suffix suffixes with_name with_stem with_suffix"
     ),
     "pathlib._PathParents": "",
+    "jupyter_complete.Completions": "members",
     "re.Match": "end endpos expand group groupdict groups lastgroup lastindex pos re span start string",
     "re.Pattern": "findall flags fullmatch groupindex groups match pattern search split sub",
     "uuid.UUID": "bytes fields hex int time urn variant version",
