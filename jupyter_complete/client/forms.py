@@ -21,10 +21,16 @@ def meets(form: Structure, text: str) -> bool:
             grammar = LLMatcher.grammar_from_json_schema(_spaced(form.schema))
         matcher = LLMatcher(LLTokenizer("byte"), grammar, log_level=0)
     except ValueError as error:
-        said = " ".join(str(error).split())[:200].rstrip(".")
-        raise BadOption(f"The form that was asked for cannot be read: {said}.", "Correct it.") from None
+        raise _unread(str(error)) from None
+    if matcher.is_error():
+        raise _unread(matcher.get_error())
     written = list((text if isinstance(form, Regex) else text.strip()).encode("utf-8", "surrogatepass"))
     return bool(matcher.try_consume_tokens(written) == len(written) and matcher.is_accepting())
+
+
+def _unread(why: str) -> BadOption:
+    said = " ".join(why.split())[:200].rstrip(".")
+    return BadOption(f"The form that was asked for cannot be read: {said}.", "Correct it.")
 
 
 def _spaced(schema: str) -> str:

@@ -138,7 +138,12 @@ def with_extension(share: Path) -> Path:
 def opened(window: Page, address: str) -> Any:
     """The notebook's page, with its kernel idle."""
     before = len(window.frames)
-    window.page.goto(address)
+    try:
+        window.page.goto(address)
+    except Exception as error:  # playwright's own
+        if "ERR_ABORTED" not in str(error):  # the page before, which went elsewhere meanwhile
+            raise
+        window.page.goto(address)
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")
     wait_for(lambda: _answered(window, before), 60, "the kernel's first answer")
     window.page.locator(IDLE).first.wait_for(state="attached")  # a narrow toolbar hides it

@@ -50,6 +50,7 @@ def test_a_restart_is_told_within_two_seconds_and_the_button_brings_the_widget_b
     wait_for(lambda: page.locator(NOTICE).count() == 0 and page.locator(".jcm").count() == 1, 60, "a live widget")
 
 
+@pytest.mark.heavy
 def test_a_kernel_that_was_killed_is_told(lab: Lab, window: Page) -> None:
     page = shown(window, lab.notebook("killed.ipynb", QUICK, "%complete_model", "import os; os.kill(os.getpid(), 9)"))
     run(page, 2)

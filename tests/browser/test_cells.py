@@ -28,7 +28,7 @@ LOOK = """
 """
 
 
-@pytest.mark.parametrize("form", ["text", "code"])
+@pytest.mark.parametrize("form", ["text", pytest.param("code", marks=pytest.mark.heavy)])
 def test_a_text_streams_in_its_final_font_and_place(lab: Lab, window: Page, form: str) -> None:
     source = f"%%complete -N 800 -t 0.7 --seed 3 --format {form}\nThe three most important ideas in statistics are"
     page = opened(window, lab.notebook(f"layout-{form}.ipynb", LOAD, source))
@@ -52,6 +52,7 @@ def test_a_text_streams_in_its_final_font_and_place(lab: Lab, window: Page, form
     assert ("monospace" in last["fontFamily"]) is (form == "code")
 
 
+@pytest.mark.heavy
 def test_a_long_text_costs_a_bounded_number_of_bytes_a_second(lab: Lab, window: Page) -> None:
     page = opened(window, lab.notebook("bytes.ipynb", LOAD, "%%complete -N 1200 -t 0\nOnce upon a time"))
     run(page, 0)

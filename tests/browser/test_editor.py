@@ -142,7 +142,10 @@ def test_a_paragraph_is_rewritten_in_its_place_and_had_back(lab: Lab, window: Pa
     wait_for(lambda: field(page) == "One of them.\n\nTwo of them.", 20, "the old text")
 
 
-@pytest.mark.parametrize("width", [400, 640, 900, 1200])
+BETWEEN = [pytest.param(width, marks=pytest.mark.heavy) for width in (640, 900)]
+
+
+@pytest.mark.parametrize("width", [400, *BETWEEN, 1200])
 def test_settings_have_their_labels_beside_them_and_are_cut_nowhere(lab: Lab, window: Page, width: int) -> None:
     page = open_panel(lab, window, f"settings-{width}.ipynb")
     page.set_viewport_size({"width": width + 120, "height": 900})

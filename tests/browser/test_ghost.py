@@ -66,6 +66,7 @@ def test_a_key_ends_what_is_written_and_a_running_cell_does_not(lab: Lab, window
     assert prompt_of(page, 2) == "[*]:"
 
 
+@pytest.mark.heavy
 def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, window: Page) -> None:
     page = notebook(lab, window, "restarted.ipynb")
     page.keyboard.type(PROMPT)
@@ -103,6 +104,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     shows_ghost(page, greedy(*ABOVE, here=PROMPT + " a b c"))
 
 
+@pytest.mark.heavy
 def test_the_status_bar_says_what_the_model_does_and_switches_it_off(lab: Lab, window: Page) -> None:
     page = notebook(lab, window, "status.ipynb")
     page.keyboard.type(PROMPT, delay=10)

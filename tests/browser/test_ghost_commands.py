@@ -50,6 +50,7 @@ def test_a_text_grows_in_place_until_it_is_stopped(lab: Lab, window: Page) -> No
     wait_for(lambda: source_of(page, 2) == PROMPT + text, 10, "the accepted text")
 
 
+@pytest.mark.heavy
 def test_an_error_is_explained_in_a_cell_below(lab: Lab, window: Page) -> None:
     page = notebook(lab, window, "explained.ipynb", "1 / 0")
     run(page, 2)

@@ -65,6 +65,7 @@ def test_after_a_restart_each_step_has_its_own_numbers_or_says_that_it_has_none(
     assert "front end" not in panel.inner_text()
 
 
+@pytest.mark.heavy
 def test_loaded_again_without_its_kernel_the_panel_shows_what_was_saved(lab: Lab, window: Page) -> None:
     lab.set(MANAGER, {"saveState": True})
     try:
@@ -108,6 +109,7 @@ def test_a_presenter_steps_by_clicker_and_no_key_reaches_the_notebook(lab: Lab, 
     assert page.evaluate("document.activeElement.matches(':focus-visible, .jci *')")
 
 
+@pytest.mark.heavy
 def test_p_has_one_meaning_on_a_screen(lab: Lab, window: Page) -> None:
     page = shown(window, lab.notebook("meaning.ipynb", *SEEN))
     wait_for(lambda: " P " in told(page), 10, "the step in numbers")

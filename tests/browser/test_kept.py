@@ -61,7 +61,10 @@ def again(window: Page, lab: Lab, name: str, front: str) -> Any:
 # -- the keyboard --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("clicked", ["Complete", "Regenerate", "Undo", "Settings", "Tokens", "padding"])
+REST = [pytest.param(one, marks=pytest.mark.heavy) for one in ("Regenerate", "Undo", "Settings", "Tokens")]
+
+
+@pytest.mark.parametrize("clicked", ["Complete", "padding", *REST])
 def test_keys_after_a_click_never_reach_the_notebook(lab: Lab, window: Page, front: str, clicked: str) -> None:
     page = panel(window, lab.notebook(f"focus-{front}-{clicked}.ipynb", QUICK, OPEN, "'last'", front=front))
     button(page, "Complete").click()
@@ -108,6 +111,7 @@ def test_what_is_typed_after_the_last_completion_is_saved_and_comes_back(lab: La
     wait_for(lambda: standing(page) == text, 20, "the same text")
 
 
+@pytest.mark.heavy
 def test_the_kernel_has_what_was_typed_without_a_completion(lab: Lab, window: Page) -> None:
     name = "python.ipynb"
     page = panel(window, lab.notebook(name, QUICK, "%complete_panel --name essay The mean", "jc.panel('essay').text"))
@@ -178,7 +182,7 @@ def test_after_a_restart_the_panel_is_an_editor_that_one_button_opens_again(lab:
     saves(page, lab, name, text)
 
 
-@pytest.mark.parametrize("how", ["restart", "kill"])
+@pytest.mark.parametrize("how", [pytest.param("restart", marks=pytest.mark.heavy), "kill"])
 def test_a_kernel_that_ends_while_it_writes_leaves_the_text_and_no_waiting(lab: Lab, window: Page, how: str) -> None:
     page = panel(window, lab.notebook(f"writing-{how}.ipynb", ENDLESS, OPEN, KILL))
     button(page, "Complete").click()
@@ -221,6 +225,7 @@ def test_a_panel_is_opened_again_though_what_was_asked_is_lost_on_its_way(lab: L
     assert standing(page) == text
 
 
+@pytest.mark.heavy
 def test_a_panel_is_opened_again_in_a_notebook_that_has_no_kernel(lab: Lab, window: Page, front: str) -> None:
     page = panel(window, lab.notebook(f"none-{front}.ipynb", QUICK, OPEN, front=front))
     lab.stop_kernels()

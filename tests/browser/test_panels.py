@@ -49,7 +49,7 @@ def test_a_text_is_completed_stopped_branched_undone_and_walked(
     assert not window.dialogs
 
 
-@pytest.mark.parametrize("running", ["", "x = 0\nwhile x < 10**9: x += 1"])
+@pytest.mark.parametrize("running", [pytest.param("", marks=pytest.mark.heavy), "x = 0\nwhile x < 10**9: x += 1"])
 def test_stop_is_heard_whatever_the_kernel_does(lab: Lab, window: Page, front: str, kernel: str, running: str) -> None:
     name = f"stop-{front}-{kernel}-{len(running)}.ipynb"
     cells = (SLOW, "%complete_panel The mean", running or "pass", "print(p.completion.finish_reason)")
@@ -101,6 +101,7 @@ def test_everything_is_reached_by_keyboard_alone(lab: Lab, window: Page) -> None
     wait_for(lambda: field(page) != text, 10, "the branch again, by Undo")
 
 
+@pytest.mark.heavy
 def test_a_page_that_is_loaded_again_shows_the_same_and_one_without_kernel_a_static_text(
     lab: Lab, window: Page
 ) -> None:
@@ -149,6 +150,7 @@ def test_hostile_text_in_a_panel_is_shown_and_inert(lab: Lab, window: Page) -> N
     wait_for(lambda: "Redo" in button(page, "Redo").inner_text() and button(page, "Redo").is_enabled(), 10, "Undo")
 
 
+@pytest.mark.heavy
 def test_a_cell_in_the_background_goes_on_under_its_own_cell_and_stops(
     lab: Lab, window: Page, front: str, kernel: str
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_cell_in_the_background_goes_on_under_its_own_cell_and_stops(
     assert "interrupted" in ended(page, 3)
 
 
+@pytest.mark.heavy
 def test_models_are_loaded_used_and_unloaded_by_mouse(lab: Lab, window: Page) -> None:
     page = opened(window, lab.notebook("models.ipynb", SLOW, "%complete_model"))
     run(page, 0)

@@ -29,7 +29,7 @@ from jupyter_complete.engine.weights import int8_forms, quantize
 from jupyter_complete.engine.weights import load as weights
 from jupyter_complete.protocol.errors import BadOption, DoesNotFit, NotAModel, OutOfMemory, Stopped, UnsafeModel
 from jupyter_complete.protocol.plan import Reason
-from jupyter_complete.sources import headers
+from jupyter_complete.sources import headers, seal
 from jupyter_complete.sources.catalog import Source, find
 
 
@@ -255,7 +255,7 @@ class TestInt8:
         assert info.note.startswith("numba does not work here")
 
     def test_a_model_too_large_as_int8_is_refused_before_it_is_packed(self, tmp_path: Path, empty_cache: Path) -> None:
-        folder = write_claim(tmp_path / "large", memory.free_bytes("cpu") // 3, "gpt2")
+        folder = write_claim(tmp_path / "large", memory.free_bytes("cpu"), "gpt2")
         with pytest.raises(DoesNotFit, match=r"needs .* of memory as int8"):
             open_now(folder, "int8")
         assert not list(empty_cache.glob("packed/*"))
@@ -263,7 +263,7 @@ class TestInt8:
     def test_a_model_is_packed_where_its_float32_weights_would_not_fit(
         self, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        folder = weight_kinds.save(weight_kinds.make("Qwen3MoeConfig", num_experts=16), tmp_path / "moe")
+        folder = weight_kinds.save(weight_kinds.make("GptOssConfig", num_local_experts=16), tmp_path / "moe")
         planned = plan(find(str(folder)), "int8", "cpu").memory
         assert planned is not None
         wide = 4 * headers.directory_parameters(folder)
@@ -273,7 +273,7 @@ class TestInt8:
         held = engine.footprint().weight_bytes
         assert abs(held - planned.resident) < 0.2 * planned.resident  # rows are filled up to whole tiles
 
-    @pytest.mark.parametrize("name", ["llama", "gpt2"])
+    @pytest.mark.parametrize("name", ["llama", "lfm2"])
     def test_an_error_that_is_not_numba_s_is_told_as_what_it_is(
         self, name: str, tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -299,8 +299,8 @@ class TestInt8:
         [
             ("llama", "kernels.symbols.Kernel.link"),
             ("llama", "kernels.sample_row.prepare"),
-            ("gpt2", "kernels.symbols.Kernel.link"),
-            ("gpt2", "kernels.thread_team._call"),
+            ("lfm2", "kernels.symbols.Kernel.link"),
+            ("lfm2", "kernels.thread_team._call"),
         ],
     )
     def test_what_numba_cannot_compile_is_said_and_float32_goes_on(
@@ -320,8 +320,10 @@ def spoil(cache: Path) -> None:
     """Make every scale of a packed model's matrices that of another row, and forget that it was checked."""
     (packed,) = cache.glob("packed/*")
     (packed / "probe.json").unlink()
+    (packed / seal.SEAL).unlink()
     arrays = load_file(packed / "model.safetensors")
     save_file({name: one.flip(-1) if name.endswith(".scale") else one for name, one in arrays.items()}, packed / FILE)
+    seal.put(packed)
 
 
 FILE = "model.safetensors"
@@ -367,10 +369,11 @@ def test_a_form_that_was_at_fault_is_checked_again_when_asked(tmp_path: Path, em
     source = find(str(tiny.save("llama", tmp_path / "llama")))
     assert open_now(tmp_path / "llama", "auto").info.dtype == "int8"
     (packed,) = empty_cache.glob("packed/*")
-    whole = (packed / FILE).read_bytes()
+    whole, sealed = ((packed / name).read_bytes() for name in (FILE, seal.SEAL))
     spoil(empty_cache)
     assert open_now(tmp_path / "llama", "auto").info.dtype == "float32"
     (packed / FILE).write_bytes(whole)
+    (packed / seal.SEAL).write_bytes(sealed)
     assert open_now(tmp_path / "llama", "auto").info.dtype == "float32"  # the result is kept
     assert examine_again(source, "auto", "cpu").failures == ()
     assert open_now(tmp_path / "llama", "auto").info.dtype == "int8"
