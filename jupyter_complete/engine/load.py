@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Generator, Iterator
@@ -29,8 +28,9 @@ from .weights import load, probe_file
 from .weights.checkpoint import separate
 from .weights.gguf import convert as gguf
 from .weights.gguf import header_files, straight, wide
-from .weights.gguf.head import Head
+from .weights.importance import Importance, importance_of
 from .weights.load import Target
+from .weights.safetensors_file import digest_of_directory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOGITS = 5  # arrays of logits that a probe holds at once
-HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12  # of each file for a digest: bytes at its head, samples, bytes of one
 # A probe of a large GGUF file takes fewer tokens: their pass in float32 is most of what opening the file costs.
 LARGE, FEW_TOKENS = 400_000_000, 48
 
@@ -95,6 +94,7 @@ def open_engine(
     provenance, plan = _provenance(place, _folder(loaded.plan)), loaded.plan
     whole = partial(_whole, plan)
     details = Details(provenance.revision, provenance.quantized, _note(loaded), _fault(loaded), whole, loaded.probe)
+    details = details._replace(dtype=plan.dtype)
     if plan.numbers:
         dtype, _, stored = plan.numbers.partition(" from ")
         details = details._replace(dtype=dtype, quantized=stored or None)
@@ -110,7 +110,7 @@ def _open_files(
         decision = decide(name, place, target, trusting=not again)
         if decision.plan.header is not None:
             try:
-                return (yield from _load((yield from _with_texts(decision, stop)), stop, again))
+                return (yield from _open_straight(decision, stop, again))
             except FormError as failure:
                 refused = (Reason(failure.reason.kind, f"{CONVERTED}: {failure.reason.text}"),)
                 decision = decide(name, place, target, not again, refused)
@@ -120,17 +120,21 @@ def _open_files(
     return (yield from _load(decide(name, place, target, not again, refused), stop, again))
 
 
-def _with_texts(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Decision]:
-    """The decision for a file that is opened straight, with config and tokenizer in the cache."""
+def _open_straight(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading, None, Loaded]:
+    """Open a GGUF file from its blocks: threads pack them while config and tokenizer are read."""
     plan, head = decision.plan, decision.head
     assert plan.path is not None
     assert head is not None
     check_memory(plan)
     yield Loading(f"loading {plan.name}")
-    if decision.outline is not None:
-        return decision
-    folder = yield from header_files.keep(plan.path, plan.name, head, stop)
-    return decision._replace(outline=load.describe(folder, plan.name))
+    with _form_errors():
+        packing = straight.Packing(head)
+    try:
+        folder = yield from header_files.keep(plan.path, plan.name, head, stop)
+        decision = decision._replace(outline=load.describe(folder, plan.name))
+        return (yield from _load(decision, stop, again, packing))
+    finally:
+        packing.end()
 
 
 def examine_again(source: Source, dtype: str, device: str) -> Probe:
@@ -163,8 +167,13 @@ def _convert(place: Place, decision: Decision, stop: StopEvent) -> Generator[Loa
     yield from gguf.convert(place.path, decision.plan.name, stop, decision.head)
 
 
-def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading, None, Loaded]:
-    """Carry a plan out; where its form fails at run time, carry out the plan that follows."""
+def _load(
+    decision: Decision, stop: StopEvent, again: bool, packing: straight.Packing | None = None
+) -> Generator[Loading, None, Loaded]:
+    """Carry a plan out; where its form fails at run time, carry out the plan that follows.
+
+    `packing` makes the weights of a GGUF file that is opened straight.
+    """
     plan, outline = decision.plan, decision.outline
     check_memory(plan)
     if outline is not None:
@@ -172,10 +181,11 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
     if outline is not None and plan.form in ("compiled", "int8 modules"):
         run: Any = _compiled if plan.form == "compiled" else _int8_modules
         try:
-            if plan.header is not None and decision.head is not None:
-                int8 = yield from _straight(decision.head, outline.model, stop)
+            if packing is not None:
+                int8 = yield from _straight(packing, outline.model, stop)
             else:
-                int8 = yield from run(plan, outline.model, stop)
+                importance = yield from _importance(plan, outline.tokenizer)
+                int8 = yield from run(plan, outline.model, importance, stop)
             loaded = Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
             probe = yield from _probe(loaded, again, stop)
             if clause := probe.failure(*OF_FORM[plan.form]):
@@ -219,7 +229,8 @@ def _examine(loaded: Loaded, stop: StopEvent) -> Probe:
     weights = 4 * parameters if plan.header is None else straight.ROOM
     needed = weights + LOGITS * 4 * tokens * loaded.model.get_input_embeddings().num_embeddings
     plain = partial(_wide, plan) if memory.fits(needed, memory.free_bytes("cpu")) else None
-    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8, plan.numbers or "int8", tokens)
+    numbers = plan.numbers or ("int4" if plan.dtype == "int4" else "int8")
+    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8, numbers, tokens)
     try:
         with _form_errors():
             return examine(subject, _folder(plan), plain, stop)
@@ -249,19 +260,21 @@ def check_memory(plan: Plan) -> None:
     bytes_of = plan.memory
     if bytes_of is None or bytes_of.fits:
         return
-    raise memory.does_not_fit(plan.name, bytes_of.peak, getattr(torch, plan.dtype), plan.device, bytes_of.free)
+    dtype = getattr(torch, plan.dtype, torch.int8)  # older releases of torch have no int4
+    raise memory.does_not_fit(plan.name, bytes_of.peak, dtype, plan.device, bytes_of.free)
 
 
-def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
+def _straight(
+    packing: straight.Packing, model: PreTrainedModel, stop: StopEvent
+) -> Generator[Loading, None, Int8Model]:
     """As _compiled, of the blocks of a GGUF file."""
     with _form_errors():
         from .runners.int8 import Int8Model
-    packing = straight.pack(head, stop)
-    arrays = {}
+    made, arrays = packing.arrays(stop), {}
     while True:
         with _form_errors():
             try:
-                step = next(packing)
+                step = next(made)
             except StopIteration as ended:
                 arrays = ended.value
                 break
@@ -273,7 +286,22 @@ def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[
     return int8
 
 
-def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
+def _importance(plan: Plan, tokenizer: PreTrainedTokenizerBase) -> Generator[Loading, None, Importance | None]:
+    """How much each column of each matrix counts, for weights that are packed at 4 bits now; None for others.
+
+    Where the float32 model does not fit into memory, all columns count the same.
+    """
+    if plan.dtype != "int4" or plan.packing is None or plan.packing.exists:
+        return None
+    if not memory.fits(4 * (plan.parameters or 0), memory.free_bytes("cpu")):
+        return {}
+    yield Loading("packing once into int4: finding out which weights count most")
+    return importance_of(_wide(plan), tokenizer)
+
+
+def _compiled(
+    plan: Plan, model: PreTrainedModel, importance: Importance | None, stop: StopEvent
+) -> Generator[Loading, None, Int8Model]:
     """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
     assert plan.packing is not None
     with _form_errors():
@@ -282,7 +310,7 @@ def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[
     with load.tensors(_folder(plan), plan.name, model) as read:
         if not plan.packing.exists and read.untied():
             _own_head(model)
-        arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop)
+        arrays = yield from pack_llama.open_pack(plan.packing, model.config, read, stop, importance)
     if "head.words" in arrays and model.config.tie_word_embeddings:
         _own_head(model)
     yield Loading(_stage("the decoding step", "decode_step"))
@@ -306,7 +334,9 @@ def _own_head(model: PreTrainedModel) -> None:
     model.config.tie_word_embeddings = False
 
 
-def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
+def _int8_modules(
+    plan: Plan, model: PreTrainedModel, importance: Importance | None, stop: StopEvent
+) -> Generator[Loading, None, None]:
     """Fill `model` with int8 matrices and run it once; raises FormError where it does not run."""
     assert plan.packing is not None
     with _form_errors():
@@ -317,7 +347,7 @@ def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Genera
 
         team = Team(min(TEAM, cores()))
     try:
-        yield from pack_any.fill(model, _folder(plan), plan.name, plan.packing, team, stop)
+        yield from pack_any.fill(model, (_folder(plan), plan.name), plan.packing, team, stop, importance)
     except pack_any.FailedPass as failure:
         raise FormError(failure.reason) from None
     yield Loading(_stage("the product of int8 matrices", "thread_team"))
@@ -362,18 +392,4 @@ def _provenance(place: Place, folder: Path) -> Provenance:
         about: dict[str, Any] = json.loads((folder / header_files.PROVENANCE).read_text())
         stored = about.get("stored_as")
         return Provenance(place.origin, about["sha256"], None if stored in (None, "F32") else stored)
-    return Provenance(place.origin, place.revision or _digest(folder), None)
-
-
-def _digest(folder: Path) -> str:
-    """A digest of a directory's config and of samples of its weights, all of which another training changes."""
-    digest = hashlib.sha256()
-    for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
-        size = path.stat().st_size
-        digest.update(path.name.encode() + str(size).encode())
-        with path.open("rb") as file:
-            digest.update(file.read(HEAD))
-            for sample in range(1, SAMPLES + 1):
-                file.seek(max(0, size * sample // SAMPLES - SAMPLE))
-                digest.update(file.read(SAMPLE))
-    return "files:" + digest.hexdigest()[:16]
+    return Provenance(place.origin, place.revision or digest_of_directory(folder), None)

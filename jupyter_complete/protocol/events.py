@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .errors import CompleteError
+from .probe import Loss
 from .prompt_parts import Kind, Turn
 from .question import Finding
 from .sampling import Sampling
@@ -157,6 +158,7 @@ class ModelInfo:
     fault           what its check found, alone
     kind            what it was made for
     tokenizer_note  why the tokenizer is not the one that transformers makes
+    loss            what the rounded weights cost beside float32, as the check of the model found it
     recommended     names and values of the sampling that the model's own generation config asks for
     """
 
@@ -174,6 +176,11 @@ class ModelInfo:
     tokenizer_note: str = ""
     fault: str = ""
     recommended: tuple[tuple[str, float], ...] = ()
+    loss: Loss | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.loss, dict):  # of a trace file
+            object.__setattr__(self, "loss", Loss(**self.loss))
 
 
 class Recording:

@@ -22,6 +22,8 @@ from ..kernels.attention import Heads
 from ..kernels.decode_step import Shape, Weights
 from ..kernels.matvec import Matrix, alike
 from ..kernels.sizes import ROWS
+from .importance import Importance
+from .int4_pack import matrix_arrays
 from .int8_forms import ACTIVATIONS, PER_LAYER, activation, ropes
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
@@ -54,23 +56,25 @@ def shape_of(config: PretrainedConfig) -> Shape:
 
 
 def open_pack(
-    packing: CacheEntry, config: PretrainedConfig, read: Read, stop: StopEvent
+    packing: CacheEntry, config: PretrainedConfig, read: Read, stop: StopEvent, importance: Importance | None = None
 ) -> Generator[Loading, None, Arrays]:
-    """Map the arrays of a packed model; pack it first where the cache does not hold it."""
+    """Map the arrays of a packed model; pack it first where the cache does not hold it, as `pack` does."""
     assert packing.path is not None
     if not packing.exists:
         with (
             cache.build(packing.path, packing.reserve) as part,
             SafetensorsWriter(part / "model.safetensors") as writer,
         ):
-            yield from pack(config, read, stop, writer.add)
+            yield from pack(config, read, stop, writer.add, importance)
     return map_arrays(packing.path / "model.safetensors")
 
 
-def pack(config: PretrainedConfig, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
+def pack(
+    config: PretrainedConfig, read: Read, stop: StopEvent, add: Add, importance: Importance | None = None
+) -> Generator[Loading, None, None]:
     """Make the arrays of Weights and hand each to `add` by its name; a Matrix has name.words, name.scale, name.low.
 
-    Raises Stopped.
+    With `importance` the matrices of layers have 4 bits (see int4_pack.py). Raises Stopped.
     """
     layers, done = [f"model.layers.{layer}." for layer in range(config.num_hidden_layers)], 0
     whole = {"embed": ["model.embed_tokens.weight"]} | (
@@ -80,6 +84,20 @@ def pack(config: PretrainedConfig, read: Read, stop: StopEvent, add: Add) -> Gen
     named |= {name: [parts] for name, parts in whole.items()}
     total = sum(len(each) for each in named.values())
     for name, each in named.items():
+        if importance is not None and name in PER_LAYER:
+            made = matrix_arrays(each, read, importance)
+            while True:
+                try:
+                    next(made)
+                except StopIteration as ended:
+                    for kind, array in ended.value.items():
+                        add(f"{name}.{kind}", array)
+                    break
+                if stop.is_set():
+                    raise Stopped("The packing was stopped.", "Run it again to start over.")
+                done += 1
+                yield Loading(f"packing once into int4, {done} of {total} matrices")
+            continue
         arrays: dict[str, np.ndarray] = {}
         for place, one in enumerate(_alike(read, each, stop)):
             for kind, array in one.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -22,6 +23,8 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "I64": np.dtype("<i8"),
     "BOOL": np.dtype("?"),
 }
+# Of each file for a digest: bytes at its head, samples, bytes of one.
+HEAD, SAMPLES, SAMPLE = 1 << 16, 16, 1 << 12
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -93,3 +96,17 @@ def map_arrays(path: Path) -> dict[str, np.ndarray]:
             array = data[first:last].view(np.ndarray).view(DTYPES[entry["dtype"]]).reshape(entry["shape"])
             arrays[name] = array if array.flags.aligned else array.copy()
     return arrays
+
+
+def digest_of_directory(folder: Path) -> str:
+    """A digest of a directory's config and of samples of its weights, all of which another training changes."""
+    digest = hashlib.sha256()
+    for path in sorted([folder / "config.json", *folder.glob("*.safetensors"), *folder.glob("adapter/*")]):
+        size = path.stat().st_size
+        digest.update(path.name.encode() + str(size).encode())
+        with path.open("rb") as file:
+            digest.update(file.read(HEAD))
+            for sample in range(1, SAMPLES + 1):
+                file.seek(max(0, size * sample // SAMPLES - SAMPLE))
+                digest.update(file.read(SAMPLE))
+    return "files:" + digest.hexdigest()[:16]
