@@ -95,6 +95,7 @@ class LocalEngine:
             kind=capabilities.kind(model, tokenizer),
             tokenizer_note=note_of(tokenizer),
             recommended=recommended(model.generation_config),
+            loss=details.probe.loss if details.probe else None,
         )
         self.probe = details.probe
         self.aside = aside_of(self._int8, self._recordings)
