@@ -27,7 +27,7 @@ from jupyter_complete.engine.weights.layer_shape import LayerShape, describe
 from jupyter_complete.engine.weights.layer_tensors import EXPERTS, Read, expert_matrix, matrix
 from jupyter_complete.engine.weights.search_groups import few_bits
 
-# A plain one, parts of one tensor, odd sizes, queries beside their keys, neighbours that turn, experts; the others are heavy.
+# Plain, parts in one tensor, odd sizes, queries beside their keys, neighbours that turn, experts; others are heavy.
 SOME = ["llama", "phi3", "gpt2, odd sizes", "falcon, groups", "glm", "mixtral"]
 IDS = [[7, 30, 5, 61, 12, 9, 44, 3, 28, 17, 50, 2, 33, 8, 41, 19, 26, 10, 55, 14]]
 
@@ -95,8 +95,8 @@ def test_its_logits_are_those_of_the_rounded_weights(name: str) -> None:
         fast = int8.runner().forward(IDS, every=True)[0].clone()
     with torch.inference_mode():
         same, float32 = (one(torch.tensor(IDS)).logits[0] for one in (rounded(model, importance), model))
-    apart, lost = float(divergence(same, fast).mean()), float(divergence(float32, fast).mean())
-    assert apart < 0.1 * lost
+    apart, lost = divergence(same, fast), divergence(float32, fast)
+    assert apart.median() < 0.1 * lost.median(), (apart, lost)  # a token may choose another expert
 
 
 def test_a_matrix_that_holds_four_bits_stays_as_it_is() -> None:
