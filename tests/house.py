@@ -34,7 +34,8 @@ ENGINE = {
     4: ("engine/decoding",),
     5: ("engine/inside", "engine/probe"),
     6: ("engine/local", "engine/plan"),
-    7: ("engine/load", "engine/sharing"),
+    7: ("engine/packed",),
+    8: ("engine/load", "engine/sharing"),
 }
 PROMPT = {
     1: ("prompt/values",),

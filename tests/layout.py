@@ -78,6 +78,7 @@ UNTESTED = {
     "notebook/waiting": "kernel/test_silence.py: what Python code waits for is said in the cell",
     "results/trace_check": "hold/test_trace_files.py: a changed trace is drawn or refused",
     "engine/details": "engine/test_local.py: what an engine says of its model",
+    "engine/packed": "engine/test_load.py: packed models, and forms that fail",
     "engine/machine/forked": "hold/test_fork.py: a model is used in processes that were forked",
     "sources/seal": "hold/test_caches.py: damage in the cache is noticed",
     "serve/__main__": "kernel/test_shared.py: a kernel starts the server",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
 from threading import Event as StopEvent
@@ -14,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from ..protocol.errors import Stopped, raised
+from ..protocol.errors import Stopped
 from ..protocol.events import Loading
-from ..protocol.plan import CONVERTED, CacheEntry, Plan, Reason
+from ..protocol.plan import CONVERTED, Plan, Reason
 from ..protocol.probe import OF_FORM, Check, Probe
 from ..sources import cache
 from ..sources.catalog import Source
@@ -24,15 +22,13 @@ from ..sources.fetch import Place, obtain
 from .details import Details
 from .local import LocalEngine
 from .machine import memory
-from .plan import Decision, decide, fall_back, numba_reason, one_sentence, with_packing_reasons
+from .packed import FormError, float32, folder_of, form_errors, open_packed, open_straight, stage
+from .plan import Decision, decide, fall_back, one_sentence, with_packing_reasons
 from .probe import TOKENS, Subject, examine
 from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import load, probe_file
-from .weights.checkpoint import separate
 from .weights.gguf import convert as gguf
 from .weights.gguf import header_files, straight, wide
-from .weights.gguf.head import Head
-from .weights.layer_shape import LayerShape, describe
 from .weights.load import Target
 
 if TYPE_CHECKING:
@@ -68,14 +64,6 @@ class Provenance(NamedTuple):
     quantized: str | None
 
 
-class FormError(Exception):
-    """A form of a model fails at run time."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.text)
-        self.reason = reason
-
-
 def open_engine(
     source: Source, dtype: str, device: str, stop: StopEvent, again: bool = False
 ) -> Generator[Loading, None, LocalEngine]:
@@ -94,9 +82,10 @@ def open_engine(
     if stop.is_set():
         raise Stopped("Loading was stopped.", "Run it again.")
     memory.trim()  # gives back what reading and compiling left over
-    provenance, plan = _provenance(place, _folder(loaded.plan)), loaded.plan
+    provenance, plan = _provenance(place, folder_of(loaded.plan)), loaded.plan
     whole = partial(_whole, plan)
     details = Details(provenance.revision, provenance.quantized, _note(loaded), _fault(loaded), whole, loaded.probe)
+    details = details._replace(dtype=plan.dtype)
     if plan.numbers:
         dtype, _, stored = plan.numbers.partition(" from ")
         details = details._replace(dtype=dtype, quantized=stored or None)
@@ -112,7 +101,7 @@ def _open_files(
         decision = decide(name, place, target, trusting=not again)
         if decision.plan.header is not None:
             try:
-                return (yield from _load((yield from _with_texts(decision, stop)), stop, again))
+                return (yield from _open_straight(decision, stop, again))
             except FormError as failure:
                 refused = (Reason(failure.reason.kind, f"{CONVERTED}: {failure.reason.text}"),)
                 decision = decide(name, place, target, not again, refused)
@@ -122,17 +111,21 @@ def _open_files(
     return (yield from _load(decide(name, place, target, not again, refused), stop, again))
 
 
-def _with_texts(decision: Decision, stop: StopEvent) -> Generator[Loading, None, Decision]:
-    """The decision for a file that is opened straight, with config and tokenizer in the cache."""
+def _open_straight(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading, None, Loaded]:
+    """Open a GGUF file from its blocks: threads pack them while config and tokenizer are read."""
     plan, head = decision.plan, decision.head
     assert plan.path is not None
     assert head is not None
     check_memory(plan)
     yield Loading(f"loading {plan.name}")
-    if decision.outline is not None:
-        return decision
-    folder = yield from header_files.keep(plan.path, plan.name, head, stop)
-    return decision._replace(outline=load.describe(folder, plan.name))
+    with form_errors():
+        packing = straight.Packing(head)
+    try:
+        folder = yield from header_files.keep(plan.path, plan.name, head, stop)
+        decision = decision._replace(outline=load.describe(folder, plan.name))
+        return (yield from _load(decision, stop, again, packing))
+    finally:
+        packing.end()
 
 
 def examine_again(source: Source, dtype: str, device: str) -> Probe:
@@ -171,19 +164,24 @@ def _convert(place: Place, decision: Decision, stop: StopEvent) -> Generator[Loa
     yield from gguf.convert(place.path, decision.plan.name, stop, decision.head)
 
 
-def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading, None, Loaded]:
-    """Carry a plan out; where its form fails at run time, carry out the plan that follows."""
+def _load(
+    decision: Decision, stop: StopEvent, again: bool, packing: straight.Packing | None = None
+) -> Generator[Loading, None, Loaded]:
+    """Carry a plan out; where its form fails at run time, carry out the plan that follows.
+
+    `packing` makes the weights of a GGUF file that is opened straight.
+    """
     plan, outline = decision.plan, decision.outline
     check_memory(plan)
     if outline is not None:
         check_continues(outline.model, plan.name)
     if outline is not None and plan.form in ("compiled", "int8 modules"):
-        run: Any = _compiled if plan.form == "compiled" else _int8_modules
+        int8: Int8Model | None
         try:
-            if plan.header is not None and decision.head is not None:
-                int8 = yield from _straight(decision.head, outline.model, stop)
+            if packing is not None:
+                int8 = yield from open_straight(packing, outline.model, stop)
             else:
-                int8 = yield from run(plan, outline.model, stop)
+                int8 = yield from open_packed(plan, outline, stop)
             loaded = Loaded(with_packing_reasons(plan), outline.model, outline.tokenizer, int8)
             probe = yield from _probe(loaded, again, stop)
             if clause := probe.failure(*OF_FORM[plan.form]):
@@ -196,12 +194,12 @@ def _load(decision: Decision, stop: StopEvent, again: bool) -> Generator[Loading
             check_memory(plan)
     if plan.reasons:
         yield Loading(f"loading {plan.name} without int8: {plan.reasons[0].text}")
-    model, tokenizer = load.read(_folder(plan), plan.name, getattr(torch, plan.dtype), plan.device)
+    model, tokenizer = load.read(folder_of(plan), plan.name, getattr(torch, plan.dtype), plan.device)
     check_continues(model, plan.name)
     if uses_compiled_sampler(model):
         from .kernels import sample_row
 
-        yield Loading(_stage("the choice of tokens", "sample_row"))
+        yield Loading(stage("the choice of tokens", "sample_row"))
         sample_row.prepare()
     loaded = Loaded(plan, model, tokenizer)
     return loaded._replace(probe=(yield from _probe(loaded, again, stop)))
@@ -226,22 +224,16 @@ def _examine(loaded: Loaded, stop: StopEvent) -> Probe:
     tokens = FEW_TOKENS if plan.header is not None and parameters > LARGE else TOKENS
     weights = 4 * parameters if plan.header is None else straight.ROOM
     needed = weights + LOGITS * 4 * tokens * loaded.model.get_input_embeddings().num_embeddings
-    plain = partial(_wide, plan) if memory.fits(needed, memory.free_bytes("cpu")) else None
-    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8, plan.numbers or "int8", tokens)
+    plain = partial(float32, plan) if memory.fits(needed, memory.free_bytes("cpu")) else None
+    numbers = plan.numbers or ("int4" if plan.dtype == "int4" else "int8")
+    subject = Subject(loaded.model, loaded.tokenizer, loaded.int8, numbers, tokens)
     try:
-        with _form_errors():
-            return examine(subject, _folder(plan), plain, stop)
+        with form_errors():
+            return examine(subject, folder_of(plan), plain, stop)
     except FormError as failure:
         if subject.is_int8:
             raise
         return Probe(0, (Check("numbers", False, f"its forward pass fails on a text ({failure.reason.text})"),))
-
-
-def _wide(plan: Plan) -> PreTrainedModel:
-    """The model with float32 weights, on transformers' own forward pass."""
-    if plan.header is not None and plan.path is not None:
-        return wide.one_pass(plan.path, plan.name)
-    return load.read(_folder(plan), plan.name, torch.float32, "cpu").model
 
 
 def _whole(plan: Plan) -> PreTrainedModel:
@@ -249,7 +241,7 @@ def _whole(plan: Plan) -> PreTrainedModel:
     if plan.header is not None and plan.path is not None:
         memory.check_fit(plan.name, plan.parameters or 0, torch.float32, "cpu")
         return wide.whole(plan.path, plan.name)
-    return load.load(_folder(plan), plan.name, torch.float32, "cpu").model
+    return load.load(folder_of(plan), plan.name, torch.float32, "cpu").model
 
 
 def check_memory(plan: Plan) -> None:
@@ -257,135 +249,8 @@ def check_memory(plan: Plan) -> None:
     bytes_of = plan.memory
     if bytes_of is None or bytes_of.fits:
         return
-    raise memory.does_not_fit(plan.name, bytes_of.peak, getattr(torch, plan.dtype), plan.device, bytes_of.free)
-
-
-def _straight(head: Head, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
-    """As _compiled, of the blocks of a GGUF file."""
-    with _form_errors():
-        from .runners.int8 import Int8Model
-    packing = straight.pack(head, stop)
-    arrays = {}
-    while True:
-        with _form_errors():
-            try:
-                step = next(packing)
-            except StopIteration as ended:
-                arrays = ended.value
-                break
-        yield step
-    yield Loading(_stage("the decoding step", "decode_step"))
-    with _form_errors():
-        int8 = Int8Model(arrays, _shape(model))
-        int8.prepare()
-    return int8
-
-
-def _shape(model: PreTrainedModel) -> LayerShape:
-    """What a layer of a model computes; raises FormError where the compiled step cannot run it."""
-    found = describe(model)
-    if isinstance(found, Reason):
-        raise FormError(found)
-    return found
-
-
-def _compiled(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, Int8Model]:
-    """The packed weights of `model`, with a compiled step that ran once; raises FormError where it does not run."""
-    with _form_errors():
-        from .runners.int8 import Int8Model
-        from .weights import pack_llama
-    packing = yield from _whole_packing(plan, stop)
-    with load.tensors(_folder(plan), plan.name, model) as read:
-        if not packing.exists and read.untied():
-            _own_head(model)
-        arrays = yield from pack_llama.open_pack(packing, _shape(model), read, stop)
-    if "head.words" in arrays and model.config.tie_word_embeddings:
-        _own_head(model)
-    yield Loading(_stage("the decoding step", "decode_step"))
-    with _form_errors():
-        int8 = Int8Model(arrays, _shape(model))
-        int8.prepare()
-    return int8
-
-
-def _whole_packing(plan: Plan, stop: StopEvent) -> Generator[Loading, None, CacheEntry]:
-    """The plan's packed weights, which are there only where the cache holds them as they were written."""
-    packing = plan.packing
-    assert packing is not None
-    assert packing.path is not None
-    if (yield from cache.whole(packing.path, "the packed model", stop)):
-        return packing
-    return replace(packing, exists=False, reserve=max(packing.size, packing.reserve))
-
-
-def _stage(what: str, module: str) -> str:
-    """What is said while compiled code is read, or compiled because the machine has none yet."""
-    from .kernels.disk_cache import state
-
-    known = state(module)
-    if known == "damaged":
-        return f"compiling {what} again, because compiled code in the cache is damaged: a minute or two"
-    return (
-        f"reading {what} from the cache"
-        if known == "whole"
-        else f"compiling {what}, once on this machine: a minute or two"
-    )
-
-
-def _own_head(model: PreTrainedModel) -> None:
-    """Give `model` a head of its own, because the files hold one that differs from the embedding it is tied to."""
-    separate(model, ["lm_head.weight"])
-    model.config.tie_word_embeddings = False
-
-
-def _int8_modules(plan: Plan, model: PreTrainedModel, stop: StopEvent) -> Generator[Loading, None, None]:
-    """Fill `model` with int8 matrices and run it once; raises FormError where it does not run."""
-    with _form_errors():
-        from .kernels.thread_team import Team
-        from .machine.cgroup import cores
-        from .runners.int8 import TEAM
-        from .weights import pack_any
-
-        team = Team(min(TEAM, cores()))
-    packing = yield from _whole_packing(plan, stop)
-    try:
-        yield from pack_any.fill(model, _folder(plan), plan.name, packing, team, stop)
-    except pack_any.FailedPass as failure:
-        raise FormError(failure.reason) from None
-    yield Loading(_stage("the product of int8 matrices", "thread_team"))
-    with _form_errors():
-        reason = pack_any.warm_up(model)
-    if reason is not None:
-        raise FormError(reason)
-
-
-@contextmanager
-def _form_errors() -> Iterator[None]:
-    """Raise FormError for whatever a compiler or a kernel raises inside the block."""
-    try:
-        yield
-    except Stopped:
-        raise
-    except Exception as error:
-        raise FormError(_run_time_reason(error)) from error
-
-
-def _run_time_reason(error: Exception) -> Reason:
-    """The reason that an error of the kernels stands for; raises `error` itself where memory ran out."""
-    if memory.out_of_memory(error, "compiling"):
-        raise error
-    log.info("int8 fails", exc_info=error)
-    if type(error).__module__.partition(".")[0] in ("numba", "llvmlite"):
-        return numba_reason(error)
-    return Reason("kernels", f"int8 fails here ({raised(error)})")
-
-
-def _folder(plan: Plan) -> Path:
-    """The transformers directory that a plan reads: of the files, or of their conversion."""
-    made = plan.header or plan.conversion
-    folder = made.path if made is not None else plan.path
-    assert folder is not None
-    return folder
+    dtype = getattr(torch, plan.dtype, torch.int8)  # older releases of torch have no int4
+    raise memory.does_not_fit(plan.name, bytes_of.peak, dtype, plan.device, bytes_of.free)
 
 
 def _provenance(place: Place, folder: Path) -> Provenance:

@@ -66,9 +66,8 @@ class LocalEngine:
     ) -> None:
         """If `int8` holds the weights, `model` only describes them: its own weights are empty."""
         self.model, self.tokenizer = model, tokenizer
-        self._int8 = int8
+        self._int8, self._encodes = int8, bool(model.config.is_encoder_decoder)
         self._threads = int8 or team_of(model)  # None where torch multiplies the weights
-        self._encodes = bool(model.config.is_encoder_decoder)
         self._vocabulary = Vocabulary(tokenizer, self._encodes, begins=capabilities.begins_with_bos(model))
         self._ends = end_ids(model.generation_config) or end_ids(model.config)
         self._size, logits = model.get_input_embeddings().num_embeddings, capabilities.logit_count(model)
@@ -95,6 +94,7 @@ class LocalEngine:
             kind=capabilities.kind(model, tokenizer),
             tokenizer_note=note_of(tokenizer),
             recommended=recommended(model.generation_config),
+            loss=details.probe.loss if details.probe else None,
         )
         self.probe = details.probe
         self.aside = aside_of(self._int8, self._recordings)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Decision(NamedTuple):
     """A plan, and what was read to make it: a directory's model without weights, or the head of a GGUF file.
 
-    Both are None where the plan needed neither.
+    Both are None where the plan needed neither. Of a GGUF file that is opened straight, the tokenizer is read later.
     """
 
     plan: Plan
@@ -71,9 +71,9 @@ def decide(
         parameters = header.parameters
         if refused is None and target.dtype is torch.int8:
             found = _straight(replace(begin, parameters=parameters), place.path, trusting)
-            if isinstance(found, Decision):
+            if isinstance(found, Decision) and (target.bits == 8 or found.plan.numbers.startswith("int4")):
                 return found
-            refused = found
+            refused = () if isinstance(found, Decision) else found
         begin = replace(begin, reasons=refused or ())
         conversion = gguf.entry(place.path, parameters)
         begin = replace(begin, conversion=conversion, parameters=parameters)
@@ -115,8 +115,7 @@ def _straight(begin: Plan, path: Path, trusting: bool) -> Decision | tuple[Reaso
     clause = _fault(plan) if trusting else ""
     if clause:
         return (Reason("probe", f"{CONVERTED}: {clause}"),)
-    outline = load.describe(kept.path, plan.name) if kept.exists and kept.path is not None else None
-    return Decision(plan, outline, head)
+    return Decision(plan, head=head)
 
 
 def with_packing_reasons(plan: Plan) -> Plan:
@@ -131,7 +130,7 @@ def fall_back(plan: Plan, reason: Reason) -> Plan:
     Raises BadOption where int8 was asked for.
     """
     if not plan.auto:
-        raise BadOption(f"{plan.name} has no int8 form here: {reason.text}.", "Use --dtype auto.")
+        raise BadOption(f"{plan.name} has no {plan.dtype} form here: {reason.text}.", "Use --dtype auto.")
     wide = _plain(replace(plan, reasons=(reason,)), torch.float32)
     if wide.memory is None or wide.memory.fits:
         return wide
@@ -175,8 +174,7 @@ def _registered(source: Source) -> Plan:
 
 def _begin(name: str, target: Target, origin: str, path: Path | None) -> Plan:
     """What is known before a file is read."""
-    dtype = str(target.dtype).removeprefix("torch.")
-    return Plan(name, origin, path, dtype, target.auto, target.device, cache.free_bytes())
+    return Plan(name, origin, path, target.name, target.auto, target.device, cache.free_bytes())
 
 
 def _before_conversion(begin: Plan, path: Path, target: Target) -> Decision:
@@ -194,7 +192,7 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
     `folder` is None before a GGUF file is converted.
     """
     if plan.device != "cpu":
-        return fall_back(plan, Reason("device", f"int8 runs on a CPU, and this is {plan.device}"))
+        return fall_back(plan, Reason("device", f"{plan.dtype} runs on a CPU, and this is {plan.device}"))
     try:
         import numba  # noqa: F401  # the kernels are imported later, because that makes folders in the cache
     except Exception as error:  # numba refuses a numpy or a machine that it does not know in ways of its own
@@ -203,10 +201,10 @@ def _int8(plan: Plan, model: PreTrainedModel, folder: Path | None) -> Plan:
         return fall_back(plan, obstacle)
     parameters = plan.parameters or 0
     if (obstacle := int8_forms.compiled_obstacle(model)) is not None:
-        packing = int8_forms.modules_entry(folder, int8_forms.bytes_of(model, parameters))
+        packing = int8_forms.modules_entry(folder, int8_forms.bytes_of(model, parameters), plan.dtype)
         plan = replace(plan, form="int8 modules", reasons=(obstacle,), packing=packing)
         return with_packing_reasons(_measure(plan, packing.size, packing.size))
-    packing = int8_forms.compiled_entry(folder, parameters)
+    packing = int8_forms.compiled_entry(folder, parameters, plan.dtype)
     return _measure(replace(plan, form="compiled", packing=packing), packing.size, packing.size)
 
 
@@ -225,7 +223,7 @@ def _fault(plan: Plan) -> str:
 def _plain(plan: Plan, dtype: torch.dtype) -> Plan:
     """The plan with transformers' own forward pass on weights of `dtype`."""
     needed = (plan.parameters or 0) * dtype.itemsize
-    name = str(dtype).removeprefix("torch.")
+    name = plan.dtype if dtype is torch.int8 else str(dtype).removeprefix("torch.")
     return _measure(replace(plan, form="plain", dtype=name, packing=None), needed, needed)
 
 

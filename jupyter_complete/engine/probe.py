@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Event as StopEvent
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ..protocol.errors import Stopped
 from ..protocol.phrases import count
-from ..protocol.probe import Check, Probe
+from ..protocol.probe import Check, Loss, Probe
 from .runners.capabilities import decoder_start, window
 from .runners.chunk_check import reading
 from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
@@ -35,6 +36,7 @@ FORM_KL = 0.1  # nats a token between int8 and float32: 8 bits come to 0.001 in 
 PIECE_KL = 0.001  # nats a token between one pass and pieces, which differ by the order of sums alone
 ROUGH_KL = 0.02  # the same where vectors are rounded to 8 or 16 bits, which makes a small difference larger
 ROUNDED_KL = 0.02  # between int8 and the same weights rounded, on transformers' pass
+FOUR_KL = 1.0  # between weights that are rounded to 4 bits, because a user asked for it, and float32: more is a fault
 FORM_DIFFERS = "its int8 form differs from float32"
 SINGLES = 4  # tokens at the end that are read one by one
 
@@ -105,10 +107,12 @@ def examine(
         parts = _in_pieces(subject.runner(prompt), ids)
     checks.append(check_numbers(whole))
     _check_stop(stop)
+    loss = None
     if checks[-1].holds:
         checks.append(check_pieces(whole, parts, ROUGH_KL if subject.is_rough else PIECE_KL))
-        checks.append(_check_form(subject, Texts(prompt, ids), whole, wide, stop))
-    return Probe(len(ids), tuple(checks))
+        check, loss = _check_form(subject, Texts(prompt, ids), whole, wide, stop)
+        checks.append(check)
+    return Probe(len(ids), tuple(checks), loss)
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, file: Path) -> Check:
@@ -140,14 +144,21 @@ def check_pieces(whole: Tensor, parts: Tensor, limit: float) -> Check:
     return Check("pieces", False, f"a text in pieces differs from the text in one pass (KL {mean:.2g} nats a token)")
 
 
-def check_form(plain: Tensor, fast: Tensor, names: str) -> Check:
-    """Whether logits [N, V] of the fast form are those of the plain one, to FORM_KL nats a token on average."""
+def check_form(plain: Tensor, fast: Tensor, names: str, limit: float = FORM_KL) -> Check:
+    """Whether logits [N, V] of the fast form are those of the plain one, to `limit` nats a token on average."""
     mean = float(divergence(plain, fast).mean())
     same = int((plain.argmax(-1) == fast.argmax(-1)).sum())
     told = f"KL {mean:.2g} nats a token, the likeliest token the same at {same} of {len(plain)}"
-    if mean <= FORM_KL:
+    if mean <= limit:
         return Check("float32", True, f"{names}: {told}")
     return Check("float32", False, f"{FORM_DIFFERS} ({told})")
+
+
+def loss_of(plain: Tensor, fast: Tensor, ids: Sequence[int]) -> Loss:
+    """What logits [N, V] of rounded weights cost, beside those of float32 weights, on a text of these N ids."""
+    told = torch.tensor(ids[1:])
+    most = [float(torch.nn.functional.cross_entropy(logits[:-1], told).exp()) for logits in (fast, plain)]
+    return Loss(float(divergence(plain, fast).mean()), *most)
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
@@ -171,20 +182,24 @@ def _check_form(
     whole: Tensor,
     wide: Callable[[], PreTrainedModel] | None,
     stop: StopEvent | None,
-) -> Check:
+) -> tuple[Check, Loss | None]:
     """Compare the fast form with a plain forward pass: of float32 weights, or of the model's own."""
     if not subject.is_int8:
-        return check_form(_plain(subject.model, *texts), whole, "a pass with a cache against one without")
+        return check_form(_plain(subject.model, *texts), whole, "a pass with a cache against one without"), None
     if wide is None:
-        return Check("float32", True, "not compared with float32, which does not fit into memory")
+        return Check("float32", True, "not compared with float32, which does not fit into memory"), None
     model = wide()
     _check_stop(stop)
-    check = check_form(_plain(model, *texts), whole, f"{subject.numbers} against float32")
-    if check.holds:
-        return check
+    plain = _plain(model, *texts)
+    loss = loss_of(plain, whole, texts.ids)
+    limit = FOUR_KL if subject.numbers == "int4" else FORM_KL
+    check = check_form(plain, whole, f"{subject.numbers} against float32", limit)
+    if check.holds or subject.numbers == "int4":
+        said = f"{check.text}, perplexity {loss.perplexity:.4g} in place of {loss.float32_perplexity:.4g}"
+        return replace(check, text=said.replace("its int8", "its int4")), loss
     _check_stop(stop)
     round_like(model, subject.model)
-    return check_rounding(_plain(model, *texts), whole, check, subject.numbers)
+    return check_rounding(_plain(model, *texts), whole, check, subject.numbers), loss
 
 
 def check_rounding(plain: Tensor, fast: Tensor, check: Check, numbers: str = "int8") -> Check:

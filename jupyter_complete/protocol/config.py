@@ -171,9 +171,9 @@ class Complete(Configurable):
     ).tag(flag=("--background",), cell_only=True)
 
     dtype = Enum(
-        ("auto", "float32", "bfloat16", "float16", "int8"),
+        ("auto", "float32", "bfloat16", "float16", "int8", "int4"),
         "auto",
-        help="Type of the weights in memory. auto chooses by device; int8 is the fastest on a CPU.",
+        help="Type of the weights in memory. auto chooses by device: int8 on a CPU. int4 is smaller and less exact.",
     ).tag(config=True, flag=("--dtype",), of=MODEL, metavar="TYPE")
     device = Unicode("auto", help="Device for the weights: auto, cpu, cuda, cuda:1 or mps.").tag(
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")

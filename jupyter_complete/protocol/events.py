@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .errors import CompleteError
+from .probe import Loss
 from .prompt_parts import Kind, Turn
 from .question import Finding
 from .sampling import Sampling
@@ -164,6 +165,7 @@ class ModelInfo:
     fault           what its check found, alone
     kind            what it was made for
     tokenizer_note  why the tokenizer is not the one that transformers makes
+    loss            what the rounded weights cost beside float32, as the check of the model found it
     recommended     names and values of the sampling that the model's own generation config asks for
     host            the server that runs the model; "" where it runs here
     lacks           what the server cannot do: names of options or features, and a sentence for each
@@ -185,6 +187,11 @@ class ModelInfo:
     recommended: tuple[tuple[str, float], ...] = ()
     host: str = ""
     lacks: tuple[tuple[str, str], ...] = ()
+    loss: Loss | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.loss, dict):  # of a trace file
+            object.__setattr__(self, "loss", Loss(**self.loss))
 
 
 class Recording:

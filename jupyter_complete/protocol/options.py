@@ -18,7 +18,7 @@ class ModelName(Protocol):
     def name(self) -> str: ...
 
 
-Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8"]
+Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8", "int4"]
 
 
 class FrameOptions(TypedDict, total=False):

@@ -31,11 +31,24 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """What rounded weights cost on the text of the check, beside float32.
+
+    `kl` is the divergence from float32 in nats a token; the perplexities are of the text itself.
+    """
+
+    kl: float
+    perplexity: float
+    float32_perplexity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
-    """The checks of one model in one form, on a text of so many tokens."""
+    """The checks of one model in one form, on a text of so many tokens, and what the form costs where it rounds."""
 
     tokens: int
     checks: tuple[Check, ...]
+    loss: Loss | None = None
 
     @property
     def failures(self) -> tuple[Check, ...]:

@@ -9,8 +9,8 @@ from ..protocol.plan import CacheEntry, Form, Plan
 
 LATER = "known after the download"
 _FORMS: dict[Form, str] = {
-    "compiled": "compiled decoding step on int8 weights",
-    "int8 modules": "transformers' forward pass with int8 matrices",
+    "compiled": "compiled decoding step on {dtype} weights",
+    "int8 modules": "transformers' forward pass with {dtype} matrices",
     "plain": "transformers' forward pass with {dtype} weights",
     "registered": "your own object, as it is",
 }
@@ -66,7 +66,7 @@ def _entries(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.conversion is not None:
         yield "conversion", _entry(plan.conversion, "float32", "GGUF to float32, once: ")
     if plan.packing is not None:
-        yield "packing", _entry(plan.packing, "int8", "to int8, once: at most ")
+        yield "packing", _entry(plan.packing, plan.dtype, f"to {plan.dtype}, once: at most ")
 
 
 def _entry(entry: CacheEntry, dtype: str, act: str) -> str:

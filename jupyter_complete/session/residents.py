@@ -336,7 +336,7 @@ def matches(resident: Resident, dtype: str, device: str) -> bool:
     """Whether a resident has this dtype and device already; "auto" matches any, and "int8" what a file has fewer of."""
     info = resident.engine.info if resident.engine is not None else None
     have = (info.dtype, info.device) if info else (resident.dtype, resident.device)
-    if dtype == "int8" and have[0].startswith("int"):
+    if dtype == "int8" and have[0].startswith("int") and info is not None and info.quantized:
         dtype = "auto"
     return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))
 

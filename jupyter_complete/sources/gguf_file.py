@@ -159,12 +159,24 @@ class _Reader:
         if length > _MOST:
             raise ValueError(length)
         if item == _STRING:
-            return [self.string() for _ in range(length)]
+            return self._strings(length)
         import numpy as np
 
         values = list(np.frombuffer(self.view, np.dtype("<" + _SCALARS[item]), length, self.place).tolist())
         self.place += length * struct.calcsize(_SCALARS[item])
         return values
+
+    def _strings(self, count: int) -> list[str]:
+        """So many strings. A vocabulary has 100,000 and more, hence the short loop."""
+        view, place, found, length_at = self.view, self.place, list[str](), struct.Struct("<Q").unpack_from
+        for _ in range(count):
+            start = place + 8
+            place = start + length_at(view, place)[0]
+            found.append(view[start:place].decode("utf-8", "replace"))
+        if place > len(view):
+            raise ValueError(place)
+        self.place = place
+        return found
 
     def tensor(self) -> tuple[str, tuple[int, ...], int, int, int]:
         """Name, shape, type, offset among the data and size in bytes of the tensor described next."""

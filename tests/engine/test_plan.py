@@ -20,6 +20,7 @@ from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.machine import memory
 from jupyter_complete.engine.plan import plan
+from jupyter_complete.engine.probe import FOUR_KL
 from jupyter_complete.engine.weights import int8_forms
 from jupyter_complete.engine.weights import load as weights
 from jupyter_complete.engine.weights.layer_names import FAMILIES
@@ -90,6 +91,18 @@ def test_int8_is_as_planned(name: str, form: str, tmp_path: Path, empty_cache: P
     held = engine.footprint().weight_bytes
     assert held <= second.packing.size < held + 2 * SafetensorsWriter.HEAD  # type: ignore[union-attr]
     assert second.disk_needed == 0
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_int4_is_as_planned_and_tells_what_it_costs(name: str, tmp_path: Path, empty_cache: Path) -> None:
+    first, second, engine = both(tiny.save(name, tmp_path / name), "int4")
+    assert (first.dtype, second.dtype, engine.info.dtype) == ("int4", "int4", "int4")
+    assert (first.packing.exists, second.packing.exists) == (False, True)  # type: ignore[union-attr]
+    loss = engine.info.loss
+    assert loss is not None
+    assert 0 < loss.kl < FOUR_KL
+    assert loss.perplexity == pytest.approx(loss.float32_perplexity, rel=0.5)
+    assert load(tmp_path / name, "int4").info.loss == loss
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -42,7 +42,7 @@ OUT_OF_BOUNDS = [
     ("echo", "yes", "echo (--echo) must be True or False, but is 'yes'."),
     ("model", 3, "model (-m/--model) must be a text, but is 3."),
     ("candidates", 101, "candidates must be a whole number from 0 to 100, but is 101."),
-    ("dtype", "int3", "dtype (--dtype) must be one of auto, float32, bfloat16, float16, int8, but is 'int3'."),
+    ("dtype", "int3", "dtype (--dtype) must be one of auto, float32, bfloat16, float16, int8, int4, but is 'int3'."),
 ]
 
 

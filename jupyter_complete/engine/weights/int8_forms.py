@@ -19,7 +19,9 @@ from .layer_shape import describe
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-COMPILED_VERSION, MODULES_VERSION = 2, "general 2"  # of what is written; another version packs again
+# Of what is written; another version packs again.
+COMPILED_VERSION: dict[str, int | str] = {"int8": 2, "int4": "int4 1"}
+MODULES_VERSION = {"int8": "general 2", "int4": "general int4 1"}
 PLAN = "plan.json"  # beside packed weights: how the model is put together again
 ARCHITECTURES = ("llama", "qwen2", "qwen2vl", "qwen3", "qwen3vl", "gemma2", "gemma3")  # of GGUF files opened straight
 PER_LAYER = {  # the matrices of a layer, and the tensors that each is made of
@@ -80,20 +82,20 @@ def reasons_of(packing: CacheEntry) -> tuple[Reason, ...]:
     return (Reason("forward pass", said),)
 
 
-def compiled_entry(folder: Path | None, parameters: int) -> CacheEntry:
+def compiled_entry(folder: Path | None, parameters: int, dtype: str) -> CacheEntry:
     """A directory's weights as the compiled step reads them, in the cache or not.
 
     `folder` is None before a GGUF file is converted.
     """
     if folder is None:
-        return _entry(None, COMPILED_VERSION, parameters * GROUP_BYTES // GROUP, reserve=4 * parameters)
+        return _entry(None, COMPILED_VERSION[dtype], parameters * GROUP_BYTES // GROUP, reserve=4 * parameters)
     stored = sum(path.stat().st_size for path in folder.glob("*.safetensors"))  # of 16 bits a weight or more
-    return _entry(folder, COMPILED_VERSION, parameters * GROUP_BYTES // GROUP, reserve=stored)
+    return _entry(folder, COMPILED_VERSION[dtype], parameters * GROUP_BYTES // GROUP, reserve=stored)
 
 
-def modules_entry(folder: Path | None, size: int) -> CacheEntry:
+def modules_entry(folder: Path | None, size: int, dtype: str) -> CacheEntry:
     """A directory's weights with int8 matrices for transformers' forward pass, in the cache or not."""
-    return _entry(folder, MODULES_VERSION, size, reserve=size)
+    return _entry(folder, MODULES_VERSION[dtype], size, reserve=size)
 
 
 def _entry(folder: Path | None, version: int | str, size: int, reserve: int) -> CacheEntry:

@@ -31,11 +31,19 @@ KERNELS = ("attn_implementation", "experts_implementation")  # of a config; one 
 
 
 class Target(NamedTuple):
-    """What weights become, and where; `auto` says that the dtype was chosen and not asked for."""
+    """What weights become, and where; `auto` says that the dtype was chosen and not asked for.
+
+    `bits` are those of most matrices where `dtype` is int8: 8, or 4 for "int4".
+    """
 
     dtype: torch.dtype
     device: str
     auto: bool
+    bits: int = 8
+
+    @property
+    def name(self) -> str:
+        return "int4" if self.bits == 4 else str(self.dtype).removeprefix("torch.")
 
 
 class Loaded(NamedTuple):
@@ -56,6 +64,8 @@ def choose(dtype: str, device: str) -> Target:
     auto = dtype == "auto"
     if auto:
         dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "int8")
+    if dtype == "int4":
+        return Target(torch.int8, device, auto, bits=4)
     return Target(getattr(torch, dtype), device, auto)
 
 

@@ -7,6 +7,7 @@ that the forward pass needs, so that later a model without weights is filled fro
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from threading import Event as StopEvent
@@ -23,12 +24,14 @@ from ...sources import cache
 from ..kernels.thread_team import Team
 from . import load
 from .checkpoint import Checkpoint, hollow, separate
+from .importance import Importance
 from .int8_forms import PLAN
 from .int8_modules import TILES, TiledLinear, others, swap, team_of
 from .int8_stacks import TiledStack, put
 from .matrix_use import ERRORS, Use, run, use_of
-from .quantize import holds_four_bits, tiles_of
+from .quantize import arrange, blocks_of, holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
+from .search_groups import few_bits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -45,15 +48,23 @@ class FailedPass(Exception):
 
 
 def fill(
-    model: PreTrainedModel, folder: Path, name: str, packing: CacheEntry, team: Team, stop: StopEvent
+    model: PreTrainedModel,
+    place: tuple[Path, str],
+    packing: CacheEntry,
+    team: Team,
+    stop: StopEvent,
+    importance: Importance | None = None,
 ) -> Generator[Loading, None, None]:
-    """Give `model`, which has no weights yet, the packed weights of `folder`; pack them first where the cache does
-    not hold them. Raises FailedPass or Stopped."""
+    """Give `model`, which has no weights yet, the packed weights of a folder, whose model has a name; pack them first
+    where the cache does not hold them, with matrices of 4 bits if there is an `importance`.
+
+    Raises FailedPass or Stopped.
+    """
     target = packing.path
     assert target is not None
     if not packing.exists:
-        with load.tensors(folder, name, model) as checkpoint:
-            yield from _pack(packing, model, checkpoint, stop)
+        with load.tensors(*place, model) as checkpoint:
+            yield from _pack(packing, model, checkpoint, stop, importance)
     plan = json.loads((target / PLAN).read_text())
     arrays = {key: torch.from_numpy(array) for key, array in map_arrays(target / FILE).items()}
     separate(model, plan["untied"])
@@ -100,10 +111,15 @@ def _finite(tensor: Tensor) -> bool:
 
 
 def _pack(
-    packing: CacheEntry, model: PreTrainedModel, checkpoint: Checkpoint, stop: StopEvent
+    packing: CacheEntry,
+    model: PreTrainedModel,
+    checkpoint: Checkpoint,
+    stop: StopEvent,
+    importance: Importance | None,
 ) -> Generator[Loading, None, None]:
     assert packing.path is not None
-    yield Loading("packing once into int8: finding out how the model uses its matrices")
+    kind = "int8" if importance is None else "int4"
+    yield Loading(f"packing once into {kind}: finding out how the model uses its matrices")
     untied = checkpoint.untied()
     with load.quiet():
         bare = hollow(model, checkpoint)
@@ -116,11 +132,11 @@ def _pack(
     total, done = len(set(use.modules.values())) + len(use.stacks), 0
     with cache.build(packing.path, packing.reserve) as part:
         with SafetensorsWriter(part / FILE) as writer:
-            for name, arrays in _tiles(model, use, checkpoint):
+            for name, arrays in _tiles(model, use, checkpoint, importance):
                 for kind, array in arrays.items():
                     writer.add(f"{name}.{kind}", array)
                 done += 1
-                yield Loading(f"packing once into int8, {done} of {total} matrices")
+                yield Loading(f"packing once into {kind}, {done} of {total} matrices")
                 if stop.is_set():
                     raise Stopped("The packing was stopped.", "Run it again to start over.")
             same = _write_others(left, use, checkpoint, writer)
@@ -128,12 +144,22 @@ def _pack(
         (part / PLAN).write_text(json.dumps(plan))
 
 
-def _tiles(model: nn.Module, use: Use, checkpoint: Checkpoint) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """The tiles of every matrix and of every stack of matrices."""
+def _tiles(
+    model: nn.Module, use: Use, checkpoint: Checkpoint, importance: Importance | None
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """The tiles of every matrix and of every stack of matrices.
+
+    With an `importance`, the matrices that it names have 4 bits, except those that stand outside layers (the head).
+    """
     for name in dict.fromkeys(use.modules.values()):
         wide = checkpoint(f"{name}.weight")
         wide = wide.T if type(model.get_submodule(name)).__name__ == "Conv1D" else wide
-        yield name, tiles_of(wide, holds_four_bits(wide))
+        few = holds_four_bits(wide)
+        if not few and importance is not None and name in importance and re.search(r"\.\d+\.", name):
+            blocks = [arrange(few_bits(rows, 4, importance[name])) for rows in blocks_of(wide)]
+            yield name, {kind: np.concatenate([block[kind] for block in blocks]) for kind in blocks[0]}
+        else:
+            yield name, tiles_of(wide, few)
     for name, across in use.stacks.items():
         whole = checkpoint(name)
         yield name, _stack(whole.transpose(1, 2) if across else whole)

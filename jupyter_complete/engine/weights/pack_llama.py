@@ -5,13 +5,12 @@ A matrix is packed at 4 bits where 4 bits hold its weights exactly, as for a Q4_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from functools import lru_cache, partial
 from threading import Event as StopEvent
 from typing import Any
 
 import numpy as np
-import torch
 
 from ...protocol.errors import Stopped
 from ...protocol.events import Loading
@@ -23,12 +22,15 @@ from ..kernels.experts import Experts, Routing
 from ..kernels.matvec import Matrix, alike
 from ..kernels.sizes import ROWS
 from . import rope_table
+from .importance import Importance
+from .int4_pack import Wide, counts_of, matrix_arrays, parts_of
 from .layer_shape import LayerShape
 from .layer_tensors import EXPERTS, Add, Read, add_vectors, expert_matrix, matrices, matrix, stacks
 from .quantize import holds_four_bits, tiles_of
 from .safetensors_file import SafetensorsWriter, map_arrays
 
 Arrays = dict[str, np.ndarray]
+WHOLE = ("embed", "head")  # the matrices that no layer has
 
 
 def shape_of(shape: LayerShape) -> Shape:
@@ -57,52 +59,77 @@ def shape_of(shape: LayerShape) -> Shape:
     )
 
 
-def open_pack(packing: CacheEntry, shape: LayerShape, read: Read, stop: StopEvent) -> Generator[Loading, None, Arrays]:
-    """Map the arrays of a packed model; pack it first where the cache does not hold it."""
+def open_pack(
+    packing: CacheEntry, shape: LayerShape, read: Read, stop: StopEvent, importance: Importance | None = None
+) -> Generator[Loading, None, Arrays]:
+    """Map the arrays of a packed model; pack it first where the cache does not hold it, as `pack` does."""
     assert packing.path is not None
     if not packing.exists:
         with (
             cache.build(packing.path, packing.reserve) as part,
             SafetensorsWriter(part / "model.safetensors") as writer,
         ):
-            yield from pack(shape, read, stop, writer.add)
+            yield from pack(shape, read, stop, writer.add, importance)
     return map_arrays(packing.path / "model.safetensors")
 
 
-def pack(shape: LayerShape, read: Read, stop: StopEvent, add: Add) -> Generator[Loading, None, None]:
+def pack(
+    shape: LayerShape, read: Read, stop: StopEvent, add: Add, importance: Importance | None = None
+) -> Generator[Loading, None, None]:
     """Make the arrays of Weights and hand each to `add` by its name; a Matrix has name.words, name.scale, name.low.
 
-    Raises Stopped.
+    With `importance` the matrices of layers have 4 bits (see int4_pack.py). Raises Stopped.
     """
-    held = lru_cache(maxsize=1)(read)  # a tensor has all experts of a layer
-    named: dict[str, list[Callable[[], torch.Tensor]]] = {
-        name: [partial(matrix, shape, name, layer, read) for layer in layers]
-        for name, layers in matrices(shape).items()
-    }
-    for name, experts in stacks(shape).items():
-        named[name] = [partial(expert_matrix, shape, name, *one, held) for one in experts]
+    named = _named(shape, read, importance or {})
+    dtype = "int8" if importance is None else "int4"
     total, done = sum(len(each) for each in named.values()), 0
     for name, each in named.items():
-        arrays: dict[str, np.ndarray] = {}
-        for place, one in enumerate(_alike(each, stop)):
-            for kind, array in one.items():
-                if not place:
-                    arrays[kind] = np.empty((len(each), *array.shape), array.dtype)
-                arrays[kind][place] = array
+        few = importance is not None and name not in WHOLE
+        made = matrix_arrays(each, parts_of(shape, name)) if few else _alike(each)
+        while True:
+            if stop.is_set():
+                raise Stopped("The packing was stopped.", "Run it again to start over.")
+            try:
+                next(made)
+            except StopIteration as ended:
+                arrays: Arrays = ended.value
+                break
             done += 1
-            yield Loading(f"packing once into int8, {done} of {total} matrices")
+            yield Loading(f"packing once into {dtype}, {done} of {total} matrices")
         for kind in list(arrays):
             add(f"{name}.{kind}", arrays.pop(kind))
     add_vectors(shape, read, add)
 
 
-def _alike(each: Sequence[Callable[[], torch.Tensor]], stop: StopEvent) -> Generator[dict[str, np.ndarray], None, None]:
-    """The tiles of every matrix that is read: at 4 bits if all of them can be, else all at 8."""
-    few = all(holds_four_bits(read()) for read in each)
-    for read in each:
-        if stop.is_set():
-            raise Stopped("The packing was stopped.", "Run it again to start over.")
-        yield tiles_of(read(), few)
+def _named(shape: LayerShape, read: Read, importance: Importance) -> dict[str, list[Wide]]:
+    """The matrices of each name, layer by layer and expert by expert."""
+    held = lru_cache(maxsize=1)(read)  # a tensor has all experts of a layer
+    named = {
+        name: [
+            Wide(partial(matrix, shape, name, layer, read), counts_of(shape, name, layer, importance))
+            for layer in layers
+        ]
+        for name, layers in matrices(shape).items()
+    }
+    for name, experts in stacks(shape).items():
+        named[name] = [
+            Wide(partial(expert_matrix, shape, name, *one, held), counts_of(shape, name, one[0], importance))
+            for one in experts
+        ]
+    return named
+
+
+def _alike(each: Sequence[Wide]) -> Generator[None, None, Arrays]:
+    """The tiles of all matrices, one by one: at 4 bits if all of them can be, else all at 8."""
+    few = all(holds_four_bits(one.read()) for one in each)
+    arrays: Arrays = {}
+    for place, one in enumerate(each):
+        for kind, array in tiles_of(one.read(), few).items():
+            if not place:
+                arrays[kind] = np.empty((len(each), *array.shape), array.dtype)
+            arrays[kind][place] = array
+        yield
+    return arrays
 
 
 def weights_of(arrays: dict[str, Any], shape: LayerShape) -> Weights:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...protocol.plan import Plan
-from ...protocol.probe import Check, Probe
+from ...protocol.probe import Check, Loss, Probe
 from ...sources import cache
 
-VERSION = 1  # of the probe; a newer one probes again
+VERSION = 2  # of the probe; a newer one probes again
 PACKAGES = ("jupyter_complete", "transformers", "torch", "numba", "tokenizers")  # another release of them probes again
 
 
@@ -41,7 +41,8 @@ def read(path: Path | None) -> Probe | None:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if stored["made by"] != _releases():
             return None
-        return Probe(int(stored["tokens"]), tuple(Check(**check) for check in stored["checks"]))
+        loss = Loss(**stored["loss"]) if stored["loss"] else None
+        return Probe(int(stored["tokens"]), tuple(Check(**check) for check in stored["checks"]), loss)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,4 +1,7 @@
-"""Quantize matrices to groups of 8 bits, or of 4 bits where 4 lose nothing, in the tiles that kernels/matvec reads."""
+"""Groups of a quantized matrix, as the tiles that kernels/matvec reads: at 8 bits, or at 4 where 4 lose nothing.
+
+search_groups.py makes groups of 4 and 5 bits of other matrices.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,13 @@ BLOCK = 1 << 23  # numbers that are packed at a time
 class Groups(NamedTuple):
     """A quantized matrix Ŵ = scale · q (+ low): q int16 [R, G, 32], scale and low float16 [R, G].
 
-    `low` is None at 8 bits, where q is signed; at 4 bits q is 0 to 15.
+    `low` is None at 8 bits, where q is signed; at 4 bits q is 0 to 15, and at 5 bits 0 to 31.
     """
 
     q: Tensor
     scale: Tensor
     low: Tensor | None
-
-    @property
-    def bits(self) -> int:
-        return 8 if self.low is None else 4
+    bits: int
 
     def wide(self) -> Tensor:
         """The float32 values [R, 32 G]."""
@@ -39,20 +39,20 @@ def eight_bits(weights: Tensor) -> Groups:
 
     The scale of a group is max|w| / 127, rounded up to float16.
     """
-    groups = _groups(weights)
+    groups = groups_of(weights)
     exact = groups.abs().amax(-1) / 127
     scale = exact.half()
     above = torch.nextafter(scale, torch.full_like(scale, torch.inf))
     scale = torch.where(scale.float() < exact, above, scale)
     q = torch.where(scale[..., None] > 0, groups / scale.float()[..., None], 0.0)
-    return Groups(q.round_().short(), scale, None)
+    return Groups(q.round_().short(), scale, None, 8)
 
 
 def four_bits(weights: Tensor) -> Groups | None:
     """A matrix [R, K] at 4 bits where that is exact, as for values of a Q4_0 or Q4_1 file; otherwise None."""
     if weights.shape[1] % GROUP:
         return None
-    groups = _groups(weights)
+    groups = groups_of(weights)
     least, most = groups.amin(-1), groups.amax(-1)
     for low, scale in ((least, (most - least) / 15), _q4_0_range(least, most)):
         found = _exact(groups, scale.half(), low.half())
@@ -73,10 +73,10 @@ def _exact(groups: Tensor, scale: Tensor, low: Tensor) -> Groups | None:
     q = torch.where(wide == 0, 0.0, (groups - begin) / wide).round_()
     if not bool(((q >= 0) & (q <= 15)).all()) or not torch.equal(q * wide + begin, groups):
         return None
-    return Groups(q.short(), scale, low)
+    return Groups(q.short(), scale, low, 4)
 
 
-def _groups(weights: Tensor) -> Tensor:
+def groups_of(weights: Tensor) -> Tensor:
     """A matrix [R, K] as float32 groups [R, G, 32], padded with columns of 0."""
     whole: Tensor = torch.nn.functional.pad(weights.float(), (0, -weights.shape[1] % GROUP))
     return whole.reshape(len(whole), -1, GROUP)
@@ -84,7 +84,7 @@ def _groups(weights: Tensor) -> Tensor:
 
 def holds_four_bits(weights: Tensor) -> bool:
     """Whether 4 bits hold a matrix exactly, as for a Q4_0 or Q4_1 file; the first rows most often decide."""
-    return four_bits(weights[:ROWS]) is not None and all(four_bits(rows) is not None for rows in _blocks(weights))
+    return four_bits(weights[:ROWS]) is not None and all(four_bits(rows) is not None for rows in blocks_of(weights))
 
 
 def tiles_of(weights: Tensor, few: bool) -> dict[str, np.ndarray]:
@@ -92,11 +92,11 @@ def tiles_of(weights: Tensor, few: bool) -> dict[str, np.ndarray]:
 
     Rows are converted in blocks, because the values in between take many times the memory.
     """
-    blocks = [arrange((four_bits(rows) if few else None) or eight_bits(rows)) for rows in _blocks(weights)]
+    blocks = [arrange((four_bits(rows) if few else None) or eight_bits(rows)) for rows in blocks_of(weights)]
     return {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
 
 
-def _blocks(weights: Tensor) -> Iterator[Tensor]:
+def blocks_of(weights: Tensor) -> Iterator[Tensor]:
     """Split a matrix into whole tiles of rows, at most BLOCK numbers each where a tile is no larger."""
     rows = max(1, BLOCK // weights.shape[1] // ROWS) * ROWS
     return (weights[at : at + rows] for at in range(0, len(weights), rows))
@@ -107,16 +107,29 @@ def arrange(groups: Groups) -> dict[str, np.ndarray]:
 
     words is int32 [tiles, G · bits, 16]; scale and low are float16 bits as int16 [tiles, G, 16].
     """
-    rows, count, bits = groups.q.shape[0], groups.q.shape[1], groups.bits
-    columns = groups.q.numpy().astype(np.uint32) & (2**bits - 1)
-    columns = columns.reshape(rows, count * bits, 32 // bits) << np.arange(0, 32, bits, dtype=np.uint32)
-    words = np.bitwise_or.reduce(columns, axis=-1)
+    codes = groups.q.numpy().astype(np.uint32)
+    words = _words(codes, groups.bits) if groups.bits != 5 else np.concatenate([_words(codes, 4), _fifth(codes)], -1)
+    words = words.reshape(len(codes), -1)
     low = groups.low if groups.low is not None else torch.zeros(0, 0, dtype=torch.float16)
     return {
         "words": _tiles(words).view(np.int32),
         "scale": _tiles(groups.scale.numpy()).view(np.int16),
         "low": _tiles(low.numpy()).view(np.int16),
     }
+
+
+def _words(codes: np.ndarray, bits: int) -> np.ndarray:
+    """The lower bits of codes [R, G, 32] as words [R, G, bits]."""
+    columns = codes & np.uint32(2**bits - 1)
+    columns = columns.reshape(*codes.shape[:2], bits, 32 // bits) << np.arange(0, 32, bits, dtype=np.uint32)
+    return np.asarray(np.bitwise_or.reduce(columns, axis=-1))
+
+
+def _fifth(codes: np.ndarray) -> np.ndarray:
+    """The fifth bits of codes [R, G, 32] as a word [R, G, 1], in the order of kernels/tile_reader.py."""
+    column = np.arange(32, dtype=np.uint32)
+    shifts = column % 8 // 2 * 8 + column // 8 * 2 + column % 2
+    return np.asarray(np.bitwise_or.reduce((codes >> np.uint32(4) & np.uint32(1)) << shifts, axis=-1, keepdims=True))
 
 
 def _tiles(rows: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import math
 import mmap
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as StopEvent
@@ -200,40 +200,57 @@ class MappedFile:
             self._map.madvise(mmap.MADV_DONTNEED, first, min(stop, len(self._map)) - first)
 
 
-def pack(head: Head, stop: StopEvent) -> Generator[Loading, None, Arrays]:
-    """Make the arrays of the compiled step's weights from the blocks of a file; raises Stopped."""
-    from ...kernels.llvm_vectors import zeros
-    from ..layer_tensors import add_vectors
+class Packing:
+    """The arrays of the compiled step's weights, which threads make of the blocks of a file from now on."""
 
-    assert head.weights is not None
-    shape = describe(head.model)
-    assert isinstance(shape, LayerShape)
-    arrays: Arrays = {}
-    files = {path: MappedFile(path) for path in head.header.paths}
-    total = sum(tensor.size for tensor in head.header.tensors.values())
-    done = 0
-    with ThreadPoolExecutor(cores(), thread_name_prefix="pack") as pool:
-        for stack in stacks(head):
-            places = stack.places()
-            lengths, dtypes = places[-1, 1:], (np.int32, np.int16, np.int16)
-            into = tuple(zeros(max(int(size), 1), dtype=kind) for size, kind in zip(lengths, dtypes, strict=True))
-            jobs = [pool.submit(_pack_part, files, part, into) for part in _parts(stack, places)]
-            try:
-                for job in as_completed(jobs):
-                    done += job.result()
-                    yield Loading("reading the weights", done, total)
-                    if stop.is_set():
-                        raise Stopped("Loading was stopped.", "Run it again.")
-            finally:
-                for job in jobs:
-                    job.cancel()
-            size = np.array([stack.tiles, stack.groups, stack.kinds[0][0].vector_bits])
-            named = ("words", "scale", "low", "places", "size")
-            made = (*into, np.ascontiguousarray(places[:-1]), size)
-            arrays |= {f"{stack.name}.{name}": array for name, array in zip(named, made, strict=True)}
-    made_of = {weight.name: weight for weight in head.weights}
-    add_vectors(shape, lambda name: tensor_of(made_of[name], head.header), arrays.__setitem__)
-    return arrays
+    def __init__(self, head: Head) -> None:
+        self._head, self._arrays = head, Arrays()
+        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="pack")
+        self._jobs: list[Future[int]] = []
+        files = {path: MappedFile(path) for path in head.header.paths}
+        try:
+            for stack in stacks(head):
+                self._begin(stack, files)
+        except BaseException:
+            self.end()
+            raise
+
+    def _begin(self, stack: Stack, files: Mapping[Path, MappedFile]) -> None:
+        """Have the tiles of a stack packed."""
+        from ...kernels.llvm_vectors import zeros
+
+        places = stack.places()
+        lengths, dtypes = places[-1, 1:], (np.int32, np.int16, np.int16)
+        into = tuple(zeros(max(int(size), 1), dtype=kind) for size, kind in zip(lengths, dtypes, strict=True))
+        self._jobs += [self._pool.submit(_pack_part, files, part, into) for part in _parts(stack, places)]
+        size = np.array([stack.tiles, stack.groups, stack.kinds[0][0].vector_bits])
+        named = ("words", "scale", "low", "places", "size")
+        made = (*into, np.ascontiguousarray(places[:-1]), size)
+        self._arrays |= {f"{stack.name}.{name}": array for name, array in zip(named, made, strict=True)}
+
+    def arrays(self, stop: StopEvent) -> Generator[Loading, None, Arrays]:
+        """Wait until all are made, and return them; raises Stopped."""
+        from ..layer_tensors import add_vectors
+
+        assert self._head.weights is not None
+        shape = describe(self._head.model)
+        assert isinstance(shape, LayerShape)
+        total, done = sum(tensor.size for tensor in self._head.header.tensors.values()), 0
+        try:
+            for job in as_completed(self._jobs):
+                done += job.result()
+                yield Loading("reading the weights", done, total)
+                if stop.is_set():
+                    raise Stopped("Loading was stopped.", "Run it again.")
+        finally:
+            self.end()
+        made_of = {weight.name: weight for weight in self._head.weights}
+        add_vectors(shape, lambda name: tensor_of(made_of[name], self._head.header), self._arrays.__setitem__)
+        return self._arrays
+
+    def end(self) -> None:
+        """End the threads, also where not all is made."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def tensor_of(weight: Weight, header: GgufHeader) -> torch.Tensor:

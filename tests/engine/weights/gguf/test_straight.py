@@ -18,7 +18,6 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, dequantize, quant
 from greedy import generated
 from weight_blocks import HALVES, as_floats, blocks
 
-from jupyter_complete.engine import load as loading
 from jupyter_complete.engine import probe
 from jupyter_complete.engine.kernels.block_kinds import FLOATS
 from jupyter_complete.engine.load import open_engine
@@ -201,14 +200,14 @@ class Resident:
 
 
 def test_a_form_at_fault_is_not_used(file: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = straight.pack
+    sound = straight.Packing.arrays
 
     def spoilt(*given: Any) -> Any:
         arrays = yield from sound(*given)
         arrays["norms"][:, 0, ::2] *= 9
         return arrays
 
-    monkeypatch.setattr(loading.straight, "pack", spoilt)
+    monkeypatch.setattr(straight.Packing, "arrays", spoilt)
     engine = open_now(file)
     assert engine.info.note.startswith(f"{CONVERTED}: its int8 form differs from float32 (KL ")
     assert (engine.info.dtype, engine.info.quantized) == ("int8", "Q4_K")
