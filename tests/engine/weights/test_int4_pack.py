@@ -96,7 +96,8 @@ def test_its_logits_are_those_of_the_rounded_weights(name: str) -> None:
     with torch.inference_mode():
         same, float32 = (one(torch.tensor(IDS)).logits[0] for one in (rounded(model, importance), model))
     apart, lost = divergence(same, fast), divergence(float32, fast)
-    assert apart.median() < 0.1 * lost.median(), (apart, lost)  # a token may choose another expert
+    middle = Tensor.median if shape_of(model).tensors.experts else Tensor.mean  # a token may choose another expert
+    assert middle(apart) < 0.1 * middle(lost), (apart, lost)
 
 
 def test_a_matrix_that_holds_four_bits_stays_as_it_is() -> None:

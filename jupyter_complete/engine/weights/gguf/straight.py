@@ -217,6 +217,7 @@ class Packing:
 
     def _begin(self, stack: Stack, files: Mapping[Path, MappedFile]) -> None:
         """Have the tiles of a stack packed."""
+        from ...kernels import pack_blocks  # noqa: F401  # once, before several threads do
         from ...kernels.llvm_vectors import zeros
 
         places = stack.places()
