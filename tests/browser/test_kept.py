@@ -220,7 +220,7 @@ def test_a_panel_is_opened_again_though_what_was_asked_is_lost_on_its_way(lab: L
     text = types(page, " typed without a kernel")
     page.evaluate(LOSES)
     page.locator(NOTICE).locator("button").click()
-    wait_for(lambda: page.locator(NOTICE).count() == 0 and page.locator(FIELD).count() == 1, 60, "a live panel")
+    wait_for(lambda: page.locator(NOTICE).count() == 0 and page.locator(FIELD).count() == 1, 120, "a live panel")
     assert page.evaluate("window.lost") > 0
     assert standing(page) == text
 
