@@ -14,13 +14,13 @@ import httpx2
 
 from ..protocol import errors
 from ..protocol.errors import BadOption, CompleteError, WorkerDied
+from ..sources.server import is_secret
 from .address import Address
 from .message import Item, Messages
 from .plain import BadMessage
 
 SOON = 5.0  # seconds that the server has to answer what needs no model
 SILENT = 120.0  # seconds without a sign of life, which comes every 0.1 s; an import of torch may hold it up
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 class NoServer(CompleteError):
@@ -34,7 +34,7 @@ class Connection:
         self.where = where
         self.client = uuid.uuid4().hex
         url = httpx2.URL(where.url or "http://localhost")
-        if url.scheme == "http" and url.host not in LOCAL:
+        if not is_secret(str(url)):
             raise BadOption(f"{url.host} is another machine, and http sends the token in the clear.", "Use https.")
         transport = httpx2.HTTPTransport(uds=where.socket or None, verify=url.scheme == "https")
         self._http = httpx2.Client(

@@ -17,6 +17,22 @@ _EXAMPLE = 'As in jc.remote("http://localhost:8000/v1", "MODEL").'
 _KEY_EXAMPLE = 'As in key_env="OPENAI_API_KEY"; set the variable before Jupyter starts.'
 
 
+def is_local(url: str) -> bool:
+    """Whether an address is on this machine."""
+    name = urlsplit(url).hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_secret(url: str) -> bool:
+    """Whether nobody on the way to an address can read what is sent."""
+    return is_local(url) or url.startswith("https:")
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server that speaks the OpenAI protocol.
@@ -63,18 +79,12 @@ class Server:
     @property
     def local(self) -> bool:
         """Whether the server is on this machine."""
-        name = urlsplit(self.url).hostname or ""
-        if name == "localhost":
-            return True
-        try:
-            return ip_address(name).is_loopback
-        except ValueError:
-            return False
+        return is_local(self.url)
 
     @property
     def secret(self) -> bool:
         """Whether nobody on the way can read what is sent."""
-        return self.local or self.url.startswith("https:")
+        return is_secret(self.url)
 
     def key(self) -> str:
         """The key as the environment has it now; "" without `key_env`. Raises AccessDenied where it is not set."""

@@ -39,16 +39,6 @@ def shared(server: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session
         yield session
 
 
-@pytest.fixture(scope="module")
-def own() -> Iterator[Session]:
-    """A session with the same model in its own process."""
-    session = Session()
-    session.models.register("llama", *tiny.make("llama"))
-    session.config.model = "llama"
-    yield session
-    session.close()
-
-
 def told(one: Completion) -> Any:
     each = [one, *one.alternatives]
     return [(c.text, c.tokens, c.finish_reason, c.prompt_ids, c.prompt_tokens, c.met, c.choices, c.seed) for c in each]

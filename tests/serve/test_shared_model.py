@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import echoes
 import pytest
-import tiny
 
 from jupyter_complete.protocol.errors import CompleteError, ModelError, PromptTooLong, Stopped
 from jupyter_complete.protocol.events import Finish, Token
@@ -60,15 +58,6 @@ def texts(done: Any) -> Any:
     each = [done, *done.alternatives]
     found = [(one.text, one.tokens, one.finish_reason, one.prompt_ids, one.usage.completion_tokens) for one in each]
     return [(text, [(s.id, s.text) for s in tokens], *more) for text, tokens, *more in found]
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[Session]:
-    session = Session()
-    session.models.register("llama", *tiny.make("llama"))
-    session.config.model = "llama"
-    yield session
-    session.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ names for one thing, the first that a model has counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -86,7 +86,6 @@ _GLM4 = (
     ("post_mlp_layernorm",),
 )
 _SHARED = (("input_layernorm",), (), ("input_layernorm",), ())
-_LN = (("ln_1",), (), ("ln_2",), ())
 _UP = ("mlp.up_proj",)
 
 _GPT2 = Names(
@@ -98,18 +97,12 @@ _GPT2 = Names(
     out="attn.c_proj",
     gate_up=("mlp.c_fc",),
     down="mlp.c_proj",
-    norms=_LN,
+    norms=(("ln_1",), (), ("ln_2",), ()),
 )
-_GPT_NEO = Names(
-    layers="transformer.h",
-    embed="transformer.wte",
-    positions="transformer.wpe",
-    last_norm="transformer.ln_f",
+_GPT_NEO = replace(
+    _GPT2,
     qkv=("attn.attention.q_proj", "attn.attention.k_proj", "attn.attention.v_proj"),
     out="attn.attention.out_proj",
-    gate_up=("mlp.c_fc",),
-    down="mlp.c_proj",
-    norms=_LN,
 )
 _OPT = Names(
     layers="model.decoder.layers",
@@ -159,6 +152,16 @@ _GRANITE: Mapping[str, Any] = {
     "logit_divisor": "logits_scaling",
 }
 
+_COHERE = Family(
+    Names(norms=_SHARED),
+    layer_norm=True,
+    epsilon="layer_norm_eps",
+    parallel=True,
+    pairs=True,
+    pairs_table=True,
+    logit_factor="logit_scale",
+)
+
 FAMILIES: dict[str, Family] = {
     "llama": Family(),
     "mistral": Family(),
@@ -191,25 +194,8 @@ FAMILIES: dict[str, Family] = {
     "exaone4": Family(Names(norms=_AFTER), turned="windows"),
     "glm": Family(Names(gate_up=("mlp.gate_up_proj",)), pairs=True),
     "glm4": Family(Names(gate_up=("mlp.gate_up_proj",), norms=_GLM4), pairs=True),
-    "cohere": Family(
-        Names(norms=_SHARED),
-        layer_norm=True,
-        epsilon="layer_norm_eps",
-        parallel=True,
-        pairs=True,
-        pairs_table=True,
-        logit_factor="logit_scale",
-    ),
-    "cohere2": Family(
-        Names(norms=_SHARED),
-        layer_norm=True,
-        epsilon="layer_norm_eps",
-        parallel=True,
-        pairs=True,
-        pairs_table=True,
-        turned="windows",
-        logit_factor="logit_scale",
-    ),
+    "cohere": _COHERE,
+    "cohere2": replace(_COHERE, turned="windows"),
     "stablelm": Family(
         Names(norms=(("input_layernorm",), (), ("post_attention_layernorm", "input_layernorm"), ())),
         layer_norm=True,
