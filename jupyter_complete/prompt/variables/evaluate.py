@@ -7,9 +7,7 @@ and of memory (watch.py). Functions and classes of the notebook itself are calle
 from __future__ import annotations
 
 import builtins
-from collections import defaultdict
 from collections.abc import Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...protocol.errors import BadPrompt
@@ -17,7 +15,7 @@ from ...protocol.phrases import near, shortened
 from ..values.writing import module_of
 from . import permission
 from .grammar import parse
-from .limits import FILTERS, FUNCTIONS, Bounded, Format, bound, filter_of, too_large, within
+from .limits import FUNCTIONS, WITHIN, Bounded, bound
 from .permission import RefusalError
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ class Expression:
             self._names, self._excused = _names(tree)
             for operand in tree.find_all(nodes.Operand):
                 if operand.op in ("in", "notin"):
-                    operand.expr = nodes.Filter(operand.expr, _WITHIN, [], [], None, None, lineno=1)
+                    operand.expr = nodes.Filter(operand.expr, WITHIN, [], [], None, None, lineno=1)
             for name in tree.find_all(nodes.Name):
                 name.name = f"the_{name.name}"  # so that none is taken for one of Jinja's own: self, loop, caller
             tree.set_environment(_environment())
@@ -112,112 +110,11 @@ class Expression:
         return BadPrompt(f"{self} raised {kind}: {said}.", "Try the expression in a cell of its own.")
 
 
-_WITHIN = "what stands behind in"  # the name of a filter that nobody can type
-
-
-@cache
 def _environment() -> SandboxedEnvironment:
-    """Jinja's sandbox, without its globals, and with bounds on the numbers and texts that an expression can make."""
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError, UndefinedError
-    from jinja2.runtime import Context
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    """Jinja's sandbox, imported with the first expression."""
+    from .sandbox import sandbox
 
-    class Absent(StrictUndefined):
-        """An attribute or item that is not there, which raises with the nearest one that is."""
-
-        __slots__ = ()
-
-        def __init__(self, hint: Any = None, obj: Any = None, name: Any = None, exc: Any = UndefinedError) -> None:
-            def raised(message: str) -> Exception:
-                error: Exception = exc(message)
-                error.instead = _near_part(name, obj)  # type: ignore[attr-defined]
-                return error
-
-            if told := getattr(type(obj), "absence_note", None):  # the results of cells say more
-                hint = told(obj, name)
-            super().__init__(hint, obj, name, raised)  # type: ignore[arg-type]
-
-    class Sandbox(ImmutableSandboxedEnvironment):
-        intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%", "**"))
-
-        def getattr(self, obj: object, attribute: str) -> Any:
-            try:
-                return self._attribute(obj, attribute)
-            except AttributeError:
-                pass
-            except RefusalError as error:
-                if not isinstance(obj, dict) or attribute not in obj:
-                    raise SecurityError(str(error)) from None
-            return self._item(obj, attribute)
-
-        def getitem(self, obj: object, argument: object) -> Any:
-            found = self._item(obj, argument)
-            if not isinstance(found, Absent) or not isinstance(argument, str) or isinstance(obj, dict):
-                return found
-            try:
-                return self._attribute(obj, argument)
-            except AttributeError:
-                return found
-            except RefusalError as error:
-                raise SecurityError(str(error)) from None
-
-        def _attribute(self, obj: object, name: str) -> Any:
-            if isinstance(obj, Absent):
-                return getattr(obj, name)
-            found = permission.attribute(obj, name)
-            formatting = self.wrap_str_format(found) if isinstance(obj, str) and name.startswith("format") else None
-            return bound(found) if formatting is None else Format(formatting, str(obj))
-
-        def _item(self, obj: Any, argument: Any) -> Any:
-            try:
-                permission.check_use(obj)
-                permission.check_key(argument)
-                if isinstance(obj, defaultdict) and argument not in obj:
-                    return self.undefined(obj=obj, name=argument)
-                return bound(permission.admit(obj[argument]))
-            except RefusalError as error:
-                raise SecurityError(str(error)) from None
-            except (AttributeError, TypeError, LookupError):
-                return self.undefined(obj=obj, name=argument)
-
-        def call(__self, __context: Context, __obj: Any, *arguments: Any, **named: Any) -> Any:
-            if isinstance(__obj, Absent):
-                return __obj()
-            if not __self.is_safe_callable(__obj):
-                raise SecurityError(f"{type(__obj).__name__} is not to be called")
-            try:
-                if not isinstance(__obj, Format):
-                    permission.call(__obj, arguments, named)
-                if not any(__obj is one for one in FUNCTIONS.values()):
-                    arguments = tuple(map(permission.original, arguments))
-                    named = {word: permission.original(one) for word, one in named.items()}
-                return bound(permission.admit(__obj(*arguments, **named)))
-            except RefusalError as error:
-                raise SecurityError(str(error)) from None
-
-        def is_safe_callable(self, obj: object) -> bool:
-            # of some objects every attribute is there, and has no truth: pl.col.unsafe_callable is a column
-            return getattr(obj, "unsafe_callable", False) is not True and getattr(obj, "alters_data", False) is not True
-
-        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-            try:
-                permission.check_use(left)
-                permission.check_use(right)
-            except RefusalError as error:
-                raise SecurityError(str(error)) from None
-            if too_large(operator, left, right):
-                raise SecurityError("the result would be too large")
-            if operator == "%" and isinstance(left, str) and isinstance(right, defaultdict):
-                right = dict(right)
-            return super().call_binop(context, operator, left, right)
-
-    sandbox = Sandbox(undefined=Absent)
-    sandbox.tests |= {"None": sandbox.tests["none"], "True": sandbox.tests["true"], "False": sandbox.tests["false"]}
-    sandbox.globals.clear()
-    sandbox.filters = {name: filter_of(name, one) for name, one in sandbox.filters.items() if name in FILTERS}
-    sandbox.filters[_WITHIN] = within
-    return sandbox
+    return sandbox()
 
 
 def _names(tree: Any) -> tuple[tuple[str, ...], set[str]]:
@@ -243,15 +140,6 @@ def _refuse_undefined(value: object) -> None:
 def _instead(name: str, namespace: Mapping[str, Any]) -> str:
     own = [one for one in namespace if not one.startswith("_")]
     return near(name, [*own, *FUNCTIONS]) or "Run the cell that defines it, or send the braces as typed (--raw)."
-
-
-def _near_part(name: object, owner: object) -> str:
-    """A near attribute or key of `owner` for one that it does not have."""
-    try:
-        keys = [str(key) for key in owner] if isinstance(owner, dict) else []
-        return near(str(name), [*keys, *(one for one in dir(owner) if not one.startswith("_"))])
-    except Exception:
-        return ""
 
 
 def _hint_for(said: str) -> str:

@@ -245,6 +245,7 @@ _COMPUTING = (
     "reverse round safe select selectattr slice sort string striptags sum title tojson trim truncate unique upper "
     "urlencode wordcount wordwrap xmlattr"
 )
+WITHIN = "what stands behind in"  # the name of a filter that nobody can type
 FILTERS = frozenset(_COMPUTING.split())
 """Jinja's filters that only compute: all but `random`, which moves the notebook's random numbers, and `urlize`."""
 
