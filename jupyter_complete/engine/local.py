@@ -74,7 +74,7 @@ class LocalEngine:
         self._languages = Languages(tokenizer, self._encodes)
         ends = self._ends | self._vocabulary.turn_ends
         self._constraints = Constraints(self._vocabulary, logits, ends, self._encodes)
-        self._prefix = PrefixCache()
+        self._prefix, self._token_bytes = PrefixCache(), capabilities.cache_bytes(model)
         self._recordings = capabilities.recordings(model)
         self._kernels = self._threads is not None or capabilities.uses_compiled_sampler(model)
         self._weights = OwnWeights(model)
@@ -299,7 +299,7 @@ class LocalEngine:
     def _check_memory(self, texts: int, tokens: int) -> None:
         """Raise OutOfMemory where so many texts do not fit; what is kept for later requests makes room for them."""
         free = memory.free_bytes(self.info.device) + self._prefix.bytes
-        memory.check_texts(self.info.name, texts, tokens, capabilities.cache_bytes(self.model), free)
+        memory.check_texts(self.info.name, texts, tokens, self._token_bytes, free)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""

@@ -41,14 +41,22 @@ def kind(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Kind:
 def cache_bytes(model: PreTrainedModel) -> int:
     """Bytes that a token takes in the KV cache; 0 where the config does not say, as of a model without attention."""
     config: Any = model.config.get_text_config(decoder=True)
-    layers: Any = getattr(config, "num_hidden_layers", None)
+    layers = getattr(config, "num_hidden_layers", None)
+    if not isinstance(layers, int):
+        return 0
+    differ = getattr(config, "is_heterogeneous", False)
+    each: list[Any] = list(config.per_layer_config) if differ else [config] * layers
+    return int(2 * sum(map(_cache_width, each)) * max(2, model.dtype.itemsize))
+
+
+def _cache_width(config: Any) -> int:
+    """Numbers in a token's key, or in its value, in a layer that `config` describes; 0 where it does not."""
     heads: Any = getattr(config, "num_attention_heads", None)
     groups: Any = getattr(config, "num_key_value_heads", None) or heads
     hidden: Any = getattr(config, "hidden_size", None)
-    if not all(isinstance(one, int) and one > 0 for one in (layers, heads, groups, hidden)):
+    if not all(isinstance(one, int) and one > 0 for one in (heads, groups, hidden)):
         return 0
-    size = getattr(config, "head_dim", None) or hidden // heads
-    return int(2 * layers * groups * size * max(2, model.dtype.itemsize))
+    return int(groups * (getattr(config, "head_dim", None) or hidden // heads))
 
 
 def window(model: PreTrainedModel) -> int | None:

@@ -17,7 +17,7 @@ from tiny_family import Family
 
 from jupyter_complete.engine.load import open_engine
 from jupyter_complete.engine.local import LocalEngine
-from jupyter_complete.engine.runners.capabilities import logit_count, source_window, window
+from jupyter_complete.engine.runners.capabilities import cache_bytes, logit_count, source_window, window
 from jupyter_complete.protocol.errors import BadOption, NotAModel
 from jupyter_complete.protocol.structure import Regex
 from jupyter_complete.sources.catalog import Source, find
@@ -113,3 +113,21 @@ def test_a_decoder_without_a_start_token_is_refused_in_a_sentence() -> None:
         ask(engine)
     model.generation_config.bos_token_id = 5
     assert ask(engine, temperature=0).tokens
+
+
+def taken(model: Any) -> float:
+    """Bytes that a token takes in the cache that transformers makes."""
+    ids = torch.arange(4)[None]
+    layers = model(input_ids=ids, use_cache=True).past_key_values.layers
+    return float(sum(one.keys.nbytes + one.values.nbytes for one in layers if one.keys is not None) / ids.shape[1])
+
+
+class TestCacheBytes:
+    @pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen2", "gemma3_text"])
+    def test_a_token_takes_what_the_cache_grows_by(self, kind: str) -> None:
+        model = tiny_family.model_of(Family(kind))
+        assert cache_bytes(model) == taken(model)
+
+    def test_layers_that_share_their_keys_are_counted_all_the_same(self) -> None:
+        model = tiny_family.model_of(Family("gemma4"))
+        assert taken(model) < cache_bytes(model) < 3 * taken(model)
