@@ -30,7 +30,7 @@ PROMPT = "The mean of the sample"
 OPEN = f"%complete_panel {PROMPT}"
 NOTICE = ".jc-alive:not([hidden])"
 DIALOG = ".jp-Dialog .jp-mod-accept"
-WORDS = ["apple", "boxplot", "café", "dd", "xerox", "0", "01", "$x$", "«quoted»", "漢字", "👍", "<b>", "zz"]
+WORDS = ["apple", "boxplot", "café", "dd", "xerox", "0", "01", "$x$", "«quoted»", "漢字", "👍", "<b>", "zz", "\n"]
 # jupyter_server 2.21 reads what a page says on a connection that was just replaced, as one is once its kernel has died,
 # by the older of its two protocols: for the newer one it stops for half a minute. So it is told to use the older one.
 OLDER = "--ZMQChannelsWebsocketConnection.kernel_ws_protocol="
