@@ -11,7 +11,7 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -32,6 +32,8 @@ help:
 	@echo "make notebooks  execute the notebooks again, in place"
 	@echo "make traces     record the traces of notebooks/traces again"
 	@echo "make pictures   take the pictures in docs/images again"
+	@echo "make movie      record the moving picture of README again"
+	@echo "make howto      run the cells of docs/howto and write their outputs again"
 	@echo "make labextension  build the JupyterLab extension from its TypeScript; needs Node.js"
 	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
@@ -100,6 +102,12 @@ labextension:
 
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py
+
+movie: setup chromium
+	PYTHONPATH=tests $(BIN)/python tests/browser/movie.py
+
+howto: setup
+	$(BIN)/python tests/howto.py
 
 looks: setup chromium
 	PYTHONPATH=tests $(BIN)/python tests/browser/looks.py

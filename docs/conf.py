@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
 COURSE = DOCS / "course"  # copies of the notebooks, made here and not kept in git
+sys.path.insert(0, str(DOCS.parent / "tests"))  # reference.py
 
 project = "jupyter_complete"
 author = "the jupyter_complete developers"
@@ -17,6 +20,8 @@ version = release
 
 extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design"]
 exclude_patterns = ["_build", "**/.ipynb_checkpoints"]
+highlight_language = "none"  # of indented blocks, which hold cells and shell lines
+nitpicky = True
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb"}
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -49,10 +54,43 @@ def copy_notebooks(app: object) -> None:
 
 
 def point_links(app: object, name: str, source: list[str]) -> None:
-    """Point the links between docs/ and notebooks/, which hold in the repository, to the pages of the site."""
+    """Point the links between docs/, notebooks/ and the top, which hold in the repository, to the pages of the site."""
     source[0] = source[0].replace("](../docs/", "](../").replace("](../notebooks/", "](course/")
+    if name == "changelog":
+        source[0] = source[0].replace("](docs/", "](")
+
+
+def write_reference(app: object) -> None:
+    """Write the pages that come from the package, and the changelog, whose place is at the top of the repository."""
+    import reference
+
+    reference.write(reference.BUILT)
+    shutil.copy2(DOCS.parent / "CHANGELOG.md", DOCS / "changelog.md")
+
+
+def write_llms(app: Any, error: Exception | None) -> None:
+    """Write llms.txt: every page with its first sentence and the address of its Markdown."""
+    if error is not None or app.builder.name != "html":
+        return
+    lines = ["# jupyter_complete", "", f"> {_first_sentence((DOCS / 'index.md').read_text(encoding='utf-8'))}", ""]
+    for name in sorted(app.env.found_docs):
+        source = DOCS / f"{name}.md"
+        if source.exists() and not name.startswith("decisions/") and name != "index":
+            text = source.read_text(encoding="utf-8")
+            title = text.partition("\n")[0].removeprefix("# ")
+            lines.append(f"- [{title}](_sources/{name}.md.txt): {_first_sentence(text)}")
+    (Path(app.outdir) / "llms.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _first_sentence(page: str) -> str:
+    """The first sentence of a page's first paragraph, without links; a page can begin with a block or a table."""
+    blocks = [block for block in page.split("\n\n")[1:] if block[0] not in " #|`!<-:" or block.startswith("`%")]
+    text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", " ".join(blocks[0].split())) if blocks else ""
+    return re.split(r"(?<=[.:])\s", text, maxsplit=1)[0]
 
 
 def setup(app: Any) -> None:
     app.connect("builder-inited", copy_notebooks)
+    app.connect("builder-inited", write_reference)
+    app.connect("build-finished", write_llms)
     app.connect("source-read", point_links)
