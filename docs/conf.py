@@ -32,18 +32,35 @@ suppress_warnings = ["mystnb.unknown_mime_type", "myst.header"]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "jupyter_complete"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+smartquotes = False  # two dashes are an option
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": "",
     "navbar_align": "left",
     "show_toc_level": 2,
+    "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ |In \[\d*\]: "
 copybutton_prompt_is_regexp = True
+
+
+SECTIONS = {
+    "start": ("install", "first-cell", "choose-a-model", "coming-from"),
+    "howto/README": ("howto/write", "howto/read", "howto/data", "howto/measure", "howto/inside", "howto/models"),
+    "guides": ("cells", "variables", "chat", "tasks", "structure", "dataframes", "panels", "ghost", "models", "*"),
+    "concepts": ("inside",),
+    "teaching": ("course/*",),
+    "reference/README": ("reference/magics", "reference/options", "reference/*", "supported-models"),
+    "project": ("performance", "security", "promises", "architecture", "decisions/README", "reference/changelog"),
+    "decisions/README": ("decisions/*",),
+}
+"""The pages below a page. A star stands for the pages that are named nowhere. GitHub shows these pages too, so the
+lists for Sphinx stand here."""
 
 
 def copy_notebooks(app: object) -> None:
@@ -55,9 +72,22 @@ def copy_notebooks(app: object) -> None:
 
 def point_links(app: object, name: str, source: list[str]) -> None:
     """Point the links between docs/, notebooks/ and the top, which hold in the repository, to the pages of the site."""
+    if name in SECTIONS:
+        source[0] += "\n".join(["\n```{toctree}", ":hidden:", "", *_pages_below(name), "```", ""])
     source[0] = source[0].replace("](../docs/", "](../").replace("](../notebooks/", "](course/")
-    if name == "changelog":
-        source[0] = source[0].replace("](docs/", "](")
+    if name == "reference/changelog":
+        source[0] = source[0].replace("](docs/", "](../")
+
+
+def _pages_below(name: str) -> list[str]:
+    """The addresses of the pages of a section."""
+    named = {"index", *SECTIONS, *(page for pages in SECTIONS.values() for page in pages)}
+    found: list[str] = []
+    for page in SECTIONS[name]:
+        files = [path.relative_to(DOCS) for path in sorted(DOCS.glob(page)) if path.suffix in source_suffix]
+        names = [path.with_suffix("").as_posix() for path in files]
+        found += [one for one in names if one not in named] if "*" in page else [page]
+    return [f"/{page}" for page in found]
 
 
 def write_reference(app: object) -> None:
@@ -65,7 +95,7 @@ def write_reference(app: object) -> None:
     import reference
 
     reference.write(reference.BUILT)
-    shutil.copy2(DOCS.parent / "CHANGELOG.md", DOCS / "changelog.md")
+    shutil.copy2(DOCS.parent / "CHANGELOG.md", DOCS / "reference" / "changelog.md")
 
 
 def write_llms(app: Any, error: Exception | None) -> None:

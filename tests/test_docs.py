@@ -19,7 +19,8 @@ from jupyter_complete.sources.entries import ENTRIES
 
 ROOT = Path(__file__).parent.parent
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-HOWTOS = [*howto.pages(), ROOT / "README.md", ROOT / "docs" / "first-cell.md"]
+PAGES_OF_CELLS = [ROOT / "README.md", *howto.pages(), ROOT / "docs" / "first-cell.md"]
+RUN_ALWAYS = ("README.md", "data.md")  # a kernel and a model for each page: the others are for make heavy
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *howto.pages(), *DECISIONS]
 CHOSEN = ("smollm2", "qwen3-0.6b", "gemma3-1b", "smollm2-1.7b", "qwen3-4b", "qwen3-0.6b-base")  # of README
 CODE = [path for room in ("jupyter_complete", "tests") for path in (ROOT / room).rglob("*.py")]
@@ -91,6 +92,13 @@ def test_a_page_names_modules_that_exist(page: Path) -> None:
     assert not [name for name in named if not any(path.as_posix().endswith(f"/{name}") for path in CODE)]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_to_a_file_leads_to_one(page: Path) -> None:
+    text = re.sub(r"^```.*?^```|`[^`]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    links = [link for link in re.findall(r"\]\(([^)\s#]+)[^)]*\)", text) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
 def test_a_decision_names_tests_that_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -118,7 +126,13 @@ def test_a_shipped_notebook_is_valid_executed_and_without_widgets_or_errors(path
 
 @pytest.mark.model
 @pytest.mark.kernel
-@pytest.mark.parametrize("path", HOWTOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.name in RUN_ALWAYS else pytest.mark.heavy)
+        for path in PAGES_OF_CELLS
+    ],
+)
 def test_the_cells_of_a_page_run_and_show_something_where_the_page_says_so(path: Path) -> None:
     page = path.read_text(encoding="utf-8")
     cells, shown = howto.cells(page), howto.run(page)

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 FILE = Path(__file__).parents[2] / "docs" / "images" / "streaming.webp"
-WIDTH, HEIGHT, SCALE = 820, 320, 2  # of the part that is kept, in pixels of the page; and how sharp it is recorded
+WIDTH, HEIGHT, SCALE = 808, 320, 2  # of the part that is kept, in pixels of the page; and how sharp it is recorded
 LINES = ("%%complete -N 120 -t 0.7 --seed 5", "The three most important ideas in statistics are")
 KEY = 40  # milliseconds between two keys
 LAST = 2500  # milliseconds that the last picture stays
