@@ -4,20 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# half of the tests that need no torch, by time
-TEXTS := tests/notebook tests/prompt tests/render tests/results tests/widgets
+# halves of the tests by time, which run side by side
+TEXTS := tests/client tests/hold tests/notebook tests/prompt tests/protocol tests/render tests/results tests/test_house.py
+SCREENS := tests/browser tests/cli tests/client tests/sources tests/widgets
+
+# make check runs neither what needs torch nor what takes long
+QUICK := -q --no-torch -m 'not heavy and not families and not slow'
 
 SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test test-screens test-rest heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
-	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
+	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts, cells of the docs"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make soak       hold the promises of docs/promises.md at large counts, and write its figures"
 	@echo "make audit      compare the pinned versions with the known vulnerabilities"
@@ -57,13 +61,19 @@ check: $(INSTALLED)
 quick: quick-texts quick-rest
 
 quick-texts: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' $(TEXTS)
+	$(BIN)/python -m pytest $(QUICK) $(TEXTS)
 
 quick-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' -p no:cacheprovider $(TEXTS:%=--ignore=%)
+	$(BIN)/python -m pytest $(QUICK) -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
-	$(BIN)/python -m pytest
+	$(MAKE) -k -j2 test-screens test-rest
+
+test-screens: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(SCREENS)
+
+test-rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(SCREENS:%=--ignore=%)
 
 heavy: setup chromium node
 	$(BIN)/python -m pytest -m heavy
