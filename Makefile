@@ -15,7 +15,7 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test test-screens test-rest heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: release-check howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test test-screens test-rest heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -28,6 +28,7 @@ help:
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make torture    200 random acts on a panel, ten times: nothing that was typed is lost"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
+	@echo "make release-check  build the wheel, install it into an environment of its own, and run a first cell there"
 	@echo "make docs       build the site of docs/ in docs/_build/html; a warning is an error"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
@@ -130,6 +131,15 @@ docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --keep-going docs docs/_build/html
 	@echo "the site is in docs/_build/html"
+
+release-check:
+	rm -rf dist build/release
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build twine
+	build/release/bin/python -m build --outdir dist
+	build/release/bin/python -m twine check --strict dist/*
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl nbclient nbformat
+	cd build/release && bin/python -P ../../tests/first_cell.py
 
 judge: setup
 	$(BIN)/python tests/judged

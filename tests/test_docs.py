@@ -109,6 +109,11 @@ def test_a_decision_names_tests_that_exist(page: Path) -> None:
     ]
 
 
+def test_the_citation_names_the_version_of_the_package() -> None:
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {jupyter_complete.__version__}\n" in text
+
+
 def test_the_list_of_decisions_has_every_decision_once() -> None:
     text = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"\((.*?\.md)\)", text)) == [p.name for p in DECISIONS if p.stem != "README"]
