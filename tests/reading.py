@@ -34,7 +34,8 @@ def files() -> list[Path]:
 
 def generated(path: Path) -> bool:
     """Whether a page is made from the package, or holds only tables and code of its own."""
-    return path.name == "supported-models.md" or bool({"_build", "course", "reference"} & set(path.parts))
+    folders = path.relative_to(ROOT).parts
+    return path.name == "supported-models.md" or bool({"_build", "course", "reference"} & set(folders))
 
 
 def sentences(text: str) -> list[str]:

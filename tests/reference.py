@@ -32,6 +32,7 @@ GROUPS = {
     "Tasks, settings, session": ("task", "Complete", "Request", "Sampling", "Session", "current", "CompleteError"),
 }
 _SIGNS = re.compile(r"([\\*\[\]<>$]|(?<!\w)_|_(?!\w))")
+FEW = 5  # keywords with the name of an option that a function can have without taking the options
 STEPS = (events.Candidate, events.Step, events.Usage, events.Timing, events.ModelInfo)
 
 
@@ -175,19 +176,19 @@ def _entry(name: str, value: Any) -> list[str]:
 
 
 def _signature(value: Any) -> str:
-    """The parameters without types; keywords that are the options of %%complete become `**options`."""
-    shown: list[str] = []
-    for name, parameter in inspect.signature(value).parameters.items():
-        if name == "self":
-            continue
-        if name in Complete.class_trait_names() and parameter.kind is parameter.KEYWORD_ONLY:
-            if shown[-1:] != ["**options"]:
-                shown.append("**options")
-        elif parameter.default is parameter.empty:
-            shown.append(str(parameter).split(":")[0])
-        else:
-            shown.append(f"{name}={parameter.default!r}")
-    return f"({', '.join(shown)})"
+    """The parameters without types; the options of %%complete, which come all together, become `**options`."""
+    parameters = [one for name, one in inspect.signature(value).parameters.items() if name != "self"]
+    keywords = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
+    options = [one for one in keywords if one.name in Complete.class_trait_names()]
+    if len(options) <= FEW:
+        options = []
+    shown = []
+    for one in [one for one in parameters if one not in options]:
+        if one.kind is one.KEYWORD_ONLY and "*" not in shown:
+            shown.append("*")
+        plain = str(one).split(":")[0]
+        shown.append(plain if one.default is one.empty else f"{plain.split('=')[0]}={one.default!r}")
+    return f"({', '.join([*shown, *['**options'] * bool(options)])})"
 
 
 def _members(value: type) -> list[str]:
