@@ -99,7 +99,7 @@ def options() -> list[dict[str, Any]]:
         {
             "flags": list(trait.metadata["flag"]),
             "value": "" if isinstance(trait, Bool) else trait.metadata.get("metavar", "VALUE"),
-            "values": [str(one) for one in trait.values] if isinstance(trait, Enum) else [],
+            "values": [str(one) for one in trait.values or ()] if isinstance(trait, Enum) else [],
             "help": trait.help,
         }
         for _, trait in Complete.flagged(COMPLETE)

@@ -8,8 +8,8 @@ import time
 import pytest
 from pages import Page
 
-from jupyter_complete.widgets.panel import Panel
 from jupyter_complete.session.session import Session
+from jupyter_complete.widgets.panel import Panel
 from jupyter_complete.widgets.panel_state import MODEL, YOU, PanelState, Piece
 from jupyter_complete.widgets.versions import KEPT, STORED, Versions
 
