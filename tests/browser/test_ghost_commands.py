@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from ghost_page import PROMPT, command, notebook, source_of
+from ghost_page import PROMPT, command, greedy, notebook, shows_ghost, source_of
 from lab import Lab, Page, cells, run, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SUGGESTION = ".jpc-suggestion"
+PROSE = "The mean is {{ x }} for in **bold**" + 40 * " and so on"
 FIRST_LINE = "%%complete -N 5 --bad word -t 0 --format nonsense --stop 'a b' -o c"
-PROMPT_CELL = f"{FIRST_LINE}\nThe mean is {{{{ x }}}} for in **bold**" + 40 * " and so on"
+PROMPT_CELL = f"{FIRST_LINE}\n{PROSE}"
 
 
 def button(page: object, label: str) -> None:
@@ -64,7 +65,9 @@ def test_an_error_is_explained_in_a_cell_below(lab: Lab, window: Page) -> None:
     wait_for(lambda: cells(page).count() == 4, 10, "the notebook as it was")
 
 
-def test_a_prompt_cell_is_prose_under_options_and_its_long_lines_wrap(lab: Lab, window: Page) -> None:
+def test_a_prompt_cell_is_prose_that_wraps_under_its_options_and_has_ghost_text_of_its_own_prompt(
+    lab: Lab, window: Page
+) -> None:
     page = notebook(lab, window, "prompt.ipynb", PROMPT_CELL, "for x in range(3): pass")
     cell = cells(page).nth(2)
     cell.locator(".jpc-unknown").first.wait_for()
@@ -89,4 +92,9 @@ def test_a_prompt_cell_is_prose_under_options_and_its_long_lines_wrap(lab: Lab, 
     cell.locator(".jpc-option").first.hover()
     page.locator(".jpc-help").wait_for()
     assert "Maximum number of tokens" in page.locator(".jpc-help").inner_text()
+
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" the", delay=20)
+    shows_ghost(page, greedy(here=f"{PROSE} the"))
     assert window.hosts <= {"127.0.0.1", ""}
