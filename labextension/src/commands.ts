@@ -198,6 +198,7 @@ export function addCommands(
     const cell = tracker.activeCell;
     return cell?.model.type === 'code' && errorOf(cell) !== '';
   };
+  const isKnown = () => !!tracker.currentWidget && provider.channel(tracker.currentWidget).known;
   const answer = (one: Answer) => () => {
     const view = viewOf(tracker.activeCell);
     if (view) {
@@ -210,7 +211,7 @@ export function addCommands(
     caption: 'Continue this cell with the model in the kernel',
     icon,
     isEnabled: isText,
-    isVisible: isText,
+    isVisible: () => isText() && isKnown(),
     execute: at((panel, _cell, view) => goOn(panel, view, view.state.doc.length))
   });
   commands.addCommand(Commands.completeHere, {
@@ -233,7 +234,7 @@ export function addCommands(
     caption: 'Explain this error with the model in the kernel',
     icon,
     isEnabled: failed,
-    isVisible: failed,
+    isVisible: () => failed() && isKnown(),
     execute: explain
   });
   commands.addCommand(Commands.accept, { label: 'Accept the Suggested Text', execute: answer('accept') });
@@ -263,7 +264,13 @@ export function addCommands(
   ]) {
     palette?.addItem({ command, category: CATEGORY });
   }
-  followCell(tracker, () => commands.notifyCommandChanged());
+  const look = () => commands.notifyCommandChanged();
+  followCell(tracker, look);
+  tracker.widgetAdded.connect((_, panel) => {
+    const channel = provider.channel(panel);
+    channel.told.connect((_, told) => (told.kind === 'hello' ? look() : undefined));
+    channel.lost.connect(look);
+  });
 }
 
 /** Look again at what the commands can do where another cell is active, or this one was run or became a prompt. */

@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 ABOVE = (LOAD, SETUP.format(how="window=4096"))
 STATUS = ".jpc-Status"
+CONTINUE = ".jp-cell-toolbar [data-command='jupyter_complete:continue-cell']"
 KEY_BYTES = 900  # of a keystroke, most of them the header that Jupyter gives every message
 
 
@@ -72,6 +73,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     page = notebook(lab, window, "restarted.ipynb")
     page.keyboard.type(PROMPT)
     shows_ghost(page, greedy(*ABOVE))
+    assert page.locator(CONTINUE).first.is_visible()
     cells(page).nth(0).locator(".jp-InputPrompt").click()
     for key in ("0", "0"):
         page.keyboard.press(key)
@@ -80,6 +82,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     wait_for(lambda: told(window, "") or window.frames.since(mark).of("kernel_info_reply"), 60, "the new kernel")
     page.locator("[data-status='idle']").first.wait_for(state="attached")
     cells(page).nth(2).locator(".cm-content").click()
+    assert not page.locator(CONTINUE).first.is_visible()
     before = len(window.frames)
     page.keyboard.press("Control+End")
     page.keyboard.type(" a")
@@ -96,7 +99,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     page.keyboard.type(" b")
     wait_for(lambda: told(window, "silent"), 20, "an answer")
     assert told(window, "silent")[-1]["why"] == "no model"
-    assert "no model" in page.locator(STATUS).inner_text()
+    wait_for(lambda: "no model" in page.locator(STATUS).inner_text(), 10, "the reason in the status bar")
     run(page, 1)
     ended(page, 1)
     cells(page).nth(2).locator(".cm-content").click()
