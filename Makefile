@@ -15,7 +15,7 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test test-screens test-rest heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy screens rest families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -65,16 +65,16 @@ quick-rest: $(INSTALLED)
 	$(BIN)/python -m pytest $(QUICK) -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
-	$(MAKE) -k -j2 test-screens test-rest
-
-test-screens: $(INSTALLED)
-	$(BIN)/python -m pytest -q $(SCREENS)
-
-test-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q $(SCREENS:%=--ignore=%)
+	$(MAKE) -k -j2 screens rest
 
 heavy: setup chromium node
-	$(BIN)/python -m pytest -m heavy
+	$(MAKE) -k -j2 screens rest MARK='-m heavy'
+
+screens: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(MARK) $(SCREENS)
+
+rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(MARK) $(SCREENS:%=--ignore=%)
 
 families: $(INSTALLED)
 	$(BIN)/python -m pytest tests/families -m 'families or not families' --families-page
