@@ -34,6 +34,18 @@ WORDS = ["apple", "boxplot", "café", "dd", "xerox", "0", "01", "$x$", "«quoted
 # jupyter_server 2.21 reads what a page says on a connection that was just replaced, as one is once its kernel has died,
 # by the older of its two protocols: for the newer one it stops for half a minute. So it is told to use the older one.
 OLDER = "--ZMQChannelsWebsocketConnection.kernel_ws_protocol="
+MARKS = r"""() => {
+    const field = document.querySelector(".jcp-field"), lines = [...document.querySelectorAll(".jcp-line")];
+    const copy = document.querySelector(".jcp-copy"), clone = field.cloneNode();
+    clone.value = field.value;
+    clone.style.cssText = "align-self: start; height: 0";
+    field.parentElement.append(clone);
+    const place = (node) => node.getBoundingClientRect(), below = parseFloat(getComputedStyle(copy).paddingBottom);
+    const heights = [place(copy.lastChild).bottom - place(copy).top, clone.scrollHeight];
+    clone.remove();
+    const text = lines.map((line) => line.textContent.replace(/\u200b$/, "")).join("\n");
+    return [text, heights[0] + below, field.value, heights[1]];
+}"""
 TRIES = 3  # restarts of a kernel that does not answer
 STORED = 1.1  # seconds after which what was typed must survive anything
 
@@ -73,6 +85,15 @@ class Torture:
             raise AssertionError(
                 f"after {', '.join(self.done[-6:])} stands {self.stands()!r} in place of {self.text!r}"
             ) from None
+        self.check_marks(act)
+
+    def check_marks(self, act: str) -> None:
+        """The copy under the field, which carries the marks, has its text and is as high."""
+        if self.page.locator(FIELD).count() != 1:
+            return
+        copy, height, text, shown = self.page.evaluate(MARKS)
+        assert copy == text, f"after {act} the marks stand under {copy!r} in place of {text!r}"
+        assert abs(height - shown) <= 1, f"after {act} {text!r} is {shown} pixels high, and its marks {height}"
 
     def stands(self) -> str | None:
         return standing(self.page) if self.page.locator(FIELD).count() == 1 else None
@@ -239,8 +260,13 @@ class Torture:
 
     def next_day(self) -> None:
         """Save, shut the kernel down, open again: the text is in the output; then run."""
-        self.save()
-        wait_for(lambda: self.page.locator(".jp-mod-dirty").count() == 0, 20, "the end of saving")
+        for _ in range(TRIES):
+            self.save()
+            with contextlib.suppress(AssertionError):  # the panel may have stored more meanwhile
+                wait_for(lambda: self.page.locator(".jp-mod-dirty").count() == 0, 10, "the end of saving")
+                break
+        else:
+            raise AssertionError(f"the notebook is changed again after each of {TRIES} savings")
         stop_kernels(self.lab)
         self.page.goto("about:blank")
         self.goes(lambda: self.page.goto(self.lab.address(self.name, self.front)))
