@@ -158,7 +158,7 @@ def check_kv(plain: Tensor, whole: Tensor, small: Tensor, limit: float = KV_KL) 
     said = f"with an int8 KV cache KL {most:.2g} nats a token from float32, with a float32 one {least:.2g}"
     if most - least <= limit:
         return Check("kv", True, said)
-    return Check("kv", False, f"{said}, so a long text has a bfloat16 one")
+    return Check("kv", False, f"{said}, so auto does not use it")
 
 
 def check_form(plain: Tensor, fast: Tensor, names: str, limit: float = FORM_KL) -> Check:

@@ -182,7 +182,7 @@ class Complete(Configurable):
     kv = Enum(
         ("auto", "float32", "bfloat16", "int8"),
         "auto",
-        help="Type of the KV cache. auto is float32, and int8 for a long text or where memory is short.",
+        help="Type of the KV cache. auto is float32, bfloat16 for a long text, and int8 where memory is short.",
     ).tag(config=True, flag=("--kv",), of=MODEL, metavar="TYPE")
     key_env = Unicode("", help="Environment variable that holds the key of the server to connect.").tag(
         flag=("--key-env",), of=MODEL, metavar="NAME", filled=True

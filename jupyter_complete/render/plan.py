@@ -54,7 +54,7 @@ def _form(plan: Plan) -> str:
 
 
 def _kv(plan: Plan) -> str:
-    return plan.kv if plan.kv != "auto" else "float32; int8 for a long text, or where memory is short"
+    return plan.kv if plan.kv != "auto" else "float32; bfloat16 for a long text, int8 where memory is short"
 
 
 def _download(plan: Plan) -> str:

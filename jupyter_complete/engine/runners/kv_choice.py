@@ -16,27 +16,30 @@ if TYPE_CHECKING:  # heavy imports
 
     from .int8 import Int8Model
 
-LONG = 4096  # tokens from which a text's cache is made smaller
-SHARE = 4  # a float32 cache takes one part in so many of the free memory, at most
+LONG = 4096  # tokens from which a text's cache has 16 bits
+SHARE = 4  # a cache takes one part in so many of the free memory; where it would take more, it has fewer bits
 
 
 class KVChoice:
     """Chooses the form of a text's cache, as `auto` or another value of the option says.
 
-    `bytes_of` returns the bytes of a token in a form, and `small` is the form that auto uses where float32 is too
-    large.
+    `bytes_of` returns the bytes of a token in a form, and `least` is the form of the fewest bytes that auto may use.
     """
 
-    def __init__(self, bytes_of: Callable[[KVForm], int], asked: str = "float32", small: KVForm = INT8) -> None:
-        self._bytes_of, self._asked, self._small = bytes_of, OF_NAME.get(asked), small
+    def __init__(self, bytes_of: Callable[[KVForm], int], asked: str = "float32", least: KVForm = INT8) -> None:
+        self._bytes_of, self._asked, self._least = bytes_of, OF_NAME.get(asked), least
 
     def of(self, tokens: int, texts: int = 1, free: int | None = None) -> KVForm:
         """The form for texts of so many tokens each, where so many bytes of memory are free."""
         if self._asked is not None:
             return self._asked
-        needed = texts * tokens * self._bytes_of(FLOAT32)
-        crowded = free is not None and SHARE * needed > free
-        return self._small if tokens >= LONG or crowded else FLOAT32
+
+        def crowds(form: KVForm) -> bool:
+            return free is not None and SHARE * texts * tokens * self._bytes_of(form) > free
+
+        if crowds(BFLOAT16):
+            return self._least
+        return BFLOAT16 if tokens >= LONG or crowds(FLOAT32) else FLOAT32
 
     def longest(self, form: KVForm) -> int:
         """How many tokens a text of this form may grow to."""
@@ -59,9 +62,9 @@ def kv_choice(int8: Int8Model | None, model: PreTrainedModel, details: Details) 
 
 
 def may_continue(held: object, form: KVForm | None) -> bool:
-    """Whether a text whose cache has this form may go on from a kept cache.
+    """Whether a text whose cache has this form may go on from a kept cache, which must have at least as many bits.
 
-    A text in float32 never goes on from rounded numbers, so that it does not depend on the texts before it.
+    So a text does not become less exact by the texts before it.
     """
-    own = getattr(held, "form", form)
-    return own == form or form != FLOAT32
+    own = getattr(held, "form", None)
+    return own is None or form is None or own.number >= form.number

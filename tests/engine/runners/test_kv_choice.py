@@ -99,13 +99,13 @@ class TestChoice:
     def auto(self) -> KVChoice:
         return KVChoice(lambda form: 10 * form.number, "auto")
 
-    def test_a_short_text_is_float32_and_a_long_one_int8(self, auto: KVChoice) -> None:
+    def test_a_short_text_is_float32_and_a_long_one_bfloat16(self, auto: KVChoice) -> None:
         assert auto.of(LONG - 1) == FLOAT32
-        assert auto.of(LONG) == INT8
+        assert auto.of(LONG) == BFLOAT16
 
-    def test_texts_that_would_crowd_the_memory_are_int8(self, auto: KVChoice) -> None:
-        assert auto.of(100, texts=2, free=32_000) == FLOAT32
-        assert auto.of(100, texts=3, free=32_000) == INT8
+    def test_texts_that_would_crowd_the_memory_have_fewer_bits(self, auto: KVChoice) -> None:
+        found = [auto.of(100, texts=texts, free=32_000) for texts in (2, 3, 4, 5)]
+        assert found == [FLOAT32, BFLOAT16, BFLOAT16, INT8]
 
     @pytest.mark.parametrize("form", [FLOAT32, *SMALL], ids=lambda form: form.name)
     def test_what_is_asked_for_holds_for_every_text(self, form: KVForm) -> None:
@@ -113,11 +113,11 @@ class TestChoice:
         assert {choice.of(1), choice.of(10 * LONG, texts=9, free=1)} == {form}
         assert choice.longest(form) == sys.maxsize
 
-    def test_an_int8_cache_that_differs_from_float32_is_replaced_by_bfloat16(self) -> None:
-        probe = Probe(9, (Check("kv", False, "an int8 KV cache against float32: KL 0.3 nats a token"),))
+    def test_int8_that_costs_too_much_is_not_chosen(self) -> None:
+        probe = Probe(9, (Check("kv", False, "with an int8 KV cache KL 0.3 nats a token from float32"),))
         one = int8_model("llama")
         choice = kv_choice.kv_choice(one, engines("llama")[0].model, Details(probe=probe))
-        assert choice.of(LONG) == BFLOAT16
+        assert choice.of(LONG, free=1) == BFLOAT16
 
     def test_what_int8_costs_is_told_beside_what_float32_costs(self) -> None:
         plain = torch.randn(20, 30, generator=torch.Generator().manual_seed(1))
@@ -140,15 +140,15 @@ class TestTextsThatGrow:
         ids = (*short.prompt_ids, *chosen(short), 7)
         long = ask(mine, "x", prompt_ids=ids, temperature=0, max_new_tokens=60)
         assert long.usage.cached_tokens > len(short.prompt_ids)
-        assert held(mine) == ("int8",)
+        assert held(mine) == ("bfloat16",)
         fresh = ask(engines("llama")[0], "x", prompt_ids=ids, temperature=0, max_new_tokens=60)
         assert chosen(long) == chosen(fresh)
 
-    def test_a_short_text_never_goes_on_from_rounded_numbers(self, mine: LocalEngine) -> None:
+    def test_a_short_text_never_goes_on_from_fewer_bits(self, mine: LocalEngine) -> None:
         ask(mine, temperature=0, max_new_tokens=80)
         short = ask(mine, temperature=0, max_new_tokens=8)
         assert short.usage.cached_tokens == 0
-        assert held(mine) == ("float32", "int8")
+        assert held(mine) == ("bfloat16", "float32")
         assert short.tokens == ask(engines("llama")[0], temperature=0, max_new_tokens=8).tokens
 
 
