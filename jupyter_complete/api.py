@@ -12,7 +12,7 @@ from .notebook.waiting import watch
 from .protocol.engine import Engine
 from .protocol.errors import BadOption
 from .protocol.events import ModelInfo
-from .protocol.options import Dtype, Options
+from .protocol.options import KV, Dtype, Options
 from .protocol.signatures import takes
 from .results.completion import Completion
 from .session.residents import Unloaded
@@ -86,16 +86,17 @@ class Model:
         return self.session.models.unload(self.name, self.session.namespace)
 
 
-def load(name: str | PathLike[str] = "", dtype: Dtype = "auto", device: str = "auto") -> Model:
+def load(name: str | PathLike[str] = "", dtype: Dtype = "auto", device: str = "auto", kv: KV = "auto") -> Model:
     """Load a model and wait until it is ready. Without a name, load the default model.
 
     `name` is a name of the catalogue, a directory, a .gguf file or a hub id. `dtype` is auto, float32, bfloat16,
-    float16 or int8; auto chooses by device. Raises a ModelError that says what to do.
+    float16 or int8; auto chooses by device. `kv` is the type of the KV cache: auto, float32, bfloat16 or int8; auto
+    chooses by length and memory. Raises a ModelError that says what to do.
     """
     session = current()
-    settings = session.config.checked({"dtype": dtype, "device": device})
+    settings = session.config.checked({"dtype": dtype, "device": device, "kv": kv})
     name = fspath(name) or session.config.model
-    screen.wait(session.models.load(name, settings["dtype"], settings["device"]))
+    screen.wait(session.models.load(name, *session.config.loading(settings)))
     return Model(name, session)
 
 

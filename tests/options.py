@@ -34,6 +34,7 @@ class ModelName(Protocol):
 
 
 Dtype: TypeAlias = {dtype}
+KV: TypeAlias = {kv}
 
 
 class FrameOptions(TypedDict, total=False):
@@ -55,6 +56,7 @@ def source() -> str:
     lines = {name: f"    {name}: {kind(name, trait)}" for name, trait in python_options()}
     return TEMPLATE.format(
         dtype=literal(dict(Complete.flagged(MODEL))["dtype"]),
+        kv=literal(dict(Complete.flagged(MODEL))["kv"]),
         frame="\n".join(line for name, line in lines.items() if name not in single),
         single="\n".join(line for name, line in lines.items() if name in single),
     )

@@ -69,7 +69,7 @@ OPTIONS = {
         dry_run --dry-run, score --score, inspect --inspect, trace --trace, choices --choices, regex --regex,
         json --json, cell --cell, background --background
     """,
-    MODEL: "dtype --dtype, device --device, key_env --key-env",
+    MODEL: "dtype --dtype, device --device, kv --kv, key_env --key-env",
     THREAD: "drop --drop",
 }
 MODEL_WORDS = {"use", "load", "plan", "list", "status", "unload", "connect"}

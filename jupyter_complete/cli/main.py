@@ -91,7 +91,7 @@ def _plan(options: argparse.Namespace) -> None:
     session = current()
     asked = {name: value for name, _ in Complete.flagged(MODEL) if (value := getattr(options, name)) is not None}
     settings = session.config.checked(asked)
-    plan = session.models.plan(options.name or session.config.model, settings["dtype"], settings["device"])
+    plan = session.models.plan(options.name or session.config.model, *session.config.loading(settings))
     print(table_plain(head(plan), rows(plan)))
 
 

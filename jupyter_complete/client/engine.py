@@ -28,8 +28,10 @@ from .score import scored
 from .target import Target
 
 
-def open_engine(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, RemoteEngine]:
-    """Connect to the server of a source; see engine.Opener. The server decides on dtype and device. Raises a
+def open_engine(
+    source: Source, dtype: str, device: str, stop: StopEvent, kv: str = "auto"
+) -> Generator[Loading, None, RemoteEngine]:
+    """Connect to the server of a source; see engine.Opener. The server decides on dtype, device and KV cache. Raises a
     CompleteError."""
     server = source.server
     assert server is not None

@@ -18,6 +18,7 @@ class Details(NamedTuple):
     wide: Callable[[], Any] | None = None  # opens the float32 model that an int8 form was made of
     probe: Probe | None = None
     dtype: str = "int8"  # of weights that are no floats
+    kv: str = "auto"  # the KV cache that was asked for
 
 
 NO_DETAILS = Details()

@@ -15,7 +15,7 @@ import torch
 from ..protocol.errors import Stopped
 from ..protocol.events import Loading
 from ..protocol.plan import CONVERTED, Plan, Reason
-from ..protocol.probe import OF_FORM, Check, Probe
+from ..protocol.probe import FAULTS, OF_FORM, Check, Probe
 from ..sources import cache
 from ..sources.catalog import Source
 from ..sources.fetch import Place, obtain
@@ -23,7 +23,7 @@ from .details import Details
 from .local import LocalEngine
 from .machine import memory
 from .packed import FormError, float32, folder_of, form_errors, open_packed, open_straight, stage
-from .plan import Decision, decide, fall_back, one_sentence, with_packing_reasons
+from .plan import Decision, check_kv, decide, fall_back, one_sentence, with_packing_reasons
 from .probe import TOKENS, Subject, examine
 from .runners.capabilities import check_continues, uses_compiled_sampler
 from .weights import load, probe_file
@@ -65,7 +65,7 @@ class Provenance(NamedTuple):
 
 
 def open_engine(
-    source: Source, dtype: str, device: str, stop: StopEvent, again: bool = False
+    source: Source, dtype: str, device: str, stop: StopEvent, kv: str = "auto", again: bool = False
 ) -> Generator[Loading, None, LocalEngine]:
     """Fetch, convert and load what `source` names; raises a ModelError, BadOption, OutOfMemory or Stopped.
 
@@ -75,7 +75,7 @@ def open_engine(
     if source.kind == "registered":
         check_continues(source.model, name)
         return LocalEngine(source.model, source.tokenizer, name, "this kernel")
-    target = load.choose(dtype, device)
+    target = load.choose(dtype, device, kv)
     place = yield from obtain(source, stop)
     with one_sentence(name):
         loaded = yield from _open_files(name, place, target, stop, again)
@@ -85,7 +85,7 @@ def open_engine(
     provenance, plan = _provenance(place, folder_of(loaded.plan)), loaded.plan
     whole = partial(_whole, plan)
     details = Details(provenance.revision, provenance.quantized, _note(loaded), _fault(loaded), whole, loaded.probe)
-    details = details._replace(dtype=plan.dtype)
+    details = details._replace(dtype=plan.dtype, kv=plan.kv)
     if plan.numbers:
         dtype, _, stored = plan.numbers.partition(" from ")
         details = details._replace(dtype=dtype, quantized=stored or None)
@@ -141,13 +141,13 @@ def examine_again(source: Source, dtype: str, device: str) -> Probe:
 
 def _note(loaded: Loaded) -> str:
     """Why a faster form is not used, and what the probe found in the form that is."""
-    return "; ".join(filter(None, (loaded.plan.note, loaded.probe.failure() if loaded.probe else "")))
+    return "; ".join(filter(None, (loaded.plan.note, loaded.probe.failure(*FAULTS) if loaded.probe else "")))
 
 
 def _fault(loaded: Loaded) -> str:
     """What a probe found, in a form that is not used for it and in the one that is."""
     left = [reason.text for reason in loaded.plan.reasons if reason.kind == "probe"]
-    return "; ".join(filter(None, (*left, loaded.probe.failure() if loaded.probe else "")))
+    return "; ".join(filter(None, (*left, loaded.probe.failure(*FAULTS) if loaded.probe else "")))
 
 
 def _convert(place: Place, decision: Decision, stop: StopEvent) -> Generator[Loading, None, None]:
@@ -172,6 +172,7 @@ def _load(
     `packing` makes the weights of a GGUF file that is opened straight.
     """
     plan, outline = decision.plan, decision.outline
+    check_kv(plan)
     check_memory(plan)
     if outline is not None:
         check_continues(outline.model, plan.name)
@@ -191,6 +192,7 @@ def _load(
             if plan.header is not None:
                 raise
             plan = fall_back(plan, failure.reason)
+            check_kv(plan)
             check_memory(plan)
     if plan.reasons:
         yield Loading(f"loading {plan.name} without int8: {plan.reasons[0].text}")

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from threading import Event as StopEvent
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..protocol.engine import Footprint
 from ..protocol.errors import BadOption, CompleteError
@@ -28,11 +28,13 @@ from .details import NO_DETAILS, Details
 from .inside.answer import answer_question
 from .inside.open_model import OpenModel
 from .inside.recorder import sampler_of, trace_of
+from .kernels.kv_forms import FLOAT32, KVForm
 from .machine import forked, memory
 from .runners import capabilities, longrope
 from .runners.aside import aside_of
 from .runners.chunk_check import Reading, reading
 from .runners.cuda_graph import GraphRunner
+from .runners.kv_choice import kv_choice
 from .runners.padded_rows import PaddedRows, paddable
 from .runners.prefix_cache import PrefixCache
 from .runners.transformers_cache import TransformersCache
@@ -50,6 +52,8 @@ if TYPE_CHECKING:  # heavy imports
     from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from .runners.int8 import Int8Model
+
+Start: TypeAlias = tuple[list[int], Runner, int]
 
 
 class LocalEngine:
@@ -74,7 +78,7 @@ class LocalEngine:
         self._languages = Languages(tokenizer, self._encodes)
         ends = self._ends | self._vocabulary.turn_ends
         self._constraints = Constraints(self._vocabulary, logits, ends, self._encodes)
-        self._prefix, self._token_bytes = PrefixCache(), capabilities.cache_bytes(model)
+        self._prefix, self._kv = PrefixCache(), kv_choice(int8, model, details)
         self._recordings = capabilities.recordings(model)
         self._kernels = self._threads is not None or capabilities.uses_compiled_sampler(model)
         self._weights = OwnWeights(model)
@@ -106,10 +110,9 @@ class LocalEngine:
         return self._info if self._info.revision else replace(self._info, revision=self._weights.revision)
 
     def footprint(self) -> Footprint:
-        weights = self._int8.nbytes if self._int8 else memory.weight_bytes(self.model)
+        weights = (self._int8.nbytes if self._int8 else memory.weight_bytes(self.model)) + self._inside.nbytes
         recorded = self._recordings.bytes if self._recordings else 0
-        weights += self._inside.nbytes
-        return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens)
+        return Footprint(weights, self._prefix.bytes + recorded, self._prefix.tokens, self._prefix.types)
 
     def after_fork(self) -> None:
         forked.compute_alone(self.info.name, self.info.device)
@@ -192,8 +195,8 @@ class LocalEngine:
         self._constraints.of(request, [], stop=stop)  # a form that cannot be had is refused at once
         thinking = Thinking(self._vocabulary, self._entry.ends(request), request, prompt)
         total = len(prompt.ids)
-        runner, cached = self._resumed(prompt.ids, stop)
         limit, ends = self._entry.thinking_limit(request, total), self._entry.ends(request)
+        runner, cached = self._resumed(prompt.ids, stop, self._check_memory(1, total + limit))
         sampling = own_sampling(request.sampling, self._config(request))
         sampler = Sampler(sampling, self._rules(total, limit, request), self._kernels)
         places = [self._prefix.parted, *turn_ends(prompt.ids, ends)]
@@ -216,8 +219,8 @@ class LocalEngine:
         longest = next(filter(None, map(self._entry.longest, by_length)), 0)  # 0: of one that cannot be answered
         rows, kept = self._rows(longest), list[tuple[Runner, Sequence[int]]]()
         seated = partial(self._seated, together=rows is not None, stop=stop)
-        batch = Batch(rows, seated, partial(self._read, kept=kept, stop=stop), self.info, stop)
-        yield from batch.answers(waiting)
+        read = partial(self._read, form=self._kv.of(longest), kept=kept, stop=stop)
+        yield from Batch(rows, seated, read, self.info, stop).answers(waiting)
         for runner, ids in kept:
             self._keep(runner, ids)
         reason: Reason = "interrupted" if stop.is_set() else "stop"
@@ -228,7 +231,7 @@ class LocalEngine:
         if self._int8 is not None:
             from .runners.int8_rows import Int8Rows
 
-            return Int8Rows(self._int8, longest)
+            return Int8Rows(self._int8, longest, form=self._kv.of(longest))
         together = not self._encodes and self._way != "again" and paddable(self.model)
         return PaddedRows(self.model) if together else None
 
@@ -246,10 +249,10 @@ class LocalEngine:
         row = Row(key, list(prompt), answer.draws(0), grammar=grammar)
         return Seat(row, prompt, answer, sampler, limit, started, told + ((composed,) if composed else ()))
 
-    def _read(self, ids: Sequence[int], kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
+    def _read(self, ids: Sequence[int], form: KVForm, kept: list[tuple[Runner, Sequence[int]]], stop: StopEvent) -> Any:
         """A cache of `ids`, kept for the next request when the rows that copy it are done."""
         head = [*ids, ids[-1]]  # of which the last one is left out
-        runner, cached = self._resumed(head, stop)
+        runner, cached = self._resumed(head, stop, form)
         for _ in prefill(runner, head, cached, stop):
             pass
         kept.append((runner, ids))
@@ -264,10 +267,8 @@ class LocalEngine:
         grammar, forced = self._constraints.of(request, forced, first, stop)
         paths = self._paths(request, prompt, shown)
         length, sampling = 0 if self._encodes else len(prompt) + len(request.prefix), request.sampling
-        self._check_memory(
-            max(sampling.num, sampling.beams), length + self._entry.limit(sampling.max_new_tokens, length)
-        )
-        head, runner, cached = self._start(request, prompt, stop)
+        longest, texts = length + self._entry.limit(sampling.max_new_tokens, length), max(sampling.num, sampling.beams)
+        head, runner, cached = self._start(request, prompt, self._check_memory(texts, longest), stop)
         total = len(prompt) + len(request.prefix)
         detokenizer = self._vocabulary.detokenizer(self._before(prompt))
         before = TextStream(detokenizer, request.sampling.stop, request.prefix).before
@@ -296,10 +297,10 @@ class LocalEngine:
         told = (answer.timing(started), self.info, tuple(prompt), tuple(steps))
         yield Finish(reasons, tails, usage, *told, answer.matches(tails), answer.scores, recorded=trace)
 
-    def _check_memory(self, texts: int, tokens: int) -> None:
-        """Raise OutOfMemory where so many texts do not fit; what is kept for later requests makes room for them."""
+    def _check_memory(self, texts: int, tokens: int) -> KVForm:
+        """The form of the KV cache of so many texts, for which kept caches make room; raises OutOfMemory."""
         free = memory.free_bytes(self.info.device) + self._prefix.bytes
-        memory.check_texts(self.info.name, texts, tokens, self._token_bytes, free)
+        return self._kv.fit(self.info.name, texts, tokens, free)
 
     def _before(self, prompt: Sequence[int]) -> Sequence[int]:
         """The ids that stand before the text: none where an encoder reads them."""
@@ -331,21 +332,21 @@ class LocalEngine:
         answer.beam_score = beam_score(config)
         return answer, sampler_of(request, rules, self._kernels), limit
 
-    def _start(self, request: Request, prompt: list[int], stop: StopEvent) -> tuple[list[int], Runner, int]:
+    def _start(self, request: Request, prompt: list[int], form: KVForm, stop: StopEvent) -> Start:
         """The ids the decoder begins from, a runner, and how many of those ids it holds already."""
         if self._encodes:
             begin = capabilities.decoder_start(self.model, self.info.name)
             return [begin, *request.prefix], EncoderDecoderRunner(self.model, prompt), 0
         head = [*prompt, *request.prefix]
         if request.inspect:  # a cache does not tell what was said of the tokens it holds
-            return head, self._fresh(), 0
-        return head, *self._resumed(head, stop)
+            return head, self._fresh(form=form), 0
+        return head, *self._resumed(head, stop, form)
 
-    def _resumed(self, head: Sequence[int], stop: StopEvent) -> tuple[Runner, int]:
+    def _resumed(self, head: Sequence[int], stop: StopEvent, form: KVForm) -> tuple[Runner, int]:
         """A runner that holds what is kept of `head`, less the last id, and how many ids that is."""
         if self._int8 is not None:
-            kept, cached = self._prefix.pop(head)
-            return self._int8.runner(kept, stop), cached
+            kept, cached = self._prefix.pop(head, form=form)
+            return self._int8.runner(kept, stop, form), cached
         if self._weights.changed:  # by training, say
             self._forget()
         tokens = len(head)  # of which those behind a cache come one by one, if a prompt is read whole
@@ -369,10 +370,10 @@ class LocalEngine:
             pass
         return runner
 
-    def _fresh(self, cache: TransformersCache | None = None) -> Runner:
+    def _fresh(self, cache: TransformersCache | None = None, form: KVForm = FLOAT32) -> Runner:
         """A runner that continues from a cache, or holds nothing yet."""
         if self._int8 is not None:
-            return self._int8.runner()
+            return self._int8.runner(form=form)
         if self._way == "again":
             return RereadingRunner(self.model)
         if self._recordings is not None:
@@ -393,8 +394,7 @@ class LocalEngine:
                 f"{self.info.name} is an encoder-decoder, which gives a text no probability.",
                 "Use a decoder-only model.",
             )
-        self._check_memory(1, len(prompt))
-        runner = self._fresh()
+        runner = self._fresh(form=self._check_memory(1, len(prompt)))
         steps = yield from weigh_prompt(runner, prompt, request.sampling, self._vocabulary, len(prompt), stop)
         self._keep(runner, prompt)
         yield finish_unwritten(self.info, request, prompt, steps, started, stop)

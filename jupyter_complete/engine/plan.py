@@ -40,19 +40,20 @@ class Decision(NamedTuple):
     head: Head | None = None
 
 
-def plan(source: Source, dtype: str, device: str) -> Plan:
+def plan(source: Source, dtype: str, device: str, kv: str = "auto") -> Plan:
     """Decide how `source` would be loaded; raises the ModelError or BadOption that loading would raise.
 
     A model that is too large raises nothing, because the plan has the numbers.
     """
     if source.kind == "registered":
         return _registered(source)
-    target, place = load.choose(dtype, device), locate(source)
+    target, place = load.choose(dtype, device, kv), locate(source)
     if isinstance(place, Download):
         begin = replace(_begin(source.name, target, place.source, None), download=place)
         return begin if target.dtype is torch.int8 else replace(begin, form="plain")
     with one_sentence(source.name):
         decision = decide(source.name, place, target)
+    check_kv(decision.plan)
     return replace(decision.plan, asks_hub=bool(source.revision) and not hub.is_commit(source.revision or ""))
 
 
@@ -118,6 +119,18 @@ def _straight(begin: Plan, path: Path, trusting: bool) -> Decision | tuple[Reaso
     return Decision(plan, head=head)
 
 
+def check_kv(plan: Plan) -> None:
+    """Raise BadOption for a type of KV cache that a model cannot have in the form of its plan."""
+    own = "float32" if plan.form == "int8 modules" else plan.dtype
+    if plan.form in (None, "compiled") or plan.kv in ("auto", own):
+        return
+    why = f": {plan.note}" if plan.reasons else ""
+    raise BadOption(
+        f"{plan.name} keeps its KV cache as {own}, because it does not run on the compiled step{why}.",
+        "Use --kv auto.",
+    )
+
+
 def with_packing_reasons(plan: Plan) -> Plan:
     """The plan with what packing found out, once the weights are packed."""
     found = int8_forms.reasons_of(plan.packing) if plan.packing is not None else ()
@@ -174,7 +187,7 @@ def _registered(source: Source) -> Plan:
 
 def _begin(name: str, target: Target, origin: str, path: Path | None) -> Plan:
     """What is known before a file is read."""
-    return Plan(name, origin, path, target.name, target.auto, target.device, cache.free_bytes())
+    return Plan(name, origin, path, target.name, target.auto, target.device, cache.free_bytes(), kv=target.kv)
 
 
 def _before_conversion(begin: Plan, path: Path, target: Target) -> Decision:

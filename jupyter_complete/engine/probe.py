@@ -19,6 +19,7 @@ from torch import Tensor
 from ..protocol.errors import Stopped
 from ..protocol.phrases import count
 from ..protocol.probe import Check, Loss, Probe
+from .kernels.kv_forms import FLOAT32, INT8, KVForm
 from .runners.capabilities import decoder_start, window
 from .runners.chunk_check import reading
 from .runners.transformers_pass import CausalRunner, EncoderDecoderRunner, RereadingRunner, Runner
@@ -37,6 +38,7 @@ PIECE_KL = 0.001  # nats a token between one pass and pieces, which differ by th
 ROUGH_KL = 0.02  # the same where vectors are rounded to 8 or 16 bits, which makes a small difference larger
 ROUNDED_KL = 0.02  # between int8 and the same weights rounded, on transformers' pass
 FOUR_KL = 1.0  # between weights that are rounded to 4 bits, because a user asked for it, and float32: more is a fault
+KV_KL = 0.01  # nats a token that an int8 KV cache may cost: in trained models it costs some 0.0004
 FORM_DIFFERS = "its int8 form differs from float32"
 SINGLES = 4  # tokens at the end that are read one by one
 
@@ -69,10 +71,10 @@ class Subject(NamedTuple):
     def is_rough(self) -> bool:
         return self.is_int8 or self.model.dtype is not torch.float32
 
-    def runner(self, prompt: Sequence[int]) -> Runner:
-        """A runner that holds nothing yet; an encoder has read `prompt`."""
+    def runner(self, prompt: Sequence[int], form: KVForm = FLOAT32) -> Runner:
+        """A runner that holds nothing yet; an encoder has read `prompt`. Only the compiled step has other forms."""
         if self.int8 is not None:
-            return self.int8.runner()
+            return self.int8.runner(form=form)
         if self.model.config.is_encoder_decoder:
             return EncoderDecoderRunner(self.model, prompt)
         way = reading(self.model)
@@ -105,13 +107,15 @@ def examine(
     with subject.awake():
         whole = subject.runner(prompt).forward([ids], every=True)[0].float().clone()
         parts = _in_pieces(subject.runner(prompt), ids)
+        small = subject.runner(prompt, INT8).forward([ids], every=True)[0].float() if subject.int8 else whole
     checks.append(check_numbers(whole))
     _check_stop(stop)
     loss = None
     if checks[-1].holds:
         checks.append(check_pieces(whole, parts, ROUGH_KL if subject.is_rough else PIECE_KL))
-        check, loss = _check_form(subject, Texts(prompt, ids), whole, wide, stop)
+        check, loss, plain = _check_form(subject, Texts(prompt, ids), whole, wide, stop)
         checks.append(check)
+        checks += [check_kv(plain, whole, small)] if subject.int8 else []
     return Probe(len(ids), tuple(checks), loss)
 
 
@@ -142,6 +146,19 @@ def check_pieces(whole: Tensor, parts: Tensor, limit: float) -> Check:
     if mean <= limit:
         return Check("pieces", True, f"a text in pieces and in one pass: KL {mean:.1e} nats a token")
     return Check("pieces", False, f"a text in pieces differs from the text in one pass (KL {mean:.2g} nats a token)")
+
+
+def check_kv(plain: Tensor, whole: Tensor, small: Tensor, limit: float = KV_KL) -> Check:
+    """Whether `small`, with an int8 KV cache, is at most `limit` nats a token further from `plain` than `whole` is.
+
+    All are logits [N, V]. Both are compared with `plain`, because vectors that are rounded make any difference between
+    two passes larger.
+    """
+    most, least = (float(divergence(plain, one).mean()) for one in (small, whole))
+    said = f"with an int8 KV cache KL {most:.2g} nats a token from float32, with a float32 one {least:.2g}"
+    if most - least <= limit:
+        return Check("kv", True, said)
+    return Check("kv", False, f"{said}, so auto does not use it")
 
 
 def check_form(plain: Tensor, fast: Tensor, names: str, limit: float = FORM_KL) -> Check:
@@ -182,12 +199,16 @@ def _check_form(
     whole: Tensor,
     wide: Callable[[], PreTrainedModel] | None,
     stop: StopEvent | None,
-) -> tuple[Check, Loss | None]:
-    """Compare the fast form with a plain forward pass: of float32 weights, or of the model's own."""
+) -> tuple[Check, Loss | None, Tensor]:
+    """Compare the fast form with a plain forward pass: of float32 weights, or of the model's own.
+
+    The logits that it was compared with are the last of what is returned; they are `whole` where there were none.
+    """
     if not subject.is_int8:
-        return check_form(_plain(subject.model, *texts), whole, "a pass with a cache against one without"), None
+        check = check_form(_plain(subject.model, *texts), whole, "a pass with a cache against one without")
+        return check, None, whole
     if wide is None:
-        return Check("float32", True, "not compared with float32, which does not fit into memory"), None
+        return Check("float32", True, "not compared with float32, which does not fit into memory"), None, whole
     model = wide()
     _check_stop(stop)
     plain = _plain(model, *texts)
@@ -196,10 +217,10 @@ def _check_form(
     check = check_form(plain, whole, f"{subject.numbers} against float32", limit)
     if check.holds or subject.numbers == "int4":
         said = f"{check.text}, perplexity {loss.perplexity:.4g} in place of {loss.float32_perplexity:.4g}"
-        return replace(check, text=said.replace("its int8", "its int4")), loss
+        return replace(check, text=said.replace("its int8", "its int4")), loss, plain
     _check_stop(stop)
     round_like(model, subject.model)
-    return check_rounding(_plain(model, *texts), whole, check, subject.numbers), loss
+    return check_rounding(_plain(model, *texts), whole, check, subject.numbers), loss, plain
 
 
 def check_rounding(plain: Tensor, fast: Tensor, check: Check, numbers: str = "int8") -> Check:

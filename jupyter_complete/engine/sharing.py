@@ -42,11 +42,12 @@ class Sharing:
         engine = self._engine
         if engine._int8 is not None:
             from .kernels.attention import SPAN
-            from .runners.int8_rows import BUDGET, Int8Rows, token_bytes
+            from .runners.int8_rows import BUDGET, Int8Rows
 
-            room = BUDGET // SEATS // token_bytes(engine._int8) // SPAN * SPAN
-            self._longest = min(engine.info.window or room, room)
-            return Int8Rows(engine._int8, self._longest, SEATS)
+            form = engine._kv.of(1)
+            room = BUDGET // SEATS // engine._int8.token_bytes(form) // SPAN * SPAN
+            self._longest = min(engine.info.window or room, room, engine._kv.longest(form))
+            return Int8Rows(engine._int8, self._longest, SEATS, form)
         together = not engine._encodes and engine._recordings is None and engine._way != "again"
         return PaddedRows(engine.model) if together and paddable(engine.model) else None
 
@@ -140,7 +141,7 @@ class Sharing:
     def begin_from(self, rows: Rows, number: int, seat: Seat) -> int:
         """Begin a row from the kept cache of the longest prefix; see shared_batch.Prefixes."""
         prefixes, ids = self._engine._prefix, seat.prompt
-        kept, cached = prefixes.pop(ids)
+        kept, cached = prefixes.pop(ids, form=getattr(rows, "form", None))
         shared = rows.share(kept, cached) if kept is not None else 0
         rows.begin(number, shared)
         if kept is not None:

@@ -173,7 +173,7 @@ def _load(session: Session, column: ColumnRun) -> ModelInfo:
     name = next(iter(column.left.values())).model
     resident = session.models.get(name)
     if resident is None or resident.engine is None:
-        wait(session.models.load(name, session.config.dtype, session.config.device))
+        wait(session.models.load(name, *session.config.loading()))
         resident = session.models.get(name)
     if resident is None or resident.engine is None:
         raise Stopped(f"{name} was unloaded meanwhile.", "Run it again.")

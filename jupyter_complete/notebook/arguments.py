@@ -108,7 +108,9 @@ THREADS = Parser("%complete_thread", THREAD, "A conversation of --thread NAME: i
 PANELS = Parser("%complete_panel", PANEL, "Open a text that you and the model write in turn.")
 PANELS.usage = "complete_panel [--name NAME] [PROMPT]"
 THREADS.usage = "complete_thread [NAME] [--drop]"
-MODELS.usage = "complete_model [use|load|plan|list|status|unload|connect] [NAME] [--dtype TYPE] [--device DEVICE]"
+MODELS.usage = (
+    "complete_model [use|load|plan|list|status|unload|connect] [NAME] [--dtype TYPE] [--device DEVICE] [--kv TYPE]"
+)
 
 
 def cell_settings(line: str) -> dict[str, Any]:

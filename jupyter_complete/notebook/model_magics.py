@@ -101,18 +101,18 @@ class ModelMagics(Magics):
         raise UsageError(f"%complete_model unload needs a name. {held}")
 
     def _use(self, name: str, settings: dict[str, Any]) -> None:
-        wait(self.session.models.load(name, settings["dtype"], settings["device"]))
+        wait(self.session.models.load(name, *self.session.config.loading(settings)))
         self.session.config.model = name
         self._status(name, settings)
 
     def _load(self, name: str, settings: dict[str, Any]) -> None:
-        wait(self.session.models.load(name, settings["dtype"], settings["device"]))
+        wait(self.session.models.load(name, *self.session.config.loading(settings)))
         self._status(name, settings)
 
     def _plan(self, name: str, settings: dict[str, Any]) -> None:
         from ..render import plan as plan_view
 
-        name, wanted = name or self.session.config.model, (settings["dtype"], settings["device"])
+        name, wanted = name or self.session.config.model, self.session.config.loading(settings)
         plan = self.session.models.plan(name, *wanted)
         self._table(plan_view.head(plan), plan_view.rows(plan))
         if said := status.residence(self.session, name, *wanted):

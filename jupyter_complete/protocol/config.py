@@ -20,6 +20,7 @@ COMPLETE = "complete"
 MODEL = "complete_model"
 THREAD = "complete_thread"
 PANEL = "complete_panel"
+LOADING = ("dtype", "device", "kv")  # the options of how a model is loaded
 
 
 class Complete(Configurable):
@@ -178,6 +179,11 @@ class Complete(Configurable):
     device = Unicode("auto", help="Device for the weights: auto, cpu, cuda, cuda:1 or mps.").tag(
         config=True, flag=("--device",), of=MODEL, metavar="DEVICE", values=("auto", "cpu", "cuda", "mps")
     )
+    kv = Enum(
+        ("auto", "float32", "bfloat16", "int8"),
+        "auto",
+        help="Type of the KV cache. auto is float32, bfloat16 for a long text, and int8 where memory is short.",
+    ).tag(config=True, flag=("--kv",), of=MODEL, metavar="TYPE")
     key_env = Unicode("", help="Environment variable that holds the key of the server to connect.").tag(
         flag=("--key-env",), of=MODEL, metavar="NAME", filled=True
     )
@@ -306,6 +312,11 @@ class Complete(Configurable):
         names = set(Sampling.__dataclass_fields__)
         chosen = {name: value for name, value in settings.items() if name in names}
         return Sampling(**{**chosen, "stop": tuple(chosen["stop"])})
+
+    def loading(self, settings: Mapping[str, Any] | None = None) -> tuple[str, str, str]:
+        """How a model is loaded by checked `settings`, or by these: its dtype, its device and its KV cache."""
+        dtype, device, kv = (getattr(self, name) if settings is None else settings[name] for name in LOADING)
+        return dtype, device, kv
 
     def framing(self, settings: Mapping[str, Any]) -> Framing:
         """The Framing that checked `settings` ask for."""

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What an engine holds, as measured: bytes of weights, bytes and tokens of its KV cache."""
+    """What an engine holds, as measured: bytes of weights, bytes and tokens of its KV cache, and the cache's types."""
 
     weight_bytes: int
     cache_bytes: int
     cache_tokens: int
+    cache_types: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -111,14 +112,14 @@ class Sharing(Protocol):
 class Planner(Protocol):
     """Decides how a source would be loaded. It loads no weights, and it fetches and writes nothing."""
 
-    def __call__(self, source: object, dtype: str, device: str) -> Plan: ...
+    def __call__(self, source: object, dtype: str, device: str, kv: str) -> Plan: ...
 
 
 class Opener(Protocol):
     """Makes an Engine of a source by such a plan, and yields Loading on the way; raises Stopped once `stop` is set."""
 
     def __call__(
-        self, source: object, dtype: str, device: str, stop: StopEvent
+        self, source: object, dtype: str, device: str, stop: StopEvent, kv: str
     ) -> Generator[Loading, None, Engine]: ...
 
 

@@ -19,6 +19,7 @@ class ModelName(Protocol):
 
 
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16", "int8", "int4"]
+KV: TypeAlias = Literal["auto", "float32", "bfloat16", "int8"]
 
 
 class FrameOptions(TypedDict, total=False):

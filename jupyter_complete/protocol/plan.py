@@ -80,8 +80,9 @@ class Plan:
 
     `origin` is where the files are or will come from, and `path` where they are, None before the download. `auto` says
     that `dtype` was chosen and not asked for. `header` is what the cache keeps of a GGUF file that is opened straight,
-    and `numbers` what its weights become ("int4 from Q4_K"). `asks_hub` says that loading asks the hub for a newer
-    revision first. `form`, `parameters` and `memory` are None where only the files tell.
+    and `numbers` what its weights become ("int4 from Q4_K"). `kv` is the type of KV cache that is asked for. `asks_hub`
+    says that loading asks the hub for a newer revision first. `form`, `parameters` and `memory` are None where only
+    the files tell.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Plan:
     conversion: CacheEntry | None = None
     packing: CacheEntry | None = None
     memory: Memory | None = None
+    kv: str = "auto"
 
     @property
     def note(self) -> str:

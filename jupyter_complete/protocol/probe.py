@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .plan import Form
 
-CheckName = Literal["tokenizer", "numbers", "float32", "pieces"]
+CheckName = Literal["tokenizer", "numbers", "float32", "pieces", "kv"]
 """What is compared: the tokenizer with its file, all logits with finite numbers, the fast form with a plain forward
-pass, a text in pieces with the same text in one pass."""
+pass, a text in pieces with the same text in one pass, an int8 KV cache with one of float32."""
 
 
 OF_FORM: Mapping[Form | None, tuple[CheckName, ...]] = {
@@ -19,6 +19,9 @@ OF_FORM: Mapping[Form | None, tuple[CheckName, ...]] = {
     "int8 modules": ("numbers", "float32"),  # a text that cannot be read in pieces is read whole
 }
 """The checks without which a form is not used."""
+
+FAULTS: tuple[CheckName, ...] = ("tokenizer", "numbers", "float32", "pieces")
+"""The checks whose failure a user is told. Without the others a model uses something else instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         *([("slower, because", plan.note)] if plan.reasons else []),
         ("dtype", f"{plan.dtype}, chosen by auto" if plan.auto else plan.dtype),
         ("device", plan.device),
+        *([("KV cache", _kv(plan))] if plan.form == "compiled" else []),
         ("parameters", LATER if plan.parameters is None else f"{plan.parameters:,}"),
         ("download", _download(plan)),
         *_entries(plan),
@@ -50,6 +51,10 @@ def _form(plan: Plan) -> str:
     if plan.form is not None:
         return _FORMS[plan.form].format(dtype=plan.dtype)
     return LATER if plan.download else "not decided, because the model does not fit"
+
+
+def _kv(plan: Plan) -> str:
+    return plan.kv if plan.kv != "auto" else "float32; bfloat16 for a long text, int8 where memory is short"
 
 
 def _download(plan: Plan) -> str:

@@ -10,6 +10,7 @@ _WHAT: dict[CheckName, str] = {
     "numbers": "finite numbers",
     "float32": "plain forward pass",
     "pieces": "text in pieces",
+    "kv": "int8 KV cache",
 }
 
 

@@ -30,9 +30,11 @@ class Elsewhere:
     name: str
 
 
-def open_shared(source: Source, dtype: str, device: str, stop: StopEvent) -> Generator[Loading, None, SharedEngine]:
+def open_shared(
+    source: Source, dtype: str, device: str, stop: StopEvent, kv: str = "auto"
+) -> Generator[Loading, None, SharedEngine]:
     """See engine.Opener: find the server, start it if there is none, and have it get the model ready."""
-    engine = SharedEngine(source, dtype, device)
+    engine = SharedEngine(source, dtype, device, kv)
     yield from engine.open(stop)
     return engine
 
@@ -43,9 +45,9 @@ class SharedEngine:
     tokenizer = None
     probe = None
 
-    def __init__(self, source: Source, dtype: str, device: str) -> None:
+    def __init__(self, source: Source, dtype: str, device: str, kv: str = "auto") -> None:
         self._name = str(source.path) if source.path is not None else source.name
-        self._asked = {"model": self._name, "dtype": dtype, "device": device}
+        self._asked = {"model": self._name, "dtype": dtype, "device": device, "kv": kv}
         self._connection: Connection | None = None
         self._info: ModelInfo | None = None
         self.model = Elsewhere(source.name)

@@ -36,26 +36,28 @@ class Host:
         self.running: dict[str, list[Job]] = {}  # by the id that the client gave
         self._shared: dict[str, SharedModel] = {}
 
-    def model(self, name: str, dtype: str = "auto", device: str = "auto") -> SharedModel:
+    def model(self, name: str, dtype: str = "auto", device: str = "auto", kv: str = "auto") -> SharedModel:
         """The shared model of a name, which its first job loads. Raises UnknownModel or BadOption."""
         if self.only and name not in self.only:
             raise UnknownModel(f"This server does not share {name}.", f"It shares {', '.join(self.only)}.")
         models = self.session.models
         held = models.get(name)
-        if held is not None and held.engine is not None and not matches(held, dtype, device):
+        if held is not None and held.engine is not None and not matches(held, dtype, device, kv):
             raise BadOption(
-                f"{name} is shared as {held.engine.info.dtype} on {held.engine.info.device}.",
-                "Leave dtype and device out, or load it in this kernel: %config Complete.share = False.",
+                f"{name} is shared as {held.engine.info.dtype} on {held.engine.info.device}, its KV cache {held.kv}.",
+                "Leave dtype, device and kv out, or load it in this kernel: %config Complete.share = False.",
             )
-        resident = models.resident(name, dtype, device)
+        resident = models.resident(name, dtype, device, kv)
         known = self._shared.get(resident.name)
         if known is None or known.resident is not resident:
             known = self._shared[resident.name] = SharedModel(models, resident)
         return known
 
-    def submit(self, jobs: Sequence[Job], name: str, dtype: str = "auto", device: str = "auto") -> None:
+    def submit(
+        self, jobs: Sequence[Job], name: str, dtype: str = "auto", device: str = "auto", kv: str = "auto"
+    ) -> None:
         """Queue jobs for a model."""
-        shared = self.model(name, dtype, device)
+        shared = self.model(name, dtype, device, kv)
         for job in jobs:
             shared.add(job)
 

@@ -45,7 +45,8 @@ class Streaming(Guarded):
 
     async def run(self, body: Mapping[str, Any], outbox: Outbox, ends: int) -> None:
         number = _text(body, "id")
-        self.host.submit(self.jobs, _text(body, "model"), _text(body, "dtype"), _text(body, "device"))
+        asked = (_text(body, name) for name in ("model", "dtype", "device", "kv"))
+        self.host.submit(self.jobs, *asked)
         self.set_header("Content-Type", "application/octet-stream")
         self.host.running[number] = self.jobs
         try:

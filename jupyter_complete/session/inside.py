@@ -288,7 +288,7 @@ class Inside(Displayed):
                 "The saved trace does not hold this answer.", f'Load its model with jc.load("{name}") and ask again.'
             )
         models = self.session.models
-        resident = models.resident(name, self.session.config.dtype, self.session.config.device)
+        resident = models.resident(name, *self.session.config.loading())
         engine = resident.engine
         if engine is not None and engine.info.revision != told.revision:
             raise BadOption(

@@ -41,6 +41,7 @@ class Resident:
     device: str
     worker: Worker
     engine: Engine | None = field(default=None, repr=False)
+    kv: str = "auto"
 
     @property
     def name(self) -> str:
@@ -144,14 +145,14 @@ class Models:
                 found[name] = remote_source(name, given)
         return found
 
-    def resident(self, name: str, dtype: str, device: str) -> Resident:
+    def resident(self, name: str, dtype: str, device: str, kv: str = "auto") -> Resident:
         """The resident called `name`, made if there is none; its weights are read by its first job."""
         if (held := self.get(name)) is not None:
             return held
         source = self.find(name)
         if (other := self._called(source.name)) is not None:  # by a path from another working directory
             other.source = replace(other.source, name=str(other.source.path))
-        return self._residents.setdefault(self._key(name), Resident(source, dtype, device, Worker(name)))
+        return self._residents.setdefault(self._key(name), Resident(source, dtype, device, Worker(name), kv=kv))
 
     def get(self, name: str) -> Resident | None:
         """The resident that `name` means, which may be another name of the same path.
@@ -172,32 +173,32 @@ class Models:
             return name
         return catalog.whole_path(name) or name
 
-    def load(self, name: str, dtype: str, device: str) -> Pending[Wait]:
-        """Get a model ready; another dtype or device than it has now loads it anew."""
-        self._loadable(name, dtype, device)
+    def load(self, name: str, dtype: str, device: str, kv: str = "auto") -> Pending[Wait]:
+        """Get a model ready; another dtype, device or KV cache than it has now loads it anew."""
+        self._loadable(name, dtype, device, kv)
         held = self.get(name)
-        if held is not None and held.source.server is None and not matches(held, dtype, device):
+        if held is not None and held.source.server is None and not matches(held, dtype, device, kv):
             self.unload(name)
-        resident = self.resident(name, dtype, device)
+        resident = self.resident(name, dtype, device, kv)
         worker = _worker_of(resident)
         return worker.submit(lambda stop: loading_only(self._ready(resident, stop)), Pending(Wait()))
 
-    def plan(self, name: str, dtype: str, device: str) -> Plan:
+    def plan(self, name: str, dtype: str, device: str, kv: str = "auto") -> Plan:
         """What loading `name` would do. It loads no weights, and it fetches and writes nothing.
 
         Raises the ModelError or BadOption that loading would raise.
         """
-        source = self._loadable(name, dtype, device)
+        source = self._loadable(name, dtype, device, kv)
         if source.server is not None:
             raise BadOption(f"{name} runs on {source.host}, which loads it.", "There is nothing to plan here.")
         own = source.model
         planner = own.plan_engine if isinstance(own, OwnEngine) else cast(Planner, door("plan"))
-        return planner(source, dtype, device)
+        return planner(source, dtype, device, kv)
 
-    def _loadable(self, name: str, dtype: str, device: str) -> Source:
+    def _loadable(self, name: str, dtype: str, device: str, kv: str) -> Source:
         """The source of `name`; raises BadOption for a dtype or device that the user's own object does not have."""
         held, source = self.get(name), self.find(name)
-        change = (dtype, device) != ("auto", "auto") and not (held and matches(held, dtype, device))
+        change = {dtype, device, kv} != {"auto"} and not (held and matches(held, dtype, device, kv))
         if source.kind == "registered" and change:
             raise BadOption(f"{name} is your own object, so its dtype and device are yours to set.", "Load it without.")
         return source
@@ -263,7 +264,7 @@ class Models:
                 if not is_open("engine"):
                     yield Loading("importing torch and transformers")
                 opener = cast(Opener, door("engine"))
-            resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop)
+            resident.engine = yield from opener(resident.source, resident.dtype, resident.device, stop, resident.kv)
         finally:
             if resident.engine is None and resident.worker.pending <= 1:
                 self._forget(resident)
@@ -332,13 +333,16 @@ def _worker_of(resident: Resident) -> Worker:
     return resident.worker
 
 
-def matches(resident: Resident, dtype: str, device: str) -> bool:
-    """Whether a resident has this dtype and device already; "auto" matches any, and "int8" what a file has fewer of."""
+def matches(resident: Resident, dtype: str, device: str, kv: str = "auto") -> bool:
+    """Whether a resident has this dtype, device and KV cache already.
+
+    "auto" matches any, and "int8" what a file has fewer of.
+    """
     info = resident.engine.info if resident.engine is not None else None
     have = (info.dtype, info.device) if info else (resident.dtype, resident.device)
     if dtype == "int8" and have[0].startswith("int") and info is not None and info.quantized:
         dtype = "auto"
-    return all(asked in ("auto", held) for asked, held in zip((dtype, device), have, strict=True))
+    return all(one in ("auto", held) for one, held in zip((dtype, device, kv), (*have, resident.kv), strict=True))
 
 
 def _release() -> None:

@@ -121,7 +121,7 @@ class Session:
         if composed is not None:
             composed = replace(composed, context_tokens=self.config.ghost_context)
         request = replace(made, composed=composed, forced=tuple(first), trace=0)
-        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
+        resident = self.models.resident(request.model, *self.config.loading())
         return self.models.submit(resident, request, Draft(request), behind=True)
 
     def requests(self, texts: Mapping[int, str], **options: Any) -> dict[int, Request | CompleteError]:
@@ -148,7 +148,7 @@ class Session:
         `done` is called with each key and its Completion, or its error, while the stream is followed.
         """
         model = next(iter(requests.values())).model
-        resident = self.models.resident(model, self.config.dtype, self.config.device)
+        resident = self.models.resident(model, *self.config.loading())
         return self.models.submit_many(resident, requests.items(), Answers(requests, done))
 
     def _request(
@@ -233,7 +233,7 @@ class Session:
         """Begin a continuation of a completion's first `at` tokens that is kept nowhere, with its own seed."""
         own = {"seed": completion.seed}
         request = replace(self._continuation(completion, at, (), own, options), trace=0)
-        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
+        resident = self.models.resident(request.model, *self.config.loading())
         return self.models.submit(resident, request, Draft(request, completion, at))
 
     def _continuation(
@@ -279,7 +279,7 @@ class Session:
         return 0 if completion.trace is None or several else self.config.trace_bytes
 
     def _submit(self, request: Request, draft: Draft, behind: bool = False) -> Stream:
-        resident = self.models.resident(request.model, self.config.dtype, self.config.device)
+        resident = self.models.resident(request.model, *self.config.loading())
         stream = self.models.submit(resident, request, draft, behind)
         stream.continue_with = self._resume
         stream.when_done = self._remember
@@ -312,7 +312,7 @@ class Session:
     def preload(self) -> None:
         """Begin to get the default model ready; what goes wrong is told by the first request."""
         with suppress(CompleteError):
-            self.models.load(self.config.model, self.config.dtype, self.config.device)
+            self.models.load(self.config.model, *self.config.loading())
 
     def close(self) -> None:
         """Stop what runs, and let go of all models."""

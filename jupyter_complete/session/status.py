@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..prompt.tasks.task import needs
 from ..protocol.errors import BadOption
 from ..protocol.phrases import count, shortened, size
@@ -62,9 +64,13 @@ def row(session: Session, resident: Resident) -> tuple[str, ...]:
         f"{info.dtype} (from {info.quantized})" if info.quantized else info.dtype,
         info.device,
         f"{info.window:,}" if info.window else "no bound",
-        f"{count(held.cache_tokens, 'token')}, {size(held.cache_bytes)}",
+        f"{count(held.cache_tokens, 'token')}, {size(held.cache_bytes)}" + _types(held.cache_types),
         pending,
     )
+
+
+def _types(types: Sequence[str]) -> str:
+    return f" of {' and '.join(types)}" if types else ""
 
 
 def memory(session: Session) -> str:
@@ -135,17 +141,17 @@ def _probed(resident: Resident) -> str:
         return ""
     if probe.failures:
         return f"{resident.name} was checked when it was loaded: {probe.failure()}."
-    compared = [check.text for check in probe.checks if check.name == "float32"]
+    compared = [check.text for check in probe.checks if check.name in ("float32", "kv")]
     return f"{resident.name} was checked when it was loaded: {'; '.join(compared)}."
 
 
-def residence(session: Session, name: str, dtype: str, device: str) -> str:
+def residence(session: Session, name: str, dtype: str, device: str, kv: str) -> str:
     """What loading would do to a model that is resident already; empty where `name` is not resident."""
     resident = session.models.get(name)
     if resident is None or resident.engine is None:
         return ""
     info = resident.engine.info
-    effect = "so loading does nothing" if matches(resident, dtype, device) else "and loading unloads that first"
+    effect = "so loading does nothing" if matches(resident, dtype, device, kv) else "and loading unloads that first"
     return f"{info.name} is resident as {info.dtype} on {info.device}, {effect}."
 
 

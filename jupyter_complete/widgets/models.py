@@ -64,7 +64,7 @@ class ModelsPanel(View):
         if self._stream is not None:
             return
         settings = self._session.config.checked({"dtype": dtype, "device": device})
-        self._stream = self._session.models.load(name.strip(), settings["dtype"], settings["device"])
+        self._stream = self._session.models.load(name.strip(), *self._session.config.loading(settings))
         self._said = ""
         self.publish()
         self._start_thread(self._follow, self._stream)

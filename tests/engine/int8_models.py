@@ -10,6 +10,7 @@ import steps
 import tiny
 import torch
 
+from jupyter_complete.engine.details import Details
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners.int8 import Int8Model
 from jupyter_complete.engine.weights import layer_shape, pack_llama, quantize
@@ -59,8 +60,8 @@ def packed_of(model: Any, threads: int = 2) -> Int8Model:
     return Int8Model(arrays, shape, threads)
 
 
-def engines(name: str) -> tuple[LocalEngine, LocalEngine]:
+def engines(name: str, kv: str = "auto") -> tuple[LocalEngine, LocalEngine]:
     """One on the compiled step, and transformers' own forward pass of the same weights."""
-    tokenizer = tiny.make("llama")[1]
-    mine = LocalEngine(model_of(name), tokenizer, name, "made in the tests", int8=int8_model(name))
+    tokenizer, details = tiny.make("llama")[1], Details(kv=kv)
+    mine = LocalEngine(model_of(name), tokenizer, name, "made in the tests", details, int8_model(name))
     return mine, LocalEngine(rounded(name), tokenizer, name, "made in the tests")

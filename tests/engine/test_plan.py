@@ -148,6 +148,18 @@ def test_a_gguf_file_is_as_planned_before_and_after_its_conversion(tmp_path: Pat
     assert second.disk_needed == 0
 
 
+def test_a_kv_cache_that_a_form_lacks_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    path = gguf_files.write_llama(tmp_path / "tiny.gguf")
+    steps.result(open_engine(find(str(path)), "float32", "cpu", StopEvent(), "float32"))
+    said = "keeps its KV cache as float32, because it does not run on the compiled step"
+    for kv in ("bfloat16", "int8"):
+        with pytest.raises(BadOption, match=said):
+            plan(find(str(path)), "float32", "cpu", kv)
+        with pytest.raises(BadOption, match=said):
+            steps.result(open_engine(find(str(path)), "float32", "cpu", StopEvent(), kv))
+        assert plan(find(str(path)), "int8", "cpu", kv).kv == kv
+
+
 def test_the_user_s_own_object_is_planned_as_it_is() -> None:
     model, tokenizer = tiny.make("llama")
     source = Source(name="mine", kind="registered", model=model, tokenizer=tokenizer)

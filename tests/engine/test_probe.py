@@ -139,8 +139,8 @@ class Unscaled(Int8Model):
 class Forgetful(Int8Model):
     """A model whose runner takes every piece for a beginning."""
 
-    def runner(self, *args: Any) -> Int8Runner:
-        made = super().runner(*args)
+    def runner(self, *args: Any, **options: Any) -> Int8Runner:
+        made = super().runner(*args, **options)
         forward = made.forward
 
         def begin(ids: Sequence[Sequence[int]], every: bool = False) -> Tensor:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event as StopEvent
 from typing import Any
 
 import pytest
+import steps
 import torch
 from engine_calls import ask, chosen, everyone
 
+from jupyter_complete.engine.kernels.kv_forms import BFLOAT16, FLOAT32, INT8, KVForm
 from jupyter_complete.engine.local import LocalEngine
-from jupyter_complete.engine.weights import quantize
+from jupyter_complete.engine.probe import divergence
+from jupyter_complete.engine.runners.int8 import Int8Model
+from jupyter_complete.engine.weights import layer_shape, pack_llama, quantize
 from jupyter_complete.session.session import Session
 
 pytestmark = pytest.mark.model
@@ -153,6 +158,25 @@ class TestInt8:
         with packed._int8.awake():
             parts = [runner.forward([ids[at : at + chunk]], every=True)[0].clone() for at in range(0, len(ids), chunk)]
         assert_near(logits_of(engine.model, ids), torch.cat(parts), ids, kl=0.004, agreed=0.95)
+
+    @pytest.mark.heavy
+    @pytest.mark.parametrize("form", [BFLOAT16, INT8], ids=lambda form: form.name)
+    def test_a_smaller_kv_cache_says_nearly_the_same(
+        self, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, form: KVForm
+    ) -> None:
+        """Weights have 8 bits here: where they have 4, vectors are rounded so far that any difference grows."""
+        ids, model, arrays, found = held_text(engine), engine.model, dict[str, Any](), list[torch.Tensor]()
+        monkeypatch.setattr(pack_llama, "holds_four_bits", lambda weight: False)
+        shape = layer_shape.describe(model)
+        assert isinstance(shape, layer_shape.LayerShape)
+        steps.result(pack_llama.pack(shape, model.state_dict().__getitem__, StopEvent(), arrays.__setitem__))
+        one = Int8Model(arrays, shape)
+        for each in (FLOAT32, form):
+            with one.awake():
+                runner = one.runner(form=each)
+                chunks = (ids[at : at + 512] for at in range(0, len(ids), 512))
+                found.append(torch.cat([runner.forward([chunk], every=True)[0].clone() for chunk in chunks]))
+        assert float(divergence(*found).mean()) < {"bfloat16": 1e-4, "int8": 1e-3}[form.name]
 
     @pytest.mark.heavy
     def test_weights_rounded_to_8_bits_say_nearly_the_same(self, engine: LocalEngine) -> None:

@@ -53,9 +53,9 @@ def own(models: Models) -> Iterator[tuple[Any, Any]]:
     return model, tokenizer
 
 
-def load(models: Models, name: str, dtype: str = "auto", device: str = "auto") -> Any:
+def load(models: Models, name: str, dtype: str = "auto", device: str = "auto", kv: str = "auto") -> Any:
     """Load and wait; the engine."""
-    models.load(name, dtype, device).wait()
+    models.load(name, dtype, device, kv).wait()
     resident = models.get(name)
     assert resident is not None
     return resident.engine
@@ -117,6 +117,15 @@ def test_another_dtype_loads_it_anew(models: Models, llama: str) -> None:
     assert again is not engine
     assert (engine.info.dtype, again.info.dtype) == ("int8", "bfloat16")
     assert len(our_threads()) == 1
+
+
+def test_another_kv_cache_loads_it_anew_and_its_type_is_reported(session: Session, llama: str) -> None:
+    engine = load(session.models, llama)
+    small = load(session.models, llama, kv="int8")
+    assert small is not engine
+    assert load(session.models, llama) is small
+    session.complete("The mean", model=llama, max_new_tokens=8, temperature=0)
+    assert small.footprint().cache_types == ("int8",)
 
 
 def test_a_model_in_half_precision_completes(session: Session, llama: str) -> None:
@@ -202,7 +211,7 @@ def test_registered_again_the_new_one_answers(session: Session, own: tuple[Any, 
     assert len(our_threads()) == 1
 
 
-@pytest.mark.parametrize("asked", [{"dtype": "bfloat16"}, {"device": "cuda"}])
+@pytest.mark.parametrize("asked", [{"dtype": "bfloat16"}, {"device": "cuda"}, {"kv": "int8"}])
 def test_the_users_own_model_keeps_its_dtype_and_device(
     models: Models, own: tuple[Any, Any], asked: dict[str, str]
 ) -> None:

@@ -49,7 +49,7 @@ AT_ONCE = 8  # rows of many requests that are answered side by side
 class EchoModel(Settings):
     """What `jc.register` takes in place of a transformers model, with an EchoTokenizer; Settings has its arguments."""
 
-    def plan_engine(self, source: Source, dtype: str, device: str) -> Plan:
+    def plan_engine(self, source: Source, dtype: str, device: str, kv: str = "auto") -> Plan:
         """See engine.Planner. There is nothing to fetch or to convert."""
         memory = Memory(WEIGHT_BYTES, WEIGHT_BYTES, psutil.virtual_memory().available, fits=True)
         return Plan(
@@ -66,9 +66,9 @@ class EchoModel(Settings):
         )
 
     def open_engine(
-        self, source: Source, dtype: str, device: str, stop: StopEvent
+        self, source: Source, dtype: str, device: str, stop: StopEvent, kv: str = "auto"
     ) -> Generator[Loading, None, EchoEngine]:
-        """See engine.Opener. `dtype` and `device` are "auto": the object is the user's own."""
+        """See engine.Opener. `dtype`, `device` and `kv` are "auto": the object is the user's own."""
         yield Loading(f"loading {source.name}")
         return EchoEngine(self, source.tokenizer, source.name)
 

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from .kv_numbers import multiply_keys, multiply_values, write_key, write_value
 from .layer_ops import Norm, exp, normalise_part, tanh
 from .llvm_vectors import FAST, aligned_stack
-from .matvec import Strided, Vector, multiply_floats
+from .matvec import Strided, Vector
 from .share import claim
 from .sizes import ROWS
 
@@ -46,10 +47,13 @@ class Tokens(NamedTuple):
 
 
 class CacheArrays(NamedTuple):
-    """The arrays of a KVCache: S slots of C positions, in tiles of sixteen positions or sixteen head dimensions."""
+    """The arrays of a KVCache: S slots of C positions, in tiles of sixteen positions or sixteen head dimensions.
 
-    keys: Any  # float32 [L, S, G, C / 16, D, 16]
-    values: Any  # float32 [L, S, G, D / 16, C, 16]
+    Their bytes are numbers of one of the forms in kv_forms.py.
+    """
+
+    keys: Any  # uint8 [L, S, G, C / 16, bytes of a block]
+    values: Any  # uint8 [L, S, G, D / 16, C, bytes of a row]
 
 
 class Pass(NamedTuple):
@@ -143,12 +147,12 @@ def _norm(layer: Any) -> Any:
 @njit(**FAST)
 def _write_cache(layer: Any, run: Any, m: int, g: int) -> None:
     """Write token m's key and value of group g into the token's slot of the cache."""
-    size, slot, place = layer.shape.head_size, run.tokens.slots[m], run.tokens.places[m]
+    size, cache, place, qkv = layer.shape.head_size, run.cache, run.tokens.places[m], run.tokens.qkv
     k = (layer.shape.heads + g) * size
-    v = k + layer.shape.kv_heads * size
-    for d in range(size):
-        run.cache.keys[layer.index, slot, g, place // ROWS, d, place % ROWS] = run.tokens.qkv[m, k + d]
-        run.cache.values[layer.index, slot, g, d // ROWS, place, d % ROWS] = run.tokens.qkv[m, v + d]
+    slot = (layer.index * cache.keys.shape[1] + run.tokens.slots[m]) * layer.shape.kv_heads + g
+    write_key(cache, slot * cache.keys.shape[3] + place // ROWS, place % ROWS, size, Vector(qkv, m, k))
+    row = slot * cache.values.shape[3] * cache.values.shape[4] + place
+    write_value(cache, row, size, Vector(qkv, m, k + layer.shape.kv_heads * size))
 
 
 @njit(**FAST)
@@ -256,22 +260,21 @@ def _attend_span(layer: Any, run: Any, span: Any, partials: Any, score: Any) -> 
     size, group, slot, begin = shape.head_size, shape.heads // shape.kv_heads, t.slots[m], c * SPAN
     wide, scale, cap = values.shape[3] * ROWS, np.float32(shape.attention_scale), np.float32(shape.attention_cap)
     of_layer = (layer.index * keys.shape[1] + slot) * shape.kv_heads + g
-    rows, positions = np.int64(ROWS), np.int64(SPAN)
+    positions = np.int64(SPAN)
     for i in range(0, group, HEADS_AT_ONCE):
         count = min(HEADS_AT_ONCE, group - i)
         q = Strided(t.qkv, m * t.qkv.shape[1] + (g * group + i) * size, size)
         for block in range(first // ROWS, (last + ROWS - 1) // ROWS):
-            k = Strided(keys, (of_layer * keys.shape[3] + block) * size * ROWS, rows)
-            multiply_floats(k, size, count, q, Strided(score, i * SPAN + block * ROWS - begin, positions))
+            to = Strided(score, i * SPAN + block * ROWS - begin, positions)
+            multiply_keys(run.cache, of_layer * keys.shape[3] + block, size, count, q, to)
         for h in range(i, i + count):
             seen = score[h, first - begin : last - begin]
             partials[m, g, c, h, wide], partials[m, g, c, h, wide + 1] = _soften(seen, last - first, scale, cap)
         p = Strided(score, i * SPAN + first - begin, positions)
         y = (((m * partials.shape[1] + g) * partials.shape[2] + c) * partials.shape[3] + i) * partials.shape[4]
         for d in range(0, wide, ROWS):
-            of_tile = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + first) * ROWS
-            target = Strided(partials, y + d, partials.shape[4])
-            multiply_floats(Strided(values, of_tile, rows), last - first, count, p, target)
+            row = (of_layer * values.shape[3] + d // ROWS) * values.shape[4] + first
+            multiply_values(run.cache, row, last - first, count, p, Strided(partials, y + d, partials.shape[4]))
 
 
 @njit(**FAST)
@@ -373,14 +376,14 @@ def _attend_piece_span(layer: Any, run: Any, own: Any, piece: Any, h: int, c: in
     first, count = piece
     size, wide, begin, window = shape.head_size, values.shape[3] * ROWS, c * SPAN, layer.heads.window[layer.index]
     scale, cap = np.float32(shape.attention_scale), np.float32(shape.attention_cap)
-    rows, positions = np.int64(ROWS), np.int64(SPAN)
+    positions = np.int64(SPAN)
     of_layer = (layer.index * keys.shape[1] + t.slots[first]) * shape.kv_heads + h // (shape.heads // shape.kv_heads)
     low = max(begin, first_seen(window, t.places[first]))
     high = min(begin + SPAN, t.places[first + count - 1] + 1)
     q = Strided(t.qkv, first * t.qkv.shape[1] + h * size, t.qkv.shape[1])
     for block in range(low // ROWS, (high + ROWS - 1) // ROWS):
-        k = Strided(keys, (of_layer * keys.shape[3] + block) * size * ROWS, rows)
-        multiply_floats(k, size, count, q, Strided(score, block * ROWS - begin, positions))
+        to = Strided(score, block * ROWS - begin, positions)
+        multiply_keys(run.cache, of_layer * keys.shape[3] + block, size, count, q, to)
     for i in range(count):
         seen = max(low, first_seen(window, t.places[first + i]))
         unseen = max(seen, min(high, t.places[first + i] + 1))
@@ -390,8 +393,8 @@ def _attend_piece_span(layer: Any, run: Any, own: Any, piece: Any, h: int, c: in
         for place in range(unseen - begin, high - begin):
             score[i, place] = np.float32(0.0)
     for d in range(0, wide, ROWS):
-        of_tile = ((of_layer * values.shape[3] + d // ROWS) * values.shape[4] + low) * ROWS
-        target = Strided(now, d, now.shape[1])
-        multiply_floats(
-            Strided(values, of_tile, rows), high - low, count, Strided(score, low - begin, positions), target
+        row, p = (
+            (of_layer * values.shape[3] + d // ROWS) * values.shape[4] + low,
+            Strided(score, low - begin, positions),
         )
+        multiply_values(run.cache, row, high - low, count, p, Strided(now, d, now.shape[1]))

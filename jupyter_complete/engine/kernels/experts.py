@@ -15,7 +15,8 @@ from numba import njit
 from .layer_ops import ROUNDED_AT_ONCE, Mlp, exp, gate, round_few, round_in_batch, round_many
 from .llvm_vectors import FAST, zeros
 from .matmat import BATCH, multiply_batch, unpack
-from .matvec import Strided, Vector, multiply_few, multiply_floats, of_layer, tile_of
+from .matvec import Strided, Vector, multiply_few, of_layer, tile_of
+from .number_rows import multiply_floats
 from .round_vectors import Vectors
 from .share import barrier, claim
 from .sizes import GROUP, MAX_VECTORS, ROWS
@@ -90,14 +91,14 @@ def choose(logits: Any, m: int, routing: Any, experts: Any, weights: Any) -> Non
 def mix_few(model: Any, s: Any, share: Any, layer: int, vectors: Any) -> None:
     """s.branch = the outputs of the experts for s.local, each times its weight. The regions' turns are 2, 1 and 2."""
     w, routing, local, zero = model.weights.experts, model.shape.routing, s.local[share.rank], np.int64(0)
-    experts, weights, rows = s.chosen.experts[share.rank], s.chosen.weights[share.rank], np.int64(ROWS)
+    experts, weights = s.chosen.experts[share.rank], s.chosen.weights[share.rank]
     of_row, tiles = w.router.shape[2], w.router.shape[1]
     first, last = claim(share, 2, tiles)
     while first < tiles:
         for tile in range(first, last):
-            columns = Strided(w.router, (layer * tiles + tile) * of_row * ROWS, rows)
+            rows = (layer * tiles + tile) * of_row * ROWS
             to = Strided(s.chosen.logits, tile * ROWS, s.chosen.logits.shape[1])
-            multiply_floats(columns, of_row, vectors.count, Strided(local, zero, local.shape[1]), to)
+            multiply_floats(w.router, rows, of_row, vectors.count, Strided(local, zero, local.shape[1]), to)
         first, last = claim(share, 2, tiles)
     barrier(share, 2)
     for m in range(vectors.count):
@@ -163,11 +164,11 @@ def _down_few(model: Any, s: Any, share: Any, layer: int, vectors: Any) -> None:
 @njit(**FAST)
 def route(model: Any, order: Any, layer: int, first: int, last: int) -> None:
     """Find the experts of tokens [first, last) of a pass."""
-    w, rows, width = model.weights.experts, np.int64(ROWS), order.x.shape[1]
+    w, width = model.weights.experts, order.x.shape[1]
     for tile in range(w.router.shape[1]):
-        columns = Strided(w.router, (layer * w.router.shape[1] + tile) * w.router.shape[2] * ROWS, rows)
+        rows = (layer * w.router.shape[1] + tile) * w.router.shape[2] * ROWS
         to = Strided(order.logits, first * order.logits.shape[1] + tile * ROWS, order.logits.shape[1])
-        multiply_floats(columns, w.router.shape[2], last - first, Strided(order.x, first * width, width), to)
+        multiply_floats(w.router, rows, w.router.shape[2], last - first, Strided(order.x, first * width, width), to)
     for m in range(first, last):
         choose(order.logits, m, model.shape.routing, order.experts, order.weights)
 

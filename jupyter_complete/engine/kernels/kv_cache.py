@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .attention import SPAN, CacheArrays
+from .kv_convert import read_keys, read_values, write_keys, write_values
+from .kv_forms import FLOAT32, KVForm
 from .sizes import ROWS
 
 FIRST_POSITIONS = 256  # positions of a new cache
@@ -19,10 +21,11 @@ class KVCache:
     Methods with a counterpart in transformers' DynamicCache behave like it.
     """
 
-    def __init__(self, layers: int, kv_heads: int, head_size: int, slots: int = 1) -> None:
+    def __init__(self, layers: int, kv_heads: int, head_size: int, slots: int = 1, form: KVForm = FLOAT32) -> None:
         self.length = 0
-        keys = np.zeros((layers, slots, kv_heads, FIRST_POSITIONS // ROWS, head_size, ROWS), np.float32)
-        values = np.zeros((layers, slots, kv_heads, pad(head_size) // ROWS, FIRST_POSITIONS, ROWS), np.float32)
+        self.form, self._head_size = form, head_size
+        keys = np.zeros((layers, slots, kv_heads, FIRST_POSITIONS // ROWS, form.block(head_size)), np.uint8)
+        values = np.zeros((layers, slots, kv_heads, pad(head_size) // ROWS, FIRST_POSITIONS, form.row), np.uint8)
         self.arrays = CacheArrays(keys, values)
 
     @property
@@ -59,8 +62,8 @@ class KVCache:
         return made
 
     def begin(self, slot: int, other: KVCache, tokens: int) -> None:
-        """Copy the first `tokens` positions of a cache of one text into a slot."""
-        blocks = -(-tokens // ROWS)
+        """Copy the first `tokens` positions of a cache of one text into a slot, in the form of this cache."""
+        blocks, other = -(-tokens // ROWS), other.to(self.form)
         self.arrays.keys[:, slot, :, :blocks] = other.arrays.keys[:, 0, :, :blocks]
         self.arrays.values[:, slot, :, :, :tokens] = other.arrays.values[:, 0, :, :, :tokens]
 
@@ -72,6 +75,19 @@ class KVCache:
         keys, values = self.arrays
         one = slice(slot, slot + 1)
         made.arrays = CacheArrays(keys[:, one, :, : room // ROWS].copy(), values[:, one, :, :, :room].copy())
+        return made
+
+    def to(self, form: KVForm) -> KVCache:
+        """Return the same texts in another form: this cache where it has that form, else a copy."""
+        if form == self.form:
+            return self
+        keys, values = self.arrays
+        made = copy.copy(self)
+        made.form = form
+        made.arrays = CacheArrays(
+            np.stack([write_keys(read_keys(one, self.form, self._head_size), form) for one in keys]),
+            np.stack([write_values(read_values(one, self.form), form) for one in values]),
+        )
         return made
 
     def reserve(self, positions: int) -> None:

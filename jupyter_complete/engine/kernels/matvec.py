@@ -38,7 +38,6 @@ from .llvm_vectors import (
     broadcast_at,
     fma,
     indices,
-    load,
     pointer_to,
     pointers,
     store,
@@ -52,9 +51,7 @@ CHAINS = 4  # partial sums of a group at most, so that an addition does not wait
 # A float product keeps the same number of partial sums for any number of vectors, because their order changes the sum.
 FLOAT_CHAINS, FLOAT_VECTORS = (2, 8) if AVX512 else (1, 4)  # FLOAT_VECTORS share a pass over the columns
 SUMS_WORDS = BEST is not None and BEST.kind == WORD  # whether products of bytes are added to sums of 32 bits
-COUNTS = (
-    (1, 2, 3, 4, 6, 8) if AVX512 else (1, 2, 3, 4)
-)  # numbers of vectors with a loop of their own, as registers allow
+COUNTS = (1, 2, 3, 4, 6, 8) if AVX512 else (1, 2, 3, 4)  # numbers of vectors with a loop of their own
 PASS_VECTORS = COUNTS[-1]  # vectors that share a pass over a tile; more vectors take several passes
 # Numbers of vectors that differ in cost; any other number costs as much as the next larger width.
 WIDTHS = tuple(m for m in range(1, MAX_VECTORS + 1) if m > PASS_VECTORS or m in COUNTS)
@@ -156,17 +153,6 @@ def multiply_few(matrix: Any, tile: int, vectors: Any, y: Any) -> None:
             at(rounded.firsts, group),
             at(y.array, (y.row + m) * y.array.shape[1] + y.first),
             y.array.shape[1],
-        )
-
-
-@njit(**FAST)
-def multiply_floats(w: Any, columns: int, count: int, x: Any, y: Any) -> None:
-    """y[i, 0..15] = Σ_k w[k, 0..15] · x[i, k], for i below `count`; one more row of y may be written. All Strided."""
-    for m in range(0, count, FLOAT_VECTORS):
-        first, to = x.first + m * x.step, y.first + m * y.step
-        vectors = min(count - m, FLOAT_VECTORS)
-        _multiply_floats_linked(
-            at(w.array, w.first), w.step, columns, vectors, at(x.array, first), x.step, at(y.array, to), y.step
         )
 
 
@@ -306,27 +292,7 @@ def _emit_tile(builder: Any, tile: TileReader, groups: Any, vectors: list[list[A
     sums.write(ys)
 
 
-def _emit_columns(builder: Any, w: tuple[Any, Any], columns: Any, xs: list[Any], ys: list[Any]) -> None:
-    """y = Σ_k w[k] · x[k], four columns at a time; w is a pointer and the step from one column to the next."""
-    totals = [[cgutils.alloca_once_value(builder, ZERO_FLOATS) for _ in range(FLOAT_CHAINS)] for _ in xs]
-    first, step = w
-
-    def column(k: Any, place: int) -> None:
-        values = load(builder, builder.gep(first, [builder.mul(k, step)]), FLOATS)
-        for x, chain in zip(xs, totals, strict=True):
-            total = chain[place % FLOAT_CHAINS]
-            builder.store(fma(builder, values, broadcast_at(builder, builder.gep(x, [k])), builder.load(total)), total)
-
-    with cgutils.for_range(builder, builder.lshr(columns, INDEX(2))) as loop:
-        for place in range(4):
-            column(builder.add(builder.mul(loop.index, INDEX(4)), INDEX(place)), place)
-    with cgutils.for_range(builder, builder.and_(columns, INDEX(3))) as loop:
-        column(builder.add(builder.and_(columns, INDEX(~3)), loop.index), 0)
-    for chain, y in zip(totals, ys, strict=True):
-        store(builder, sum_of(builder, [builder.load(one) for one in chain]), y)
-
-
-def _each_count(builder: Any, vectors: Any) -> Iterator[int]:
+def each_count(builder: Any, vectors: Any) -> Iterator[int]:
     """Yield COUNTS: code emitted inside the loop runs where `vectors` is that number, or too large for the last one."""
     for fewer, count in zip((0, *COUNTS), COUNTS, strict=False):
         more = builder.icmp_signed(">", vectors, INDEX(fewer))
@@ -343,19 +309,9 @@ def _emit_few(builder: Any, *args: Any) -> None:
         tile = TileReader(builder, kind, words, scale, low, groups)
         of_vector = builder.mul(groups, INDEX(WORDS_PER_BIT * kind.vector_bits))
         steps = ((x, of_vector), *((one, groups) for one in of_groups))
-        for vectors in _each_count(builder, count):
+        for vectors in each_count(builder, count):
             of_vectors = [pointers(builder, first, step, vectors) for first, step in steps]
             _emit_tile(builder, tile, groups, of_vectors, pointers(builder, y, y_step, vectors))
-
-
-@emitter
-def _emit_floats(builder: Any, *args: Any) -> None:
-    """Multiply by the loop for the number of vectors; the arguments are those of _multiply_floats."""
-    align_stack(builder)
-    w, w_step, columns, count, x, x_step, y, y_step = args
-    for vectors in _each_count(builder, count):
-        xs, ys = pointers(builder, x, x_step, vectors), pointers(builder, y, y_step, vectors)
-        _emit_columns(builder, (w, w_step), columns, xs, ys)
 
 
 def _multiply_few(
@@ -375,16 +331,11 @@ def _multiply_few(
     _emit_few((words, scale, low, groups, kind, count, x, x_scale, x_sums, x_firsts, y, y_step))
 
 
-def _multiply_floats(w: Any, w_step: int, columns: int, count: int, x: Any, x_step: int, y: Any, y_step: int) -> None:
-    _emit_floats((w, w_step, columns, count, x, x_step, y, y_step))
-
-
 TILE = (symbols.INTS, symbols.SHORTS, symbols.SHORTS, types.intp, types.intp)  # types: words, scale, low, groups, kind
 _VECTORS = (symbols.FLOATS, types.intp)
 _FEW = (*TILE, types.intp, symbols.INTS, *[symbols.FLOATS] * 3, *_VECTORS)
-_FLOATS = (*_VECTORS, types.intp, types.intp, *_VECTORS, *_VECTORS)
-KERNELS = (Kernel(_multiply_few, *_FEW), Kernel(_multiply_floats, *_FLOATS))
-_multiply_few_linked, _multiply_floats_linked = (kernel.symbol for kernel in KERNELS)
+KERNELS = (Kernel(_multiply_few, *_FEW),)
+(_multiply_few_linked,) = (kernel.symbol for kernel in KERNELS)
 
 
 @intrinsic

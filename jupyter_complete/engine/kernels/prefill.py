@@ -235,7 +235,7 @@ def page_for(model: Any, tokens: int, team: int) -> Page:
     wide = -(-size // ROWS) * ROWS + 2
     numbers = (zeros(padded, dtype=np.int64) for _ in range(3))
     return Page(
-        tokens=Tokens(zeros(padded + 1, ROWS * w.qkv.tiles), *numbers),  # multiply_floats may read one row more
+        tokens=Tokens(zeros(padded + 1, ROWS * w.qkv.tiles), *numbers),  # multiply_rows may read one row more
         firsts=zeros(padded + 1, dtype=np.int64),
         x=zeros(padded, w.last_norm.shape[2]),
         branch=zeros(padded, ROWS * w.out.tiles),

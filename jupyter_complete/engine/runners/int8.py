@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..kernels import decode_step, matmat, matvec, prefill, round_vectors, sample_row
+from ..kernels import decode_step, kv_numbers, matmat, matvec, number_rows, prefill, round_vectors, sample_row
 from ..kernels.attention import PIECE_TOKENS, SPAN, Pass, Tokens
 from ..kernels.decode_step import Model, Scratch
 from ..kernels.experts import chosen_for
 from ..kernels.kv_cache import KVCache, pad
+from ..kernels.kv_forms import FLOAT32, KVForm
 from ..kernels.llvm_vectors import zeros
 from ..kernels.matmat import BATCH
 from ..kernels.matvec import WIDTHS
@@ -41,6 +42,7 @@ SPARE_POSITIONS = 64  # cache positions that stay free behind a prompt, at least
 KEPT_LOGITS = 48  # rows of logits in the array that is kept for the next pass
 RUN_SECONDS = 0.016  # how long the compiled step decodes before it returns to Python
 COST_RATE = 0.1  # weight of the newest measurement in the running mean of a further token's cost
+MODULES = (round_vectors, matvec, matmat, number_rows, kv_numbers, sample_row)  # whose kernels are linked first
 TEAM = 8  # threads of a step at most: steps wait for memory, and a few cores use all its bandwidth
 
 
@@ -71,7 +73,7 @@ class Int8Model:
 
     def __init__(self, arrays: Mapping[str, np.ndarray], shape: LayerShape, threads: int | None = None) -> None:
         """`arrays` are those that pack_llama.pack writes; `threads` defaults to the cores, at most TEAM."""
-        for kernel in (*round_vectors.KERNELS, *matvec.KERNELS, *matmat.KERNELS, *sample_row.KERNELS):
+        for kernel in (kernel for module in MODULES for kernel in module.KERNELS):
             kernel.link()
         self.shape = shape
         self.team = threads or min(TEAM, cores())
@@ -96,14 +98,22 @@ class Int8Model:
             self.runner().forward([[0]])
         sample_row.prepare()
 
-    def runner(self, cache: KVCache | None = None, stop: StopEvent | None = None) -> Int8Runner:
-        """Return a runner that continues from `cache`, or from nothing. `stop` halts a long pass between two layers."""
-        return Int8Runner(self, cache or self.cache(1), stop)
+    def runner(self, cache: KVCache | None = None, stop: StopEvent | None = None, form: KVForm = FLOAT32) -> Int8Runner:
+        """Return a runner whose cache has this form; it continues from `cache`, or from nothing.
 
-    def cache(self, slots: int) -> KVCache:
+        `stop` halts a long pass between two layers.
+        """
+        return Int8Runner(self, cache.to(form) if cache else self.cache(1, form), stop)
+
+    def cache(self, slots: int, form: KVForm = FLOAT32) -> KVCache:
         """Return an empty cache for so many texts."""
         shape = self._model.shape
-        return KVCache(self._model.weights.norms.shape[0], shape.kv_heads, shape.head_size, slots)
+        return KVCache(self._model.weights.norms.shape[0], shape.kv_heads, shape.head_size, slots, form)
+
+    def token_bytes(self, form: KVForm) -> int:
+        """Return the bytes that a token takes in a cache."""
+        shape = self._model.shape
+        return int(self._model.weights.norms.shape[0]) * form.token(shape.kv_heads, shape.head_size)
 
     @contextmanager
     def awake(self) -> Iterator[None]:

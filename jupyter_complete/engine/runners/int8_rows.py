@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..kernels.attention import SPAN
 from ..kernels.kv_cache import KVCache
+from ..kernels.kv_forms import FLOAT32, KVForm
 from ..kernels.matmat import BATCH
 from ..kernels.sizes import MAX_VECTORS
 from .int8 import Int8Model, Text
@@ -21,20 +22,28 @@ BUDGET = 2**30  # bytes of the rows' cache
 
 
 class Int8Rows:
-    """Rows (see batch.Rows) of an Int8Model. `longest` is the number of tokens that a row may grow to."""
+    """Rows (see batch.Rows) of an Int8Model. `longest` is the number of tokens that a row may grow to.
+
+    The caches of all rows have one form.
+    """
 
     lanes = BATCH
 
-    def __init__(self, model: Int8Model, longest: int, seats: int = MAX_SEATS) -> None:
-        row_bytes = token_bytes(model) * -(-longest // SPAN) * SPAN
+    def __init__(self, model: Int8Model, longest: int, seats: int = MAX_SEATS, form: KVForm = FLOAT32) -> None:
+        row_bytes = model.token_bytes(form) * -(-longest // SPAN) * SPAN
         self.seats = max(1, min(seats, BUDGET // row_bytes))
         self._model = model
-        self._cache = model.cache(self.seats)
+        self._cache = model.cache(self.seats, form)
         self._lengths = [0] * self.seats
         self._shared: KVCache | None = None
 
+    @property
+    def form(self) -> KVForm:
+        """The form of the caches."""
+        return self._cache.form
+
     def share(self, cache: KVCache, tokens: int) -> int:
-        self._shared = cache
+        self._shared = cache.to(self._cache.form)
         return tokens
 
     def begin(self, seat: int, shared: int) -> None:
@@ -56,9 +65,3 @@ class Int8Rows:
         if not chunks and len(steps) <= MAX_VECTORS:
             return self._model.step([(ids[0], seat, place) for ids, seat, place in texts], self._cache)
         return self._model.read(texts, self._cache, len(steps))
-
-
-def token_bytes(model: Int8Model) -> int:
-    """Return the bytes that a token takes in a cache."""
-    one = model.cache(1)
-    return one.nbytes // one.room

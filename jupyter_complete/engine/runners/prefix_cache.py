@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .kv_choice import may_continue
 from .transformers_cache import TransformersCache
 
 if TYPE_CHECKING:  # heavy imports
     from ..kernels.kv_cache import KVCache
+    from ..kernels.kv_forms import KVForm
 
 AnyCache: TypeAlias = "TransformersCache | KVCache"
 
@@ -27,15 +29,18 @@ class PrefixCache:
         self._kept: list[tuple[list[int], AnyCache]] = []
         self.parted = 0
 
-    def pop(self, ids: Sequence[int], least: int = 1, long: bool = False) -> tuple[Any, int]:
+    def pop(
+        self, ids: Sequence[int], least: int = 1, long: bool = False, form: KVForm | None = None
+    ) -> tuple[Any, int]:
         """Return a cache of the longest prefix of ids[:-1] that one can be rewound to, and the prefix's length.
 
-        (None, 0) if none has `least` tokens. With `long`, only caches of long factors (see longrope) are asked. The
-        cache is removed, unless it holds many more tokens than the prefix: then a copy is returned.
+        (None, 0) if none has `least` tokens. With `long`, only caches of long factors (see longrope) are asked, and
+        with `form` only those that a text of that form may continue. The cache is removed, unless it holds many more
+        tokens than the prefix: then a copy is returned.
         """
         shares = [min(common(held, ids), len(ids) - 1) for held, _ in self._kept]
         self.parted = max(shares, default=0)
-        usable = [getattr(cache, "long", False) == long for _, cache in self._kept]
+        usable = [getattr(cache, "long", False) == long and may_continue(cache, form) for _, cache in self._kept]
         reached = [
             cache.reach(shared) if fits else 0
             for shared, fits, (_, cache) in zip(shares, usable, self._kept, strict=True)
@@ -65,6 +70,11 @@ class PrefixCache:
     @property
     def tokens(self) -> int:
         return sum(len(held) for held, _ in self._kept)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of the caches, where they can have several."""
+        return tuple(sorted({cache.form.name for _, cache in self._kept if hasattr(cache, "form")}))
 
     @property
     def bytes(self) -> int:

@@ -33,13 +33,14 @@ KERNELS = ("attn_implementation", "experts_implementation")  # of a config; one 
 class Target(NamedTuple):
     """What weights become, and where; `auto` says that the dtype was chosen and not asked for.
 
-    `bits` are those of most matrices where `dtype` is int8: 8, or 4 for "int4".
+    `bits` are those of most matrices where `dtype` is int8: 8, or 4 for "int4". `kv` is the KV cache asked for.
     """
 
     dtype: torch.dtype
     device: str
     auto: bool
     bits: int = 8
+    kv: str = "auto"
 
     @property
     def name(self) -> str:
@@ -53,7 +54,7 @@ class Loaded(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
 
 
-def choose(dtype: str, device: str) -> Target:
+def choose(dtype: str, device: str, kv: str = "auto") -> Target:
     """Choose what "auto" stands for on this machine; raises BadOption for a device that this machine lacks."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -65,8 +66,8 @@ def choose(dtype: str, device: str) -> Target:
     if auto:
         dtype = {"cuda": "bfloat16", "mps": "float16"}.get(device.partition(":")[0], "int8")
     if dtype == "int4":
-        return Target(torch.int8, device, auto, bits=4)
-    return Target(getattr(torch, dtype), device, auto)
+        return Target(torch.int8, device, auto, bits=4, kv=kv)
+    return Target(getattr(torch, dtype), device, auto, kv=kv)
 
 
 def check(folder: Path, name: str) -> dict[str, Any]:
