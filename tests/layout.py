@@ -29,6 +29,8 @@ OF_NO_MODULE = {
     "session/test_conversations.py": "--thread, over session/session, session/resolve and notebook/magics",
     "client/test_llama_server.py": "the remote engine, on llama.cpp's server",
     "client/test_transformers_serve.py": "the remote engine, on transformers serve",
+    "serve/test_idle.py": "serve/host and cli/serve: a model that nobody uses is unloaded",
+    "serve/test_openai_client.py": "serve/openai and cli/serve, by OpenAI's own client",
     "test_docs.py": "README and docs",
     "test_house.py": "the package's own shape",
     "test_labextension.py": "labextension/, and what is built of it",
