@@ -11,13 +11,14 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: soak audit torture docs help setup demo check ray quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
 	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
+	@echo "make ray        install Ray (370 MB), and run the tests on a cluster of this machine"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make soak       hold the promises of docs/promises.md at large counts, and write its figures"
 	@echo "make audit      compare the pinned versions with the known vulnerabilities"
@@ -65,6 +66,10 @@ test: setup chromium node
 
 heavy: setup chromium node
 	$(BIN)/python -m pytest -m heavy
+
+ray: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-ray.txt -e '.[ray]'
+	$(BIN)/python -m pytest tests/frames/test_on_ray.py -m 'heavy or not heavy'
 
 families: $(INSTALLED)
 	$(BIN)/python -m pytest tests/families -m 'families or not families' --families-page

@@ -146,6 +146,7 @@ UNTESTED = {
     "engine/weights/quantize": "engine/weights/gguf/test_convert.py: numbers before and after",
     "engine/weights/safetensors_file": "engine/weights/gguf/test_convert.py: files written and read by safetensors",
     "frames/fill": "frames/test_complete_frame.py: its one caller",
+    "frames/ray_actor": "frames/test_on_ray.py: the actors of a real cluster",
     "frames/row_cache": "frames/test_complete_frame.py: results kept and found again",
     "notebook/first_line": "notebook/test_magics.py: a magic below other lines",
     "protocol/front_end": "kernel/test_console.py: a terminal with jupyter console in it",
