@@ -73,7 +73,7 @@ class Cluster:
             ray.init(self.address or None, log_to_driver=False, logging_level="error", **own)
         except Exception as error:  # Ray has no type of its own for a cluster that does not start
             raise CompleteError(
-                f"Ray did not start ({raised(error)}).", "Check the address, and `ray status`."
+                f"Ray did not start ({raised(error)}).", "Run it again, and check the address with `ray status`."
             ) from None
         return ray
 
