@@ -4,14 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# half of the tests that need no torch, by time
-TEXTS := tests/notebook tests/prompt tests/render tests/results tests/widgets
+# halves of the tests by time, which run side by side
+TEXTS := tests/client tests/hold tests/notebook tests/prompt tests/protocol tests/render tests/results tests/test_house.py
+SCREENS := tests/browser tests/cli tests/client tests/sources tests/widgets
+
+# make check runs neither what needs torch nor what takes long
+QUICK := -q --no-torch -m 'not heavy and not families and not slow'
 
 SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check ray quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: soak audit torture docs help setup demo check ray quick quick-texts quick-rest test test-screens test-rest heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
@@ -56,13 +60,19 @@ check: $(INSTALLED)
 quick: quick-texts quick-rest
 
 quick-texts: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' $(TEXTS)
+	$(BIN)/python -m pytest $(QUICK) $(TEXTS)
 
 quick-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' -p no:cacheprovider $(TEXTS:%=--ignore=%)
+	$(BIN)/python -m pytest $(QUICK) -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
-	$(BIN)/python -m pytest
+	$(MAKE) -k -j2 test-screens test-rest
+
+test-screens: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(SCREENS)
+
+test-rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(SCREENS:%=--ignore=%)
 
 heavy: setup chromium node
 	$(BIN)/python -m pytest -m heavy

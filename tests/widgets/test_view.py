@@ -22,6 +22,8 @@ from jupyter_complete.widgets.panel import PARTS
 from jupyter_complete.widgets.transformer import PARTS as OF_TRANSFORMER
 from jupyter_complete.widgets.view import module, sendable
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
 VIEWS = {"panel": PARTS, "tokens": ("common", "control_channel", "alive", "notebook", "tokens")}

@@ -128,11 +128,17 @@ function panelPart(line, controls) {
     editor.insert(typed);
   }
 
-  // The same for what is put in without a key: by an input method, from the clipboard, by a drop.
+  // The same for what is put in without a key: by an input method, from the clipboard, by a drop. A line break is put in
+  // here in any case: JupyterLab takes it from every field of a cell, for the sake of the keys that run one.
+  let breaks = false;
   editor.root.addEventListener("beforeinput", (event) => {
-    if (!asked || busy || !event.cancelable) return;
+    const isBreak = event.inputType === "insertLineBreak";
+    if (busy || breaks || !event.cancelable || !(asked || isBreak)) return;
     event.preventDefault();
-    ahead += event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
+    if (asked) return void (ahead += isBreak ? "\n" : event.data ?? event.dataTransfer?.getData("text/plain") ?? "");
+    breaks = true;
+    if (!document.execCommand?.("insertText", false, "\n")) editor.insert("\n");
+    breaks = false;
   });
 
   // A key that cannot change the text now waits until it can, or is refused with a sign.
