@@ -45,7 +45,7 @@ import jupyter_complete as jc
 jc.register("tiny", *echoes.make())
 rows = pandas.DataFrame({{"text": ["number"] * 300}})
 made = jc.complete_frame(rows, "Say {{{{ text }}}}", model="tiny", on={on!r}, **{options!r})
-print(made["completion"][299].strip())
+print(made["completion"].notna().sum())
 """
 
 
@@ -236,7 +236,7 @@ class TestOnACluster:
             tests=str(Path(echoes.__file__).parent), on=ray.get_runtime_context().gcs_address, options=OPTIONS
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS)
-        assert (done.returncode, done.stdout) == (0, "Say number\n"), done.stderr
+        assert (done.returncode, done.stdout) == (0, "300\n"), done.stderr
         (line,) = [line for line in done.stderr.splitlines() if "core_worker.cc" not in line]  # a line of its core
         assert line.startswith("300 rows · ")
 
