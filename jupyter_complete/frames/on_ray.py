@@ -77,17 +77,23 @@ class Cluster:
             ) from None
         return ray
 
+    def size(self, ray: Any) -> int:
+        """How many actors there are: as many as were asked for, else one for each card, or for each machine."""
+        return self.actors or _cards(ray) or sum(bool(node["Alive"]) for node in ray.nodes())
+
     def pool(self, ray: Any) -> dict[str, Any]:
         """Return the arguments of map_batches that say how many actors there are, and what each of them reserves."""
-        cards = int(ray.cluster_resources().get("GPU", 0))
-        machines = sum(bool(node["Alive"]) for node in ray.nodes())
-        size = self.actors or cards or machines
+        cards, size = _cards(ray), self.size(ray)
         # an actor reserves no CPU, because with all of them reserved nothing could be read
         return {
             "compute": ray.data.ActorPoolStrategy(size=size),
             "num_cpus": 0,
             "num_gpus": min(1.0, cards / size) if cards else None,
         }
+
+
+def _cards(ray: Any) -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 class Where(NamedTuple):
@@ -116,7 +122,8 @@ def fill_on_ray(
     run = Run(session, cluster, (operator.itemgetter(PROMPT), "value"), options, where.cache)
     import pyarrow
 
-    prompts = [[texts[key] for key in asked[at : at + BATCH]] for at in range(0, len(asked), BATCH)]
+    step = min(BATCH, -(-len(asked) // cluster.size(run.ray)))  # so that every actor has some
+    prompts = [[texts[key] for key in asked[at : at + step]] for at in range(0, len(asked), step)]
     data = run.ray.data.from_arrow([pyarrow.table({PROMPT: some}) for some in prompts])
     with silent():
         blocks = run.blocks(run.completed(data), len(asked), operator.methodcaller("num_rows"))
