@@ -15,13 +15,13 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check ray quick quick-texts quick-rest test test-screens test-rest heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: release-check howto movie soak audit torture docs help setup demo check ray quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean screens rest
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
-	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
+	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts, cells of the docs"
 	@echo "make ray        install Ray (370 MB), and run the tests on a cluster of this machine"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make soak       hold the promises of docs/promises.md at large counts, and write its figures"
@@ -29,6 +29,7 @@ help:
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make torture    200 random acts on a panel, ten times: nothing that was typed is lost"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
+	@echo "make release-check  build the wheel, install it into an environment of its own, and run a first cell there"
 	@echo "make docs       build the site of docs/ in docs/_build/html; a warning is an error"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
@@ -37,6 +38,8 @@ help:
 	@echo "make notebooks  execute the notebooks again, in place"
 	@echo "make traces     record the traces of notebooks/traces again"
 	@echo "make pictures   take the pictures in docs/images again"
+	@echo "make movie      record the moving picture of README again"
+	@echo "make howto      run the cells of docs/howto and write their outputs again"
 	@echo "make labextension  build the JupyterLab extension from its TypeScript; needs Node.js"
 	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
@@ -66,16 +69,16 @@ quick-rest: $(INSTALLED)
 	$(BIN)/python -m pytest $(QUICK) -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
-	$(MAKE) -k -j2 test-screens test-rest
-
-test-screens: $(INSTALLED)
-	$(BIN)/python -m pytest -q $(SCREENS)
-
-test-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q $(SCREENS:%=--ignore=%)
+	$(MAKE) -k -j2 screens rest
 
 heavy: setup chromium node
-	$(BIN)/python -m pytest -m heavy
+	$(MAKE) -k -j2 screens rest MARK='-m heavy'
+
+screens: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(MARK) $(SCREENS)
+
+rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(MARK) $(SCREENS:%=--ignore=%)
 
 ray: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-ray.txt -e '.[ray]'
@@ -116,6 +119,12 @@ labextension:
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py
 
+movie: setup chromium
+	PYTHONPATH=tests $(BIN)/python tests/browser/movie.py
+
+howto: setup
+	$(BIN)/python tests/howto.py
+
 looks: setup chromium
 	PYTHONPATH=tests $(BIN)/python tests/browser/looks.py
 
@@ -127,6 +136,15 @@ docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --keep-going docs docs/_build/html
 	@echo "the site is in docs/_build/html"
+
+release-check:
+	rm -rf dist build/release
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build twine
+	build/release/bin/python -m build --outdir dist
+	build/release/bin/python -m twine check --strict dist/*
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl nbclient nbformat
+	cd build/release && bin/python -P ../../tests/first_cell.py
 
 judge: setup
 	$(BIN)/python tests/judged

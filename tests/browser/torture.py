@@ -218,7 +218,7 @@ class Torture:
         for _ in range(TRIES):
             self.page.locator(NOTICE).locator("button").click()
             wait_for(lambda: self.live() or self.needs_restart(), 90, "a live panel, or what to do")
-            if self.live():
+            if not self.needs_restart():
                 self.run_all()  # for its model
                 return
             self.restart()

@@ -40,7 +40,7 @@ function panelPart(line, controls) {
     say,
   });
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
-  const recentBox = box("History", recent);
+  const recentBox = box("History of the notebook", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion", onclick: toText }, ...Object.values(buttons), suggestion.root, status),
     editor.root, foot, heard, cards, box("Save, copy, export", exports.root), box("Settings", settings.root),
@@ -258,7 +258,7 @@ function panelPart(line, controls) {
       make("button", { type: "button", className: "jcp-old", onclick: () => see("recall", { number }) },
         span("jcp-quiet", brief(prompt)), " ", make("b", {}, brief(text)), " ",
         span("jcp-quiet", ` ${how}${depth ? ` · branch, ${depth} deep` : ""}`)))));
-    recentBox.firstChild.textContent = `History (${items.length})`;
+    recentBox.firstChild.textContent = `History of the notebook (${items.length})`;
   }
 
   let texts = [];
