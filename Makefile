@@ -15,13 +15,14 @@ SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: release-check howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean screens rest
+.PHONY: release-check howto movie soak audit torture docs help setup demo check ray quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean screens rest
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
 	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts, cells of the docs"
+	@echo "make ray        install Ray (370 MB), and run the tests on a cluster of this machine"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make soak       hold the promises of docs/promises.md at large counts, and write its figures"
 	@echo "make audit      compare the pinned versions with the known vulnerabilities"
@@ -78,6 +79,10 @@ screens: $(INSTALLED)
 
 rest: $(INSTALLED)
 	$(BIN)/python -m pytest -q $(MARK) $(SCREENS:%=--ignore=%)
+
+ray: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -c constraints-ray.txt -e '.[ray]'
+	$(BIN)/python -m pytest tests/frames/test_on_ray.py -m 'heavy or not heavy'
 
 families: $(INSTALLED)
 	$(BIN)/python -m pytest tests/families -m 'families or not families' --families-page

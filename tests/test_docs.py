@@ -39,7 +39,7 @@ def test_the_reference_of_python_has_every_public_name() -> None:
     page = reference.python_page()
     assert not [name for name in shown if f"\n### {name}\n" not in page]
     assert "\njc.remote(url, model=None, *, name='', key_env='', wait=" in page
-    assert "\njc.complete_frame(frame, template, into='completion', *, cache=False, **options)\n" in page
+    assert "\njc.complete_frame(frame, template, into='completion', *, cache=False, on=None, **options)\n" in page
 
 
 def test_the_reference_has_every_event_and_every_type_of_error_with_its_messages() -> None:

@@ -31,6 +31,8 @@ ROOMS = {
     "jinja2": ("prompt/variables",),
     "narwhals": ("frames",),
     "sqlite3": ("frames",),
+    "ray": ("frames",),
+    "pyarrow": ("frames",),
     "markdown_it": ("render",),
     "nbclient": ("cli",),
     "tornado": ("serve",),
@@ -49,6 +51,8 @@ LATE = (
     "llguidance",
     "pydantic",
     "jinja2",
+    "ray",
+    "pyarrow",
 )
 
 

@@ -45,7 +45,7 @@ class Sharing:
             from .runners.int8_rows import BUDGET, Int8Rows
 
             form = engine._kv.of(1)
-            room = BUDGET // SEATS // engine._int8.token_bytes(form) // SPAN * SPAN
+            room = max(1, BUDGET // SEATS // engine._int8.token_bytes(form) // SPAN) * SPAN
             self._longest = min(engine.info.window or room, room, engine._kv.longest(form))
             return Int8Rows(engine._int8, self._longest, SEATS, form)
         together = not engine._encodes and engine._recordings is None and engine._way != "again"
@@ -91,6 +91,10 @@ class Sharing:
         if isinstance(desk, Place):
             self._desks.append(desk)
 
+    def fits(self, request: Request, tokens: int) -> bool:
+        """Whether a request whose prompt has so many tokens could join now. It may have been begun elsewhere."""
+        return self.free > 0 and can_share(request) and self._has_room(request, tokens)
+
     def begin(self, key: int, request: Request, stop: StopEvent) -> bool:
         """Seat a request; False if it cannot share passes. Raises the CompleteError of a request that is refused."""
         if self._batch is None or not can_share(request):
@@ -100,7 +104,7 @@ class Sharing:
         composed = engine._entry.settle(request)
         prompt, thinks = engine._entry.prompt(request, composed)
         head = [*prompt, *request.prefix]
-        if thinks != "no" or not self._has_room(request, head):
+        if thinks != "no" or not self._has_room(request, len(head)):
             return False
         engine._entry.check_window(len(prompt), len(request.prefix), new=1)
         grammar, _ = engine._constraints.of(request, [])
@@ -111,8 +115,8 @@ class Sharing:
         self._batch.begin(seat, stop)
         return True
 
-    def _has_room(self, request: Request, head: list[int]) -> bool:
-        longest = len(head) + self._engine._entry.limit(request.sampling.max_new_tokens, len(head))
+    def _has_room(self, request: Request, tokens: int) -> bool:
+        longest = tokens + self._engine._entry.limit(request.sampling.max_new_tokens, tokens)
         return not self._engine._is_long(longest) and (not self._longest or longest <= self._longest)
 
     def run(self) -> Iterator[tuple[int, Event]]:

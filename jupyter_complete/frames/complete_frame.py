@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, Unpack
 
 from ..protocol.config import Complete
-from ..protocol.errors import BadOption, CompleteError
+from ..protocol.errors import BadOption
 from ..protocol.options import FrameOptions
-from ..protocol.phrases import count
 from ..protocol.signatures import takes
 from ..session.resolve import call_options
 from ..session.session import current
 from ..session.stream import hold_interrupts
 from .accessor import register
-from .fill import PROB, RowResult, fill
-from .template import Template, prompt, prompt_of
+from .fill import ERROR, PROB, RowResult, fill
+from .on_ray import On, Where, complete_data, fill_on_ray, is_data
+from .template import Prompts, prompts
 
 SINGLE = {name: trait.default_value for name, trait in Complete.class_traits(single=True).items()}
 """Options of a single completion, which rows cannot have, and the value that leaves each out."""
 
 SETTINGS = {"candidates": 0, "num": 1, "trace": False}  # for every row, whatever is set for cells: none is shown
-ERROR = "_error"
-
-Prompts = str | Callable[[dict[str, Any]], str] | Iterable[str]
 
 
 @takes(FrameOptions)
@@ -35,6 +32,7 @@ def complete_frame(
     into: str = "completion",
     *,
     cache: bool | str | PathLike[str] | None = False,
+    on: On | None = None,
     **options: Unpack[FrameOptions],
 ) -> Any:
     """Return a copy of `frame` (pandas or polars) with a column `into` of completions, one for each row.
@@ -44,9 +42,35 @@ def complete_frame(
     %%complete. A row's seed depends on the seed and its prompt, not on its place. With `cache` (True, or a file), rows
     that were completed before are read from there. An interrupt raises Interrupted, a KeyboardInterrupt: `last_frame()`
     has the rows that are done, and the same call continues with those that are left.
+
+    With `on="ray"`, or the address of a Ray cluster, its actors complete the rows. Then `frame` may also be a
+    ray.data.Dataset or the path of Parquet files, for which a Dataset is returned. `on` may be a dict with `address`,
+    `actors`, and `output`, a folder in which Parquet files are written. `cache` is then a folder too.
     """
     register(complete_frame)
+    own = _checked(options, into)
+    session = current()
+    if on is not None and is_data(frame):
+        return complete_data(session, frame, (template, into), {**SETTINGS, **own}, Where(on, cache))
     table = _table(frame)
+    texts = prompts(table, template)  # which an interrupt may end, for a function may take long
+
+    def keep(rows: Sequence[RowResult]) -> None:
+        made = _columns(into, rows, weighed=own.get("choices") is not None)
+        session.frame = _with_columns(_without_earlier(table, into), made).to_native()
+        if isinstance(attrs := getattr(frame, "attrs", None), dict):  # pandas: what the user noted of the frame
+            session.frame.attrs = copy.deepcopy(attrs)
+
+    if on is not None:
+        keep(fill_on_ray(session, texts, {**SETTINGS, **own}, Where(on, cache)))
+        return session.frame
+    with hold_interrupts():
+        keep(fill(session, texts, {**SETTINGS, **own}, cache, keep))
+    return session.frame
+
+
+def _checked(options: FrameOptions, into: object) -> dict[str, Any]:
+    """The options of a call. Raises BadOption for one that rows cannot have, and for a column that cannot be named."""
     own = call_options(options)
     for name, left_out in SINGLE.items():
         if own.get(name, left_out) not in (left_out, None):
@@ -55,38 +79,7 @@ def complete_frame(
         raise BadOption("into must be a column's name.", 'Give a text, such as into="summary".')
     if not into.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in into):
         raise BadOption(f"into has half a character: {into!r}.", "Write the column's name again.")
-    texts = prompts(table, template)  # which an interrupt may end, for a function may take long
-    session = current()
-
-    def keep(rows: Sequence[RowResult]) -> None:
-        made = _columns(into, rows, weighed=own.get("choices") is not None)
-        session.frame = _with_columns(_without_earlier(table, into), made).to_native()
-        if isinstance(attrs := getattr(frame, "attrs", None), dict):  # pandas: what the user noted of the frame
-            session.frame.attrs = copy.deepcopy(attrs)
-
-    with hold_interrupts():
-        keep(fill(session, texts, {**SETTINGS, **own}, cache, keep))
-    return session.frame
-
-
-def prompts(table: Any, template: Prompts) -> list[str | CompleteError]:
-    """The prompt of each row of a narwhals frame, or what is wrong with it."""
-    if isinstance(template, str):
-        made = Template(template, table.columns)
-        return [prompt_of(made.fill, row) for row in table.select(made.names).iter_rows(named=True)]
-    if callable(template):
-        return [prompt_of(template, row) for row in table.iter_rows(named=True)]
-    if isinstance(template, (bytes, Mapping)) or not isinstance(template, Iterable):
-        raise BadOption(
-            f"A template is a text, a function of a row or a column of prompts, not of type {type(template).__name__}.",
-            'As in "Summarise: {{ text }}".',
-        )
-    texts = list(template)
-    if len(texts) != len(table):
-        raise BadOption(
-            f"There are {count(len(texts), 'prompt')} for {count(len(table), 'row')}.", "Give one for each row."
-        )
-    return list(map(prompt, texts))
+    return own
 
 
 def _table(frame: Any) -> Any:

@@ -28,7 +28,7 @@ from ..session.stream import Pending, stop_on_interrupt
 from . import estimate, row_cache
 from .estimate import Estimate
 
-PROB = "_prob"
+PROB, ERROR = "_prob", "_error"
 REMEMBERED = 4  # columns half filled that are kept for a call that goes on with them
 
 
@@ -59,6 +59,12 @@ class ColumnRun:
         """The result of a row that was left."""
         self.results[key] = row
         self.failed += bool(row.error)
+
+    def take(self, key: int, came: Completion | CompleteError) -> RowResult:
+        """The answer to a row that was left, as its result."""
+        row = RowResult(error=str(came)) if isinstance(came, CompleteError) else row_result(came)
+        self.add(key, row)
+        return row
 
     @property
     def left(self) -> dict[int, Request]:
@@ -117,7 +123,7 @@ def fill(
     if path is not None and options.get("seed", session.config.seed) is None:
         options = {**options, "seed": 0}  # one drawn anew in every call would find nothing again
     seeded = options.get("seed", session.config.seed) is not None
-    column = _start(session, texts, options)
+    column = start(session, texts, options)
     if session.unfinished and column.left:
         _load(session, column)
         column = session.unfinished.pop(_name(session, column, seeded), column)
@@ -144,7 +150,8 @@ def _name(session: Session, column: ColumnRun, seeded: bool) -> str:
     return told.hexdigest()
 
 
-def _start(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> ColumnRun:
+def start(session: Session, texts: Sequence[str | CompleteError], options: Mapping[str, Any]) -> ColumnRun:
+    """The requests of a column, and the results of rows whose prompt is none. Raises BadOption or UnknownModel."""
     asked = {key: text for key, text in enumerate(texts) if isinstance(text, str)}
     made = session.requests(asked, **options)
     refused = {key: one for key, one in (*enumerate(texts), *made.items()) if isinstance(one, CompleteError)}
@@ -187,13 +194,11 @@ def _complete(
     clock = Clock(session.config.updates_per_second, column)
 
     def done(key: int, came: Completion | CompleteError) -> None:
-        if isinstance(came, CompleteError):
-            column.add(key, RowResult(error=str(came)))
-            return
-        column.add(key, row_result(came))
-        clock.add(came.usage.completion_tokens)
-        if not column.results[key].error:
-            keep(key, column.results[key])
+        row = column.take(key, came)
+        if isinstance(came, Completion):
+            clock.add(came.usage.completion_tokens)
+        if not row.error:
+            keep(key, row)
 
     stream = session.stream_many(column.left, done) if column.left else None
     try:

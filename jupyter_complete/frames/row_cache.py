@@ -104,15 +104,16 @@ class RowCache:
     def keep(self, key: str, value: Mapping[str, Any]) -> None:
         self._new[key] = _sealed(key, json.dumps(value))
         if time.monotonic() - self._written > OFTEN:
-            self._write()
+            self.write()
 
     def close(self) -> None:
         try:
-            self._write()
+            self.write()
         finally:
             self._file.close()
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write what was kept since the last time."""
         try:
             with self._file:
                 self._file.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?)", list(self._new.items()))

@@ -6,17 +6,40 @@ Which double braces are a name's, and how others are written, is as in a cell (`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..prompt.variables import braces
 from ..prompt.variables.evaluate import Expression, NotAnExpressionError
 from ..protocol.errors import BadOption, BadPrompt, CompleteError, raised
-from ..protocol.phrases import near
+from ..protocol.phrases import count, near
 
 FEW = 8  # columns that are named where one is not found
 _UNSPACED = re.compile(r"(?<![\w\\^_{}$])\{\{([^\s{}](?:[^{}]*[^\s{}])?)\}\}(?![\^_{}])")  # no LaTeX
 _IN_A_FUNCTION = "Compute it in a column, or give a function of the row: lambda row: …"
+
+
+Prompts = str | Callable[[dict[str, Any]], str] | Iterable[str]
+
+
+def prompts(table: Any, template: Prompts) -> list[str | CompleteError]:
+    """The prompt of each row of a narwhals frame, or what is wrong with it."""
+    if isinstance(template, str):
+        made = Template(template, table.columns)
+        return [prompt_of(made.fill, row) for row in table.select(made.names).iter_rows(named=True)]
+    if callable(template):
+        return [prompt_of(template, row) for row in table.iter_rows(named=True)]
+    if isinstance(template, (bytes, Mapping)) or not isinstance(template, Iterable):
+        raise BadOption(
+            f"A template is a text, a function of a row or a column of prompts, not of type {type(template).__name__}.",
+            'As in "Summarise: {{ text }}".',
+        )
+    texts = list(template)
+    if len(texts) != len(table):
+        raise BadOption(
+            f"There are {count(len(texts), 'prompt')} for {count(len(table), 'row')}.", "Give one for each row."
+        )
+    return list(map(prompt, texts))
 
 
 class Template:

@@ -100,6 +100,10 @@ class Sharing(Protocol):
         """Take the context of a text that has ended."""
         ...
 
+    def fits(self, request: Request, tokens: int) -> bool:
+        """Whether a request whose prompt has so many tokens could join now. It may have been begun elsewhere."""
+        ...
+
     def begin(self, key: int, request: Request, stop: StopEvent) -> bool:
         """Let a request join as a row; False if it has to be written by itself. Raises CompleteError."""
         ...

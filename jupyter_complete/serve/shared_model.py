@@ -22,7 +22,7 @@ from .fair_queue import FairQueue, Job
 from .message import Item
 from .turn import TURN, Part, Solo
 
-SOLOS = 4  # texts that are written by themselves, at once
+PLACES = 8  # texts at once on an engine that runs no rows: as many as a compiled step has rows
 
 
 class Spread:
@@ -48,6 +48,7 @@ class SharedModel:
         self._of: Engine | None = None  # the engine that is shared
         self._rows: dict[int, tuple[Job, Part | None]] = {}
         self._solos: list[Solo] = []
+        self._rested = 0.0  # when a long prompt may be read on
         self._placed: dict[int, Job] = {}
 
     def add(self, job: Job) -> None:
@@ -134,7 +135,7 @@ class SharedModel:
 
     @property
     def _places(self) -> int:
-        return self._sharing.free + self._sharing.rows if self._sharing and self._can_share_passes else SOLOS
+        return self._sharing.free + self._sharing.rows if self._sharing and self._can_share_passes else PLACES
 
     @property
     def _can_share_passes(self) -> bool:
@@ -142,10 +143,7 @@ class SharedModel:
 
     def _has_room(self, engine: Engine) -> bool:
         takes_turns = self._sharing.takes_turns if self._sharing is not None else engine.aside() is not None
-        if self._placed and not takes_turns:  # one after the other
-            return False
-        seats = self._sharing is None or not self._can_share_passes or self._sharing.free > 0
-        return seats and len(self._solos) < SOLOS
+        return len(self._placed) < (self._places if takes_turns else 1)
 
     def _begin(self, engine: Engine, job: Job) -> None:
         """Begin a job: by itself if it is alone or has to be, else as a row beside the others."""
@@ -154,8 +152,9 @@ class SharedModel:
             return
         alone = len(self._placed) == 1 and not len(self._queue)
         if not alone and self._sharing is not None and isinstance(job.asked, Request):
-            for solo in [one for one in self._solos if one.part.can_join and self._sharing.free > 1]:
-                self._join(self._sharing, solo)
+            for solo in list(self._solos):
+                if solo.part.can_join(self._sharing):
+                    self._join(self._sharing, solo)
             if self._sharing.begin(job.key, job.asked, job.stop):
                 self._rows[job.key] = (job, None)
                 return
@@ -165,15 +164,24 @@ class SharedModel:
     def _join(self, sharing: Sharing, solo: Solo) -> None:
         """Let a text that was written by itself go on as a row."""
         solo.leave.set()
-        for event in solo.turn(float("inf")):
-            if not isinstance(event, Finish):
-                solo.job.deliver(event)
+        try:
+            for event in solo.turn(float("inf")):
+                if not isinstance(event, Finish):
+                    solo.job.deliver(event)
+            self._go_on(sharing, solo)
+        except Exception as error:
+            self._end(solo.job, _typed(error))
         self._leave(solo)
+
+    def _go_on(self, sharing: Sharing, solo: Solo) -> None:
         rest, finish = solo.part.rest(), solo.part.finish
-        if rest is not None and not solo.job.stop.is_set() and sharing.begin(solo.job.key, rest, solo.job.stop):
-            self._rows[solo.job.key] = (solo.job, solo.part)
-        elif finish is not None:
+        if rest is None or solo.job.stop.is_set():
+            assert finish is not None  # a text that left has ended
             self._end(solo.job, finish)
+        elif sharing.begin(solo.job.key, rest, solo.job.stop):
+            self._rows[solo.job.key] = (solo.job, solo.part)
+        else:
+            raise ModelError("The text could not go on beside others.", "Run it again.")
 
     def _run_rows(self) -> None:
         """One pass of all rows."""
@@ -194,9 +202,9 @@ class SharedModel:
 
     def _run_solos(self) -> None:
         """A turn of each text that is written by itself; one that is alone goes on until another job comes."""
-        for solo in list(self._solos):
-            alone = len(self._placed) == 1
-            until = float("inf") if alone else time.monotonic() + TURN
+        for solo in self._turns():
+            alone, reads, begun = len(self._placed) == 1, solo.reads, time.monotonic()
+            until = float("inf") if alone else begun + TURN
             try:
                 for event in solo.turn(until):
                     self._deliver(solo.job, event)
@@ -204,8 +212,21 @@ class SharedModel:
                         break
             except Exception as error:
                 self._end(solo.job, _typed(error))
+            if reads:
+                self._rested = 2 * time.monotonic() - begun
             if solo.job.key not in self._placed:
                 self._leave(solo)
+
+    def _turns(self) -> list[Solo]:
+        """The texts whose turn it is.
+
+        Long prompts are read one after the other, so that the first text begins long before the last prompt is read.
+        Where others write, half of the time is theirs: a prompt is not read on before they had as long as it had.
+        """
+        reading = [one for one in self._solos if one.reads and not one.job.stop.is_set()]
+        rests = len(self._placed) > len(reading) and time.monotonic() < self._rested
+        wait = reading if rests else reading[1:]
+        return [one for one in self._solos if one not in wait]
 
     def _leave(self, solo: Solo) -> None:
         self._solos.remove(solo)

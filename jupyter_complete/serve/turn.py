@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from threading import Event as StopEvent
 
-from ..protocol.engine import Engine
+from ..protocol.engine import Engine, Sharing
 from ..protocol.events import Event, Finish, Prefill, Sampled, Settled, Thought, Timing, Token, Usage
 from ..protocol.request import Request
 from ..protocol.sampling import Sampling
-from ..protocol.structure import Choices
 from .fair_queue import Job
 
 TURN = 0.012  # seconds that a text is written before others have their turn: about a pass of eight rows
+LONG = 512  # unread tokens of a prompt that take more than one turn: a turn reads at most so many
 
 
 class LeaveOr(StopEvent):
@@ -39,13 +39,21 @@ class Solo:
     events: Iterator[Event]
     part: Part
 
+    @property
+    def reads(self) -> bool:
+        """Whether a long part of the prompt is still unread."""
+        return self.part.unread > LONG
+
     def turn(self, until: float) -> Iterator[Event]:
-        """Yield what comes until a time, and after it up to the end of the next step."""
+        """Yield what comes until a time, and after it up to the end of the next step.
+
+        With a time, a step that leaves much of a prompt unread ends the turn.
+        """
         with self.desk:
             for event in self.events:
                 self.part.add(event)
                 yield event
-                if time.monotonic() >= until:
+                if time.monotonic() >= until or (self.reads and until != float("inf")):
                     return
 
 
@@ -65,6 +73,8 @@ class Part:
     request: Request | None
     sampling: Sampling | None = None
     ids: list[int] = field(default_factory=list)
+    total: int = 0  # tokens of the prompt
+    unread: int = 0
     thought: bool = False
     first: float | None = None
     finish: Finish | None = None
@@ -73,6 +83,8 @@ class Part:
     def add(self, event: Event) -> None:
         if isinstance(event, Sampled):
             self.sampling = event.sampling
+        elif isinstance(event, Prefill):
+            self.total, self.unread = event.total, event.total - event.done
         elif isinstance(event, Thought):
             self.thought = True
         elif isinstance(event, Token):
@@ -81,15 +93,12 @@ class Part:
         elif isinstance(event, Finish):
             self.finish = event
 
-    @property
-    def can_join(self) -> bool:
-        """Whether the request can go on as a row: one text of plain tokens, whose first token has come."""
-        asked = self.request
-        if asked is None or self.thought or not self.ids or asked.trace or asked.inspect or asked.mode != "continue":
+    def can_join(self, sharing: Sharing) -> bool:
+        """Whether the request can go on as a row: its first token has come, and the row has room for all of it."""
+        if self.request is None or self.thought or not self.ids or self.request.sampling.end != "anywhere":
             return False
-        of = asked.sampling
-        whole = of.num == 1 and of.beams == 1 and of.end == "anywhere" and len(self.ids) < of.max_new_tokens
-        return whole and not isinstance(asked.structure, Choices)
+        asked = replace(self.request, sampling=self.sampling or self.request.sampling, forced=())
+        return len(self.ids) < asked.sampling.max_new_tokens and sharing.fits(asked, self.total)
 
     def rest(self) -> Request | None:
         """The request for what is missing after a finish that says "interrupted"; None if nothing is."""

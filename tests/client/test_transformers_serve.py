@@ -18,10 +18,11 @@ from jupyter_complete.protocol.errors import BadOption
 from jupyter_complete.session.session import Session
 
 for library in ("fastapi", "uvicorn", "openai"):
-    pytest.importorskip(library, reason="it needs: pip install 'transformers[serving]'")
+    pytest.importorskip(library, reason="it comes with pip install -e '.[dev]'")
 
 pytestmark = [pytest.mark.heavy, pytest.mark.model, pytest.mark.timeout(600)]
 PROMPT = "The mean of a sample is"
+PROMPTS = [PROMPT, "Dear all,\n\n  ", "x = [1, 2, 3]\n", "Größe und Maß 😀"]
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +74,21 @@ def far(session: Session, served: tuple[str, str]) -> jc.Model:
     return jc.remote(*served, name="far", wait=300)
 
 
-def test_greedy_text_equals_the_server_s_own(far: jc.Model, served: tuple[str, str]) -> None:
-    done = far.complete(PROMPT, temperature=0, max_new_tokens=8)
-    assert done.text == own(served, "completions", prompt=PROMPT)["text"]
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_greedy_text_and_logprobs_equal_the_server_s_own(far: jc.Model, served: tuple[str, str], prompt: str) -> None:
+    done = far.complete(prompt, temperature=0, max_new_tokens=8)
+    answer = own(served, "completions", prompt=prompt, logprobs=3)
+    assert done.text == answer["text"].rstrip("\N{REPLACEMENT CHARACTER}")  # half a character, which is not streamed
     assert (done.finish_reason, done.usage.completion_tokens) == ("length", 8)
+    told = (answer.get("logprobs") or {}).get(
+        "token_logprobs", []
+    )  # none, as long as the server ignores what it is asked
+    assert [step.logprob for step in done.tokens] == pytest.approx(told, abs=1e-3)
+
+
+def test_greedy_text_equals_the_kernel_s_own(far: jc.Model, real_session: Session) -> None:
+    mine = real_session.complete(PROMPT, model="smollm2", temperature=0, max_new_tokens=8)
+    assert far.complete(PROMPT, temperature=0, max_new_tokens=8).text == mine.text
 
 
 def test_it_reports_no_tokens_and_that_is_said(far: jc.Model) -> None:

@@ -7,13 +7,18 @@ from typing import Any
 
 import echoes
 import pytest
+from int8_models import model_of, packed_of
 
+from jupyter_complete.engine.local import LocalEngine
+from jupyter_complete.engine.runners import int8_rows
+from jupyter_complete.engine.runners.int8 import Int8Runner
 from jupyter_complete.protocol.errors import CompleteError, ModelError, PromptTooLong, Stopped
-from jupyter_complete.protocol.events import Finish, Token
+from jupyter_complete.protocol.events import Finish, Prefill, Token
 from jupyter_complete.protocol.question import InputIds
 from jupyter_complete.protocol.questions.lens import AskLens
 from jupyter_complete.protocol.request import Request
 from jupyter_complete.results.draft import Draft
+from jupyter_complete.serve import turn
 from jupyter_complete.serve.fair_queue import Job
 from jupyter_complete.serve.message import Item
 from jupyter_complete.serve.outbox import is_last
@@ -67,8 +72,8 @@ def shared(own: Session) -> SharedModel:
     return SharedModel(own.models, own.models.resident("llama", "auto", "auto"))
 
 
-def alone(own: Session, request: Request) -> Any:
-    return texts(own.models.submit(own.models.resident("llama", "auto", "auto"), request, Draft(request)).completion())
+def alone(own: Session, request: Request, name: str = "llama") -> Any:
+    return texts(own.models.submit(own.models.resident(name, "auto", "auto"), request, Draft(request)).completion())
 
 
 KINDS: list[dict[str, Any]] = [
@@ -192,3 +197,101 @@ def test_an_unload_ends_what_runs_and_what_waits() -> None:
     for client in clients:
         assert isinstance(client.end, Finish | Stopped)
     session.close()
+
+
+WINDOW = 1024
+PIECE = 32  # tokens of a prompt that are read in one pass
+PROMPT = "a b c " * 100
+
+
+@pytest.fixture
+def long(own: Session, monkeypatch: pytest.MonkeyPatch) -> SharedModel:
+    """A shared model on the compiled step, whose rows have room for a part of its window only."""
+    model = model_of("llama")
+    model.config.max_position_embeddings = WINDOW
+    tokenizer = own.models.resident("llama", "auto", "auto").source.tokenizer
+    own.models.register("long", model, tokenizer)
+    own.models.load("long", "auto", "auto").wait()
+    resident = own.models.resident("long", "auto", "auto")
+    packed = packed_of(model)
+    resident.engine = LocalEngine(model, tokenizer, "long", "made in the tests", int8=packed)
+    monkeypatch.setattr(int8_rows, "BUDGET", int8_rows.token_bytes(packed) * WINDOW // 4 * 8)
+    monkeypatch.setattr(Int8Runner, "chunk", PIECE)
+    monkeypatch.setattr(turn, "LONG", PIECE)
+    return SharedModel(own.models, resident)
+
+
+def in_order(*clients: Client) -> list[tuple[Client, Item]]:
+    """Everything that is delivered to some clients, in its order."""
+    order: list[tuple[Client, Item]] = []
+
+    def noting(client: Client) -> Any:
+        deliver = client.job.deliver
+
+        def take(item: Item) -> None:
+            order.append((client, item))
+            deliver(item)
+
+        return take
+
+    for client in clients:
+        client.job.deliver = noting(client)
+    return order
+
+
+def place(order: list[tuple[Client, Item]], of: Client, kind: type) -> int:
+    """The place of the first item of a kind that a client got."""
+    return next(at for at, (client, item) in enumerate(order) if client is of and isinstance(item, kind))
+
+
+def unread(item: Item) -> int:
+    return item.total - item.done if isinstance(item, Prefill) else 0
+
+
+def test_a_text_too_long_for_a_row_is_written_to_its_end_when_others_come(own: Session, long: SharedModel) -> None:
+    asked = own.request("Once upon a time", temperature=0.9, seed=1, max_new_tokens=500, regex="[a-z ]{1000,}")
+    first = Client(asked, "a")
+    second = Client(own.request("Another text", temperature=0, max_new_tokens=5), "b")
+    first.job.deliver = adding(first, long, second)
+    long.add(first.job)
+    assert isinstance(second.end, Finish)
+    assert first.told() == alone(own, asked, "long")
+
+
+def test_eight_texts_too_long_for_rows_are_all_written_at_once(own: Session, long: SharedModel) -> None:
+    whole = {"temperature": 0.9, "max_new_tokens": 900, "regex": "[a-z ]{2000,}"}
+    clients = [Client(own.request(f"Text {n}", seed=n, **whole), f"kernel {n}") for n in range(8)]
+    order = in_order(*clients)
+    for client in clients:
+        long.add(client.job)
+    assert all(isinstance(client.end, Finish) for client in clients)
+    first_end = min(place(order, client, Finish) for client in clients)
+    assert max(place(order, client, Token) for client in clients) < first_end
+
+
+def test_long_prompts_are_read_one_after_the_other_and_others_write_meanwhile(own: Session, long: SharedModel) -> None:
+    options = {"temperature": 0, "max_new_tokens": 4}
+    readers = [Client(own.request(f"{n} {PROMPT}", **options), f"kernel {n}") for n in range(7)]
+    writer = Client(own.request("Text", temperature=0, max_new_tokens=20, regex="[a-z ]{60,}"), "writer")
+    order = in_order(*readers, writer)
+    for client in (*readers, writer):
+        long.add(client.job)
+    assert all(isinstance(client.end, Finish) for client in (*readers, writer))
+    begun = [place(order, client, Token) for client in readers]
+    assert begun == sorted(begun)
+    read = [max(at for at, (c, item) in enumerate(order) if c is client and unread(item)) for client in readers]
+    assert place(order, writer, Finish) < read[-1]
+    pieces = [(client, at) for at, (client, item) in enumerate(order) if isinstance(item, Prefill) and item.done > 0]
+    at_once = {client for client, at in pieces if at < begun[0]} - {writer}
+    assert at_once == {readers[0]}
+
+
+def test_a_prompt_that_waits_to_be_read_is_stopped_at_once(own: Session, long: SharedModel) -> None:
+    options = {"temperature": 0, "max_new_tokens": 4}
+    readers = [Client(own.request(f"{n} {PROMPT}", **options), f"kernel {n}") for n in range(3)]
+    order = in_order(*readers)
+    readers[2].job.stop.set()
+    for client in readers:
+        long.add(client.job)
+    assert all(isinstance(client.end, Finish) for client in readers)
+    assert place(order, readers[2], Finish) < place(order, readers[0], Token)
