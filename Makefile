@@ -72,10 +72,10 @@ families: $(INSTALLED)
 torture: setup chromium
 	PYTHONPATH=tests:tests/browser $(BIN)/python tests/browser/torture.py
 
-soak: setup
+soak: setup chromium
 	@mkdir -p $(dir $(SOAK))
 	rm -f $(SOAK)
-	JUPYTER_COMPLETE_SOAK=$(SOAK) $(BIN)/python -m pytest tests/hold -m soak -o timeout=1500
+	JUPYTER_COMPLETE_SOAK=$(SOAK) $(BIN)/python -m pytest tests/hold tests/engine/text/test_tokenizer.py tests/browser/test_hostile_page.py -m soak -o timeout=1500
 	$(BIN)/python tests/hold/page.py $(SOAK)
 
 audit:
