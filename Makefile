@@ -81,7 +81,7 @@ soak: setup chromium
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 fuzz: setup
 	$(BIN)/python tests/fuzz.py
