@@ -4,26 +4,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# half of the tests that need no torch, by time
-TEXTS := tests/notebook tests/prompt tests/render tests/results tests/widgets
+# halves of the tests by time, which run side by side
+TEXTS := tests/client tests/hold tests/notebook tests/prompt tests/protocol tests/render tests/results tests/test_house.py
+SCREENS := tests/browser tests/cli tests/client tests/sources tests/widgets
+
+# make check runs neither what needs torch nor what takes long
+QUICK := -q --no-torch -m 'not heavy and not families and not slow'
 
 SOAK := $(CURDIR)/build/soak.json
 
 JSDOM := tests/widgets/js/node_modules/.package-lock.json
 
-.PHONY: soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean
+.PHONY: release-check howto movie soak audit torture docs help setup demo check quick quick-texts quick-rest test heavy families fuzz judge bench lab lint types notebooks traces pictures looks labextension chromium node clean screens rest
 
 help:
 	@echo "make demo       run the quickstart notebook and watch it stream"
 	@echo "make check      lint, types, and the tests that need no torch: before each commit"
 	@echo "make test       run the tests"
-	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts"
+	@echo "make heavy      the longer tests: Notebook 7, the older kernel, long texts, contrast and widths, int8 on held texts, cells of the docs"
 	@echo "make families   every model type of transformers, tiny, against transformers: writes docs/supported-models.md"
 	@echo "make soak       hold the promises of docs/promises.md at large counts, and write its figures"
 	@echo "make audit      compare the pinned versions with the known vulnerabilities"
 	@echo "make fuzz       200,000 fuzzed cells and lines: a completion or one sentence each"
 	@echo "make torture    200 random acts on a panel, ten times: nothing that was typed is lost"
 	@echo "make bench      measure the figures of docs/performance.md again, beside llama.cpp and transformers"
+	@echo "make release-check  build the wheel, install it into an environment of its own, and run a first cell there"
 	@echo "make docs       build the site of docs/ in docs/_build/html; a warning is an error"
 	@echo "make judge      judge the tasks with the embedded model again, for the scores of docs/tasks.md"
 	@echo "make setup      make .venv and fetch the embedded model, no more"
@@ -32,6 +37,8 @@ help:
 	@echo "make notebooks  execute the notebooks again, in place"
 	@echo "make traces     record the traces of notebooks/traces again"
 	@echo "make pictures   take the pictures in docs/images again"
+	@echo "make movie      record the moving picture of README again"
+	@echo "make howto      run the cells of docs/howto and write their outputs again"
 	@echo "make labextension  build the JupyterLab extension from its TypeScript; needs Node.js"
 	@echo "make looks      measure contrast, drawing and scrolling of the panels in Chromium again"
 
@@ -55,16 +62,22 @@ check: $(INSTALLED)
 quick: quick-texts quick-rest
 
 quick-texts: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' $(TEXTS)
+	$(BIN)/python -m pytest $(QUICK) $(TEXTS)
 
 quick-rest: $(INSTALLED)
-	$(BIN)/python -m pytest -q --no-torch -m 'not heavy and not families and not mypy' -p no:cacheprovider $(TEXTS:%=--ignore=%)
+	$(BIN)/python -m pytest $(QUICK) -p no:cacheprovider $(TEXTS:%=--ignore=%)
 
 test: setup chromium node
-	$(BIN)/python -m pytest
+	$(MAKE) -k -j2 screens rest
 
 heavy: setup chromium node
-	$(BIN)/python -m pytest -m heavy
+	$(MAKE) -k -j2 screens rest MARK='-m heavy'
+
+screens: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(MARK) $(SCREENS)
+
+rest: $(INSTALLED)
+	$(BIN)/python -m pytest -q $(MARK) $(SCREENS:%=--ignore=%)
 
 families: $(INSTALLED)
 	$(BIN)/python -m pytest tests/families -m 'families or not families' --families-page
@@ -101,6 +114,12 @@ labextension:
 pictures: setup chromium
 	$(BIN)/python tests/browser/pictures.py
 
+movie: setup chromium
+	PYTHONPATH=tests $(BIN)/python tests/browser/movie.py
+
+howto: setup
+	$(BIN)/python tests/howto.py
+
 looks: setup chromium
 	PYTHONPATH=tests $(BIN)/python tests/browser/looks.py
 
@@ -112,6 +131,15 @@ docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m sphinx --builder html --quiet --fail-on-warning --keep-going docs docs/_build/html
 	@echo "the site is in docs/_build/html"
+
+release-check:
+	rm -rf dist build/release
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build twine
+	build/release/bin/python -m build --outdir dist
+	build/release/bin/python -m twine check --strict dist/*
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl nbclient nbformat
+	cd build/release && bin/python -P ../../tests/first_cell.py
 
 judge: setup
 	$(BIN)/python tests/judged

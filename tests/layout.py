@@ -107,7 +107,6 @@ UNTESTED = {
     "engine/kernels/atomics": _INT8,
     "engine/kernels/attention": _INT8,
     "engine/kernels/decode_step": _INT8,
-    "engine/kernels/kv_cache": _INT8,
     "engine/kernels/layer_ops": _INT8,
     "engine/kernels/llvm_vectors": "engine/kernels/test_dot.py: the instructions, against numpy",
     "engine/kernels/block_kinds": "engine/kernels/test_pack_blocks.py: every kind of block becomes tiles",

@@ -1,7 +1,7 @@
 """How long the sentences of the prose are: of README, the docs and the notebooks; `python tests/reading.py` prints it.
 
-Code, tables, headings and links' addresses are no prose. A sentence ends at a full stop, a question mark, an
-exclamation mark or a colon at the end of a line, and where its paragraph or its item of a list ends.
+Code, tables, headings, quotations and links' addresses are no prose. A sentence ends at a full stop, a question mark
+or an exclamation mark, and where its paragraph or its item of a list ends.
 """
 
 from __future__ import annotations
@@ -20,17 +20,22 @@ _CODE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 _SPAN = re.compile(r"`[^`]*`")
-_ITEM = re.compile(r"\s*([-*]|\d+\.) ")
+_ITEM = re.compile(r"^\s*([-*]|\d+\.) ")
 _END = re.compile(r"(?<=[.!?])[\"”’)]*\s+(?=[\"“(*_`]*[A-Z0-9`])")
 _SHORT = re.compile(r"\b(e\.g|i\.e|etc|vs|Dr|No|cf)\.")
 
 
 def files() -> list[Path]:
     """README and its like, the docs that are written by hand, and the notebooks."""
-    generated = {"supported-models.md"}
-    docs = [path for path in sorted((ROOT / "docs").rglob("*.md")) if path.name not in generated]
-    top = [path for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md") if (path := ROOT / name).exists()]
+    docs = [path for path in sorted((ROOT / "docs").rglob("*.md")) if not generated(path)]
+    top = sorted(ROOT.glob("*.md"))
     return [*top, *docs, *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+
+
+def generated(path: Path) -> bool:
+    """Whether a page is made from the package, or holds only tables and code of its own."""
+    folders = path.relative_to(ROOT).parts
+    return path.name == "supported-models.md" or bool({"_build", "course", "reference"} & set(folders))
 
 
 def sentences(text: str) -> list[str]:
@@ -43,7 +48,8 @@ def _blocks(text: str) -> Iterator[str]:
     """Paragraphs and items of lists, each on one line."""
     block: list[str] = []
     for line in [*text.splitlines(), ""]:
-        skipped = line.lstrip().startswith(("#", "|", "<", "    ")) or not line.strip()
+        indented = line.startswith("    ") and not block and not _ITEM.match(line)
+        skipped = indented or line.lstrip().startswith(("#", "|", "<", ">")) or not line.strip()
         if skipped or _ITEM.match(line):
             if block:
                 yield " ".join(block)

@@ -48,7 +48,15 @@ NAMES = [
 ]
 
 CELL_MAGICS = ["complete", "complete_inside", "complete_panel"]
-LINE_MAGICS = ["complete", "complete_model", "complete_more", "complete_panel", "complete_tasks", "complete_thread"]
+LINE_MAGICS = [
+    "complete",
+    "complete_inside",
+    "complete_model",
+    "complete_more",
+    "complete_panel",
+    "complete_tasks",
+    "complete_thread",
+]
 
 OPTIONS = {
     COMPLETE: """

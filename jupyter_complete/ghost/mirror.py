@@ -24,7 +24,10 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cursor in a notebook: the cells above, top down, and the cell's text before and after the cursor."""
+    """A cursor in a notebook: the cells above, top down, and the cell's text before and after the cursor.
+
+    A prompt cell has no cells above: its completion has none either.
+    """
 
     above: tuple[Excerpt, ...]
     before: str
@@ -62,7 +65,7 @@ class Mirror:
         *above, here = (self.cells[cell] for cell in self.order)
         if UNIT * cursor > len(here):
             raise Lost
-        texts = [prose(_text(cell)) for cell in above]
+        texts = [] if OURS.match(_text(here)) else [prose(_text(cell)) for cell in above]
         before, after = prose(_text(here[: UNIT * cursor])), _text(here[UNIT * cursor :])
         excerpts = tuple(Excerpt(None, text) for text in texts if text.strip())
         return Place(excerpts, tail(before, most * CHARACTERS), after)

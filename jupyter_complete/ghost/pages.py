@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from traitlets import Bool
+from traitlets import Bool, Enum
 
 from ..protocol.config import COMPLETE, Complete
 from ..protocol.errors import CompleteError
@@ -99,6 +99,7 @@ def options() -> list[dict[str, Any]]:
         {
             "flags": list(trait.metadata["flag"]),
             "value": "" if isinstance(trait, Bool) else trait.metadata.get("metavar", "VALUE"),
+            "values": [str(one) for one in trait.values or ()] if isinstance(trait, Enum) else [],
             "help": trait.help,
         }
         for _, trait in Complete.flagged(COMPLETE)

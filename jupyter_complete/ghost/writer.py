@@ -73,8 +73,10 @@ class Writer:
     def _ready(self, wish: Wish) -> tuple[Resident | None, str]:
         """The model, if it is resident and free; else why there is no text."""
         resident = self._session.models.get(wish.model)
-        if resident is None or resident.engine is None:
+        if resident is None:
             return None, "no model"
+        if resident.engine is None:
+            return None, "the model is being loaded"
         if resident.engine.info.kind not in CONTINUES:
             return None, "the model does not continue texts"
         if not (wish.place.before.strip() or wish.place.above):

@@ -30,12 +30,18 @@ def as_code(one: Completion, settings: Complete) -> str:
     if not (rest or earlier or _one_of_beams(root)) and (cell := _cell(root.typed, options)):
         return cell
     text, given_options = _in_python(root, options)
-    given = [repr(text), *(f"{name}={value!r}" for name, value in given_options.items())]
+    given = [_literal(text), *(f"{name}={value!r}" for name, value in given_options.items())]
     told = [f"# The message alone: {count(earlier, 'earlier turn')} of its conversation left out."] if earlier else []
     lines = [*told, "import jupyter_complete as jc", "", f"c = jc.complete({', '.join(given)}){_one_of_beams(root)}"]
     for before, after in pairwise((root, *rest)):
         lines.append(f"c = c.{_step(before, after)}{_one_of_beams(after)}")
     return "\n".join(lines)
+
+
+def _literal(text: str) -> str:
+    """A text as Python: where it has several lines, each on a line of its own."""
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    return "".join(f"\n    {line!r}" for line in lines) if len(lines) > 1 else repr(text)
 
 
 def _cell(prompt: str, options: Mapping[str, Any]) -> str | None:

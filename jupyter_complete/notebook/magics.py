@@ -12,7 +12,7 @@ from uuid import uuid4
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from ..prompt import compose
@@ -75,15 +75,18 @@ class CompleteMagics(Magics):
         return done if uses_result(caller) else None
 
     @no_var_expand
-    @cell_magic
-    def complete_inside(self, line: str, cell: str) -> None:
-        """%%complete_inside [options]
+    @line_cell_magic
+    def complete_inside(self, line: str, cell: str | None = None) -> None:
+        """%%complete_inside [options], or %complete_inside [options] TEXT
 
-        Complete the cell's text and show how that came about: tokens, attention, every layer's guess, the distribution
+        Complete the text and show how that came about: tokens, attention, every layer's guess, the distribution
         and the draw. Options are those of %%complete; -o binds the Inside, which answers more (jc.inside).
         """
         with usage_errors():
-            settings, text = arguments.cell_settings(line), self.raw_cell.body("complete_inside", line, cell)
+            if cell is None:
+                settings, text = arguments.line_settings(line)
+            else:
+                settings, text = arguments.cell_settings(line), self.raw_cell.body("complete_inside", line, cell)
             for name in ("background", "cell", "score", "dry_run"):
                 if settings.pop(name, False):
                     raise UsageError(f"%%complete_inside takes no --{name.replace('_', '-')}.")

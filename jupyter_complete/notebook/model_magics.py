@@ -142,10 +142,9 @@ class ModelMagics(Magics):
         if not residents:
             print(f"No model is resident; %%complete loads {self.session.config.model}.")
             return
-        self._table(status.HEAD, [status.row(self.session, resident) for resident in residents])
-        for said in [said for resident in residents for said in status.notes(resident)]:
-            print(said)
-        print(status.memory(self.session))
+        rows = [status.row(self.session, resident) for resident in residents]
+        said = [*(one for resident in residents for one in status.notes(resident)), status.memory(self.session)]
+        self._tell(models_view.bundle([(status.HEAD, rows)], "\n".join(said)))
 
     def _tell(self, said: Mapping[str, str]) -> None:
         if in_notebook(self.shell):

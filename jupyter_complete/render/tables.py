@@ -36,8 +36,9 @@ def table_html(head: Row, rows: Sequence[Row]) -> str:
 
 
 def bundle(tables: Iterable[tuple[Row, Sequence[Row]]], note: str = "") -> Mapping[str, str]:
-    """MIME type to content of several tables, one below the other, and a note."""
-    shown = list(tables)
-    plain = [table_plain(head, rows) for head, rows in shown] + [visible(note)] * bool(note)
-    html = [table_html(head, rows) for head, rows in shown] + [element("div", QUIET, as_html(note))] * bool(note)
+    """MIME type to content of several tables, one below the other, and a note of one or more lines."""
+    shown, lines = list(tables), note.splitlines()
+    plain = [table_plain(head, rows) for head, rows in shown] + ["\n".join(map(visible, lines))] * bool(note)
+    said = "".join(element("div", QUIET, as_html(line)) for line in lines)
+    html = [table_html(head, rows) for head, rows in shown] + [said] * bool(note)
     return {"text/plain": "\n\n".join(plain), "text/html": "<br>".join(html)}

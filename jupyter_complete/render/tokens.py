@@ -274,9 +274,15 @@ def _span(token: _Token) -> str:
     """A character's tokens, with all that is known of them to hover over."""
     logprob, bits = joint_logprob(token.group), entropy(token.step)
     style = ";".join(_background(logprob) + _underline(bits))
-    shown = "↵<br>".join(escape(piece) for piece in token.text.split("↵"))
+    shown = "↵<br>".join(escape(piece) for piece in _running(token).split("↵"))
     styled = f' style="{style}"' if style else ""
     return f'<span{styled} title="{escape(_title(token, logprob))}">{shown}</span><wbr>'
+
+
+def _running(token: _Token) -> str:
+    """A token in a running text: its blanks are blanks, unless it consists of them."""
+    text = "".join(step.text for step in token.group)
+    return visible(text).replace("\n", "↵").replace("\t", "⇥") if text.strip() else token.text
 
 
 def _title(token: _Token, logprob: float | None) -> str:

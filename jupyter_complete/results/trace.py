@@ -173,6 +173,12 @@ class Trace(Displayed, Recording):
         parts.append(f"{self.model.name} ({self.model.dtype}{stored}, {self.model.device})")
         return " · ".join(parts + [f"seed {self.seed}"] * (self.seed is not None))
 
+    def caption(self) -> str:
+        """What a class has to know of it: steps, model, seed."""
+        parts = [count(len(self), "step")]
+        parts += [f"{self.left_out:,} more over trace_bytes"] * (self.left_out > 0)
+        return " · ".join([*parts, self.model.name] + [f"seed {self.seed}"] * (self.seed is not None))
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write one file that `open_trace` reads without the model, what was found inside it included."""
         trace_file.write(path, *self.parts(), self.found)

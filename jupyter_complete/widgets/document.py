@@ -26,7 +26,7 @@ class Document:
 
     def splice(self, at: int, gone: int, put: Sequence[Sequence[str]], revision: int) -> Document:
         """Replace `gone` code units at `at` by the pieces `put`; units are those of UTF-16, as pages count."""
-        head, tail = _part(self.pieces, 0, at), _part(self.pieces, at + gone, None)
+        head, tail = part(self.pieces, 0, at), part(self.pieces, at + gone, None)
         return Document(merged((*head, *typed(put), *tail)), revision)
 
 
@@ -51,7 +51,7 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _part(pieces: Sequence[Piece], start: int, end: int | None) -> list[Piece]:
+def part(pieces: Sequence[Piece], start: int, end: int | None) -> list[Piece]:
     """The pieces between two places, which are counted in UTF-16 code units."""
     kept, at = [], 0
     for who, text in pieces:

@@ -86,7 +86,7 @@ class InsidePanel(InsideWidget):
             prompt=trace.prompt,
             special=sorted(ids & trace.pieces.special),
             knobs={name: getattr(trace.sampling, name) for name in KNOBS},
-            footer=trace.footer(),
+            footer=trace.caption(),
             forks=_forks(inside),
             score=str(inside.score),
             chooses=inside.can_continue,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -106,6 +106,7 @@ class Panel(Requests):
                 suggested=state.suggested,
                 replaced=state.replaced,
                 versions=self._versions.listed(),
+                kept=self._versions.stored(state.pieces) if self._heard.is_set() else None,
                 total=len(one.prompt_ids) + len(one.tokens) if one and not (state.after or state.block) else None,
                 revision=self._settled,
                 draft=self._draft(),
@@ -182,13 +183,20 @@ class Panel(Requests):
                 return
             self._keep(after)
 
-    def do_take_up(self, pieces: Sequence[Sequence[str]] | None, revision: int = 0) -> None:
-        """The text that the notebook stores, where it is newer than ours; None where it stores none."""
+    def do_take_up(
+        self, pieces: Sequence[Sequence[str]] | None, revision: int = 0, versions: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """The text that the notebook stores, where it is newer than ours; None where it stores none. A new kernel has
+        the `versions` that are stored beside it, too."""
         with self.lock:
             if pieces is not None and revision > self._revision and not self.busy:
+                pieces = typed(pieces)
                 if self._revision:
                     self._remember()
-                self._state, self._typed = PanelState(typed(pieces)), None
+                elif not self._heard.is_set():
+                    self._versions.take_up(pieces, versions)
+                self._heard.set()
+                self._state, self._typed = PanelState(pieces), None
                 self._revision = self._settled = revision
                 self.publish()
                 self._store()

@@ -14,6 +14,8 @@ const TARGET = 'jupyter_complete.ghost';
 export interface Option {
   flags: string[];
   value: string;
+  /** What the value can be, where it is one of a few. */
+  values?: string[];
   help: string;
 }
 

@@ -8,6 +8,7 @@ import { type INotebookTracker, NotebookActions, type NotebookPanel } from '@jup
 import type { EditorView } from '@codemirror/view';
 import type { Channel, Told } from './channel';
 import { firstWord, type GhostProvider, insert } from './ghost';
+import { icon } from './icon';
 import type { Settings } from './settings';
 import { MAGIC } from './places';
 import { accept, type Answer, answered, show, shown, type Suggestion } from './suggestion';
@@ -147,7 +148,6 @@ export function addCommands(
     const cell = panel?.content.activeCell ?? null;
     if (panel && cell) {
       if (panel.content.mode === 'command' && cell.model.type === 'markdown') {
-        NotebookActions.changeCellType; // the cell may be rendered: its editor is shown below
         (cell as unknown as { rendered: boolean }).rendered = false;
       }
       const view = viewOf(cell);
@@ -198,6 +198,7 @@ export function addCommands(
     const cell = tracker.activeCell;
     return cell?.model.type === 'code' && errorOf(cell) !== '';
   };
+  const isKnown = () => !!tracker.currentWidget && provider.channel(tracker.currentWidget).known;
   const answer = (one: Answer) => () => {
     const view = viewOf(tracker.activeCell);
     if (view) {
@@ -207,7 +208,10 @@ export function addCommands(
 
   commands.addCommand(Commands.continueCell, {
     label: 'Continue This Cell',
+    caption: 'Continue this cell with the model in the kernel',
+    icon,
     isEnabled: isText,
+    isVisible: () => isText() && isKnown(),
     execute: at((panel, _cell, view) => goOn(panel, view, view.state.doc.length))
   });
   commands.addCommand(Commands.completeHere, {
@@ -225,7 +229,14 @@ export function addCommands(
     isEnabled: isText,
     execute: ofSelection('summarize')
   });
-  commands.addCommand(Commands.explain, { label: 'Explain This Error', isEnabled: failed, isVisible: failed, execute: explain });
+  commands.addCommand(Commands.explain, {
+    label: 'Explain This Error',
+    caption: 'Explain this error with the model in the kernel',
+    icon,
+    isEnabled: failed,
+    isVisible: () => failed() && isKnown(),
+    execute: explain
+  });
   commands.addCommand(Commands.accept, { label: 'Accept the Suggested Text', execute: answer('accept') });
   commands.addCommand(Commands.refuse, { label: 'Refuse the Suggested Text', execute: answer('refuse') });
   commands.addCommand(Commands.acceptWord, {
@@ -253,4 +264,32 @@ export function addCommands(
   ]) {
     palette?.addItem({ command, category: CATEGORY });
   }
+  const look = () => commands.notifyCommandChanged();
+  followCell(tracker, look);
+  tracker.widgetAdded.connect((_, panel) => {
+    const channel = provider.channel(panel);
+    channel.told.connect((_, told) => (told.kind === 'hello' ? look() : undefined));
+    channel.lost.connect(look);
+  });
+}
+
+/** Look again at what the commands can do where another cell is active, or this one was run or became a prompt. */
+function followCell(tracker: INotebookTracker, look: () => void): void {
+  let cell: Cell | null = null;
+  let prompt = false;
+  const isPrompt = () => MAGIC.test(cell?.model?.sharedModel.getSource() ?? '');
+  const onContent = () => {
+    if (prompt !== isPrompt()) {
+      prompt = !prompt;
+      look();
+    }
+  };
+  tracker.activeCellChanged.connect((_, active) => {
+    cell?.model?.contentChanged.disconnect(onContent);
+    cell = active;
+    prompt = isPrompt();
+    cell?.model?.contentChanged.connect(onContent);
+    look();
+  });
+  NotebookActions.executed.connect(look);
 }

@@ -2,6 +2,7 @@
 
 import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import { MAGIC } from './places';
 
 /** [cell, at, gone, put] in UTF-16 code units. */
 type Splice = [number, number, number, string];
@@ -34,7 +35,7 @@ export class Sent {
     const most = CHARACTERS * context;
     const from = Math.max(0, Math.ceil((cursor - most) / STEP) * STEP);
     const texts = new Map([[this._number(cells[at].model), here.slice(from, cursor + AFTER)]]);
-    let size = 0;
+    let size = MAGIC.test(here) ? most : 0; // the prompt of a prompt cell is its own text alone
     for (let place = at - 1; place >= 0 && size < most; place--) {
       const text = this._source(cells[place].model);
       size += text.length;

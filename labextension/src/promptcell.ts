@@ -5,7 +5,7 @@ import { Compartment, type EditorState, type Extension, Prec, RangeSetBuilder } 
 import {
   Decoration,
   type DecorationSet,
-  type EditorView,
+  EditorView,
   hoverTooltip,
   type Tooltip,
   ViewPlugin,
@@ -15,8 +15,9 @@ import type { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import type { Option } from './channel';
 import { MAGIC } from './places';
 
-const WORD = /(?:^|(?<=\s))(-[A-Za-z]|--[A-Za-z][\w-]*)(?==|\s|$)/g;
-const QUOTED = /"[^"]*"|'[^']*'/g;
+const WORDS = /(?:"[^"]*"|'[^']*'|[^\s"'])+|["']/g;
+const FLAG = /^(?:--[A-Za-z][\w-]*|-[A-Za-z])/;
+const QUOTES = /^(["'])(.*)\1$/;
 const BRACES = /\{\{[^{}\n]*\}\}/g;
 const RAW = /(?:^|\s)--raw(?=\s|$)/;
 
@@ -42,10 +43,40 @@ function spellings(option: Option): string[] {
   return [...option.flags, ...off];
 }
 
-/** The flags of a prompt cell's first line: where each begins and ends. */
-function flagsOf(line: string): [number, number][] {
-  const bare = line.replace(QUOTED, quoted => ' '.repeat(quoted.length));
-  return [...bare.matchAll(WORD)].map(found => [found.index as number, (found.index as number) + found[1].length]);
+/** A word of a prompt cell's first line that is an option, or that the line cannot have. */
+interface Word {
+  from: number;
+  to: number;
+  known: boolean;
+  option?: Option;
+}
+
+/** The options of a prompt cell's first line, and what is none: an unknown option or value, or a word too many. */
+function wordsOf(line: string, magic: string, options: Options): Word[] {
+  const free = !options.flags.size || magic.endsWith('_panel'); // nothing is known of what may stand there
+  const found: Word[] = [];
+  let valued: Option | undefined;
+  for (const { 0: word, index = 0 } of line.slice(magic.length).matchAll(WORDS)) {
+    const from = magic.length + index;
+    const flag = valued ? undefined : FLAG.exec(word)?.[0];
+    const option = flag ? options.flags.get(flag) : undefined;
+    if (flag) {
+      found.push({ from, to: from + flag.length, known: free || !!option, option });
+    }
+    const value = flag ? word.slice(flag.length).replace(/^=/, '') : word;
+    const at = from + word.length - value.length;
+    const of: Option | undefined = valued ?? option;
+    const wrong = of ? !allows(of, value) : !flag;
+    if (value && wrong && !free) {
+      found.push({ from: at, to: at + value.length, known: false });
+    }
+    valued = option?.value && !value ? option : undefined;
+  }
+  return found;
+}
+
+function allows(option: Option, value: string): boolean {
+  return !option.values?.length || option.values.includes(value.replace(QUOTES, '$2'));
 }
 
 function decorate(state: EditorState, options: Options): DecorationSet {
@@ -57,8 +88,7 @@ function decorate(state: EditorState, options: Options): DecorationSet {
   }
   builder.add(0, 0, LINE);
   builder.add(0, magic[0].length, NAME);
-  for (const [from, to] of flagsOf(first.text)) {
-    const known = !options.flags.size || options.flags.has(first.text.slice(from, to));
+  for (const { from, to, known } of wordsOf(first.text, magic[0], options)) {
     builder.add(from, to, known ? KNOWN : UNKNOWN);
   }
   if (!RAW.test(first.text)) {
@@ -85,12 +115,14 @@ function documentation(option: Option): HTMLElement {
 /** The help of the option at a place of the first line. */
 function tooltip(state: EditorState, position: number, options: Options): Tooltip | null {
   const first = state.doc.line(1);
-  if (position > first.to || !MAGIC.test(first.text)) {
+  const magic = MAGIC.exec(first.text);
+  if (position > first.to || !magic) {
     return null;
   }
-  const found = flagsOf(first.text).find(([from, to]) => from <= position && position <= to);
-  const option = found && options.flags.get(first.text.slice(...found));
-  return found && option ? { pos: found[0], end: found[1], above: true, create: () => ({ dom: documentation(option) }) } : null;
+  const words = wordsOf(first.text, magic[0], options);
+  const found = words.find(({ from, to }) => from <= position && position <= to);
+  const option = found?.option;
+  return option ? { pos: found.from, end: found.to, above: true, create: () => ({ dom: documentation(option) }) } : null;
 }
 
 /** The extension of an editor: nothing happens in a cell that is no prompt. */
@@ -126,7 +158,7 @@ export function promptCell(options: Options, languages: IEditorLanguageRegistry)
       this._prompt = prompt;
       void markdown(languages).then(support => {
         if (!this._gone && this._prompt === prompt) {
-          view.dispatch({ effects: compartment.reconfigure(prompt && support ? Prec.highest(prose(support)) : []) });
+          view.dispatch({ effects: compartment.reconfigure(prompt ? Prec.highest(prose(support)) : []) });
         }
       });
     }
@@ -143,9 +175,9 @@ export function promptCell(options: Options, languages: IEditorLanguageRegistry)
   ];
 }
 
-/** Markdown in the place of the cell's own language. */
-function prose(support: LanguageSupport): Extension {
-  return [support.extension, language.of(support.language)];
+/** Lines that wrap, and Markdown in the place of the cell's own language. */
+function prose(support: LanguageSupport | null): Extension {
+  return [EditorView.lineWrapping, ...(support ? [support.extension, language.of(support.language)] : [])];
 }
 
 async function markdown(languages: IEditorLanguageRegistry): Promise<LanguageSupport | null> {

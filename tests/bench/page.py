@@ -65,19 +65,22 @@ def write(found: dict[str, Any], docs: Path) -> None:
     lines = [
         "# Performance",
         "",
-        f"`make bench`, a whole run: SmolLM2-135M-Instruct (Q4_1), {_machine(found)}. Ours and each peer in turn, "
-        f"each in a process of its own, medians of {found['rounds']} rounds. Compare ratios; single figures move with "
-        "the machine; ✗ marks what falls short. Loading and frames are of 3 rounds, sizes and memory of "
-        "one process each, the share of a cell of "
-        f"{12 * found['rounds']}, and the stop is the slowest of all. The last column is of "
-        f"{_machine(other)}.",
+        "`make bench` measures this package, llama.cpp and transformers in turn, each in a process of its own. The "
+        f"model is SmolLM2-135M-Instruct (Q4_1), and the figures are medians of {found['rounds']} rounds. Compare "
+        "ratios, because single figures move with the machine. ✗ marks a figure that falls short.",
         "",
-        "SmolLM2's file holds 4 bits for most weights and they are kept so: what a token reads is "
-        f"{memory['weight_bytes'] / 1e6:.0f} MB, which the limit is reckoned from; as int8 it would be "
-        f"{memory['int8_bytes'] / 1e6:.0f} MB. llama.cpp is that of xllamacpp's wheel, whose code uses "
-        f"{_listed(found['machine'][THEIRS])}. transformers writes at short context and reads one prompt of 1,024 "
-        "tokens, for it takes long. From a fresh kernel to the first token ours packs the file's blocks, and "
-        "transformers widens them to float32, as each does every time.",
+        f"- The first column: {_machine(found)}",
+        f"- The last column: {_machine(other)}",
+        "",
+        "Loading and frames have 3 rounds. Sizes and memory come from one process each, and the share of a cell from "
+        f"{12 * found['rounds']} cells. The stop is the slowest of all.",
+        "",
+        "SmolLM2's file holds 4 bits for most weights, and they stay so. A token reads "
+        f"{memory['weight_bytes'] / 1e6:.0f} MB, from which the bandwidth limit is computed. As int8 it would read "
+        f"{memory['int8_bytes'] / 1e6:.0f} MB. llama.cpp comes from xllamacpp's wheel, whose code uses "
+        f"{_listed(found['machine'][THEIRS])}. transformers is slow, so it decodes at short context only and reads "
+        "one prompt of 1,024 tokens. From a fresh kernel to the first token this package packs the file's blocks, "
+        "and transformers widens them to float32. Each does so every time.",
         "",
         "| figure | wanted | " + " | ".join(one["machine"]["vectors"][-1] for one in (found, other)) + " |",
         "|---|---|---|---|",
@@ -136,10 +139,9 @@ def _sizes(told: dict[str, Any]) -> list[str]:
     lines = [
         "## By width and depth",
         "",
-        "Random weights in the shapes of real models; ours in int8, all of them at 8 bits and without guesses, "
-        "llama.cpp on the same weights as Q8_0, transformers' `model.generate` in "
-        "float32. Memory is what the process grew by, after all libraries were "
-        "imported.",
+        "The weights are random, in the shapes of real models. This package runs them in int8, at 8 bits and without "
+        "guesses. llama.cpp runs the same weights as Q8_0, and transformers' `model.generate` in float32. Memory is "
+        "the growth of the process after all libraries were imported.",
         "",
         "![Tokens a second against parameters](images/performance-size-tokens.svg)",
         "![Memory against parameters](images/performance-size-grown.svg)",
@@ -166,10 +168,11 @@ def _card(found: dict[str, Any]) -> list[str]:
     lines = [
         "## On a graphics card",
         "",
-        f"Tokens a second by `tests/bench/card.py` on one {found['card']} (torch {found['torch']}, medians of "
-        f"{found['rounds']} rounds), random bfloat16 weights in the shapes of real models. Ours plays a token's pass "
-        "as a CUDA graph and chooses on the CPU, greedily or drawn with top_p 0.95 (of a flat distribution, the "
-        "dearest). A pass is over a thousand short kernels there, and these, not memory, are what it waits for.",
+        f"The table shows tokens a second by `tests/bench/card.py` on one {found['card']} (torch {found['torch']}, "
+        f"medians of {found['rounds']} rounds). The weights are random bfloat16, in the shapes of real models. This "
+        "package plays a token's pass as a CUDA graph and chooses on the CPU: greedily, or drawn with top_p 0.95 of "
+        "a flat distribution, which costs most. A pass has over a thousand short kernels, and it waits for them and "
+        "not for memory.",
         "",
     ]
     ways = list(next(iter(next(iter(found["shapes"].values())).values())))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import tiny
-from lab import LOAD, Lab, Page, cells, opened, output_of, run, wait_for
+from lab import LOAD, Lab, Page, cells, leave, opened, output_of, press, run, text_of, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -79,3 +79,22 @@ def test_a_page_loaded_again_while_the_kernel_lives_says_nothing(lab: Lab, windo
     page.locator(".jcm").wait_for()
     page.wait_for_timeout(1000)
     assert page.locator(NOTICE).count() == 0
+    assert "Error displaying widget" not in text_of(page, 1)
+
+
+@pytest.mark.heavy
+def test_the_next_day_no_widget_is_an_error(lab: Lab, window: Page) -> None:
+    seen = "jc.inside('The mean of', max_new_tokens=4, seed=3)"
+    page = shown(window, lab.notebook("next-day.ipynb", QUICK, "%complete_model", seen, "jc.tokens(jc.complete('a'))"))
+    run(page, 2)
+    run(page, 3)
+    page.locator(".jci").wait_for()
+    page.locator(".jct-token").first.wait_for()
+    press(page, "Control+s")
+    wait_for(lambda: lab.saved("next-day.ipynb").cells[3].outputs, 20, "the saved notebook")
+    lab.stop_kernels()
+    leave(page)
+    page = opened(window, lab.address("next-day.ipynb"))
+    page.wait_for_timeout(4000)  # as long as a front end waits for a widget's kernel
+    assert "Error displaying widget" not in "".join(text_of(page, cell) for cell in range(4))
+    assert "tiny" in text_of(page, 1)

@@ -46,8 +46,8 @@ class Probe(anywidget.AnyWidget):
 probe = Probe()
 """
 RUNNING = {
-    "asleep": "print('begun', flush=True); time.sleep(4)",
-    "busy": "print('begun', flush=True); end = time.time() + 4\nwhile time.time() < end: pass",
+    "asleep": "print('begun', flush=True); time.sleep(3)",
+    "busy": "print('begun', flush=True); end = time.time() + 3\nwhile time.time() < end: pass",
 }
 DELAYS = "print('delays', ' '.join(f'{delay:.3f}' for delay in probe.came))"
 

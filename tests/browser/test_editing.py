@@ -49,6 +49,16 @@ def test_code_goes_into_a_new_cell_below_the_panel_of_an_untrusted_notebook(lab:
     assert lab.saved(name).cells[2].source == code
 
 
+def test_enter_begins_a_line(lab: Lab, window: Page, front: str) -> None:
+    page = panel(window, lab.notebook(f"lines-{front}.ipynb", QUICK, "%complete_panel The mean", "'last'", front=front))
+    page.locator(FIELD).focus()
+    press(page, "Control+End")
+    page.keyboard.type(" of it\n\nis low\n")
+    assert page.locator(FIELD).input_value() == "The mean of it\n\nis low\n"
+    press(page, *["Control+z"] * 8)
+    assert page.locator(FIELD).input_value() == "The mean"
+
+
 def test_typing_and_completions_are_undone_in_one_history_by_the_texts_own_keys(lab: Lab, window: Page) -> None:
     page = panel(window, lab.notebook("undo.ipynb", QUICK, "%complete_panel The mean", "'last'"))
     page.locator(FIELD).focus()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ghost_page import GHOST, PROMPT, SETUP, ghost, greedy, notebook, shows_ghost, source_of, told
+from ghost_page import GHOST, PROMPT, SETUP, command, ghost, greedy, notebook, shows_ghost, source_of, told
 from lab import LOAD, Lab, Page, cells, ended, prompt_of, run, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 ABOVE = (LOAD, SETUP.format(how="window=4096"))
 STATUS = ".jpc-Status"
+CONTINUE = ".jp-cell-toolbar [data-command='jupyter_complete:continue-cell']"
 KEY_BYTES = 900  # of a keystroke, most of them the header that Jupyter gives every message
 
 
@@ -71,6 +73,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     page = notebook(lab, window, "restarted.ipynb")
     page.keyboard.type(PROMPT)
     shows_ghost(page, greedy(*ABOVE))
+    assert page.locator(CONTINUE).first.is_visible()
     cells(page).nth(0).locator(".jp-InputPrompt").click()
     for key in ("0", "0"):
         page.keyboard.press(key)
@@ -79,6 +82,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     wait_for(lambda: told(window, "") or window.frames.since(mark).of("kernel_info_reply"), 60, "the new kernel")
     page.locator("[data-status='idle']").first.wait_for(state="attached")
     cells(page).nth(2).locator(".cm-content").click()
+    assert not page.locator(CONTINUE).first.is_visible()
     before = len(window.frames)
     page.keyboard.press("Control+End")
     page.keyboard.type(" a")
@@ -95,7 +99,7 @@ def test_after_a_restart_it_is_silent_until_the_extension_is_loaded(lab: Lab, wi
     page.keyboard.type(" b")
     wait_for(lambda: told(window, "silent"), 20, "an answer")
     assert told(window, "silent")[-1]["why"] == "no model"
-    assert "no model" in page.locator(STATUS).inner_text()
+    wait_for(lambda: "no model" in page.locator(STATUS).inner_text(), 10, "the reason in the status bar")
     run(page, 1)
     ended(page, 1)
     cells(page).nth(2).locator(".cm-content").click()
@@ -126,6 +130,67 @@ def test_the_status_bar_says_what_the_model_does_and_switches_it_off(lab: Lab, w
         shows_ghost(page, greedy(*ABOVE, here=PROMPT + " the"))
     finally:
         lab.set("jupyter_complete:ghost", {})
+
+
+def test_comments_and_docstrings_have_it_where_that_is_switched_on_and_code_has_none(lab: Lab, window: Page) -> None:
+    lab.set("jupyter_complete:ghost", {"code": True})
+    try:
+        page = notebook(lab, window, "comments.ipynb")
+        for key in ("Escape", "y", "Enter"):
+            page.keyboard.press(key)
+        for code in ("x = 1  # The mean of a sample is", 'def f():\n"""The mean of a sample is'):
+            page.keyboard.press("Control+a")
+            for place, line in enumerate(code.split("\n")):
+                page.keyboard.press("Enter") if place else None
+                page.keyboard.type(line, delay=10)
+            here = source_of(page, 2)
+            shows_ghost(page, greedy(*ABOVE, here=here))
+            page.keyboard.press("Escape")
+            page.keyboard.press("Enter")
+        page.keyboard.press("Control+a")
+        before = len(window.frames)
+        page.keyboard.type("mean = 'a text' + ", delay=10)
+        page.wait_for_timeout(300)
+        assert not [one for one in window.frames.since(before).of("comm_info_request", sent=True) if asks(one.content)]
+    finally:
+        lab.set("jupyter_complete:ghost", {})
+
+
+def asks(content: dict[str, Any]) -> bool:
+    """Whether a message asks for ghost text."""
+    return bool(content.get("payload", {}).get("do") == "ask")
+
+
+def test_each_of_two_notebooks_has_the_text_of_its_own_kernel(lab: Lab, window: Page) -> None:
+    lab.notebook("other.ipynb", LOAD, SETUP.format(how="window=4096, says=' what another kernel says'"))
+    page = notebook(lab, window, "one.ipynb")
+    page.keyboard.type(PROMPT, delay=10)
+    shows_ghost(page, greedy(*ABOVE))
+
+    command(page, "Open from Path…")
+    page.locator(".jp-Dialog input").fill("other.ipynb")
+    before = len(window.frames)
+    page.keyboard.press("Enter")
+    shown = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)", has_text="what another kernel says")
+    shown.locator(".jp-Cell .cm-content").first.wait_for()
+    while not window.frames.since(before).of("kernel_info_reply"):
+        page.wait_for_timeout(50)
+    shown.locator("[data-status='idle']").first.wait_for(state="attached")
+    shown.locator(".jp-Cell .cm-content").first.click()
+    for cell in range(2):
+        page.keyboard.press("Shift+Enter")
+        shown.locator(".jp-Cell").nth(cell).locator(".jp-InputPrompt", has_text=f"[{cell + 1}]").wait_for()
+    shown.locator(".jp-Cell .jp-InputPrompt").nth(1).click()
+    for key in ("b", "m", "Enter"):
+        page.keyboard.press(key)
+    page.keyboard.type("The mean", delay=10)
+    shows_ghost(page, " what another kernel says")
+
+    page.locator(".lm-TabBar-tab", has_text="one.ipynb").first.click()
+    cells(page).nth(2).locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" a", delay=10)
+    shows_ghost(page, greedy(*ABOVE, here=PROMPT + " a"))
 
 
 HOSTILE = (

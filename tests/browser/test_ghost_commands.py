@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from ghost_page import PROMPT, command, notebook, source_of
+from ghost_page import PROMPT, command, greedy, notebook, shows_ghost, source_of
 from lab import Lab, Page, cells, run, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SUGGESTION = ".jpc-suggestion"
-PROMPT_CELL = "%%complete -N 5 --bad -t 0\nThe mean is {{ x }} for in **bold**"
+PROSE = "The mean is {{ x }} for in **bold**" + 40 * " and so on"
+FIRST_LINE = "%%complete -N 5 --bad word -t 0 --format nonsense --stop 'a b' -o c"
+PROMPT_CELL = f"{FIRST_LINE}\n{PROSE}"
 
 
 def button(page: object, label: str) -> None:
@@ -19,7 +21,7 @@ def button(page: object, label: str) -> None:
 def test_a_command_writes_a_change_that_is_accepted_or_refused(lab: Lab, window: Page, front: str) -> None:
     page = notebook(lab, window, f"commands-{front}.ipynb", front=front)
     page.keyboard.type(PROMPT)
-    command(page, "Continue This Cell")
+    page.locator(".jp-cell-toolbar [data-command='jupyter_complete:continue-cell']").click()
     page.locator(SUGGESTION).get_by_text("Accept").wait_for()
     text = str(page.locator(".jpc-added").inner_text())
     assert text.strip()
@@ -63,13 +65,15 @@ def test_an_error_is_explained_in_a_cell_below(lab: Lab, window: Page) -> None:
     wait_for(lambda: cells(page).count() == 4, 10, "the notebook as it was")
 
 
-def test_a_prompt_cell_is_prose_under_options(lab: Lab, window: Page) -> None:
+def test_a_prompt_cell_is_prose_that_wraps_under_its_options_and_has_ghost_text_of_its_own_prompt(
+    lab: Lab, window: Page
+) -> None:
     page = notebook(lab, window, "prompt.ipynb", PROMPT_CELL, "for x in range(3): pass")
     cell = cells(page).nth(2)
-    cell.locator(".jpc-unknown").wait_for()
+    cell.locator(".jpc-unknown").first.wait_for()
     assert cell.locator(".jpc-magic").inner_text() == "%%complete"
-    assert cell.locator(".jpc-unknown").all_inner_texts() == ["--bad"]
-    assert cell.locator(".jpc-option").all_inner_texts() == ["-N", "-t"]
+    assert cell.locator(".jpc-unknown").all_inner_texts() == ["--bad", "word", "nonsense"]
+    assert cell.locator(".jpc-option").all_inner_texts() == ["-N", "-t", "--format", "--stop", "-o"]
     assert cell.locator(".jpc-braces").inner_text() == "{{ x }}"
 
     def colour(of: int, word: str) -> str:
@@ -80,9 +84,17 @@ def test_a_prompt_cell_is_prose_under_options(lab: Lab, window: Page) -> None:
         }"""
         return str(cells(page).nth(of).locator(".cm-content").evaluate(script, word))
 
+    beyond = "(node) => node.scrollWidth - node.clientWidth"
+    assert cell.locator(".cm-scroller").evaluate(beyond) <= 0
+
     assert colour(2, "for") == colour(2, "mean")
     assert colour(3, "for") != colour(3, "x")
     cell.locator(".jpc-option").first.hover()
     page.locator(".jpc-help").wait_for()
     assert "Maximum number of tokens" in page.locator(".jpc-help").inner_text()
+
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(" the", delay=20)
+    shows_ghost(page, greedy(here=f"{PROSE} the"))
     assert window.hosts <= {"127.0.0.1", ""}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import tiny
-from lab import LOAD, Lab, Page, cells, ended, press, run, text_of, wait_for
+from lab import LOAD, Lab, Page, cells, ended, output_of, press, run, text_of, wait_for
 from panel_page import FIELD, STATUS, button, done, field, panel, standing
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -103,6 +103,7 @@ def test_what_is_typed_after_the_last_completion_is_saved_and_comes_back(lab: La
     done(page)
     text = types(page, " ZZTHEEND of my own words.")
     saves(page, lab, name, text)
+    assert not output_of(page, 1).locator("[style^='--jc-text']").first.is_visible(), "the text stands there once"
     beside = lab.saved(name).cells[1].outputs[1].data
     assert "ZZTHEEND of my own words." in beside["text/plain"]
     assert "ZZTHEEND of my own words.</div>" in beside["text/html"]
@@ -124,6 +125,7 @@ def test_the_kernel_has_what_was_typed_without_a_completion(lab: Lab, window: Pa
     wait_for(lambda: standing(page) == text, 20, "the text that the kernel holds")
 
 
+@pytest.mark.heavy
 def test_the_next_day_the_text_is_there_and_no_error(lab: Lab, window: Page, front: str) -> None:
     name = f"nextday-{front}.ipynb"
     page = panel(window, lab.notebook(name, QUICK, OPEN, front=front))
@@ -172,6 +174,7 @@ def test_after_a_restart_the_panel_is_an_editor_that_one_button_opens_again(lab:
     page = panel(window, lab.notebook(name, QUICK, OPEN, front=front))
     button(page, "Complete").click()
     done(page)
+    versions = page.locator(".jcp summary", has_text="Versions").inner_text()
     restart(page)
     page.locator(NOTICE).wait_for(timeout=10_000)
     assert button(page, "Continue").is_disabled()
@@ -179,6 +182,8 @@ def test_after_a_restart_the_panel_is_an_editor_that_one_button_opens_again(lab:
     page.locator(NOTICE).locator("button").click()
     wait_for(lambda: page.locator(NOTICE).count() == 0 and page.locator(FIELD).count() == 1, 60, "a live panel")
     assert standing(page) == text
+    assert versions == "Versions (2)"
+    wait_for(lambda: page.locator(".jcp summary", has_text="Versions (3)").count() == 1, 10, "the versions again")
     saves(page, lab, name, text)
 
 

@@ -8,6 +8,7 @@ from lab import LOAD, Lab, Page, footer, opened, prompt_of, run, text_of, type_i
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
 
 
+@pytest.mark.heavy
 def test_a_typed_cell_streams_and_is_there_again_when_reopened(lab: Lab, window: Page) -> None:
     page = opened(window, lab.notebook("typed.ipynb", LOAD, ""))
     run(page, 0)

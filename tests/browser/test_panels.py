@@ -68,6 +68,7 @@ def test_stop_is_heard_whatever_the_kernel_does(lab: Lab, window: Page, front: s
         stop(page)
 
 
+@pytest.mark.heavy
 def test_everything_is_reached_by_keyboard_alone(lab: Lab, window: Page) -> None:
     longer = SLOW + "jc.current().config.max_new_tokens = 200\n"
     page = panel(window, lab.notebook("keys.ipynb", longer, "%complete_panel The mean"))

@@ -65,10 +65,15 @@ def test_a_cursor_behind_the_text_is_noticed() -> None:
 
 
 def test_the_first_line_of_a_prompt_cell_is_no_prose() -> None:
-    place = told("%%complete -N 5\nOne", "%%complete --stop x\nThe mean").place(28, 100)
+    place = told("%%complete -N 5\nOne", "The mean").place(8, 100)
     assert [one.text for one in place.above] == ["One"]
-    assert place.before == "The mean"
     assert prose("%%timeit\npass") == "%%timeit\npass"
+
+
+def test_the_prompt_of_a_prompt_cell_is_its_own_text() -> None:
+    place = told("# Title", "%%complete --stop x\nThe mean is").place(28, 100)
+    assert place.above == ()
+    assert (place.before, place.after) == ("The mean", " is")
 
 
 def test_half_a_character_is_a_mark_and_no_error() -> None:

@@ -91,6 +91,15 @@ def test_cells_above_are_part_of_the_prompt(ready: Session) -> None:
     assert heard.text(1).startswith(ready.complete("Some words.\n\nThe mean", temperature=0, max_new_tokens=4).text)
 
 
+def test_in_a_prompt_cell_it_is_what_the_cell_would_complete_with(ready: Session) -> None:
+    heard = Heard()
+    cell = f"%%complete -t 0\n{PROMPT}"
+    message = {"page": "a", "do": "ask", "ask": 1, "number": 1, "whole": True, "order": [0, 1], "cursor": len(cell)}
+    Pages(ready, heard).receive({**message, "changes": [[0, 0, 0, "Some words.\n"], [1, 0, 0, cell]], "tokens": 6})
+    heard.until("done", 1)
+    assert heard.text(1) == ready.complete(PROMPT, temperature=0, max_new_tokens=6).text != ""
+
+
 def test_a_key_costs_few_bytes_and_reuses_the_cache(ready: Session) -> None:
     heard = Heard()
     pages = Pages(ready, heard)
@@ -123,6 +132,19 @@ def test_without_a_model_in_memory_nothing_is_loaded(session: Session) -> None:
     ask(Pages(session, heard), 1, PROMPT)
     assert heard.until("silent", 1)["why"] == "no model"
     assert session.models.get("echo") is None
+
+
+def test_a_model_that_the_extension_loads_writes_once_it_is_there(session: Session) -> None:
+    heard = Heard()
+    pages = Pages(session, heard)
+    session.models.resident("echo", "auto", "auto")  # which nothing is read of yet
+    ask(pages, 1, PROMPT)
+    assert heard.until("silent", 1)["why"] == "the model is being loaded"
+    session.preload()
+    session.models.load("echo", "auto", "auto").wait()
+    ask(pages, 2, PROMPT)
+    heard.until("done", 2)
+    assert heard.text(2)
 
 
 def test_a_model_that_is_at_work_for_somebody_is_left_alone(ready: Session) -> None:
@@ -193,6 +215,7 @@ def test_hello_names_the_options_of_the_parser(session: Session) -> None:
     flags = {flag for one in options() for flag in one["flags"]}
     assert flags == {flag for flag in arguments.CELL.flags() if not flag.startswith("--no-")}
     assert all(one["help"] for one in options())
+    assert [one["values"] for one in options() if "--format" in one["flags"]] == [["text", "markdown", "code"]]
 
 
 @pytest.mark.parametrize("act", ["continue", "rewrite", "summarize", "explain"])

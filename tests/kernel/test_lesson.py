@@ -56,6 +56,14 @@ def test_every_exercise_has_an_answer() -> None:
     assert sum(len(OPEN.findall(cell.source)) for cell in cells) == len(answers()) == 10
 
 
+def test_no_cell_that_a_class_sees_gives_an_answer_away() -> None:
+    cells = lesson("", answered=False).cells
+    shown = [cell.source for cell in cells if not cell.metadata.get("jupyter", {}).get("source_hidden")]
+    given = [line for answer in answers() for line in answer.splitlines() if " = " in line]
+    assert len(given) >= 10
+    assert not [answer for answer in given if answer in "\n".join(shown)]
+
+
 def test_without_network_weights_and_torch_the_lesson_is_given_from_a_file() -> None:
     found = said(lesson("MODEL = None", answered=True, before=BARRED))
     assert len(found) == 11

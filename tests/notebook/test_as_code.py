@@ -171,6 +171,17 @@ def test_a_branch_is_python(session: Session) -> None:
     )
 
 
+def test_a_text_of_several_lines_stands_in_as_many(session: Session) -> None:
+    one = _tiny(session).complete("The mean\n\nis", max_new_tokens=4, temperature=0)
+    branch = session.branch(one, 2, 5).result()
+    assert as_code(branch, session.config).splitlines()[2:6] == [
+        "c = jc.complete(",
+        "    'The mean\\n'",
+        "    '\\n'",
+        "    'is', max_new_tokens=4, temperature=0.0)",
+    ]
+
+
 def test_another_model_is_named(session: Session) -> None:
     _tiny(session).models.register('my "own" model', *echoes.make())
     one = session.complete("The mean", max_new_tokens=2, model='my "own" model', seed=3)

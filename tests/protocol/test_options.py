@@ -51,7 +51,7 @@ def remarks(tmp_path_factory: pytest.TempPathFactory) -> str:
     return subprocess.run(command, capture_output=True, text=True, cwd=root, timeout=280).stdout
 
 
-@pytest.mark.mypy
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(LINES)), ids=list(LINES))
 def test_a_type_checker_knows_them(remarks: str, number: int) -> None:
     here = [line for line in remarks.splitlines() if f"cell.py:{number + 2}: error" in line]

@@ -115,6 +115,16 @@ def test_numbers_are_told_in_text_too(name: str, words: list[str]) -> None:
         assert word in block.html.replace("<span>", "").replace("</span>", "")
 
 
+def test_what_is_picked_is_marked_beside_its_token() -> None:
+    (picked,) = [line for line in shown()["distribution"].plain.splitlines() if "← picked" in line]
+    assert picked.split()[1:3] == ["←", "picked"]
+
+
+def test_the_lens_begins_with_the_embeddings_as_the_panel_does() -> None:
+    for content in (shown()["lens"].plain, shown()["lens"].html):
+        assert content.index("embeddings") < content.index("logits")
+
+
 def test_a_character_of_several_tokens_is_shown_with_its_parts() -> None:
     block = stations.preprocess("数", [(1, b"\xe6\x95"), (2, b"\xb0")])
     assert "数 1/2" in block.plain

@@ -203,6 +203,17 @@ def test_newlines_break_the_line_also_without_css() -> None:
     assert "a↵<br>⇥b</span>" in html
 
 
+def test_the_running_text_has_blanks_where_a_token_is_more_than_one() -> None:
+    running = Read(view_html(VIEW).split("<details")[0]).text
+    assert "The sum" in running
+    assert " mean␣数" in running
+
+
+def test_the_legend_of_the_colours_is_one_short_line_that_opens() -> None:
+    (line,) = re.findall(r"<details[^>]*><summary[^>]*>(probability.*?)</summary>", view_html(VIEW))
+    assert len(Read(line).text) < 80
+
+
 def test_a_prompt_that_was_not_measured_has_no_figures() -> None:
     plain = view_plain(TokensView([Part("prompt", "ab", [Step(1, "a"), Step(2, "b")])], "end"))
     assert "perplexity" not in plain

@@ -20,6 +20,8 @@ from jupyter_complete.serve.outbox import is_last
 from jupyter_complete.serve.shared_model import SharedModel
 from jupyter_complete.session.session import Session
 
+pytestmark = pytest.mark.model  # the fixtures make it
+
 SECONDS = 60
 
 

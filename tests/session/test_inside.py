@@ -261,6 +261,12 @@ def test_the_magic_completes_shows_and_binds(shell: InteractiveShell, capsys: py
         assert station in shown
 
 
+def test_a_line_is_looked_into_as_a_cell_is(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_line_magic("complete_inside", f"-N 3 --seed 2 -o seen {PROMPT}")
+    assert "Distribution" in capsys.readouterr().out
+    assert shell.user_ns["seen"].trace.prompt == PROMPT
+
+
 @pytest.mark.parametrize("line", ["--score", "--background", "-n 2", "--top-p 7"])
 def test_a_line_that_the_magic_cannot_take_is_refused(shell: InteractiveShell, line: str) -> None:
     with pytest.raises(UsageError):

@@ -21,6 +21,8 @@ from jupyter_complete.protocol.events import Loading
 from jupyter_complete.sources import wheel as wheels
 from jupyter_complete.sources.catalog import Wheel
 
+pytestmark = pytest.mark.slow
+
 
 def files(folder: Path) -> list[str]:
     """The names of all files under `folder`."""

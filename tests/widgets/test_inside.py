@@ -344,5 +344,10 @@ def test_of_what_waits_only_the_newest_of_its_kind_is_done() -> None:
     assert done == [4]
 
 
+def test_below_it_stand_the_steps_the_model_and_the_seed_alone(page: Page, panel: InsidePanel) -> None:
+    trace = panel.inside.trace
+    assert page.shown["footer"] == f"{len(trace)} steps · {trace.model.name} · seed {trace.seed}"
+
+
 def test_what_is_told_can_be_sent(page: Page, station: Page) -> None:
     assert json.loads(json.dumps([page.shown, station.shown], allow_nan=False))

@@ -20,7 +20,9 @@ from jupyter_complete.widgets.controls import CONTROLS, of_panel
 from jupyter_complete.widgets.inside import PARTS as OF_INSIDE
 from jupyter_complete.widgets.panel import PARTS
 from jupyter_complete.widgets.transformer import PARTS as OF_TRANSFORMER
-from jupyter_complete.widgets.view import module, sendable
+from jupyter_complete.widgets.view import module, sendable, styles
+
+pytestmark = pytest.mark.slow
 
 SCRIPTS = Path(__file__).parent / "js"
 HINT = "The widgets' modules are tested by node: install Node.js 20 or newer with npm, then run make node."
@@ -98,3 +100,7 @@ def test_a_module_needs_nothing_from_elsewhere(view: str) -> None:
 def test_a_module_makes_no_markup_of_text(view: str) -> None:
     made = module(*VIEWS[view])
     assert not [word for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write") if word in made]
+
+
+def test_no_token_is_struck_through() -> None:
+    assert "line-through" not in styles("common", "tokens", "panel", "inside")

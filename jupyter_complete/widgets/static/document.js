@@ -9,10 +9,12 @@ function documentOf(line) {
   const about = () => model.get("document") ?? {};
   const name = about().name ?? "", journal = journalOf(context, name || about().cell);
   let now = { pieces: [], revision: 0 }, mine = false, timer = 0, first = 0, stored = null, saving = null, seen = [];
+  let past = [], pastOf = []; // earlier versions of the text, newest first, and the pieces that the first is a splice of
   let held = { text: "", revision: 0 }, began = 0, writing = false, asked = null, aside = false;
 
   // The newest of what stands here and what the kernel has; whether that is the kernel's.
   function hear(snapshot) {
+    if (snapshot.kept) [past, pastOf] = [snapshot.kept, snapshot.pieces ?? []];
     const settled = { pieces: snapshot.pieces ?? [], revision: snapshot.revision ?? now.revision };
     const draft = [snapshot.draft, model.get("draft")].find((one) => one?.revision > settled.revision);
     const theirs = draft && !snapshot.busy ? draft : settled;
@@ -77,7 +79,7 @@ function documentOf(line) {
     if (!context || now === stored || (now.revision === 0 && !entries().length)) return;
     if (stored?.revision === now.revision && joined(stored.pieces) === joined(now.pieces)) return;
     stored = now;
-    journal.write({ ...now, cell: about().cell });
+    journal.write({ ...now, ...versions(), cell: about().cell });
     for (const cell of homes()) {
       const all = cell.getMetadata(OURS) ?? {};
       const held = all.documents?.[name], there = held?.revision ?? 0;
@@ -87,9 +89,19 @@ function documentOf(line) {
         if (!placesOf(context, id).length) continue;
         stored = now = { ...now, revision: there + 1 };
       }
-      cell.setMetadata(OURS, { ...all, documents: { ...all.documents, [name]: now } });
+      cell.setMetadata(OURS, { ...all, documents: { ...all.documents, [name]: { ...now, ...versions() } } });
       copyInto(cell, name, joined(now.pieces));
     }
+  }
+
+  // The earlier versions, the first as a splice of the text of now, and each other one of the one before it.
+  function versions() {
+    if (!past.length) return {};
+    const [{ time, at, gone, put }, ...older] = past, text = joined(now.pieces);
+    const newest = [...part(pastOf, 0, at), ...put, ...part(pastOf, at + gone, joined(pastOf).length)], length = joined(newest).length;
+    const [head, tail] = kept(text, joined(newest), length);
+    const first = { time, at: head, gone: text.length - head - tail, put: part(newest, head, length - tail).filter(([, one]) => one) };
+    return { versions: [first, ...older] };
   }
 
   // The cells that show this document, or did, or have its id.
@@ -113,9 +125,11 @@ function documentOf(line) {
   function takeUp() {
     hear(line.shown);
     const [newest] = entries().sort((one, other) => other.revision - one.revision);
+    const older = areSplices(newest?.versions) && !line.shown.kept ? { versions: newest.versions } : {};
+    if (older.versions) [past, pastOf] = [older.versions, newest.pieces];
     if (!line.shown.busy && newest?.revision > now.revision) {
       set(newest.pieces, newest.revision);
-      line.say("take_up", { pieces: newest.pieces, revision: newest.revision });
+      line.say("take_up", { pieces: newest.pieces, revision: newest.revision, ...older });
       hold(newest.pieces, newest.revision);
     } else line.say("take_up", { pieces: null });
   }
@@ -152,3 +166,6 @@ function documentOf(line) {
     get prompt() { return about().prompt ?? ""; },
   };
 }
+
+const areSplices = (all) => Array.isArray(all) && all.every(({ at, gone, put } = {}) =>
+  at >= 0 && gone >= 0 && Array.isArray(put) && put.every((piece) => typeof piece?.[1] === "string"));

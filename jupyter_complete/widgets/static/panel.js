@@ -40,7 +40,7 @@ function panelPart(line, controls) {
     say,
   });
   const tokenBox = box("Tokens", tokens.root), codeBox = box("As code", codeTools(), code);
-  const recentBox = box("History", recent);
+  const recentBox = box("History of the notebook", recent);
   const root = make("div", { className: "jc-view jcp", role: "group", "aria-label": "Completion panel", onkeydown: keys },
     make("div", { className: "jcp-bar", role: "toolbar", "aria-label": "Completion", onclick: toText }, ...Object.values(buttons), suggestion.root, status),
     editor.root, foot, heard, cards, box("Save, copy, export", exports.root), box("Settings", settings.root),
@@ -128,11 +128,17 @@ function panelPart(line, controls) {
     editor.insert(typed);
   }
 
-  // The same for what is put in without a key: by an input method, from the clipboard, by a drop.
+  // The same for what is put in without a key: by an input method, from the clipboard, by a drop. A line break is put in
+  // here in any case: JupyterLab takes it from every field of a cell, for the sake of the keys that run one.
+  let breaks = false;
   editor.root.addEventListener("beforeinput", (event) => {
-    if (!asked || busy || !event.cancelable) return;
+    const isBreak = event.inputType === "insertLineBreak";
+    if (busy || breaks || !event.cancelable || !(asked || isBreak)) return;
     event.preventDefault();
-    ahead += event.data ?? event.dataTransfer?.getData("text/plain") ?? "";
+    if (asked) return void (ahead += isBreak ? "\n" : event.data ?? event.dataTransfer?.getData("text/plain") ?? "");
+    breaks = true;
+    if (!document.execCommand?.("insertText", false, "\n")) editor.insert("\n");
+    breaks = false;
   });
 
   // A key that cannot change the text now waits until it can, or is refused with a sign.
@@ -252,7 +258,7 @@ function panelPart(line, controls) {
       make("button", { type: "button", className: "jcp-old", onclick: () => see("recall", { number }) },
         span("jcp-quiet", brief(prompt)), " ", make("b", {}, brief(text)), " ",
         span("jcp-quiet", ` ${how}${depth ? ` · branch, ${depth} deep` : ""}`)))));
-    recentBox.firstChild.textContent = `History (${items.length})`;
+    recentBox.firstChild.textContent = `History of the notebook (${items.length})`;
   }
 
   let texts = [];

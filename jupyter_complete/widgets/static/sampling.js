@@ -42,7 +42,7 @@ function samplingPart(controls, moved, go) {
     const [text, id, logit, scaled, raw, cut, prob, low, high, penalised] = row;
     const marks = [id === found.picked ? "← picked" : "", id === found.chosen ? "recorded" : "", penalised ? "penalised" : ""].filter(Boolean).map((mark) => div("jci-mark", mark));
     const share = make("span", { className: "jct-bar", style: `width:${Math.round(50 * prob)}px` });
-    const cells = [[glyphs(text), ...marks], number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : `${low.toFixed(4)}–${high.toFixed(4)}`, id];
+    const cells = [[glyphs(text), ...marks], number(logit), number(scaled), percent(raw), cut ? `cut: ${cut}` : [share, percent(prob)], cut ? "" : [`${low.toFixed(4)}–`, make("wbr"), high.toFixed(4)], id];
     return make("tr", { className: `${cut ? "jct-cut" : ""} ${id === found.picked ? "jci-picked" : ""}` }, ...cells.map((cell) => make("td", {}, ...[cell].flat())));
   }
 

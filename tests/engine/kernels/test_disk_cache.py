@@ -13,6 +13,8 @@ from pathlib import Path
 import house
 import pytest
 
+pytestmark = pytest.mark.slow
+
 RUN = """
 import os, sys
 import numpy as np

@@ -132,6 +132,33 @@ test("a new kernel is given what the notebook stores", () => {
   assert.deepEqual(page.model.sent[0], { do: "take_up", pieces, revision: 9 });
 });
 
+const versions = [{ time: 1, at: 8, gone: 7, put: [] }, { time: 0, at: 0, gone: 8, put: [["you", "Once"]] }];
+
+test("earlier versions are stored beside the text, and follow what is typed", async () => {
+  const book = notebook(), page = open(book, { kept: versions });
+  page.field.setSelectionRange(15, 15);
+  page.keys("er");
+  await wait(PAUSE);
+  assert.deepEqual(stored(book).versions, [{ time: 1, at: 8, gone: 9, put: [] }, versions[1]]);
+});
+
+test("a new kernel is given the earlier versions, and they stay stored until it answers", async () => {
+  const pieces = [["you", "The mean"], ["model", " is low"]], book = notebook({ "": { pieces, revision: 9, versions } });
+  const page = open(book, { revision: 0, pieces: [["you", "The mean"]], code: "", kept: null });
+  assert.deepEqual(page.model.sent[0], { do: "take_up", pieces, revision: 9, versions });
+  page.type("The mean is low!");
+  await wait(PAUSE);
+  assert.equal(stored(book).versions.length, 2);
+});
+
+test("what is stored in the place of versions and is none costs no text", async () => {
+  const pieces = [["you", "Mine"]], book = notebook({ "": { pieces, revision: 9, versions: [{ at: 0, gone: 0, put: "x" }] } });
+  const page = open(book, { revision: 0, pieces: [["you", "The mean"]], code: "" });
+  page.type("Mine too");
+  await wait(PAUSE);
+  assert.deepEqual(stored(book), { pieces: [["you", "Mine too"]], revision: 10 });
+});
+
 test("a kernel that is further than the notebook keeps its text", () => {
   const book = notebook({ "": { pieces: [["you", "old"]], revision: 2 } });
   assert.equal(open(book).field.value, "The mean is low");

@@ -150,6 +150,12 @@ test("the model's marks can be switched off", () => {
   assert.ok(page.find(".jcp").classList.contains("jcp-plain"));
 });
 
+test("the history says whose it is", () => {
+  const page = open("", 0), item = { number: 1, prompt: "The mean", text: " is", how: "", depth: 0 };
+  page.show(snapshot({ recent: [item, { ...item, number: 2 }] }));
+  assert.ok(page.all("summary").some((one) => one.textContent === "History of the notebook (2)"));
+});
+
 test("the field's spelling is checked", () => assert.equal(open("", 0).field.spellcheck, true));
 
 test("a version of the text is had again by a click", () => {

@@ -122,3 +122,12 @@ test("Ctrl+Z in another field is that field's own", () => {
   assert.equal(press(page.find(".jcp-control input"), "z", { ctrlKey: true }).defaultPrevented, false);
   assert.deepEqual(page.sent, []);
 });
+
+test("a line break that the front end takes from the field is put in all the same", () => {
+  const page = open();
+  const event = new InputEvent("beforeinput", { inputType: "insertLineBreak", bubbles: true, cancelable: true });
+  event.preventDefault();
+  page.field.dispatchEvent(event);
+  page.keys("So");
+  assert.equal(page.field.value, "The mean is low\nSo");
+});
