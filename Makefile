@@ -90,16 +90,16 @@ families: $(INSTALLED)
 torture: setup chromium
 	PYTHONPATH=tests:tests/browser $(BIN)/python tests/browser/torture.py
 
-soak: setup
+soak: setup chromium
 	@mkdir -p $(dir $(SOAK))
 	rm -f $(SOAK)
-	JUPYTER_COMPLETE_SOAK=$(SOAK) $(BIN)/python -m pytest tests/hold -m soak -o timeout=1500
+	JUPYTER_COMPLETE_SOAK=$(SOAK) $(BIN)/python -m pytest tests/hold tests/engine/text/test_tokenizer.py tests/browser/test_hostile_page.py -m soak -o timeout=1500
 	$(BIN)/python tests/hold/page.py $(SOAK)
 
 audit:
 	$(PYTHON) -m venv build/audit
 	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
-	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	build/audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 fuzz: setup
 	$(BIN)/python tests/fuzz.py

@@ -109,7 +109,6 @@ UNTESTED = {
     "engine/kernels/atomics": _INT8,
     "engine/kernels/attention": _INT8,
     "engine/kernels/decode_step": _INT8,
-    "engine/kernels/kv_cache": _INT8,
     "engine/kernels/kv_convert": "engine/kernels/test_kv_numbers.py: bytes of a cache, against compiled code",
     "engine/kernels/number_rows": "engine/kernels/test_kv_numbers.py: products with rows of every kind",
     "engine/kernels/kv_forms": "engine/kernels/test_kv_numbers.py: numbers of every form",

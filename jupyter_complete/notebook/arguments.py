@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser, MagicHelpFormatter
-from traitlets import Bool, Enum, List
+from traitlets import Bool, Enum, List, Unicode
 
 from ..protocol.config import COMPLETE, MODEL, PANEL, THREAD, Complete, shown_default
 from ..protocol.errors import BadOption, EmptyPrompt
@@ -244,6 +244,8 @@ def _value(name: str, text: Any) -> Any:
         return text
     if trait.metadata.get("escaped"):
         return _unescaped(text)
+    if isinstance(trait, Unicode) and text != "None":  # traitlets takes quotes away that belong to the text
+        return text
     try:
         return trait.from_string(text)
     except (ValueError, TypeError):

@@ -38,7 +38,7 @@ class CompleteError(Exception):
 
     def __init__(self, message: str, hint: str = "") -> None:
         # a name of a column, a model or a file, and what a server says, may hold codes that a terminal obeys
-        self.message, self.hint = visible(message), visible(hint)
+        self.message, self.hint = (visible(said).replace("\n", "\N{SYMBOL FOR LINE FEED}") for said in (message, hint))
         super().__init__(self.message)
 
     def __str__(self) -> str:

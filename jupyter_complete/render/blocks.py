@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .html import BODY, MONO, element, escape, fenced, unmath, visible
+from .html import BODY, MONO, as_html, element, fenced, visible
 from .tables import aligned
 
 ROOM = "font-size:16px;line-height:1.5;max-width:70em"
@@ -39,9 +39,9 @@ class InsideView:
     def bundle(self) -> Mapping[str, str]:
         """MIME type to content."""
         plain = str(self)
-        bodies = [element("div", HEAD, escape(block.title)) + block.html for block in self.blocks]
+        bodies = [element("div", HEAD, as_html(block.title)) + block.html for block in self.blocks]
         if self.footer:
-            bodies.append(element("div", "opacity:0.7;margin-top:1em", unmath(escape(self.footer))))
+            bodies.append(element("div", "opacity:0.7;margin-top:1em", as_html(self.footer)))
         html = element("div", ROOM, "".join(bodies))
         return {"text/html": html, "text/markdown": fenced(plain), "text/plain": plain}
 
@@ -73,14 +73,14 @@ def number(value: float, form: str = ".2f", share: float = 0.0) -> Cell:
 def tabled(title: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]], said: Sequence[str] = ()) -> Block:
     """A table with sentences below it."""
     cells = [[Cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    lines = "".join(element("div", "", unmath(escape(line))) for line in said)
+    lines = "".join(element("div", "", as_html(line)) for line in said)
     plain = aligned([head, *([visible(cell.text) for cell in row] for row in cells)], _numbers(head, cells))
     return Block(title, "\n".join([plain, *said]), _table(head, cells) + lines)
 
 
 def said(title: str, lines: Sequence[str], html: str = "") -> Block:
     """Sentences, or other HTML in their place."""
-    return Block(title, "\n".join(lines), html or element("div", BODY, unmath(escape("\n".join(lines)))))
+    return Block(title, "\n".join(lines), html or element("div", BODY, as_html("\n".join(lines))))
 
 
 def painted(share: float) -> str:
@@ -122,7 +122,7 @@ def _numbers(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[bool]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     sides = zip(head, _numbers(head, rows), strict=True)
-    top = "".join(element("th", NUMBER if side else WORD, unmath(escape(name))) for name, side in sides)
+    top = "".join(element("th", NUMBER if side else WORD, as_html(name)) for name, side in sides)
     body = "".join(element("tr", "", "".join(map(_cell, row))) for row in rows)
     table = element("table", "border-collapse:collapse", element("tr", "", top) + body)
     return element("div", "overflow-x:auto", table)
@@ -131,4 +131,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
 def _cell(cell: Cell) -> str:
     style = NUMBER if cell.number else WORD
     back = painted(cell.share)
-    return element("td", f"{style};{back}" if back else style, unmath(escape(cell.text)))
+    return element("td", f"{style};{back}" if back else style, as_html(cell.text))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..protocol.phrases import count
 from ..protocol.structure import ChoiceScore
 from . import choices as choices_view
-from .html import BODY, FRAME, MONO, MUTED, QUIET, element, escape, fenced, numbered, unmath, visible
+from .html import BODY, FRAME, MONO, MUTED, QUIET, as_html, as_markdown, element, escape, fenced, numbered, visible
 
 NOTHING = "(no text)"
 UNADORNED = "margin:0;padding:0;border:0;background:none;color:inherit;font-size:inherit"
@@ -61,8 +61,8 @@ def with_host(made: Mapping[str, str], host: str) -> Mapping[str, str]:
     if not host:
         return made
     heads = {
-        "text/html": element("div", QUIET, f"sent to {escape(host)}"),
-        "text/markdown": f"*sent to {_inline(host)}*\n\n",
+        "text/html": element("div", QUIET, f"sent to {as_html(host)}"),
+        "text/markdown": f"*sent to {as_markdown(host)}*\n\n",
         "text/plain": f"{sent_to(host)}\n\n",
     }
     return {kind: heads.get(kind, "") + content for kind, content in made.items()}
@@ -79,8 +79,8 @@ def to_markdown(view: CompletionView) -> str:
         blocks = [f"({n})\n\n{block}" for n, block in enumerate(blocks, 1)]
     table = [fenced(choices_view.to_plain(view.choices))] if view.choices else []
     thought = [f"*{view.thinking_head}*", fenced(view.thinking), "*answer*"] if view.thinking else []
-    speaker = [f"*{_inline(view.speaker)} answers:*"] if view.speaker else []
-    return "\n\n".join([*thought, *speaker, *blocks, *table, f"*{_inline(view.footer)}*"])
+    speaker = [f"*{as_markdown(view.speaker)} answers:*"] if view.speaker else []
+    return "\n\n".join([*thought, *speaker, *blocks, *table, f"*{as_markdown(view.footer)}*"])
 
 
 def to_html(view: CompletionView) -> str:
@@ -89,9 +89,9 @@ def to_html(view: CompletionView) -> str:
         apart = ";margin-top:.8em"
         heads = [element("div", QUIET + apart * (n > 1), f"({n})") for n in range(1, 1 + len(bodies))]
         bodies = [head + body for head, body in zip(heads, bodies, strict=True)]
-    footer = element("div", QUIET + ";margin-top:.4em", escape(view.footer))
+    footer = element("div", QUIET + ";margin-top:.4em", as_html(view.footer))
     table = choices_view.to_html(view.choices) if view.choices else ""
-    speaker = element("div", QUIET, f"{escape(view.speaker)} answers:") if view.speaker else ""
+    speaker = element("div", QUIET, f"{as_html(view.speaker)} answers:") if view.speaker else ""
     return element("div", FRAME, _folded(view) + speaker + "".join(bodies) + table + footer)
 
 
@@ -128,10 +128,10 @@ def markdown_to_html(text: str) -> str:
         return ""
 
     def link_close(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
-        return f" ({unmath(escape(env['links'].pop()))})"
+        return f" ({as_html(env['links'].pop())})"
 
     def text_alone(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
-        return unmath(escape(tokens[at].content))
+        return as_html(tokens[at].content)
 
     def fence(self, tokens, at, options, env):  # type: ignore[no-untyped-def]
         return self.code_block(tokens, at, options, env)  # without the class that its first line names
@@ -141,8 +141,3 @@ def markdown_to_html(text: str) -> str:
     parser.add_render_rule("link_open", link_open)
     parser.add_render_rule("link_close", link_close)
     return str(parser.render(visible(text)))
-
-
-def _inline(text: str) -> str:
-    """Text with Markdown's own signs escaped, on one line."""
-    return "".join("\\" + sign if sign in "\\`*_{}[]<>()#|!&~$" else sign for sign in visible(text).replace("\n", " "))

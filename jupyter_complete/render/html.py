@@ -31,6 +31,16 @@ def unmath(html: str) -> str:
     return re.sub(r"[$\\]", r"<span>\g<0></span>", html)
 
 
+def as_html(text: str) -> str:
+    """Text of anybody as HTML: escaped, visible, and without a formula."""
+    return unmath(escape(text))
+
+
+def as_markdown(text: str) -> str:
+    """Text of anybody as Markdown on one line: visible, with Markdown's own signs escaped."""
+    return "".join("\\" + sign if sign in "\\`*_{}[]<>()#|!&~$" else sign for sign in visible(text).replace("\n", " "))
+
+
 def fenced(text: str) -> str:
     """`text` as a Markdown code block whose fence is longer than any run of backticks in it."""
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))

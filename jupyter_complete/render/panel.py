@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .html import BODY, QUIET, element, escape, fenced, unmath, visible
+from .html import BODY, QUIET, as_html, element, fenced, visible
 
 HEAD = "The tokens of the last completion"
 EMPTY = "Nothing is written here yet."
@@ -30,7 +30,7 @@ def bundle(text: str, tokens: Mapping[str, str] | None) -> Mapping[str, str]:
 
 def head(text: str) -> dict[str, str]:
     """The text alone, which each content of the bundle begins with."""
-    html = element("div", f"{MARK};{BODY}", unmath(escape(text)))
+    html = element("div", f"{MARK};{BODY}", as_html(text))
     return {
         "text/html": html if text else element("div", f"{MARK};{QUIET}", EMPTY),
         "text/markdown": fenced(text) if text else f"*{EMPTY}*",

@@ -10,7 +10,7 @@ from ..protocol.events import Loading, Prefill
 from ..protocol.phrases import count, size
 from ..results.draft import Draft, Wait
 from . import completion
-from .html import FRAME, QUIET, element, escape, numbered, visible
+from .html import FRAME, QUIET, as_html, element, numbered, visible
 
 LAST = 60  # characters of the thinking that are shown while it goes on
 SHORT = 128  # prompt tokens that are read at once, with no progress to tell
@@ -73,7 +73,7 @@ def _thinking(draft: Draft) -> str:
 
 def bundle(text: str) -> Mapping[str, str]:
     """MIME type to content of a line."""
-    return {"text/html": element("div", QUIET, escape(text)), "text/plain": text}
+    return {"text/html": element("div", QUIET, as_html(text)), "text/plain": text}
 
 
 def _short(rate: float) -> str:
@@ -119,7 +119,7 @@ class Progress:
             said = plain.removeprefix(visible(before))
             return completion.to_html(completion.CompletionView([""], said, before, form, nothing=""))
         if not isinstance(draft, Draft) or not any(draft.texts):
-            return element("div", FRAME, element("div", QUIET, escape(plain)))
+            return element("div", FRAME, element("div", QUIET, as_html(plain)))
         written = f"writing · {count(draft.decoded, 'token')}" if draft.decoded else "writing"
         view = completion.CompletionView(
             draft.texts,

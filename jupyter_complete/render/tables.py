@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .html import QUIET, element, escape, unmath, visible
+from .html import QUIET, as_html, element, visible
 
 Row = Sequence[str]
 
@@ -30,8 +30,8 @@ def aligned(lines: Sequence[Row], right: Sequence[bool] = ()) -> str:
 def table_html(head: Row, rows: Sequence[Row]) -> str:
     """The same as an HTML table."""
     style = "text-align:left;padding:.1em 1.2em .1em 0;vertical-align:top"
-    body = [element("tr", "", "".join(element("th", style, escape(cell)) for cell in head))]
-    body += [element("tr", "", "".join(element("td", style, unmath(escape(cell))) for cell in row)) for row in rows]
+    body = [element("tr", "", "".join(element("th", style, as_html(cell)) for cell in head))]
+    body += [element("tr", "", "".join(element("td", style, as_html(cell)) for cell in row)) for row in rows]
     return element("table", "border-collapse:collapse", "".join(body))
 
 
@@ -39,6 +39,6 @@ def bundle(tables: Iterable[tuple[Row, Sequence[Row]]], note: str = "") -> Mappi
     """MIME type to content of several tables, one below the other, and a note of one or more lines."""
     shown, lines = list(tables), note.splitlines()
     plain = [table_plain(head, rows) for head, rows in shown] + ["\n".join(map(visible, lines))] * bool(note)
-    said = "".join(element("div", QUIET, escape(line)) for line in lines)
+    said = "".join(element("div", QUIET, as_html(line)) for line in lines)
     html = [table_html(head, rows) for head, rows in shown] + [said] * bool(note)
     return {"text/plain": "\n\n".join(plain), "text/html": "<br>".join(html)}

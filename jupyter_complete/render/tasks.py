@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from ..prompt.tasks.task import Task
 from ..protocol.prompt_parts import Turn
-from .html import BODY, FRAME, MONO, QUIET, element, escape, fenced, unmath, visible
+from .html import BODY, FRAME, MONO, QUIET, as_html, as_markdown, element, fenced, visible
 
 
 def bundle(task: Task) -> Mapping[str, str]:
     """MIME type to content."""
     head = f"{task.name}: {task.description}" if task.description else task.name
     prompts = [(kind, _template(turns)) for kind, turns in task.prompts.items()]
-    html = [element("div", QUIET, escape(kind)) + _pre(text) for kind, text in prompts]
-    html += [element("div", QUIET, escape(line)) for line in _settings(task)]
-    markdown = [f"**{kind}**\n\n{fenced(text)}" for kind, text in prompts]
+    html = [element("div", QUIET, as_html(kind)) + _pre(text) for kind, text in prompts]
+    html += [element("div", QUIET, as_html(line)) for line in _settings(task)]
+    markdown = [f"**{as_markdown(kind)}**\n\n{fenced(text)}" for kind, text in prompts]
     plain = [f"{kind}:\n{_indented(visible(text))}" for kind, text in prompts]
     return {
-        "text/html": element("div", FRAME, element("div", "", escape(head)) + "".join(html)),
-        "text/markdown": "\n\n".join([visible(head), *markdown, *map(visible, _settings(task))]),
+        "text/html": element("div", FRAME, element("div", "", as_html(head)) + "".join(html)),
+        "text/markdown": "\n\n".join([as_markdown(head), *markdown, *map(as_markdown, _settings(task))]),
         "text/plain": "\n\n".join([visible(head), *plain, "\n".join(map(visible, _settings(task)))]).rstrip("\n"),
     }
 
@@ -49,7 +49,7 @@ def _line(head: str, settings: Mapping[str, object]) -> str:
 
 
 def _pre(text: str) -> str:
-    return element("div", f"{BODY};{MONO};margin-bottom:.6em", unmath(escape(text)))
+    return element("div", f"{BODY};{MONO};margin-bottom:.6em", as_html(text))
 
 
 def _indented(text: str) -> str:

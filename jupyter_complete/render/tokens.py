@@ -15,7 +15,7 @@ from ..protocol.phrases import count, shortened
 from ..results.completion import Completion
 from ..results.measures import characters, coverage, entropy, joint_logprob, own_candidate, perplexity
 from . import blocks
-from .html import BODY, FRAME, MONO, element, escape, fenced, unmath, visible
+from .html import BODY, FRAME, MONO, as_html, element, escape, fenced, visible
 from .tables import aligned
 
 FIRST, LAST = 300, 100  # rows of a long text that are shown; all are in the Completion's prompt_tokens
@@ -103,8 +103,8 @@ def to_html(steps: Sequence[Step], footer: str, text: str = "") -> str:
     rows = [_row("th", head), *(_row("td", cells) for cells in _rows(steps, scored))]
     table = element("table", f"border-collapse:collapse;{LARGE}", "".join(rows))
     scroll = element("div", "max-height:30em;overflow:auto", table)
-    shown = element("div", f"{FRAME};{BODY};margin-bottom:.6em", unmath(escape(text))) if text else ""
-    return shown + scroll + element("div", SAID + ";margin-top:.4em", unmath(escape(footer)))
+    shown = element("div", f"{FRAME};{BODY};margin-bottom:.6em", as_html(text)) if text else ""
+    return shown + scroll + element("div", SAID + ";margin-top:.4em", as_html(footer))
 
 
 def view_plain(view: TokensView) -> str:
@@ -121,7 +121,7 @@ def view_plain(view: TokensView) -> str:
 def view_html(view: TokensView) -> str:
     shown = list(zip(view.parts, _shown(view.parts), strict=True))
     bodies = [_body(part, *tokens) for part, tokens in shown]
-    lines = [element("div", SAID, unmath(escape(line))) for line in (*_lines(view), view.footer)]
+    lines = [element("div", SAID, as_html(line)) for line in (*_lines(view), view.footer)]
     tables = [_details(part, *tokens) for part, tokens in shown]
     return element("div", f"{FRAME};{LARGE}", "".join([*bodies, _legend(), *lines, *tables]))
 
@@ -155,7 +155,7 @@ def _numbers(step: Step) -> tuple[str, ...]:
 
 def _row(tag: str, cells: Sequence[str]) -> str:
     style = f"text-align:left;padding:0 .8em 0 0;{MONO};white-space:pre"
-    return element("tr", "", "".join(element(tag, style, unmath(escape(cell))) for cell in cells))
+    return element("tr", "", "".join(element(tag, style, as_html(cell)) for cell in cells))
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,7 +332,7 @@ def _details(part: Part, first: Sequence[_Token], last: Sequence[_Token], left_o
 
 
 def _view_row(part: Part, token: _Token) -> str:
-    *cells, candidates = (unmath(escape(" ".join(cell.split()))) for cell in _view_cells(part, token))
+    *cells, candidates = (as_html(" ".join(cell.split())) for cell in _view_cells(part, token))
     return (
         "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + f'<td style="text-align:left">{candidates}</td></tr>'
     )

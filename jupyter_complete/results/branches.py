@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 from .completion import Completion
 
+KEPT = 200  # completions on the way to the newest one
+KEPT_TRACES = 256_000_000  # bytes of their traces together
+
 
 def root(one: Completion) -> Completion:
     """The completion that the tree of `one` began with."""
@@ -20,6 +23,25 @@ def path(one: Completion) -> tuple[Completion, ...]:
     while (parent := found[-1].parent) is not None:
         found.append(parent)
     return tuple(reversed(found))
+
+
+def bound(one: Completion, completions: int = KEPT, trace_bytes: int = KEPT_TRACES) -> None:
+    """Let go of the completions that lie far behind `one`: the first that is kept becomes the root of its tree.
+
+    Kept are the newest on the way to `one`, as many as `completions`, whose traces take `trace_bytes` together. Their
+    texts and tokens are whole.
+    """
+    left = trace_bytes
+    for number, here in enumerate(reversed(path(one)), 1):
+        left -= _trace_bytes(here)
+        behind = here.parent
+        if behind is not None and (number == completions or left - _trace_bytes(behind) < 0):
+            behind.release(here)
+            return
+
+
+def _trace_bytes(one: Completion) -> int:
+    return one.trace.nbytes if one.trace is not None else 0
 
 
 def walk(one: Completion) -> Iterator[Completion]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .trace import Trace
 
 TOKENS = "tokens"  # the form of a bundle that shows every token
+MOST_BRANCHES = 200  # that one completion keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,8 @@ class Completion:
     `tokens` are the steps of the continuation. `end` is the end-of-text token, if one stopped it. `prompt_tokens` are
     the tokens of the prompt, if they were scored. `alternatives` are the other continuations of the same request.
     `usage` and `timing` belong to the last request that added tokens. A completion that continues another one has it
-    as `parent` and shares its first `at` tokens.
+    as `parent` and shares its first `at` tokens. The last 200 completions of such a chain are kept, and the newest 200
+    branches of each.
 
     `prompt` is the text that the model received. `turns` are the messages of the conversation, if there is one.
     `notes` say what was decided while the prompt was built. If a form was requested, `met` says whether the text has
@@ -104,8 +106,17 @@ class Completion:
         return tuple(self._branches)
 
     def adopt(self, branch: Completion) -> None:
-        """Add a completion that continues from this one to `branches`."""
+        """Add a completion that continues from this one to `branches`, which keeps the newest ones."""
         self._branches.append(branch)
+        del self._branches[:-MOST_BRANCHES]
+
+    def release(self, branch: Completion) -> None:
+        """Let a branch, and what was written beside it, stand without this completion."""
+        for one in (branch, *branch.alternatives):
+            if one in self._branches:
+                self._branches.remove(one)
+            object.__setattr__(one, "parent", None)
+            object.__setattr__(one, "at", None)
 
     @property
     def done(self) -> bool:

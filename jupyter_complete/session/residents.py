@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..protocol.doors import door, is_open
 from ..protocol.engine import Engine, Footprint, Opener, OwnEngine, Planner
-from ..protocol.errors import BadOption, NotAModel, UnknownModel
+from ..protocol.errors import BadOption, NotAModel, UnknownModel, WorkerDied
 from ..protocol.events import Event, Loading
 from ..protocol.question import Question
 from ..protocol.request import Request
@@ -327,6 +327,11 @@ def _check_weights(engine: Engine, draft: Draft) -> None:
 def _worker_of(resident: Resident) -> Worker:
     """The thread of a resident; in a process that was forked since, a new one. Raises CompleteError."""
     if resident.worker.elsewhere:
+        if resident.worker.torn:
+            raise WorkerDied(
+                f"{resident.name} was computing when this process was forked, so it cannot be used here.",
+                'Fork while the model is idle, or start workers by multiprocessing.set_start_method("spawn").',
+            )
         if resident.engine is not None:
             resident.engine.after_fork()
         resident.worker = Worker(resident.name)

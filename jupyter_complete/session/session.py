@@ -24,6 +24,7 @@ from ..protocol.prompt_parts import Excerpt, Text, Turn, plain
 from ..protocol.request import Framing, Mode, Request
 from ..protocol.sampling import Sampling
 from ..protocol.structure import Choices
+from ..results.branches import bound
 from ..results.completion import Completion
 from ..results.draft import Answers, Done, Draft
 from .history import History
@@ -294,6 +295,7 @@ class Session:
         if done.parent is not None:
             for one in (done, *done.alternatives):
                 done.parent.adopt(one)
+            bound(done)
 
     def _add_turns(self, done: Completion) -> None:
         """Keep the turns of a conversation with a new one, or with more of the last one."""

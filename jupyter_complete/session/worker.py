@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..protocol.errors import CompleteError, WorkerDied
 from ..protocol.events import Event, Finish, Thought, Token
+from .forking import forking
 from .stream import Pending
 from .switch_interval import switch_interval
 from .turns import Aside, Job, Paused, Turn, Turns, may_pause
@@ -29,11 +30,19 @@ class Worker:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._streams: dict[Pending[Any], bool] = {}  # whose jobs wait or run, and whether somebody waits for them
+        self.still = threading.Event()  # set while the thread computes nothing
+        self.still.set()
+        self.torn = False  # this process was forked while the thread was inside a step
+        forking.add(self)
 
     @property
     def elsewhere(self) -> bool:
         """Whether the thread is in another process, which this one was forked from."""
         return self._process != os.getpid()
+
+    def is_current(self) -> bool:
+        """Whether the thread that asks is the worker's own."""
+        return threading.current_thread() is self._thread
 
     @property
     def pending(self) -> int:
@@ -61,7 +70,7 @@ class Worker:
 
     def close(self, timeout: float) -> bool:
         """Stop all jobs and end the thread; whether it ended within `timeout` seconds."""
-        if self._thread.ident is None:
+        if self._thread.ident is None or self.elsewhere:
             return True
         with self._lock:
             for stream in self._streams:
@@ -72,8 +81,10 @@ class Worker:
 
     def _run(self) -> None:
         while (turn := self._turns.next()) is not None:
+            forking.go_on(self)
             self._work(turn)
             del turn
+            forking.rest(self)
 
     def _work(self, turn: Turn) -> None:
         stream, paused, begun = turn.stream, Paused(), False
@@ -86,6 +97,7 @@ class Worker:
                         continue
                     stream.inbox.put(event)
                     begun |= isinstance(event, (Token, Thought))
+                    forking.go_on(self)
                     if turn.aside is not None and may_pause(event):
                         paused.add(self._let_ahead(turn.aside), begun)
             terminal = terminal or WorkerDied("The model ended without a result.", "Run it again.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -67,10 +68,20 @@ def build(target: Path, needed: int) -> Iterator[Path]:
             yield part
             seal.put(part)
             _publish(part, target)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if no_room(error):
             raise full(target.parent, needed) from None
         raise
+
+
+def no_room(error: Exception) -> bool:
+    """Whether an error says that the disk, a quota or a limit of the process lets no more be written.
+
+    safetensors raises an error of its own, which names the system's error in its text.
+    """
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    return number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def whole(target: Path, what: str, stop: StopEvent) -> Generator[Loading, None, bool]:
@@ -128,7 +139,7 @@ def _make(place: Path) -> None:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if no_room(error):
             raise
         raise CompleteError(
             f"The cache {root()} cannot be written ({error.strerror}).",
@@ -171,7 +182,9 @@ def _publish(part: Path, target: Path) -> None:
 
 def full(place: Path, needed: int, variable: str = VARIABLE) -> DoesNotFit:
     """The error for a disk that lacks `needed` bytes, with what to do about it."""
+    free = shutil.disk_usage(place).free
+    found = f"where {size(free)} is free" if free < needed else "and the system lets less be written there"
     return DoesNotFit(
-        f"The model needs {size(needed)} of disk in {place}, where {size(shutil.disk_usage(place).free)} is free.",
+        f"The model needs {size(needed)} of disk in {place}, {found}.",
         f"Free some space, or point {variable} at a larger disk.",
     )

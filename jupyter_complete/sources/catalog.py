@@ -169,10 +169,16 @@ def stored() -> list[Source]:
 
 
 def _path(name: str) -> Path:
+    """The path that `name` means; one that cannot exist for a name that is too long for a file."""
     try:
-        return Path(name).expanduser()
+        path = Path(name).expanduser()
     except RuntimeError:  # ~somebody whom nobody knows
-        return Path(name)
+        path = Path(name)
+    try:
+        path.exists()
+    except OSError:
+        return Path("\0")
+    return path
 
 
 def whole_path(name: str) -> str | None:

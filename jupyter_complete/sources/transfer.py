@@ -20,7 +20,7 @@ from ..protocol.phrases import size
 
 TIMEOUT = 20.0  # seconds without a byte
 RETRIES = 3  # breaks in a row after which nothing new had arrived
-FULL = (errno.ENOSPC, errno.EDQUOT)  # what a disk says that has no room
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a disk says that has no room
 UNWRITABLE = (errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 _BLOCK = 1 << 20
 _POINTER = b"version https://git-lfs"

@@ -35,7 +35,7 @@ def standing(page: Any) -> str:
 def clear(shown: str) -> str:
     codes = (ord(one) for one in shown)
     return "".join(
-        chr(code - 0xF0000 if 0xF0000 <= code < 0x100000 else code - 0x20000 if 0x100000 <= code < 0x100080 else code)
+        chr(code - 0xF0000 if 0xF0000 <= code < 0x100000 else code - 0x20000 if 0x100000 <= code < 0x1001F0 else code)
         for code in codes
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lab import LOAD, Lab, Page, cells, footer, opened, prompt_of, run, text_of, type_into, wait_for
+from lab import LOAD, Lab, Page, footer, opened, prompt_of, run, text_of, type_into, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.timeout(400)]
 
@@ -64,28 +64,3 @@ def test_the_stop_button_keeps_the_text_and_the_model(lab: Lab, window: Page) ->
     run(page, 3)
     wait_for(lambda: "next" in text_of(page, 3), 5, "the next cell")
     assert "next interrupted True True" in text_of(page, 3)
-
-
-HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)>
-<button data-commandlinker-command="filebrowser:open">press</button>
-[link](javascript:alert(3)) ![pixel](https://tracker.example/p.png)
-\x1b]52;c;aGk=\x07 \x1b[31mred\x1b[0m \u202egnp.exe"""
-
-
-@pytest.mark.parametrize("form", ["text", "markdown", "code"])
-def test_hostile_text_is_shown_and_inert(lab: Lab, window: Page, form: str) -> None:
-    code = (
-        "from IPython.display import display\n"
-        "from jupyter_complete.render.completion import CompletionView, bundle\n"
-        f"display(bundle(CompletionView([{HOSTILE!r}], 'footer <b>here</b>', form={form!r})), raw=True)"
-    )
-    page = opened(window, lab.notebook(f"hostile-{form}.ipynb", code))
-    run(page, 0)
-    wait_for(lambda: "footer" in text_of(page, 0), 60, "the output")
-    output = cells(page).nth(0).locator(".jp-OutputArea-output")
-    for active in ("script", "img", "button", "a", "iframe", "b"):
-        assert output.locator(active).count() == 0, active
-    assert "<script>alert(1)</script>" in text_of(page, 0)
-    assert "\x1b" not in text_of(page, 0)
-    assert not window.dialogs
-    assert window.hosts <= {"127.0.0.1", ""}

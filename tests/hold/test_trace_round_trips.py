@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("traces")
 
 
-@examples(8, 2_000)
+@examples(8, 1_000)
 @given(
     st.sampled_from([path.name for path in TRACES]),
     st.integers(1, 10_000),

@@ -354,3 +354,8 @@ def test_tab_offers_the_values_of_an_option(typed: str, offered: list[str]) -> N
 
 def test_a_line_break_in_a_list_of_choices_is_part_of_a_choice() -> None:
     assert arguments.cell_settings('--choices "yes,\n no"')["choices"] == ["yes", "\n no"]
+
+
+def test_quotes_that_belong_to_a_text_stay() -> None:
+    read = arguments.cell_settings("""--task qa --question '"Who?"' --regex '"[^"]*"' --stop '"a"'""")
+    assert (read["question"], read["regex"], read["stop"]) == ('"Who?"', '"[^"]*"', ['"a"'])

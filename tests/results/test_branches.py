@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from jupyter_complete.protocol.config import Complete
 from jupyter_complete.protocol.events import Finish, Prefill, Step, Timing, Token, Usage
 from jupyter_complete.protocol.request import Request
-from jupyter_complete.results.branches import forks, leaves, path, root, sibling_on_path, siblings, walk
-from jupyter_complete.results.completion import Completion
+from jupyter_complete.results.branches import bound, forks, leaves, path, root, sibling_on_path, siblings, walk
+from jupyter_complete.results.completion import MOST_BRANCHES, Completion
 from jupyter_complete.results.draft import Draft
 
 
@@ -122,3 +125,47 @@ def test_one_that_is_interrupted_before_it_begins_keeps_the_text_it_goes_on_from
     draft = Draft(asked(), grown("abcde"), 3)
     draft.interrupt()
     assert draft.completion().text == "abc"
+
+
+def chain(length: int) -> list[Completion]:
+    """Completions of which each goes on from the end of the one before, without what lies too far behind."""
+    made = [grown("a")]
+    for _ in range(length - 1):
+        made.append(grown("a", made[-1], len(made[-1].tokens)))
+        bound(made[-1], completions=5)
+    return made
+
+
+def test_a_long_chain_lets_go_of_what_lies_far_behind_and_keeps_its_text() -> None:
+    made = chain(12)
+    newest = made[-1]
+    assert [here is there for here, there in zip(path(newest), made[-5:], strict=True)] == [True] * 5
+    assert root(newest) is made[-5]
+    assert (root(newest).parent, root(newest).at) == (None, None)
+    assert [len(one.tokens) for one in path(newest)] == [8, 9, 10, 11, 12]
+    assert siblings(newest, 3) == (made[-5],)
+
+
+def test_what_was_let_go_is_freed() -> None:
+    made = chain(12)
+    gone, newest = [weakref.ref(one) for one in made[:-5]], made[-1]
+    del made
+    gc.collect()
+    assert [one() for one in gone] == [None] * 7
+    assert len(path(newest)) == 5
+
+
+def test_a_chain_keeps_no_more_traces_than_their_bytes_allow() -> None:
+    made = [grown("a")]
+    for _ in range(6):
+        made.append(grown("a", made[-1], len(made[-1].tokens)))
+    for one in made:
+        object.__setattr__(one, "trace", SimpleNamespace(nbytes=100))
+    bound(made[-1], trace_bytes=250)
+    assert path(made[-1]) == tuple(made[-2:])
+
+
+def test_one_completion_keeps_its_newest_branches() -> None:
+    first = grown("abc")
+    made = [grown("d", first, 3) for _ in range(MOST_BRANCHES + 3)]
+    assert first.branches == tuple(made[3:])

@@ -98,8 +98,19 @@ class KVCache:
             self.arrays = CacheArrays(_extend(keys, 3, more // ROWS), _extend(values, 4, more))
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep the slots `rows` only, in that order; a slot may occur more than once."""
-        self.arrays = CacheArrays(*(np.ascontiguousarray(array[:, list(rows)]) for array in self.arrays))
+        """Keep the slots `rows` only, in that order; a slot may occur more than once.
+
+        Only the positions that hold something are copied: of short texts, most of a cache is empty.
+        """
+        keys, values = self.arrays
+        if list(rows) == list(range(keys.shape[1])):
+            return
+        blocks, length = -(-self.length // ROWS), self.length
+        made = CacheArrays(*(np.zeros((one.shape[0], len(rows), *one.shape[2:]), one.dtype) for one in self.arrays))
+        for slot, row in enumerate(rows):
+            made.keys[:, slot, :, :blocks] = keys[:, row, :, :blocks]
+            made.values[:, slot, :, :, :length] = values[:, row, :, :, :length]
+        self.arrays = made
 
 
 def pad(size: int) -> int:

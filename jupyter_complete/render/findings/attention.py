@@ -6,7 +6,7 @@ import numpy as np
 
 from ...protocol.questions.attention import Attention, AttentionRow
 from ..blocks import BLOCKS, Block, Cell, number, painted, percent, tabled, token
-from ..html import BODY, element, escape, unmath
+from ..html import BODY, as_html, element
 
 STRONG = 5  # weights that are named
 CAPTION = "Attention says where a head looks; by itself it does not say why a token was chosen."
@@ -40,12 +40,12 @@ def row_block(row: AttentionRow) -> Block:
     lines.append(CAPTION)
     plain = " ".join(f"{token(text)}{_level(float(w) / most)}" for text, w in zip(row.tokens, row.weights, strict=True))
     text = element("div", f"{BODY};font-size:18px;line-height:1.8", spans)
-    html = text + "".join(element("div", "", unmath(escape(line))) for line in lines)
+    html = text + "".join(element("div", "", as_html(line)) for line in lines)
     return Block("Attention: what is looked at", "\n".join([plain, *lines]), html)
 
 
 def _span(text: str, share: float, weight: float) -> str:
-    shown = unmath(escape(token(text))).replace("↵", "↵<br>")
+    shown = as_html(token(text)).replace("↵", "↵<br>")
     back = painted(share)
     line = f"border-bottom:{round(4 * share)}px solid #888"
     return f'<span style="{back};{line}" title="{percent(weight)}">{shown}</span><wbr>'

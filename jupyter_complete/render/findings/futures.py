@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...protocol.questions.futures import Futures
 from ..blocks import HUE, Block, percent, token
-from ..html import MONO, element, escape, unmath
+from ..html import MONO, as_html, element, escape
 
 WIDE, HIGH = 190, 420  # pixels of a depth, and of probability 1 where nothing is stretched
 LETTER = 16
@@ -19,8 +19,8 @@ def blocks(found: Futures) -> list[Block]:
     ]
     lines.append("P(w1 … wn) = P(w1) · P(w2 | w1) · … : the height of a box is the product of the way to it.")
     text = "\n".join([*_tree(found, -1, 0), *lines])
-    html = _picture(found) + "".join(element("div", "", unmath(escape(line))) for line in lines)
-    listed = element("pre", f"font-size:16px;{MONO}", unmath(escape("\n".join(_tree(found, -1, 0)))))
+    html = _picture(found) + "".join(element("div", "", as_html(line)) for line in lines)
+    listed = element("pre", f"font-size:16px;{MONO}", as_html("\n".join(_tree(found, -1, 0))))
     return [Block("What might come next", text, f"{html}<details><summary>as text</summary>{listed}</details>")]
 
 

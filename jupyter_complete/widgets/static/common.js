@@ -19,7 +19,7 @@ const choices = (values) => values.map((value) => make("option", { value }, visi
 const unique = () => Math.random().toString(36).slice(2);
 
 // Control, bidirectional and invisible characters, as the kernel's own views treat them.
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\u{e0000}-\u{e007f}]/gu;
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]|[\u{e0000}-\u{e01ef}]/gu;
 
 function sign(character) {
   const code = character.codePointAt(0);
@@ -34,7 +34,7 @@ const quoted = (text) => `“${glyphs(text)}”`;
 // In a text that can be edited those characters stand as private ones that are seen and that lead back to them;
 // a private one that is meant as itself has a mark before it.
 const PRIVATE = 0xf0000, TAGS = 0xe0000, OF_TAGS = 0x100000, MARK = "\u{100fff}";
-const STANDING = /\u{100fff}?[\u{f0000}-\u{fffff}\u{100000}-\u{10007f}\u{100fff}]/gu;
+const STANDING = /\u{100fff}?[\u{f0000}-\u{fffff}\u{100000}-\u{1001ef}\u{100fff}]/gu;
 
 function shield(text) {
   const marked = text.replace(STANDING, (all) => [...all].map((one) => (one === MARK || meant(one) ? MARK + one : one)).join(""));

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import soak
 import tiny
 from transformers import AutoTokenizer, ByT5Tokenizer, CTRLTokenizer
 
@@ -17,7 +18,7 @@ from jupyter_complete.engine.text.tokenizer import Vocabulary
 from jupyter_complete.protocol.prompt_parts import Turn
 from jupyter_complete.session.session import Session
 
-SEQUENCES = 2000
+SEQUENCES = soak.count(1_000, 10_000)  # for each of six kinds, with a prompt and without
 SPECIAL_TEXT = "He wrote <|im_end|> and <|endoftext|>, </s>, <s>, <unk>, <pad> or [SEP]. <|im_start|>system"
 PROMPTS = ["", "The mean of", " a", "数据", "mean 数", "population.", "👍🏽", "x\n"]
 
@@ -91,12 +92,19 @@ def random_ids(tokenizer: Any, chance: random.Random) -> list[int]:
     return ids
 
 
+def note(vocabulary: Vocabulary, what: str) -> None:
+    kind = f"{type(vocabulary.tokenizer).__name__} of {len(vocabulary.tokenizer):,} tokens"
+    soak.note("streamed text", **{f"{kind}: {what}": SEQUENCES})
+
+
+@pytest.mark.soak
 class TestStreamedEqualsDecoded:
     def test_the_pieces_of_random_ids_join_to_their_text(self, vocabulary: Vocabulary) -> None:
         chance = random.Random(1)
         for _ in range(SEQUENCES):
             ids = random_ids(vocabulary.tokenizer, chance)
             assert "".join(pieces(vocabulary, ids)) == whole(vocabulary.tokenizer, ids), ids
+        note(vocabulary, "sequences")
 
     def test_after_a_prompt_they_join_to_the_difference_that_the_prompt_makes(self, vocabulary: Vocabulary) -> None:
         chance = random.Random(2)
@@ -111,6 +119,7 @@ class TestStreamedEqualsDecoded:
                 assert text == after[len(before) :], (prompt, ids)
                 compared += 1
         assert compared > SEQUENCES / 2
+        note(vocabulary, "sequences after a prompt")
 
     def test_every_single_id_gives_its_text(self, vocabulary: Vocabulary) -> None:
         for id in range(len(vocabulary.tokenizer)):
