@@ -6,23 +6,26 @@ import numpy as np
 import pytest
 
 from jupyter_complete.engine.kernels.kv_cache import KVCache
+from jupyter_complete.engine.kernels.kv_convert import read_keys
 from jupyter_complete.engine.kernels.sizes import ROWS
+
+HEAD_SIZE = 20
 
 
 def written(length: int, slots: int) -> KVCache:
     """A cache whose positions hold other numbers in each slot, and other ones behind the text."""
-    cache = KVCache(2, 3, 20, slots)
+    cache = KVCache(2, 3, HEAD_SIZE, slots)
     for array in cache.arrays:
-        array[...] = np.random.default_rng(3).normal(size=array.shape)
+        array[...] = np.random.default_rng(3).integers(0, 64, array.shape)  # bytes of floats that are finite
     cache.length = length
     return cache
 
 
 def read(cache: KVCache) -> tuple[np.ndarray, np.ndarray]:
     """Keys and values of the text, position by position: what a step reads."""
-    keys, values = cache.arrays
-    flat = keys.transpose(0, 1, 2, 3, 5, 4).reshape(*keys.shape[:3], -1, keys.shape[4])
-    return flat[:, :, :, : cache.length], values[:, :, :, :, : cache.length]
+    keys = np.stack([read_keys(one, cache.form, HEAD_SIZE) for one in cache.arrays.keys])
+    flat = keys.swapaxes(-1, -2).reshape(*keys.shape[:3], -1, HEAD_SIZE)
+    return flat[:, :, :, : cache.length], cache.arrays.values[:, :, :, :, : cache.length]
 
 
 @pytest.mark.parametrize("length", [0, 1, ROWS - 1, ROWS, ROWS + 1, 100, 256])
