@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # halves of the tests by time, which run side by side
-TEXTS := tests/client tests/hold tests/notebook tests/prompt tests/protocol tests/render tests/results tests/test_house.py
-SCREENS := tests/browser tests/cli tests/client tests/sources tests/widgets
+TEXTS := tests/hold tests/notebook tests/prompt tests/protocol tests/render tests/results tests/test_house.py
+SCREENS := tests/browser tests/cli tests/sources tests/widgets
 
 # make check runs neither what needs torch nor what takes long
 QUICK := -q --no-torch -m 'not heavy and not families and not slow'

@@ -89,8 +89,8 @@ __all__ = [
 
 DOORS = {
     "engine": "jupyter_complete.engine.load:open_engine",
-    "remote engine": "jupyter_complete.client.engine:open_engine",
-    "server's models": "jupyter_complete.client.abilities:list_models",
+    "remote engine": "jupyter_complete.engine.remote.engine:open_engine",
+    "server's models": "jupyter_complete.engine.remote.abilities:list_models",
     "plan": "jupyter_complete.engine.plan:plan",
     "capacity": "jupyter_complete.engine.machine.capacity:capacity",
     "sharing": "jupyter_complete.engine.sharing:share",

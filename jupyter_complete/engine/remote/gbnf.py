@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ..protocol.errors import BadOption
+from ...protocol.errors import BadOption
 
 _DIGITS, _WORD, _SPACE = "0-9", "a-zA-Z0-9_", r" \t\n\r\x0b\x0c"
 _CATEGORIES = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from ..protocol.errors import BadOption
-from ..protocol.events import Finish, Step, Timing, Usage
-from ..protocol.request import Request
+from ...protocol.errors import BadOption
+from ...protocol.events import Finish, Step, Timing, Usage
+from ...protocol.request import Request
 from . import faults, replies
 from .body import score_of
 from .reading import steps_of

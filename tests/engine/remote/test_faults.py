@@ -12,7 +12,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from scripted import Wire, scripted
 
-from jupyter_complete.client import faults
+from jupyter_complete.engine.remote import faults
 from jupyter_complete.protocol.errors import (
     AccessDenied,
     BadReply,
@@ -123,7 +123,7 @@ WAIT = {"slow first byte": 0.4, "stall in mid-stream": 0.4, "pings in place of t
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY_KEY", CANARY)
-    monkeypatch.setattr("jupyter_complete.client.attempts.FIRST", 0.01)
+    monkeypatch.setattr("jupyter_complete.engine.remote.attempts.FIRST", 0.01)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from threading import Event
 import pytest
 from scripted import MODEL, Scripted, Wire, scripted
 
-from jupyter_complete.client.abilities import discover, list_models
-from jupyter_complete.client.connection import Connection
+from jupyter_complete.engine.remote.abilities import discover, list_models
+from jupyter_complete.engine.remote.connection import Connection
 from jupyter_complete.protocol.errors import BadReply, UnknownModel
 from jupyter_complete.sources.server import Server
 

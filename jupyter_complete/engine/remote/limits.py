@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..protocol.errors import BadOption
-from ..protocol.request import Request
+from ...protocol.errors import BadOption
+from ...protocol.request import Request
 from .abilities import Abilities
 
 SCORELESS = ("llama.cpp", "Ollama", "LM Studio")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_complete.client.forms import meets
+from jupyter_complete.engine.remote.forms import meets
 from jupyter_complete.protocol.errors import BadOption
 from jupyter_complete.protocol.structure import Choices, JsonSchema, Regex, Structure
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ..protocol.errors import BadOption
-from ..protocol.structure import Choices, Regex, Structure
+from ...protocol.errors import BadOption
+from ...protocol.structure import Choices, Regex, Structure
 
 
 def meets(form: Structure, text: str) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..protocol.errors import BadOption
-from ..protocol.prompt_parts import Turn
-from ..protocol.request import Request
-from ..protocol.sampling import Sampling
-from ..protocol.structure import Choices, JsonSchema, Regex, Structure
+from ...protocol.errors import BadOption
+from ...protocol.prompt_parts import Turn
+from ...protocol.request import Request
+from ...protocol.sampling import Sampling
+from ...protocol.structure import Choices, JsonSchema, Regex, Structure
 from . import gbnf
 from .abilities import Abilities
 from .replies import Json

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from threading import Event as StopEvent
 from typing import Any
 
-from ..protocol.errors import AccessDenied, BadReply, CompleteError, NoConnection, UnknownModel
-from ..sources.server import Served, Server
+from ...protocol.errors import AccessDenied, BadReply, CompleteError, NoConnection, UnknownModel
+from ...sources.server import Served, Server
 from . import replies
 from .connection import Connection
 from .replies import Json

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..protocol.errors import ServerFailure
-from ..protocol.events import Candidate, Event, Reason, Step, Thought, Token, Usage
-from ..sources.server import Server
+from ...protocol.errors import ServerFailure
+from ...protocol.events import Candidate, Event, Reason, Step, Thought, Token, Usage
+from ...sources.server import Server
 from . import faults
 from .replies import Json
 

@@ -1,10 +1,10 @@
-"""Regexes and choices in llama.cpp's notation. tests/client/test_llama_server.py asks the real server for them."""
+"""Regexes and choices in llama.cpp's notation. test_llama_server.py asks the real server for them."""
 
 from __future__ import annotations
 
 import pytest
 
-from jupyter_complete.client import gbnf
+from jupyter_complete.engine.remote import gbnf
 from jupyter_complete.protocol.errors import BadOption
 
 

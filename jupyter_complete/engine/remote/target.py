@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from ..prompt.compose import settle
-from ..protocol.events import Finish, ModelInfo, Reason, Settled, Timing, Usage
-from ..protocol.request import Request
-from ..sources.server import Server
+from ...prompt.compose import settle
+from ...protocol.events import Finish, ModelInfo, Reason, Settled, Timing, Usage
+from ...protocol.request import Request
+from ...sources.server import Server
 from . import body, limits
 from .abilities import Abilities
 from .attempts import Pace

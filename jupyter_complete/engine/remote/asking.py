@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..protocol.errors import BadOption, CompleteError
-from ..protocol.events import Event, Loading, Sampled
-from ..protocol.request import Request
+from ...protocol.errors import BadOption, CompleteError
+from ...protocol.events import Event, Loading, Sampled
+from ...protocol.request import Request
 from .attempts import ask
 from .body import OPTIONAL, Call
 from .reading import Reading

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from ..protocol.errors import (
+from ...protocol.errors import (
     AccessDenied,
     BadOption,
     BadReply,
@@ -28,8 +28,8 @@ from ..protocol.errors import (
     ServerFailure,
     UnknownModel,
 )
-from ..protocol.phrases import shortened
-from ..sources.server import Server
+from ...protocol.phrases import shortened
+from ...sources.server import Server
 from .connection import CONNECT
 
 KEEP = "The text so far is kept."

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_complete.client.reading import Reading
+from jupyter_complete.engine.remote.reading import Reading
 from jupyter_complete.protocol.errors import BadReply, ServerFailure
 from jupyter_complete.protocol.events import Event, Thought, Token, Usage
 from jupyter_complete.sources.server import Server

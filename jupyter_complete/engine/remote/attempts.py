@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 
-from ..protocol.errors import ConnectionLost, RateLimited, ServerError, ServerFailure
+from ...protocol.errors import ConnectionLost, RateLimited, ServerError, ServerFailure
 from . import replies
 from .connection import Connection
 from .replies import Json

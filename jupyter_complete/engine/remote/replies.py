@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from ..sources.server import Server
+from ...sources.server import Server
 from . import faults
 from .connection import Connection
 

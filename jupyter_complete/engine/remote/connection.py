@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 
 import httpx2
 
-from ..protocol.errors import Stopped
-from ..sources.server import Server
+from ...protocol.errors import Stopped
+from ...sources.server import Server
 
 T = TypeVar("T")
 Put = Callable[[T], None]

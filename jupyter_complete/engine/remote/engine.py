@@ -8,18 +8,18 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import Event as StopEvent
 from typing import Any
 
-from ..protocol.engine import Footprint
-from ..protocol.errors import BadOption
-from ..protocol.events import (
+from ...protocol.engine import Footprint
+from ...protocol.errors import BadOption
+from ...protocol.events import (
     Event,
     Loading,
     ModelInfo,
     Prefill,
     Sampled,
 )
-from ..protocol.question import Question
-from ..protocol.request import Request
-from ..sources.catalog import Source
+from ...protocol.question import Question
+from ...protocol.request import Request
+from ...sources.catalog import Source
 from . import abilities, limits, rows
 from .asking import Asking
 from .body import Call

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from threading import Event as StopEvent
 
-from ..protocol.errors import AccessDenied, CompleteError, NoConnection, UnknownModel
-from ..protocol.events import Advance, Answered, Event, Finish, Loading, Prefill, Reason, Timing, Token, Usage
-from ..protocol.request import Request
+from ...protocol.errors import AccessDenied, CompleteError, NoConnection, UnknownModel
+from ...protocol.events import Advance, Answered, Event, Finish, Loading, Prefill, Reason, Timing, Token, Usage
+from ...protocol.request import Request
 from . import limits
 from .asking import Asking, together
 from .target import Target
