@@ -105,7 +105,8 @@ class Opened:
     def turn_ends(self) -> tuple[int, ...]:
         """The ids that end an answer in a chat: the model's own, and the template's."""
         own = self.reference.generation_config.eos_token_id
-        return (*(own if isinstance(own, list) else [own]), tiny.byte_level().convert_tokens_to_ids("<|im_end|>"))
+        ends = own if isinstance(own, list) else [own]
+        return (*(id for id in ends if id is not None), tiny.byte_level().convert_tokens_to_ids("<|im_end|>"))
 
     @property
     def start(self) -> int:
