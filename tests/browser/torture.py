@@ -186,8 +186,13 @@ class Torture:
     # -- what happens to kernel, page and machine ------------------------------------------------------------------
 
     def save(self) -> None:
-        press(self.page, "Control+s")
-        wait_for(lambda: self.saved() in (self.text, None), 20, "the text in the file")
+        """Save; a front end drops what is asked while it still saves, so again if need be."""
+        for _ in range(TRIES):
+            press(self.page, "Control+s")
+            with contextlib.suppress(AssertionError):
+                wait_for(lambda: self.saved() in (self.text, None), 10, "the text in the file")
+                return
+        raise AssertionError(f"the text is not in the file: {self.saved()!r} in place of {self.text!r}")
 
     def saved(self) -> str | None:
         """The text in the file; None where nothing but the prompt is there, which is not stored."""
