@@ -201,6 +201,7 @@ HOSTILE = (
 def test_hostile_text_is_shown_and_accepted_as_text(lab: Lab, window: Page) -> None:
     lab.set("jupyter_complete:ghost", {"tokens": 200, "threshold": 0})
     page = notebook(lab, window, "hostile-ghost.ipynb", how=f"window=4096, says={HOSTILE!r}")
+    lab.set("jupyter_complete:ghost", {})  # for the pages after this one, which has its settings
     cells(page).nth(2).locator(".cm-content").click()
     page.keyboard.type("The mean", delay=20)
     page.keyboard.press("Alt+\\")

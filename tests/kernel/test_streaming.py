@@ -193,10 +193,11 @@ def test_loaded_again_and_again_there_is_one_of_everything_and_the_model_is_kept
     names = [
         "complete",
         "complete_inside",
+        "complete_inside",  # of a line, and of a cell
         "complete_model",
         "complete_more",
         "complete_panel",
-        "complete_panel",  # of a line, and of a cell
+        "complete_panel",
         "complete_tasks",
         "complete_thread",
     ]

@@ -44,6 +44,7 @@ def test_every_number_is_there() -> None:
         "memory": "at most 1.1 MB loaded, 1.1 MB at the peak of loading, 2.00 GB free",
         "disk": "4.0 MB needed, 9.00 GB free on the disk of the cache",
         "fits": "yes",
+        "KV cache": "float32; bfloat16 for a long text, int8 where memory is short",
     }
 
 

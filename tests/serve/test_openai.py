@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import echoes
@@ -134,18 +135,18 @@ def test_the_logprobs_of_a_chat_have_bytes(server: Running) -> None:
         assert len(one["top_logprobs"]) == 2
 
 
-def test_a_client_that_goes_away_stops_its_request(server: Running) -> None:
-    url = f"{server.address.url}/v1/completions"
-    body = {"prompt": PROMPT, "max_tokens": 10**6, "stream": True, "temperature": 1.0, "seed": 1}
-    shared = server.server.host.model("tiny")
-    with httpx2.stream("POST", url, json=body, headers=server.headers, trust_env=False) as answer:
-        next(answer.iter_bytes())
-        assert shared.held().total() == 1
-    for _ in range(600):
-        if shared.idle:
-            break
-        post(server, "completions", prompt=PROMPT, max_tokens=1)
-    assert shared.held().total() == 0
+def test_a_client_that_goes_away_stops_its_request(tmp_path: Path) -> None:
+    with running(tmp_path, {"tiny": echoes.make(window=None, delay=0.01)}) as server:
+        url, shared = f"{server.address.url}/v1/completions", server.server.host.model("tiny")
+        body = {"prompt": PROMPT, "max_tokens": 10**6, "stream": True, "temperature": 1.0, "seed": 1}
+        with httpx2.stream("POST", url, json=body, headers=server.headers, trust_env=False) as answer:
+            next(answer.iter_bytes())
+            assert shared.held().total() == 1
+        for _ in range(600):
+            if shared.idle:
+                break
+            post(server, "completions", prompt=PROMPT, max_tokens=1)
+        assert shared.held().total() == 0
 
 
 def test_what_is_not_offered_is_refused_by_name(server: Running) -> None:

@@ -9,6 +9,7 @@ import echoes
 import pytest
 from int8_models import model_of, packed_of
 
+from jupyter_complete.engine.kernels.kv_forms import FLOAT32
 from jupyter_complete.engine.local import LocalEngine
 from jupyter_complete.engine.runners import int8_rows
 from jupyter_complete.engine.runners.int8 import Int8Runner
@@ -215,7 +216,7 @@ def long(own: Session, monkeypatch: pytest.MonkeyPatch) -> SharedModel:
     resident = own.models.resident("long", "auto", "auto")
     packed = packed_of(model)
     resident.engine = LocalEngine(model, tokenizer, "long", "made in the tests", int8=packed)
-    monkeypatch.setattr(int8_rows, "BUDGET", int8_rows.token_bytes(packed) * WINDOW // 4 * 8)
+    monkeypatch.setattr(int8_rows, "BUDGET", packed.token_bytes(FLOAT32) * WINDOW // 4 * 8)
     monkeypatch.setattr(Int8Runner, "chunk", PIECE)
     monkeypatch.setattr(turn, "LONG", PIECE)
     return SharedModel(own.models, resident)
