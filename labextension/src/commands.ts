@@ -27,9 +27,17 @@ export const Commands = {
   toggle: 'jupyter_complete:toggle'
 };
 
+/** Have undo take what comes next by itself: it joins what changes a cell within half a second. */
+function beginStep(panel: NotebookPanel, view: EditorView): void {
+  const cell = panel.content.widgets.find(one => (one.editor as CodeMirrorEditor | null)?.editor === view);
+  const shared = cell?.model.sharedModel as { undoManager?: { stopCapturing(): void } | null } | undefined;
+  shared?.undoManager?.stopCapturing();
+}
+
 /** A text that is being written, and where. */
 interface Writing {
   ask: string;
+  panel: NotebookPanel;
   channel: Channel;
   view: EditorView;
   suggestion: Suggestion;
@@ -52,7 +60,7 @@ class Writer {
     const channel = this._provider.channel(panel);
     const suggestion = { from, to, text: '', writing: true, why: '' };
     const ask = `${++this._asks}`;
-    const writing: Writing = { ask, channel, view, suggestion, refused };
+    const writing: Writing = { ask, panel, channel, view, suggestion, refused };
     this.answer(view, 'refuse');
     this._all.set(view, writing);
     show(view, suggestion);
@@ -89,6 +97,7 @@ class Writer {
     }
     this._all.delete(view);
     if (answer === 'accept' && shown(view)?.text) {
+      beginStep(writing.panel, view);
       accept(view);
     } else {
       show(view, null);
