@@ -138,12 +138,14 @@ def with_extension(share: Path) -> Path:
 def opened(window: Page, address: str) -> Any:
     """The notebook's page, with its kernel idle."""
     before = len(window.frames)
-    try:
-        window.page.goto(address)
-    except Exception as error:  # playwright's own
-        if "ERR_ABORTED" not in str(error):  # the page before, which went elsewhere meanwhile
-            raise
-        window.page.goto(address)
+    for left in (2, 1, 0):
+        try:
+            window.page.goto(address)
+            break
+        except Exception as error:  # playwright's own
+            if "ERR_ABORTED" not in str(error) or not left:  # the page before, which went elsewhere meanwhile
+                raise
+            window.page.wait_for_timeout(500)
     window.page.wait_for_selector(".jp-Notebook .jp-Cell")
     wait_for(lambda: _answered(window, before), 60, "the kernel's first answer")
     window.page.locator(IDLE).first.wait_for(state="attached")  # a narrow toolbar hides it
